@@ -1,0 +1,168 @@
+"""The configuration: ``config/config.yaml``, overridden key by key, checked, as typed values."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from xamsflow import layout, schema
+from xamsflow.errors import ConfigurationError
+
+SCHEMA = layout.SCHEMAS / "config.schema.yaml"
+
+
+@dataclass(frozen=True)
+class SshHost:
+    """How to reach a host by ssh; None leaves a value to ssh's own defaults."""
+
+    host: str
+    port: int = 22
+    user: str | None = None
+    identity_file: Path | None = None
+    known_hosts: Path | None = None
+
+
+@dataclass(frozen=True)
+class Select:
+    """Which pending runs are taken; None means no limit."""
+
+    first_run: int | None
+    last_run: int | None
+    modes: tuple[str, ...]
+    skip_tags: tuple[str, ...]
+    newest: int | None
+
+
+@dataclass(frozen=True)
+class Rundb:
+    """Where the run documents are."""
+
+    uri: str
+    credentials_file: Path | None
+    database: str
+    collection: str
+    tunnel: SshHost | None
+
+
+@dataclass(frozen=True)
+class Daq:
+    """Where the DAQ writes runs: on `ssh`, or visible on this machine if None.
+
+    `live_data` is the parent folder of the runs; None takes it from the run document.
+    """
+
+    ssh: SshHost | None
+    live_data: Path | None
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where live data arrive and strax data are stored."""
+
+    live_data: Path
+    processed: Path
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration, valid."""
+
+    detector: str
+    targets: tuple[str, ...]
+    select: Select
+    rundb: Rundb
+    daq: Daq
+    storage: Storage
+
+
+def load(configfiles: Iterable[Path] = ()) -> Config:
+    """Return the default configuration with the keys of each file laid over it, in order.
+
+    Raises ConfigurationError naming the file or key, what was found and what is allowed.
+    """
+    settings = _read(layout.DEFAULT_CONFIG)
+    for path in configfiles:
+        _override(settings, _read(path))
+    return parse(settings)
+
+
+def parse(settings: Mapping[str, Any]) -> Config:
+    """Return plain settings, as Snakemake's ``config``, as a valid Config.
+
+    Raises ConfigurationError naming the key, what was found and what is allowed.
+    """
+    schema.check(dict(settings), SCHEMA, "configuration")
+    select, rundb, daq, storage = (
+        settings[section] for section in ("select", "rundb", "daq", "storage")
+    )
+    first, last = select["first_run"], select["last_run"]
+    if first is not None and last is not None and first > last:
+        raise ConfigurationError(
+            f"configuration: select.first_run is {first}, allowed is {last} (last_run) or less"
+        )
+    return Config(
+        detector=settings["detector"],
+        targets=tuple(settings["targets"]),
+        select=Select(
+            first_run=first,
+            last_run=last,
+            modes=tuple(select["modes"]),
+            skip_tags=tuple(select["skip_tags"]),
+            newest=select["newest"],
+        ),
+        rundb=Rundb(
+            uri=rundb["uri"],
+            credentials_file=_path(rundb["credentials_file"]),
+            database=rundb["database"],
+            collection=rundb["collection"],
+            tunnel=_ssh_host(rundb["tunnel"]),
+        ),
+        daq=Daq(ssh=_ssh_host(daq), live_data=_path(daq["live_data"])),
+        storage=Storage(
+            live_data=Path(storage["live_data"]).expanduser(),
+            processed=Path(storage["processed"]).expanduser(),
+        ),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot read the configuration {path} ({error.strerror})"
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path} is no valid YAML: {error}") from error
+    if settings is None:
+        return {}
+    if not isinstance(settings, dict):
+        raise ConfigurationError(f"{path} must hold keys and values, found {settings!r}")
+    return settings
+
+
+def _override(settings: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Lay `changes` over `settings`, section by section, as Snakemake does with --configfile."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(settings.get(key), dict):
+            _override(settings[key], value)
+        else:
+            settings[key] = value
+
+
+def _path(value: str | None) -> Path | None:
+    return Path(value).expanduser() if value is not None else None
+
+
+def _ssh_host(section: Mapping[str, Any] | None) -> SshHost | None:
+    if section is None or section["host"] is None:
+        return None
+    return SshHost(
+        host=section["host"],
+        port=section.get("port", 22),
+        user=section.get("user"),
+        identity_file=_path(section.get("identity_file")),
+        known_hosts=_path(section.get("known_hosts")),
+    )

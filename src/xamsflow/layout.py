@@ -1,0 +1,80 @@
+"""Where every file lies, relative to the working directory, and how a run is called.
+
+Patterns hold Snakemake wildcards in braces, so that rules and package share one spelling.
+"""
+
+import re
+from pathlib import Path
+
+from xamsflow.errors import ConfigurationError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+"""The checkout that holds ``config/`` and ``workflow/``; the package is installed editable from it."""
+
+SNAKEFILE = REPOSITORY / "workflow" / "Snakefile"
+SCHEMAS = REPOSITORY / "workflow" / "schemas"
+DEFAULT_CONFIG = REPOSITORY / "config" / "config.yaml"
+DETECTORS = Path("config") / "detectors"
+
+RUN_ID_PATTERN = r"\d{6}"
+DATA_TYPE_PATTERN = r"(?!transfer$|rundoc$|claim$)[a-z][a-z0-9_]*"
+
+TRANSFER_RECEIPT = "results/{run_id}/transfer.json"
+DATA_TYPE_RECEIPT = "results/{run_id}/{data_type}.json"
+RUNDOC_RECEIPT = "results/{run_id}/rundoc.json"
+CLAIM = "results/{run_id}/claim.json"
+
+TRANSFER_LOG = "logs/transfer/{run_id}.log"
+PROCESS_LOG = "logs/process/{run_id}.{data_type}.log"
+PUBLISH_LOG = "logs/publish/{run_id}.log"
+
+TRANSFER_BENCHMARK = "benchmarks/transfer/{run_id}.tsv"
+PROCESS_BENCHMARK = "benchmarks/process/{run_id}.{data_type}.tsv"
+PUBLISH_BENCHMARK = "benchmarks/publish/{run_id}.tsv"
+
+
+def run_id(number: int) -> str:
+    """Return the run's name: its number with six digits."""
+    if not 0 <= number <= 999_999:
+        raise ConfigurationError(f"run number {number}", "allowed are 0 to 999999")
+    return f"{number:06d}"
+
+
+def run_number(run: str) -> int:
+    """Return the number of a run called by its six digits.
+
+    Raises ConfigurationError for anything else.
+    """
+    if not re.fullmatch(RUN_ID_PATTERN, run, flags=re.ASCII):
+        raise ConfigurationError(f"{run!r} is no run", "give the number with six digits, as 000932")
+    return int(run)
+
+
+def transfer_receipt(run: str) -> Path:
+    """Return the receipt of a run's transfer."""
+    return Path(TRANSFER_RECEIPT.format(run_id=run))
+
+
+def data_type_receipt(run: str, data_type: str) -> Path:
+    """Return the receipt of a run's data type."""
+    return Path(DATA_TYPE_RECEIPT.format(run_id=run, data_type=data_type))
+
+
+def rundoc_receipt(run: str) -> Path:
+    """Return the receipt of what was published in the run document."""
+    return Path(RUNDOC_RECEIPT.format(run_id=run))
+
+
+def claim_file(run: str) -> Path:
+    """Return the file that tells a run's jobs which driver claimed it."""
+    return Path(CLAIM.format(run_id=run))
+
+
+def incoming(live_data: Path, run: str) -> Path:
+    """Return the folder in which a run arrives, beside its final one."""
+    return live_data / f"{run}.incoming"
+
+
+def lock_file(run: str) -> Path:
+    """Return the file whose lock a job holds while it works on a run."""
+    return Path("results") / run / ".lock"

@@ -1,0 +1,67 @@
+"""Check plain data against a JSON schema, with one line per mistake that a person understands."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+from jsonschema.exceptions import best_match
+
+from xamsflow.errors import ConfigurationError
+
+
+def check(data: Any, schema_file: Path, what: str) -> None:
+    """Raise ConfigurationError naming the key, what was found and what is allowed.
+
+    `what` names the checked thing in the message, as a file name.
+    """
+    schema = yaml.safe_load(schema_file.read_text(encoding="utf-8"))
+    mistake = best_match(jsonschema.Draft202012Validator(schema).iter_errors(data))
+    if mistake is not None:
+        raise ConfigurationError(f"{what}: {_explain(mistake)}")
+
+
+def _explain(mistake: jsonschema.ValidationError) -> str:
+    key = ".".join(str(part) for part in mistake.absolute_path)
+    schema = mistake.schema if isinstance(mistake.schema, dict) else {}
+    if mistake.validator == "additionalProperties":
+        known = set(schema.get("properties", {}))
+        patterns = schema.get("patternProperties", {})
+        unknown = sorted(set(mistake.instance) - known)
+        prefix = f"{key}." if key else ""
+        allowed = ", ".join(sorted(known)) or f"names like {' or '.join(patterns)}"
+        return f"unknown key {prefix}{unknown[0]}, allowed are {allowed}"
+    if mistake.validator == "required":
+        missing = next(name for name in mistake.validator_value if name not in mistake.instance)
+        return f"missing key {f'{key}.' if key else ''}{missing}"
+    found = json.dumps(mistake.instance, default=str)
+    if "@" in found:
+        found = "(not shown: it may hold a password)"
+    return f"{key or 'the whole file'} is {found}, allowed is {_allowed(mistake, schema)}"
+
+
+def _allowed(mistake: jsonschema.ValidationError, schema: dict[str, Any]) -> str:
+    value = mistake.validator_value
+    match mistake.validator:
+        case "type":
+            names = value if isinstance(value, list) else [value]
+            text = " or ".join(names)
+        case "enum":
+            text = "one of " + ", ".join(json.dumps(item) for item in value)
+        case "minimum":
+            text = f"{value} or more"
+        case "maximum":
+            text = f"{value} or less"
+        case "pattern":
+            text = f"text that matches {value}"
+        case "minLength" | "minItems" | "minProperties":
+            text = f"{value} entries or more" if value > 1 else "something that is not empty"
+        case "maxItems":
+            text = f"{value} entries or fewer"
+        case "uniqueItems":
+            text = "each entry once"
+        case _:
+            text = mistake.message
+    description = schema.get("description")
+    return f"{text} ({description})" if description else text
