@@ -113,6 +113,6 @@ def _check_channels(detector: Detector, what: str) -> None:
     for lower, upper in pairwise(detector.digitizers):
         if upper.first_channel <= lower.last_channel:
             raise ConfigurationError(
-                f"{what}: digitizers.{upper.name}.channels begins at {upper.first_channel}, allowed "
-                f"is more than {lower.last_channel}, the last channel of {lower.name}"
+                f"{what}: digitizers.{upper.name}.channels begins at {upper.first_channel}, "
+                f"allowed is more than {lower.last_channel}, the last channel of {lower.name}"
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 from xamsflow.errors import ConfigurationError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-"""The checkout that holds ``config/`` and ``workflow/``; the package is installed editable from it."""
+"""The checkout with ``config/`` and ``workflow/``, from which the package is installed editable."""
 
 SNAKEFILE = REPOSITORY / "workflow" / "Snakefile"
 SCHEMAS = REPOSITORY / "workflow" / "schemas"

@@ -1,5 +1,6 @@
 """Receipts: small JSON files that say what was done, written last and by rename."""
 
+import errno
 import json
 import os
 import secrets
@@ -48,8 +49,6 @@ def read(path: Path) -> Receipt:
 
 def storage_error(error: OSError, path: Path) -> ResourcesError | ConfigurationError:
     """Turn a failed write at `path` into the error that says what a person can do about it."""
-    import errno
-
     where = error.filename or path
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return ResourcesError(f"no space left for {where}", "free space there and start again")

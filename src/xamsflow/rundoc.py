@@ -1,5 +1,7 @@
 """What the run document says of a run, checked and in the units that processing uses."""
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -81,15 +83,11 @@ def parse(document: Mapping[str, Any]) -> Run:
 
 def to_json(document: Mapping[str, Any]) -> Any:
     """Return a run document as plain data for a JSON file, BSON types kept (extended JSON)."""
-    import json
-
     return json.loads(json_util.dumps(document, json_options=json_util.CANONICAL_JSON_OPTIONS))
 
 
 def from_json(data: Any) -> dict[str, Any]:
     """Return the run document that :func:`to_json` or MongoDB's own export wrote."""
-    import json
-
     options = json_util.JSONOptions(tz_aware=True, tzinfo=UTC)
     document: dict[str, Any] = json_util.loads(json.dumps(data), json_options=options)
     return document
@@ -124,7 +122,11 @@ class _Fields:
         if value is None:
             return default
         # Web front ends write whole numbers as doubles, and redax then uses its own default.
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
             raise self.wrong(key, "a number")
         return value
 
@@ -147,7 +149,7 @@ def _ns(time: datetime) -> int:
 
 def _duration(daq_config: _Fields, key: str, default: Any) -> int:
     seconds = daq_config.number(key, default)
-    ns = round(Fraction(seconds) * NS_PER_S) if abs(seconds) != float("inf") else 0
+    ns = round(Fraction(seconds) * NS_PER_S)
     if ns <= 0:
         raise daq_config.wrong(key, "a time above 0 s")
     return ns
