@@ -59,10 +59,11 @@ class Daq:
 
 @dataclass(frozen=True)
 class Storage:
-    """Where live data arrive and strax data are stored."""
+    """Where live data arrive and strax data are stored; `host` is its name in run documents."""
 
     live_data: Path
     processed: Path
+    host: str
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def parse(settings: Mapping[str, Any]) -> Config:
         storage=Storage(
             live_data=Path(storage["live_data"]).expanduser(),
             processed=Path(storage["processed"]).expanduser(),
+            host=storage["host"],
         ),
     )
 

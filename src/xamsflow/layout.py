@@ -17,7 +17,7 @@ DEFAULT_CONFIG = REPOSITORY / "config" / "config.yaml"
 DETECTORS = Path("config") / "detectors"
 
 RUN_ID_PATTERN = r"\d{6}"
-DATA_TYPE_PATTERN = r"(?!transfer$|rundoc$|claim$)[a-z][a-z0-9_]*"
+DATA_TYPE_PATTERN = r"(?!(?:transfer|rundoc|claim)\b)[a-z][a-z0-9_]*"
 
 TRANSFER_RECEIPT = "results/{run_id}/transfer.json"
 DATA_TYPE_RECEIPT = "results/{run_id}/{data_type}.json"

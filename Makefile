@@ -1,0 +1,46 @@
+# The project's commands. Each installs what it misses and can be called alone.
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format lock bench
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(INSTALLED)  ## the environment, in .venv
+
+$(INSTALLED): requirements.lock pyproject.toml tools/create-environment
+	tools/create-environment $(VENV)
+	@touch $@
+
+demo: install  ## process a few runs on this machine, with a run database of their own
+	tools/system-packages demo
+	$(BIN)/xamsflow demo --directory demo
+
+test: install  ## the whole test suite
+	tools/system-packages test
+	$(BIN)/python -m pytest
+
+lint: install  ## format check, linters, types, snakemake --lint
+	$(BIN)/ruff format --check src tests workflow/scripts
+	$(BIN)/ruff check src tests workflow/scripts
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/mypy
+	$(BIN)/snakemake --snakefile workflow/Snakefile --lint
+
+format: install  ## bring all files into shape
+	$(BIN)/ruff format src tests workflow/scripts
+	$(BIN)/ruff check --fix src tests workflow/scripts
+	$(BIN)/snakefmt workflow
+
+lock: install  ## requirements.lock anew from pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
+	    --no-emit-index-url --no-annotate --quiet --custom-compile-command "make lock" \
+	    --output-file requirements.lock
+
+bench: install  ## the benchmarks
+	$(BIN)/python benchmarks/fixed_cost.py

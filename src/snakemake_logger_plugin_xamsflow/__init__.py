@@ -1,0 +1,81 @@
+"""Snakemake logger plugin that tells the driver how each job ends.
+
+It prints nothing itself. Snakemake loads it in the driver only, calls it from a thread of its own,
+and waits for that thread before it ends.
+"""
+
+from dataclasses import dataclass
+from logging import LogRecord
+from pathlib import Path
+from typing import Any
+
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from xamsflow import driver
+
+
+@dataclass(frozen=True)
+class _Job:
+    rule: str
+    run: str
+    log: Path
+
+
+class LogHandler(LogHandlerBase):
+    """Keep which job is which run's, and pass on starts, ends and errors."""
+
+    def __post_init__(self) -> None:
+        """Start with no job known."""
+        self._jobs: dict[int, _Job] = {}
+
+    def emit(self, record: LogRecord) -> None:
+        """Pass one event on to the driver."""
+        event = getattr(record, "event", None)
+        if self.common_settings.dryrun or event is None:
+            return
+        try:
+            self._tell(event, vars(record))
+        except Exception:  # a logger must never end the workflow
+            self.handleError(record)
+
+    def _tell(self, event: LogEvent, about: dict[str, Any]) -> None:
+        if event == LogEvent.JOB_INFO:
+            wildcards = about.get("wildcards") or {}
+            if run := wildcards.get("run_id"):
+                self._jobs[about["jobid"]] = _Job(about["rule_name"], run, Path(about["log"][0]))
+                driver.current().job_started(run)
+            return
+        number = about.get("jobid") if event == LogEvent.JOB_ERROR else about.get("job_id")
+        job = self._jobs.get(number) if number is not None else None
+        if job is None:
+            return
+        if event == LogEvent.JOB_ERROR:
+            driver.current().job_failed(job.rule, job.run, job.log)
+        elif event == LogEvent.JOB_FINISHED and job.rule == "publish":
+            driver.current().published(job.run)
+
+    @property
+    def writes_to_stream(self) -> bool:
+        """Snakemake's own messages stay."""
+        return False
+
+    @property
+    def writes_to_file(self) -> bool:
+        """Nothing is written."""
+        return False
+
+    @property
+    def has_filter(self) -> bool:
+        """All events are wanted."""
+        return True
+
+    @property
+    def has_formatter(self) -> bool:
+        """Nothing is formatted."""
+        return True
+
+    @property
+    def needs_rulegraph(self) -> bool:
+        """The graph of rules is not wanted."""
+        return False

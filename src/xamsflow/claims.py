@@ -1,0 +1,37 @@
+"""Which driver answers for a run, told to the run's jobs by a file.
+
+A job reports to the run document only in the name of the claim, so that one that outlived its
+driver cannot write over what a later driver says.
+"""
+
+from dataclasses import asdict, dataclass
+
+from xamsflow import layout, receipts
+from xamsflow.errors import BadDataError
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A run's status is `owner`'s to change; `attempt` counts how often the run was claimed."""
+
+    number: int
+    owner: str
+    attempt: int
+
+
+def write(claim: Claim) -> None:
+    """Tell the run's jobs of a claim."""
+    receipts.write(layout.claim_file(layout.run_id(claim.number)), asdict(claim))
+
+
+def read(run: str) -> Claim | None:
+    """Return the claim on a run, None where no driver answers for its status."""
+    try:
+        return Claim(**receipts.read(layout.claim_file(run)))
+    except (FileNotFoundError, BadDataError, TypeError):
+        return None
+
+
+def remove(run: str) -> None:
+    """Tell that no driver answers for the run any more."""
+    layout.claim_file(run).unlink(missing_ok=True)

@@ -1,0 +1,137 @@
+"""The whole way once, on this machine: DAQ folder, run database, workflow, table."""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tabulate import tabulate
+
+from xamsflow import config, layout, receipts, rundoc
+
+HELP = "process a few runs on this machine, with a run database of their own"
+
+REAL_RUN = 2240
+SHARED_DATA = layout.REPOSITORY.parent / "shared" / "data"
+
+DAQ = Path("daq")
+SIMULATED_RUNS = {2241: {}, 2242: {"readers": 2, "threads": 2}, 2243: {"compressor": "blosc"}}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add nothing: the demo is the same everywhere."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Make a DAQ folder and run documents, process them all, and show what came out."""
+    from xamsflow import embedded_mongod, rundb  # noqa: PLC0415
+
+    configuration = config.load(options.configfile)
+    print(f"The demo lives in {Path.cwd()}")
+    documents = [*_simulate(configuration.detector), *_real_run()]
+    with embedded_mongod.running(Path("mongod")) as server:
+        print(f"A run database of its own listens at {server.uri}")
+        settings = Path("demo.yaml")
+        settings.write_text(
+            yaml.safe_dump(
+                {
+                    "rundb": {"uri": server.uri},
+                    "daq": {"live_data": str(DAQ)},
+                    "storage": {"host": "demo"},
+                }
+            )
+        )
+        demo = config.load([*options.configfile, settings])
+        with rundb.open_database(demo.rundb) as database:
+            known = {summary.number for summary in database.runs(limit=len(documents) + 1)}
+            for document in documents:
+                if document["number"] not in known:
+                    database.insert(document)
+                database.set_pending(document["number"], by="demo")
+        code = _snakemake([*options.configfile, settings])
+        with rundb.open_database(demo.rundb) as database:
+            _print_table(database.runs([document["number"] for document in documents]))
+    return code
+
+
+def _simulate(detector: str) -> list[dict[str, Any]]:
+    """Return the documents of the simulated runs, which are made once."""
+    from xamsflow import detector as detectors  # noqa: PLC0415
+    from xamsflow.simulate import SimulatedRun, simulate  # noqa: PLC0415
+
+    documents = []
+    for number, choices in SIMULATED_RUNS.items():
+        file = DAQ / f"rundoc_{layout.run_id(number)}.json"
+        if not (DAQ / layout.run_id(number)).exists():
+            print(f"Simulating run {layout.run_id(number)} in redax's format {choices or ''}")
+            settings = SimulatedRun(
+                number=number, detector=detectors.load(detector), duration=8.0, **choices
+            )
+            # Beside the others and then renamed: a demo that is stopped here can start again.
+            DAQ.mkdir(exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=DAQ, ignore_cleanup_errors=True) as folder:
+                document = simulate(settings, Path(folder))
+                receipts.write(file, rundoc.to_json(document))
+                (Path(folder) / layout.run_id(number)).rename(DAQ / layout.run_id(number))
+        documents.append(rundoc.from_json(receipts.read(file)))
+    return documents
+
+
+def _real_run() -> list[dict[str, Any]]:
+    """Return the document of the real run that lies beside the repository, if it does."""
+    name = layout.run_id(REAL_RUN)
+    document = SHARED_DATA / f"rundoc_{name}.json"
+    live_data = SHARED_DATA / "live_data" / name
+    if not (document.is_file() and live_data.is_dir()):
+        return []
+    if not (DAQ / name).exists():
+        print(f"Copying the real run {name} to the DAQ folder")
+        shutil.copytree(live_data, DAQ / name)
+    return [rundoc.from_json(json.loads(document.read_text()))]
+
+
+def _snakemake(configfiles: list[Path]) -> int:
+    command = [
+        str(Path(sys.executable).with_name("snakemake")),
+        "--snakefile",
+        str(layout.SNAKEFILE),
+        "--profile",
+        str(layout.REPOSITORY / "profiles" / "local"),
+        "--directory",
+        str(Path.cwd()),
+        "--configfile",
+        *map(str, configfiles),
+    ]
+    print("$ " + " ".join(command), flush=True)
+    return subprocess.run(command, check=False).returncode
+
+
+def _print_table(runs: Any) -> None:
+    rows = []
+    for summary in runs:
+        name = layout.run_id(summary.number)
+        stored = _stored(name)
+        rows.append((name, summary.mode, summary.status, stored, summary.reason or ""))
+    print()
+    print(
+        tabulate(
+            rows, headers=["run", "mode", "status", "stored", "reason"], disable_numparse=True
+        )
+    )
+    print()
+    print(f"strax data   {Path.cwd() / 'data' / 'processed'}")
+    print(f"receipts     {Path.cwd() / 'results'}")
+    print(f"logs         {Path.cwd() / 'logs'}")
+
+
+def _stored(run: str) -> str:
+    from xamsflow.publish import receipts_on_disk  # noqa: PLC0415
+
+    _, made = receipts_on_disk(run)
+    facts = {name: about for receipt in made for name, about in receipt["stored"].items()}
+    return ", ".join(f"{name} ({about['n_items']})" for name, about in sorted(facts.items()))

@@ -1,0 +1,44 @@
+"""The table of runs."""
+
+import argparse
+
+from tabulate import tabulate
+
+from xamsflow import config, layout
+
+HELP = "show the runs and how far each one is"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of runs."""
+    parser.add_argument(
+        "runs", nargs="*", type=int, metavar="RUN", help="run numbers; none: the newest"
+    )
+    parser.add_argument("--newest", type=int, default=20, metavar="N", help="how many [20]")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print one line per run, newest first."""
+    from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
+
+    with rundb.open_database(config.load(options.configfile).rundb) as database:
+        runs = database.runs(options.runs or None, limit=options.newest)
+    print(
+        tabulate(
+            [
+                (
+                    layout.run_id(run.number),
+                    run.mode,
+                    run.start.strftime("%Y-%m-%d %H:%M") if run.start else "",
+                    run.status or "",
+                    run.stage or "",
+                    run.attempt or "",
+                    run.reason or "",
+                )
+                for run in runs
+            ],
+            headers=["run", "mode", "start (UTC)", "status", "stage", "attempt", "reason"],
+            disable_numparse=True,
+        )
+    )
+    return 0

@@ -1,0 +1,246 @@
+"""The driver: the one process that a person started, which answers for the runs it takes.
+
+It claims runs while the DAG is built, hears of each job's end from the logger plugin, writes the
+failures into the run document, and gives back at its end what it did not get to. Jobs never come
+here: they only report their own start and, when all is well, publish.
+"""
+
+import atexit
+import contextlib
+import logging
+import platform
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xamsflow import claims, clock, layout, owner
+from xamsflow.claims import Claim
+from xamsflow.config import Config
+from xamsflow.errors import ConfigurationError, XamsflowError
+from xamsflow.failures import Failure
+
+if TYPE_CHECKING:  # the run database's client is not wanted while the Snakefile is parsed
+    from xamsflow.rundb import RunDatabase
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_S = 60.0
+"""Time between signs of life; several fit into a lease (owner.LEASE_S)."""
+
+
+class Driver:
+    """The runs that this process has claimed, and what became of them."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._owner = str(owner.current())
+        self._claims: dict[str, Claim] = {}
+        self._failed: dict[str, Failure] = {}
+        self._done: set[str] = set()
+        self._exit = contextlib.ExitStack()
+        self._database: RunDatabase | None = None
+        self._lock = threading.Lock()
+
+    def preview_pending(self) -> list[str]:
+        """Return the runs that a real start would take now, newest first; nothing is written."""
+        with self._connection() as database:
+            pending = [run.number for run in database.pending(self._config.select)]
+            stranded = [run.number for run in self._stranded(database)]
+        return [layout.run_id(number) for number in sorted({*pending, *stranded}, reverse=True)]
+
+    def take_pending(self) -> list[str]:
+        """Claim the pending runs, and those that a dead driver left behind, newest first.
+
+        A run that another driver takes at the same moment is left to it.
+        """
+        database = self._open()
+        taken = []
+        for stranded in self._stranded(database):
+            taken.append(database.take_over(stranded, self._owner, self._config.targets))
+        for pending in database.pending(self._config.select):
+            taken.append(database.claim(pending.number, self._owner, self._config.targets))
+        claimed = [claim for claim in taken if claim is not None]
+        for claim in claimed:
+            self._hold(claim)
+        return [layout.run_id(claim.number) for claim in sorted_newest(claimed)]
+
+    def take(self, run: str) -> None:
+        """Claim one run that a person asked for, whatever its status.
+
+        Raises ConfigurationError where the run is unknown or another driver works on it.
+        """
+        if run in self._claims:
+            return
+        database = self._open()
+        number = layout.run_number(run)
+        document = database.get(number)
+        for stranded in self._stranded(database):
+            if stranded.number == number:
+                claim = database.take_over(stranded, self._owner, self._config.targets)
+                break
+        else:
+            claim = database.claim_any(number, self._owner, self._config.targets)
+        if claim is None:
+            holder = (document.get("processing") or {}).get("owner", "another driver")
+            raise ConfigurationError(
+                f"run {run} is being processed by {holder}", "wait for its end, then ask again"
+            )
+        self._hold(claim)
+
+    def job_failed(self, rule: str, run: str, log: Path) -> None:
+        """Write into the run document why a job of a run has failed, at once.
+
+        What was stored before is registered. Where the run database is away, the failure stays
+        beside the log, and the next start takes the run over.
+        """
+        failure = Failure.of_job(log)
+        with self._lock:
+            if run in self._failed and self._failed[run] == failure:
+                return  # told again at the end of the workflow
+            if not failure.interrupted:
+                self._failed[run] = failure
+        try:
+            with self._connection() as database:
+                self._register_stored(database, run)
+                self._write_failure(database, rule, run, failure, log)
+        except XamsflowError as error:
+            say(f"run {run}: its failure is not in the run document yet: {error}")
+        say(f"run {run}: {rule} failed: {failure.reason} (log: {log})")
+
+    def job_started(self, run: str) -> None:
+        """Note that a job of a run was started, perhaps again after a failure."""
+        with self._lock:
+            self._failed.pop(run, None)
+
+    def published(self, run: str) -> None:
+        """Note that a run's outcome stands in the run document."""
+        with self._lock:
+            self._done.add(run)
+        self._forget(run)
+
+    def close(self) -> None:
+        """Give back the claimed runs that neither ended nor failed, and say how it went."""
+        unfinished = [run for run in self._claims if run not in self._failed]
+        for run in unfinished:
+            try:
+                self._open().release(self._claims[run], reason="the driver was stopped")
+            except XamsflowError as error:
+                say(f"run {run} could not be given back, the next start takes it over: {error}")
+        for run in list(self._claims):
+            self._forget(run)
+        if self._done or self._failed:
+            say(f"{len(self._done)} done, {len(self._failed)} failed, {len(unfinished)} given back")
+        self._exit.close()
+        self._database = None
+
+    def _write_failure(
+        self, database: "RunDatabase", rule: str, run: str, failure: Failure, log: Path
+    ) -> None:
+        about = {
+            "reason": failure.reason,
+            "failure": failure.failure,
+            "log": str(log.resolve()),
+            "host": platform.node(),
+        }
+        claim = self._claims.get(run)
+        if claim is None:
+            database.fail_unclaimed(layout.run_number(run), rule, **about)
+        elif failure.interrupted:
+            database.release(claim, reason=failure.reason)
+            self._forget(run)
+        else:
+            database.failed(claim, rule, **about)
+
+    def _register_stored(self, database: "RunDatabase", run: str) -> None:
+        from xamsflow.publish import data_entries, receipts_on_disk  # noqa: PLC0415
+
+        transferred, data_types = receipts_on_disk(run)
+        for entry in data_entries(transferred, data_types, host=self._config.storage.host):
+            database.add_data(layout.run_number(run), entry)
+
+    def _stranded(self, database: "RunDatabase") -> list[...]:  # type: ignore[misc]
+        return [
+            run
+            for run in database.claimed()
+            if run.owner != self._owner and owner.is_dead(run.owner, run.heartbeat_age_s)
+        ]
+
+    def _hold(self, claim: Claim) -> None:
+        run = layout.run_id(claim.number)
+        self._claims[run] = claim
+        published = layout.rundoc_receipt(run)
+        if published.exists():
+            # What was published before is kept, and no longer stands for what will be.
+            time = clock.now().strftime("%Y%m%dT%H%M%S")
+            published.rename(published.with_suffix(f".{time}.json"))
+        claims.write(claim)
+
+    def _forget(self, run: str) -> None:
+        if self._claims.pop(run, None) is not None:
+            claims.remove(run)
+
+    def _open(self) -> "RunDatabase":
+        """Return the run database, connected for the rest of this process."""
+        if self._database is None:
+            from xamsflow import rundb  # noqa: PLC0415
+
+            self._database = self._exit.enter_context(rundb.open_database(self._config.rundb))
+            self._start_heartbeat(self._database)
+            atexit.register(self.close)
+        return self._database
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator["RunDatabase"]:
+        if self._database is not None:
+            yield self._database
+            return
+        from xamsflow import rundb  # noqa: PLC0415
+
+        with rundb.open_database(self._config.rundb) as database:
+            yield database
+
+    def _start_heartbeat(self, database: "RunDatabase") -> None:
+        stop = threading.Event()
+
+        def beat() -> None:
+            while not stop.wait(HEARTBEAT_S):
+                with contextlib.suppress(XamsflowError):  # the next one may get through
+                    database.heartbeat(self._owner)
+
+        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+        thread.start()
+        self._exit.callback(stop.set)
+
+
+def sorted_newest(claimed: list[Claim]) -> list[Claim]:
+    """Return claims with the highest run number first."""
+    return sorted(claimed, key=lambda claim: claim.number, reverse=True)
+
+
+_drivers: list[Driver] = []
+
+
+def configure(config: Config) -> None:
+    """Make this process's driver; nothing is asked or written before it is used."""
+    _drivers[:] = [Driver(config)]
+
+
+def current() -> Driver:
+    """Return this process's driver."""
+    return _drivers[0]
+
+
+@contextlib.contextmanager
+def errors_end_the_process() -> Iterator[None]:
+    """Turn an error into one line on the terminal and the end of the process, exit code 1."""
+    try:
+        yield
+    except XamsflowError as error:
+        sys.exit(f"xamsflow: {error}")
+
+
+def say(line: str) -> None:
+    """Tell the person at the terminal."""
+    print(f"xamsflow: {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,208 @@
+"""The jobs of the workflow, each called by the script of the rule of the same name.
+
+A job works on one run, alone (a lock keeps others off the run), with everything it says in its own
+log. It ends in one of three ways: its receipt is there; or it failed, and left the reason beside
+its log for the driver to publish; or it was killed, and the driver finds neither.
+"""
+
+import contextlib
+import logging
+import os
+import platform
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from xamsflow import claims, clock, config, layout, lock, receipts, rundoc
+from xamsflow.config import Config
+from xamsflow.errors import FailureClass, ResourcesError, XamsflowError
+from xamsflow.failures import Failure
+
+logger = logging.getLogger(__name__)
+
+Settings = Mapping[str, Any]
+
+
+def transfer(*, run_id: str, settings: Settings, receipt: str, log: str) -> None:
+    """Bring a run's live data here and write the receipt."""
+    with _job("transfer", run_id, settings, Path(log)) as configuration:
+        from xamsflow import rundb  # noqa: PLC0415 - a job loads only what it needs
+        from xamsflow.transfer import transfer_run  # noqa: PLC0415
+
+        with rundb.open_database(configuration.rundb) as database:
+            document = database.get(layout.run_number(run_id))
+        receipts.write(
+            Path(receipt), transfer_run(document, configuration.daq, configuration.storage)
+        )
+
+
+def process(
+    *,
+    run_id: str,
+    data_type: str,
+    settings: Settings,
+    transfer_receipt: str,
+    receipt: str,
+    log: str,
+    threads: int,
+) -> None:
+    """Make a data type of a transferred run, and write the receipt.
+
+    The run document is the one that the transfer saw, so no run database is needed.
+    """
+    with _job("process", run_id, settings, Path(log)) as configuration:
+        from xamsflow import detector  # noqa: PLC0415
+        from xamsflow.processing import process_run  # noqa: PLC0415 - strax takes seconds
+
+        transferred = receipts.read(Path(transfer_receipt))
+        made = process_run(
+            document=rundoc.from_json(transferred["run_document"]),
+            detector=detector.load(configuration.detector),
+            live_data=Path(transferred["destination"]).parent,
+            processed=configuration.storage.processed,
+            data_type=data_type,
+            threads=threads,
+        )
+        receipts.write(Path(receipt), made)
+
+
+def publish(
+    *,
+    run_id: str,
+    settings: Settings,
+    transfer_receipt: str,
+    data_type_receipts: Sequence[str],
+    receipt: str,
+    log: str,
+) -> None:
+    """Register what is stored in the run document, set the run done, and write the receipt."""
+    with _job("publish", run_id, settings, Path(log)) as configuration:
+        from xamsflow import rundb  # noqa: PLC0415
+        from xamsflow.publish import data_entries  # noqa: PLC0415
+
+        number = layout.run_number(run_id)
+        entries = data_entries(
+            receipts.read(Path(transfer_receipt)),
+            [receipts.read(Path(path)) for path in data_type_receipts],
+            host=configuration.storage.host,
+        )
+        with rundb.open_database(configuration.rundb) as database:
+            added = [entry for entry in entries if database.add_data(number, entry)]
+            claim = claims.read(run_id)
+            done = claim is not None and database.done(claim)
+        if not done:
+            logger.warning("the run is not claimed by this driver; its status stays as it is")
+        receipts.write(
+            Path(receipt),
+            {
+                "run_id": run_id,
+                "processing_status": "done" if done else None,
+                "owner": claim.owner if claim else None,
+                "attempt": claim.attempt if claim else None,
+                "data": rundoc.to_json(entries),
+                "added": [entry["type"] for entry in added],
+                "host": platform.node(),
+                "time": clock.now().isoformat(),
+            },
+        )
+
+
+@contextlib.contextmanager
+def _job(rule: str, run_id: str, settings: Settings, log: Path) -> Iterator[Config]:
+    """Run a job's work with its log, its lock, and a known end whatever happens."""
+    failure_file = Failure.file(log)
+    failure_file.unlink(missing_ok=True)
+    terminal = _log_to(log)
+
+    def fail(failure: Failure) -> NoReturn:
+        failure.write(failure_file)
+        print(f"xamsflow: run {run_id}: {rule} failed: {failure.reason}", file=terminal)
+        sys.exit(1)
+
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    try:
+        logger.info("run %s: %s on %s", run_id, rule, platform.node())
+        configuration = config.parse(settings)
+        with lock.exclusive(layout.lock_file(run_id)):
+            _report_start(rule, run_id, configuration, log)
+            yield configuration
+        logger.info("run %s: %s done", run_id, rule)
+    except XamsflowError as error:
+        logger.error("%s", error)
+        logger.debug("where it happened", exc_info=True)
+        fail(Failure(str(error), error.failure))
+    except MemoryError as error:
+        traceback.print_exc()
+        fail(Failure(str(ResourcesError("out of memory", "ask for more")), ResourcesError.failure))
+        raise AssertionError from error
+    except KeyboardInterrupt:
+        fail(Failure("stopped by Ctrl-C", FailureClass.TRANSIENT, interrupted=True))
+    except _Terminated:
+        fail(Failure("stopped by SIGTERM: cancelled, or out of time?", FailureClass.TRANSIENT))
+    except Exception as error:  # the last line of defence: nobody reads a traceback
+        traceback.print_exc()
+        line = " ".join(f"{type(error).__name__}: {error}".split())
+        fail(Failure(f"unexpected {line}: see {log}", FailureClass.UNKNOWN))
+
+
+class _Terminated(BaseException):
+    """The job was sent SIGTERM."""
+
+
+def _raise_terminated(number: int, frame: object) -> NoReturn:
+    raise _Terminated
+
+
+def _log_to(log: Path) -> Any:
+    """Send all that this process says to its log; return the terminal's stream.
+
+    An earlier attempt's log is kept under a number behind its name.
+    """
+    terminal = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists():
+        number = 1
+        while (earlier := log.with_suffix(f".{number}{log.suffix}")).exists():
+            number += 1
+        log.rename(earlier)
+    with log.open("w", encoding="utf-8") as file:
+        sys.stdout.flush()
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("paramiko").setLevel(logging.WARNING)
+    return terminal
+
+
+def _report_start(rule: str, run_id: str, configuration: Config, log: Path) -> None:
+    """Tell the run document that this job has started, if a driver claimed the run.
+
+    The work does not depend on it: where the run database is away, the log says so.
+    """
+    claim = claims.read(run_id)
+    if claim is None:
+        return
+    from xamsflow import rundb  # noqa: PLC0415
+
+    try:
+        with rundb.open_database(configuration.rundb) as database:
+            database.started(
+                claim, rule, host=platform.node(), job_id=_batch_job(), log=str(log.resolve())
+            )
+    except XamsflowError as error:
+        logger.warning("the run document was not told of the start: %s", error)
+
+
+def _batch_job() -> str | None:
+    for name in ("PBS_JOBID", "SLURM_JOB_ID"):
+        if job := os.environ.get(name):
+            return job
+    return None

@@ -1,0 +1,60 @@
+# What all rules share: the checked configuration, this process's driver, the paths.
+#
+# Needs:  the configuration.
+# Leaves: nothing. Jobs parse these files again, so parsing asks no database, network or clock.
+
+import sys
+
+from xamsflow import config as configuration
+from xamsflow import detector as detectors
+from xamsflow import driver, layout
+from xamsflow.errors import XamsflowError
+
+try:
+    settings = configuration.parse(config)
+    detector = detectors.load(settings.detector)
+except XamsflowError as error:
+    sys.exit(f"xamsflow: {error}")
+
+driver.configure(settings)
+
+
+def is_real_start():
+    """Tell a start that will run jobs from a preview, a look at the DAG and a job's own process."""
+    return (
+        workflow.is_main_process
+        # Only set when jobs are going to be executed; --unlock, --summary and --dag never do.
+        and workflow.execution_settings is not None
+        and not workflow.dryrun
+        and not workflow.touch
+    )
+
+
+def runs_to_publish(wildcards):
+    """Return the receipts that the pending runs are to end with; a real start claims the runs."""
+    with driver.errors_end_the_process():
+        runs = (
+            driver.current().take_pending()
+            if is_real_start()
+            else driver.current().preview_pending()
+        )
+    return [layout.RUNDOC_RECEIPT.format(run_id=run) for run in runs]
+
+
+def receipts_to_publish(wildcards):
+    """Return the receipts of one run's transfer and targets; a real start claims the run."""
+    if is_real_start():
+        with driver.errors_end_the_process():
+            driver.current().take(wildcards.run_id)
+    return [
+        layout.TRANSFER_RECEIPT.format(run_id=wildcards.run_id),
+        *(
+            layout.DATA_TYPE_RECEIPT.format(run_id=wildcards.run_id, data_type=target)
+            for target in settings.targets
+        ),
+    ]
+
+
+wildcard_constraints:
+    run_id=layout.RUN_ID_PATTERN,
+    data_type=layout.DATA_TYPE_PATTERN,

@@ -1,0 +1,32 @@
+# Make a data type of a run, and all that lies below it.
+#
+# Needs:  <storage.live_data>/<run_id>/ and results/<run_id>/transfer.json.
+# Leaves: strax data in <storage.processed>/ and results/<run_id>/<data_type>.json.
+
+
+rule process:
+    input:
+        layout.TRANSFER_RECEIPT,
+    output:
+        report(
+            layout.DATA_TYPE_RECEIPT,
+            caption="../report/process.rst",
+            category="Runs",
+            subcategory="{run_id}",
+            labels={"stage": "{data_type}"},
+        ),
+    log:
+        layout.PROCESS_LOG,
+    benchmark:
+        layout.PROCESS_BENCHMARK
+    message:
+        "Run {wildcards.run_id}: make {wildcards.data_type}"
+    params:
+        # A changed detector file changes what is stored.
+        detector=detector,
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    script:
+        "../scripts/process.py"

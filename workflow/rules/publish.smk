@@ -1,0 +1,29 @@
+# Tell everybody what became of a run.
+#
+# Needs:  the receipts of a run's transfer and of its targets, the run database.
+# Leaves: data entries and status `done` in the run document, results/<run_id>/rundoc.json.
+
+
+rule publish:
+    input:
+        receipts_to_publish,
+    output:
+        report(
+            layout.RUNDOC_RECEIPT,
+            caption="../report/publish.rst",
+            category="Runs",
+            subcategory="{run_id}",
+            labels={"stage": "published"},
+        ),
+    log:
+        layout.PUBLISH_LOG,
+    benchmark:
+        layout.PUBLISH_BENCHMARK
+    message:
+        "Run {wildcards.run_id}: publish in the run document"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    script:
+        "../scripts/publish.py"

@@ -1,0 +1,27 @@
+# Bring a run's live data here.
+#
+# Needs:  the run's document in the run database, its folder on the DAQ host.
+# Leaves: <storage.live_data>/<run_id>/, verified, and results/<run_id>/transfer.json.
+
+
+rule transfer:
+    output:
+        report(
+            layout.TRANSFER_RECEIPT,
+            caption="../report/transfer.rst",
+            category="Runs",
+            subcategory="{run_id}",
+            labels={"stage": "transfer"},
+        ),
+    log:
+        layout.TRANSFER_LOG,
+    benchmark:
+        layout.TRANSFER_BENCHMARK
+    message:
+        "Run {wildcards.run_id}: transfer from the DAQ host"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    script:
+        "../scripts/transfer.py"
