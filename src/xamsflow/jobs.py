@@ -152,7 +152,7 @@ class _Terminated(BaseException):
     """The job was sent SIGTERM."""
 
 
-def _raise_terminated(number: int, frame: object) -> NoReturn:
+def _raise_terminated(_number: int, _frame: object) -> NoReturn:
     raise _Terminated
 
 

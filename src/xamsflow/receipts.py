@@ -1,5 +1,6 @@
 """Receipts: small JSON files that say what was done, written last and by rename."""
 
+import contextlib
 import errno
 import json
 import os
@@ -27,7 +28,8 @@ def write(path: Path, receipt: Receipt) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise storage_error(error, path) from error
 
 

@@ -81,8 +81,8 @@ def parse(document: Mapping[str, Any]) -> Run:
     )
 
 
-def to_json(document: Mapping[str, Any]) -> Any:
-    """Return a run document as plain data for a JSON file, BSON types kept (extended JSON)."""
+def to_json(document: Any) -> Any:
+    """Return a run document, or a part of one, as plain data for a JSON file, BSON types kept (extended JSON)."""
     return json.loads(json_util.dumps(document, json_options=json_util.CANONICAL_JSON_OPTIONS))
 
 

@@ -1,6 +1,7 @@
 """Check plain data against a JSON schema, with one line per mistake that a person understands."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +26,29 @@ def check(data: Any, schema_file: Path, what: str) -> None:
 def _explain(mistake: jsonschema.ValidationError) -> str:
     key = ".".join(str(part) for part in mistake.absolute_path)
     schema = mistake.schema if isinstance(mistake.schema, dict) else {}
+    instance: Any = mistake.instance
+    wanted: Any = mistake.validator_value
     if mistake.validator == "additionalProperties":
-        known = set(schema.get("properties", {}))
+        known = schema.get("properties", {})
         patterns = schema.get("patternProperties", {})
-        unknown = sorted(set(mistake.instance) - known)
+        unknown = next(
+            name
+            for name in instance
+            if name not in known and not any(re.search(p, str(name)) for p in patterns)
+        )
         prefix = f"{key}." if key else ""
         allowed = ", ".join(sorted(known)) or f"names like {' or '.join(patterns)}"
-        return f"unknown key {prefix}{unknown[0]}, allowed are {allowed}"
+        return f"unknown key {prefix}{unknown}, allowed are {allowed}"
     if mistake.validator == "required":
-        missing = next(name for name in mistake.validator_value if name not in mistake.instance)
+        missing = next(name for name in wanted if name not in instance)
         return f"missing key {f'{key}.' if key else ''}{missing}"
-    found = json.dumps(mistake.instance, default=str)
+    found = json.dumps(instance, default=str)
     if "@" in found:
         found = "(not shown: it may hold a password)"
-    return f"{key or 'the whole file'} is {found}, allowed is {_allowed(mistake, schema)}"
+    return f"{key or 'the whole file'} is {found}, allowed is {_allowed(mistake, wanted, schema)}"
 
 
-def _allowed(mistake: jsonschema.ValidationError, schema: dict[str, Any]) -> str:
-    value = mistake.validator_value
+def _allowed(mistake: jsonschema.ValidationError, value: Any, schema: dict[str, Any]) -> str:
     match mistake.validator:
         case "type":
             names = value if isinstance(value, list) else [value]

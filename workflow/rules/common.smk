@@ -4,6 +4,7 @@
 # Leaves: nothing. Jobs parse these files again, so parsing asks no database, network or clock.
 
 import sys
+from dataclasses import asdict
 
 from xamsflow import config as configuration
 from xamsflow import detector as detectors
@@ -17,6 +18,9 @@ except XamsflowError as error:
     sys.exit(f"xamsflow: {error}")
 
 driver.configure(settings)
+
+# Used only with --software-deployment-method conda; otherwise jobs run in the driver's environment.
+ENVIRONMENT = "xamsflow"
 
 
 def is_real_start():

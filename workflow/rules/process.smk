@@ -19,14 +19,16 @@ rule process:
         layout.PROCESS_LOG,
     benchmark:
         layout.PROCESS_BENCHMARK
-    message:
-        "Run {wildcards.run_id}: make {wildcards.data_type}"
-    params:
-        # A changed detector file changes what is stored.
-        detector=detector,
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        # A changed detector file changes what is stored.
+        detector=asdict(detector),
+    message:
+        "Run {wildcards.run_id}: make {wildcards.data_type}"
     script:
         "../scripts/process.py"

@@ -19,11 +19,13 @@ rule publish:
         layout.PUBLISH_LOG,
     benchmark:
         layout.PUBLISH_BENCHMARK
-    message:
-        "Run {wildcards.run_id}: publish in the run document"
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
+    message:
+        "Run {wildcards.run_id}: publish in the run document"
     script:
         "../scripts/publish.py"

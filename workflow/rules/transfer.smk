@@ -17,11 +17,13 @@ rule transfer:
         layout.TRANSFER_LOG,
     benchmark:
         layout.TRANSFER_BENCHMARK
-    message:
-        "Run {wildcards.run_id}: transfer from the DAQ host"
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
+    message:
+        "Run {wildcards.run_id}: transfer from the DAQ host"
     script:
         "../scripts/transfer.py"

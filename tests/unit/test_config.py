@@ -1,0 +1,105 @@
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xamsflow import config, layout
+from xamsflow.errors import ConfigurationError
+
+DEFAULTS = yaml.safe_load(layout.DEFAULT_CONFIG.read_text())
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_the_defaults_are_valid():
+    assert config.load().detector == "xamsl"
+
+
+def test_a_file_overrides_single_keys(tmp_path):
+    loaded = config.load([write(tmp_path / "mine.yaml", "daq: {host: xams, user: shifter}")])
+    assert loaded.daq.ssh == config.SshHost("xams", port=22, user="shifter")
+    assert loaded.storage == config.load().storage
+
+
+def test_later_files_go_before_earlier_ones(tmp_path):
+    first = write(tmp_path / "first.yaml", "detector: xams\nselect: {newest: 3}")
+    second = write(tmp_path / "second.yaml", "select: {newest: 5}")
+    loaded = config.load([first, second])
+    assert (loaded.detector, loaded.select.newest) == ("xams", 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "allowed"),
+    [
+        ("detectr: xams", "unknown key detectr", "detector"),
+        ("daq: {hots: xams}", "unknown key daq.hots", "host"),
+        ("rundb: {tunnel: {host: h, prot: 1}}", "unknown key rundb.tunnel.prot", "port"),
+        ("rundb: {tunnel: {port: 22}}", "missing key rundb.tunnel.host", ""),
+        ("daq: {port: 0}", "daq.port is 0", "1 or more"),
+        ("daq: {port: '22'}", 'daq.port is "22"', "integer"),
+        ("daq: {host: '-oProxyCommand=x'}", "daq.host is", "host name"),
+        ("targets: []", "targets is []", "not empty"),
+        ("targets: raw_records_v1730", 'targets is "raw_records_v1730"', "array"),
+        ("targets: [transfer]", 'targets.0 is "transfer"', "text that matches"),
+        ("select: {newest: 0}", "select.newest is 0", "1 or more"),
+        ("select: {first_run: 9, last_run: 3}", "select.first_run is 9", "3"),
+        ("storage:", "storage is null", "object"),
+        ("rundb: {uri: http://h}", "rundb.uri is", "mongodb://"),
+    ],
+)
+def test_a_mistake_is_one_line_with_key_found_and_allowed(tmp_path, text, found, allowed):
+    with pytest.raises(ConfigurationError) as error:
+        config.load([write(tmp_path / "mine.yaml", text)])
+    assert found in str(error.value)
+    assert allowed in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_password_in_the_address_is_refused_and_not_repeated(tmp_path):
+    with pytest.raises(ConfigurationError) as error:
+        config.load([write(tmp_path / "mine.yaml", "rundb: {uri: 'mongodb://u:secret@h'}")])
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["- a list", "just text", "key: [unclosed"])
+def test_a_file_that_holds_no_settings(tmp_path, text):
+    with pytest.raises(ConfigurationError, match=r"mine\.yaml"):
+        config.load([write(tmp_path / "mine.yaml", text)])
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"none\.yaml"):
+        config.load([tmp_path / "none.yaml"])
+
+
+def keys(settings, path=()):
+    for key, value in settings.items():
+        yield (*path, key)
+        if isinstance(value, dict):
+            yield from keys(value, (*path, key))
+
+
+@given(
+    key=st.sampled_from(sorted(keys(DEFAULTS))),
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=4,
+    ),
+)
+def test_any_value_is_accepted_or_refused_in_one_line(key, value):
+    settings = copy.deepcopy(DEFAULTS)
+    section = settings
+    for part in key[:-1]:
+        section = section[part]
+    section[key[-1]] = value
+    try:
+        config.parse(settings)
+    except ConfigurationError as error:
+        assert "\n" not in str(error)

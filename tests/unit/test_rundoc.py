@@ -1,0 +1,127 @@
+import copy
+import json
+from datetime import UTC, datetime
+
+import pytest
+from bson.int64 import Int64
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xamsflow import layout, rundoc
+from xamsflow.errors import BadDataError
+
+DOCUMENT = {
+    "number": 932,
+    "mode": "xamsl_test",
+    "start": datetime(2021, 11, 12, 12, 19, 35, 797000, tzinfo=UTC),
+    "end": datetime(2021, 11, 12, 12, 39, 36, 227000, tzinfo=UTC),
+    "tags": [{"name": "messy", "user": "daq"}, "not a tag"],
+    "data": [
+        {"type": "live", "host": "daq", "location": "/home/xams/live"},
+        {"type": "live", "host": "stbc", "location": "/data/xenon"},
+    ],
+    "daq_config": {
+        "processing_threads": {"xams-daq_reader_0": 1},
+        "strax_fragment_payload_bytes": 220,
+        "strax_chunk_length": 5,
+        "strax_chunk_overlap": 0.5,
+        "compressor": "blosc",
+        "boards": [{"board": 77, "type": "V1730", "host": "xams-daq_reader_0"}],
+        "channels": {"77": [0, 1]},
+    },
+}
+
+
+def changed(path, value):
+    document = copy.deepcopy(DOCUMENT)
+    section = document
+    for part in path[:-1]:
+        section = section[part]
+    section[path[-1]] = value
+    return document
+
+
+def test_all_values_in_the_units_of_processing():
+    run = rundoc.parse(DOCUMENT)
+    assert run.start == 1636719575_797_000_000
+    assert run.end == 1636720776_227_000_000
+    assert run.location == "/home/xams/live"
+    assert run.tags == ("messy",)
+    assert run.readers == {"xams-daq_reader_0": 1}
+    assert run.compressor == "blosc"
+    assert run.record_length == 110
+    assert run.chunk_duration == 5_000_000_000
+    assert run.overlap_duration == 500_000_000
+    assert run.boards == (rundoc.Board(77, "V1730", "xams-daq_reader_0", (0, 1)),)
+
+
+def test_a_naive_start_is_utc():
+    naive = changed(["start"], datetime(2021, 11, 12, 12, 19, 35, 797000))
+    assert rundoc.parse(naive).start == rundoc.parse(DOCUMENT).start
+
+
+@pytest.mark.parametrize("path", [["end"], ["tags"], ["data"], ["mode"]])
+def test_fields_that_may_be_null(path):
+    rundoc.parse(changed(path, None))
+
+
+def test_defaults_of_redax():
+    document = copy.deepcopy(DOCUMENT)
+    document["daq_config"] = {"processing_threads": {"r": Int64(2)}}
+    run = rundoc.parse(document)
+    assert (run.compressor, run.record_length) == ("lz4", 110)
+    assert (run.chunk_duration, run.overlap_duration) == (5_000_000_000, 500_000_000)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (["number"], "932", "without a run number"),
+        (["number"], -1, "without a run number"),
+        (["start"], "2021-11-12", "start of the run document"),
+        (["start"], {"$date": "2021"}, "start of the run document"),
+        (["end"], "soon", "end of the run document"),
+        (["daq_config"], None, "daq_config of the run document is None"),
+        (["daq_config", "processing_threads"], {}, "one reader or more"),
+        (["daq_config", "processing_threads"], {"r": 0}, "processing_threads.r"),
+        (["daq_config", "compressor"], "zstd", "lz4 or blosc"),
+        (["daq_config", "strax_fragment_payload_bytes"], 222, "multiple of 4"),
+        (["daq_config", "strax_chunk_length"], 0, "above 0 s"),
+        (["daq_config", "strax_chunk_overlap"], float("nan"), "a number"),
+        (["daq_config", "boards"], [{"board": "x"}], "boards"),
+    ],
+)
+def test_a_wrong_field_is_named_in_one_line(path, value, words):
+    with pytest.raises(BadDataError) as error:
+        rundoc.parse(changed(path, value))
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@given(
+    path=st.sampled_from(
+        [[key] for key in DOCUMENT] + [["daq_config", key] for key in DOCUMENT["daq_config"]]
+    ),
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.datetimes(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=5,
+    ),
+)
+def test_any_document_is_read_or_refused_in_one_line(path, value):
+    try:
+        rundoc.parse(changed(path, value))
+    except BadDataError as error:
+        assert "\n" not in str(error)
+
+
+def test_json_keeps_the_types_of_bson():
+    assert rundoc.from_json(json.loads(json.dumps(rundoc.to_json(DOCUMENT)))) == DOCUMENT
+
+
+def test_the_real_document(real_data):
+    document = rundoc.from_json(json.loads((real_data / "rundoc_002240.json").read_text()))
+    run = rundoc.parse(document)
+    assert layout.run_id(run.number) == "002240"
+    assert run.start == 1636719575_797_000_000
+    assert run.boards[0].channels == tuple(range(8))
