@@ -82,7 +82,7 @@ def parse(document: Mapping[str, Any]) -> Run:
 
 
 def to_json(document: Any) -> Any:
-    """Return a run document, or a part of one, as plain data for a JSON file, BSON types kept (extended JSON)."""
+    """Return a run document, or a part of one, as extended JSON, which keeps the types of BSON."""
     return json.loads(json_util.dumps(document, json_options=json_util.CANONICAL_JSON_OPTIONS))
 
 
