@@ -1,0 +1,18 @@
+"""The run database: which runs are wanted, and how far each is. Loads no strax."""
+
+from xamsflow.claims import Claim
+from xamsflow.rundb.connection import open_database
+from xamsflow.rundb.database import ClaimedRun, PendingRun, RunDatabase, RunSummary
+from xamsflow.rundb.status import Status, StatusView, understand
+
+__all__ = [
+    "Claim",
+    "ClaimedRun",
+    "PendingRun",
+    "RunDatabase",
+    "RunSummary",
+    "Status",
+    "StatusView",
+    "open_database",
+    "understand",
+]

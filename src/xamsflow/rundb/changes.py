@@ -1,0 +1,125 @@
+"""One change of a run's status as MongoDB's filter and update, made from the document as read."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from xamsflow.rundb.status import Status, Transition, state, understand
+
+Document = dict[str, Any]
+
+FIELDS = {"processing_status": 1, "processing_failed": 1, "processing": 1}
+"""What has to be read of a document before it is changed."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be changed, and for whom.
+
+    `by` is who says so, for the history. `owner`: only if the run is his (None: whoever has it).
+    `sets` and `clears` are fields of `processing`; what is set is also told in the history, and
+    `told` there only. `only_if` is a filter that must hold besides.
+    """
+
+    transition: Transition
+    by: str
+    owner: str | None = None
+    sets: Mapping[str, Any] = field(default_factory=dict)
+    clears: tuple[str, ...] = ()
+    told: Mapping[str, Any] = field(default_factory=dict)
+    only_if: Mapping[str, Any] = field(default_factory=dict)
+
+    def allowed(self, document: Mapping[str, Any]) -> bool:
+        """Tell whether the run is in a state that is left here, and in the right hands."""
+        if state(document) not in self.transition.leaves:
+            return False
+        return self.owner is None or section(document).get("owner") == self.owner
+
+    def update(self, document: Mapping[str, Any], time: datetime) -> Document:
+        """Return the update that makes the change to a document that is as it was read."""
+        found, reaches, processing = state(document), self.transition.reaches, section(document)
+        attempt = processing.get("attempt")
+        sets = {f"processing.{name}": value for name, value in self.sets.items()}
+        sets |= {"processing_status": reaches.value, "processing.time": time}
+        if found in self.transition.new_attempt:
+            attempt = count(attempt) + 1
+            sets["processing.attempt"] = attempt
+        entry = {
+            "time": time,
+            "from": understand(document.get("processing_status")).status,
+            "to": reaches.value,
+            "by": self.by,
+            "attempt": attempt,
+            **{name: value for name, value in self.sets.items() if name != "owner"},
+            **self.told,
+            "was": _foreign(document.get("processing_status")),
+        }
+        if reaches is Status.FAILED:
+            failed = document.get("processing_failed")
+            sets["processing_failed"] = count(failed) + 1
+            entry["was_processing_failed"] = failed if not _is_number(failed) else None
+        # The entry shows that there was no status by `from` being null.
+        entry = {k: v for k, v in entry.items() if v is not None or k == "from"}
+        entry["from"] = entry["from"] and str(entry["from"])
+        update: Document = {"$set": sets, "$push": {"processing.history": entry}}
+        clears = {f"processing.{name}": "" for name in self.clears if name not in self.sets}
+        if clears:
+            update["$unset"] = clears
+        if reaches is Status.SUBMITTED:
+            update["$currentDate"] = {"processing.heartbeat": True}  # the server's clock
+        return update
+
+
+def as_read(document: Mapping[str, Any]) -> Document:
+    """Return the filter that finds a document only if its status is what was read."""
+    processing = section(document)
+    return {
+        "_id": document["_id"],
+        "processing_status": {"$eq": document.get("processing_status")},
+        "processing_failed": {"$eq": document.get("processing_failed")},
+        "processing.owner": {"$eq": processing.get("owner")},
+        "processing.attempt": {"$eq": processing.get("attempt")},
+    }
+
+
+def room(document: Mapping[str, Any]) -> Document | None:
+    """Return the update that puts aside what stands where our fields belong, None if nothing does.
+
+    It is kept in ``processing.was``.
+    """
+    if "processing" not in document:
+        return None
+    processing = document["processing"]
+    if not isinstance(processing, dict):
+        kept = {} if processing is None else {"was": processing}
+        return {"$set": {"processing": {"history": [], **kept}}}
+    if "history" in processing and not isinstance(processing["history"], list):
+        return {
+            "$set": {
+                "processing.history": [],
+                "processing.was": {"history": processing["history"]},
+            }
+        }
+    return None
+
+
+def section(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the document's `processing`, empty where there is none that we can use."""
+    processing = document.get("processing")
+    return processing if isinstance(processing, dict) else {}
+
+
+def count(value: Any) -> int:
+    """Return a counter that may be missing, a double, or something else altogether."""
+    return int(value) if _is_number(value) and value is not None and math.isfinite(value) else 0
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | None) and not isinstance(value, bool)
+
+
+def _foreign(status: Any) -> Any:
+    """Return a status that is not in our own words, None for one that is."""
+    return None if isinstance(status, str) and status in list(Status) else status

@@ -1,0 +1,73 @@
+"""User and password of the run database: from the environment or a file of mode 0600."""
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from xamsflow.errors import ConfigurationError
+
+USER_VARIABLE = "MONGO_USER"
+PASSWORD_VARIABLE = "MONGO_PASSWORD"
+DEFAULT_FILE = Path("~/.config/xamsflow/credentials")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who we are for the run database; the password is in no repr."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+def find(file: Path | None) -> Credentials | None:
+    """Return the credentials from the environment, else from `file`, None where there are none.
+
+    `file` None means the default file, if that exists. Raises ConfigurationError where one of the
+    two variables is missing, or where the file is missing, readable for others, or holds something
+    else. No error shows what stands in the file.
+    """
+    user = os.environ.get(USER_VARIABLE) or None
+    password = os.environ.get(PASSWORD_VARIABLE) or None
+    if user is not None and password is not None:
+        return Credentials(user, password)
+    if user is not None or password is not None:
+        there, missing = (
+            (USER_VARIABLE, PASSWORD_VARIABLE) if user else (PASSWORD_VARIABLE, USER_VARIABLE)
+        )
+        raise ConfigurationError(
+            f"{there} is set in the environment, {missing} is not", "set both or none"
+        )
+    if file is not None:
+        return _read(file)
+    default = DEFAULT_FILE.expanduser()
+    return _read(default) if default.exists() else None
+
+
+def _read(path: Path) -> Credentials:
+    expected = "write two lines there, user: NAME and password: 'WORD', the word in quotes"
+    try:
+        with path.open(encoding="utf-8") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise ConfigurationError(
+                    f"others may use the credentials file {path} (mode {mode:04o})",
+                    f"chmod 600 {path}",
+                )
+            content = yaml.safe_load(file)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot read the credentials file {path} ({error.strerror})",
+            "correct rundb.credentials_file, or set MONGO_USER and MONGO_PASSWORD",
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError):
+        # Both errors quote the text around the mistake.
+        raise ConfigurationError(f"{path} is no valid YAML", expected) from None
+    if not isinstance(content, dict) or set(content) != {"user", "password"}:
+        raise ConfigurationError(f"{path} does not hold just user and password", expected)
+    for key, value in content.items():
+        if not isinstance(value, str) or not value:
+            raise ConfigurationError(f"{key} in {path} is no text", expected)
+    return Credentials(content["user"], content["password"])

@@ -1,0 +1,586 @@
+"""The run documents: which runs are wanted, who works on them, and what became of them.
+
+Every change of status is one compare-and-set: the document is read, and changed only if it is
+still in the state that was read. Whoever comes second reads again and finds another state.
+"""
+
+import functools
+import getpass
+import logging
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from pymongo import DESCENDING
+from pymongo.collection import Collection
+
+from xamsflow import clock
+from xamsflow.claims import Claim
+from xamsflow.config import Select
+from xamsflow.errors import BadDataError, ConfigurationError, FailureClass, TransientError
+from xamsflow.rundb import changes, status
+from xamsflow.rundb.changes import Change, count, section
+from xamsflow.rundb.mongo_errors import Endpoint
+from xamsflow.rundb.status import State, Status, Transition
+
+logger = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+
+CHANGE_TRIES = 50
+"""How often a change starts anew because somebody else changed the run just before."""
+
+IDENTITY = ("type", "host", "location", "lineage_hash")
+"""The fields of a `data` entry that tell it from others."""
+
+CLAIMED = {
+    "processing_status": {"$in": [Status.SUBMITTED.value, Status.RUNNING.value]},
+    "processing.owner": {"$type": "string"},
+}
+"""The filter for runs that a driver of this project works on."""
+
+HIGHEST_NUMBER = 999_999
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True)
+class PendingRun:
+    """A run that waits; `attempt` counts the earlier attempts at it."""
+
+    number: int
+    mode: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class ClaimedRun:
+    """A run that a driver of this project has claimed and not ended.
+
+    `heartbeat_age_s` is the time in seconds since its owner was last heard of, by the server's
+    clock, None where it never was; `heartbeat` is that moment.
+    """
+
+    number: int
+    mode: str
+    tags: tuple[str, ...]
+    status: Status
+    owner: str
+    attempt: int
+    stage: str | None
+    job_id: str | None
+    heartbeat: datetime | None
+    heartbeat_age_s: float | None
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run in a table for people.
+
+    `status` is None where there is none, or where `raw`, what stands there, is not understood.
+    """
+
+    number: int
+    mode: str
+    start: datetime | None
+    end: datetime | None
+    status: Status | None
+    raw: Any
+    stage: str | None
+    attempt: int
+    reason: str | None
+    failure: str | None
+    processing_failed: int
+    owner: str | None
+
+
+def _translated(
+    method: Callable[Concatenate["RunDatabase", _P], _R],
+) -> Callable[Concatenate["RunDatabase", _P], _R]:
+    """Make a method raise the errors of this project instead of pymongo's."""
+
+    @functools.wraps(method)
+    def call(self: "RunDatabase", /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        with self.endpoint.errors():
+            return method(self, *args, **kwargs)
+
+    return call
+
+
+_Run = TypeVar("_Run", PendingRun, ClaimedRun, RunSummary)
+
+
+class RunDatabase:
+    """The run documents of one collection.
+
+    Any method raises TransientError where the server is away and ConfigurationError where it
+    refuses us. Methods that name a run raise ConfigurationError where it has no document and
+    BadDataError where it has several.
+
+    Methods that change a status return False or None, and change nothing, where the run is in no
+    state that the change leaves, or belongs to another owner.
+    """
+
+    def __init__(self, collection: Collection[Document], endpoint: Endpoint) -> None:
+        self._collection = collection
+        self.endpoint = endpoint
+
+    @_translated
+    def get(self, number: int) -> Document:
+        """Return a run's whole document, times in UTC."""
+        return self._one(number)
+
+    @_translated
+    def pending(self, select: Select) -> list[PendingRun]:
+        """Return the pending runs that have ended and that `select` wants, newest first.
+
+        Documents without a usable run number are left out, with a warning in the log.
+        """
+        documents = self._collection.find(
+            {
+                "$or": [{"processing_status": "pending"}, {"processing_status.status": "pending"}],
+                "end": {"$ne": None},
+            },
+            _fields("number", "mode", "tags", "processing_status", "processing.attempt"),
+        )
+        runs: dict[int, PendingRun] = {}
+        unusable = []
+        for document in documents:
+            number = _number(document)
+            if number is None or number in runs:
+                unusable.append(repr(document.get("number")))
+            elif status.state(document) is State.PENDING and _selected(document, select):
+                attempt = count(section(document).get("attempt"))
+                runs[number] = PendingRun(number, _mode(document), attempt)
+        if unusable:
+            logger.warning(
+                "pending documents in %s are left out because their number is missing, wrong or "
+                "there twice: %s",
+                self._collection.full_name,
+                ", ".join(unusable[:10]),
+            )
+        return _newest_first(runs.values())[: select.newest]
+
+    @_translated
+    def claimed(self) -> list[ClaimedRun]:
+        """Return the runs that drivers of this project work on, newest first."""
+        beat = "$processing.heartbeat"
+        age_ms = {
+            "$cond": [
+                {"$eq": [{"$type": beat}, "date"]},
+                {"$subtract": ["$$NOW", beat]},  # the server's clock, which set the heartbeat
+                None,
+            ]
+        }
+        fields = _fields(
+            *("number", "mode", "tags", "processing_status", "processing.owner"),
+            *("processing.attempt", "processing.stage", "processing.job_id"),
+            "processing.heartbeat",
+        )
+        documents = self._collection.aggregate(
+            [{"$match": CLAIMED}, {"$project": {**fields, "age_ms": age_ms}}]
+        )
+        return _newest_first(
+            _claimed_run(document)
+            for document in documents
+            if _number(document) is not None
+            and status.state(document) in (State.SUBMITTED, State.RUNNING)
+        )
+
+    @_translated
+    def runs(
+        self, numbers: Iterable[int] | None = None, limit: int | None = None
+    ) -> list[RunSummary]:
+        """Return the runs with these numbers (None: all), the `limit` newest ones, newest first."""
+        wanted: Document = {"number": {"$type": ["int", "long"]}}
+        if numbers is not None:
+            wanted["number"]["$in"] = [operator.index(number) for number in numbers]
+        found = self._collection.find(
+            wanted,
+            _fields(
+                *("number", "mode", "start", "end", "processing_status", "processing_failed"),
+                *("processing.stage", "processing.attempt", "processing.reason"),
+                *("processing.failure", "processing.owner"),
+            ),
+        )
+        if limit is not None:
+            if limit < 1:
+                return []
+            found = found.sort("number", DESCENDING).limit(limit)
+        return _newest_first(_summary(document) for document in found)
+
+    @_translated
+    def claim(self, number: int, owner: str, targets: Sequence[str]) -> Claim | None:
+        """Make `owner` answer for a pending run; None if somebody else was faster.
+
+        Asked again by the same owner, it gives the same claim: the first answer may have got lost.
+        A number with several documents is nobody's, with a warning in the log.
+        """
+        return self._claim_unless_ambiguous(status.CLAIM, number, owner, targets)
+
+    @_translated
+    def take_over(self, claimed: ClaimedRun, owner: str, targets: Sequence[str]) -> Claim | None:
+        """Make `owner` answer for a run whose driver died.
+
+        None if anything happened to the claim since it was read, a heartbeat included.
+        """
+        only_if = {
+            "processing_status": claimed.status.value,
+            "processing.owner": claimed.owner,
+            "processing.heartbeat": claimed.heartbeat,
+        }
+        return self._claim_unless_ambiguous(
+            status.TAKE_OVER, claimed.number, owner, targets, only_if
+        )
+
+    @_translated
+    def claim_any(self, number: int, owner: str, targets: Sequence[str]) -> Claim | None:
+        """Make `owner` answer for a run that a person asked for, whatever its status.
+
+        None if a driver of this project works on it.
+        """
+        return self._claim(status.CLAIM_ANY, number, owner, targets)
+
+    @_translated
+    def heartbeat(self, owner: str) -> int:
+        """Note, by the server's clock, that `owner` lives; return how many runs it works on."""
+        result = self._collection.update_many(
+            {**CLAIMED, "processing.owner": owner},
+            {"$currentDate": {"processing.heartbeat": True}},
+        )
+        return result.matched_count
+
+    @_translated
+    def started(
+        self,
+        claim: Claim,
+        stage: str,
+        *,
+        host: str | None = None,
+        job_id: str | None = None,
+        log: str | None = None,
+    ) -> bool:
+        """Say that a job for a stage of a claimed run has started, perhaps after a failure."""
+        return self._change(
+            claim.number,
+            Change(
+                status.STARTED,
+                by=claim.owner,
+                owner=claim.owner,
+                sets={"stage": stage, "host": host, "job_id": job_id, "log": log},
+                clears=("reason", "failure"),
+            ),
+        )
+
+    @_translated
+    def failed(
+        self,
+        claim: Claim,
+        stage: str,
+        *,
+        reason: str,
+        failure: FailureClass,
+        log: str | None = None,
+        host: str | None = None,
+    ) -> bool:
+        """Say that a claimed run has failed; counted once, however many notice it."""
+        return self._change(
+            claim.number,
+            Change(
+                status.FAILED,
+                by=claim.owner,
+                owner=claim.owner,
+                sets=_failure(stage, reason, failure, log, host),
+            ),
+        )
+
+    @_translated
+    def done(self, claim: Claim, *, versions: Mapping[str, str] | None = None) -> bool:
+        """Say that a claimed run is done; also True if its owner has said so before."""
+        changed = self._change(
+            claim.number,
+            Change(
+                status.DONE,
+                by=claim.owner,
+                owner=claim.owner,
+                sets={} if versions is None else {"versions": dict(versions)},
+                clears=("reason", "failure"),
+            ),
+        )
+        if changed:
+            return True
+        document = self._one(claim.number, changes.FIELDS)
+        ours = section(document).get("owner") == claim.owner
+        return ours and status.state(document) is State.DONE
+
+    @_translated
+    def release(self, claim: Claim, reason: str) -> bool:
+        """Give a claimed run back, pending as before."""
+        return self._change(
+            claim.number,
+            Change(
+                status.RELEASE,
+                by=claim.owner,
+                owner=claim.owner,
+                clears=("owner", "heartbeat", "reason", "failure"),
+                told={"reason": _encodable(reason)},
+            ),
+        )
+
+    @_translated
+    def fail_unclaimed(
+        self,
+        number: int,
+        stage: str,
+        *,
+        reason: str,
+        failure: FailureClass,
+        log: str | None = None,
+        host: str | None = None,
+        by: str | None = None,
+    ) -> bool:
+        """Say that a run has failed that was processed without a claim.
+
+        The same failure, known by its stage and log, is counted once. `by` None is the user.
+        """
+        sets = _failure(stage, reason, failure, log, host)
+        told_before = {
+            "processing_status": Status.FAILED.value,
+            "processing.stage": stage,
+            "processing.log": sets.get("log"),
+        }
+        return self._change(
+            number,
+            Change(
+                status.FAIL_UNCLAIMED,
+                by=by or _user(),
+                sets=sets,
+                clears=("owner", "heartbeat"),
+                only_if={"$nor": [told_before]} if log is not None else {},
+            ),
+        )
+
+    @_translated
+    def set_pending(self, number: int, by: str) -> bool:
+        """Ask for a run to be processed, again if need be, in the name of the person `by`."""
+        return self._change(
+            number,
+            Change(status.SET_PENDING, by=by, clears=("owner", "heartbeat", "reason", "failure")),
+        )
+
+    @_translated
+    def insert(self, document: Mapping[str, Any]) -> None:
+        """Add the document of a new run, as the DAQ does.
+
+        Raises ConfigurationError where it has no run number or one that is there already. Not safe
+        against another process that adds the same run at the same moment.
+        """
+        number = _number(document)
+        if number is None:
+            raise ConfigurationError(f"{document.get('number')!r} is no run number")
+        if self._collection.find_one({"number": number}, {"number": 1}) is not None:
+            raise ConfigurationError(f"run {number:06d} is in {self._collection.full_name} already")
+        self._collection.insert_one(dict(document))
+
+    @_translated
+    def add_data(self, number: int, entry: Mapping[str, Any]) -> bool:
+        """Add an entry to a run's `data`; False if it was there.
+
+        Two entries are the same if type, host, location and lineage hash are. Raises BadDataError
+        where `data` of the run document is no list.
+        """
+        document = self._one(number, {"data": 1})
+        here: Document = {"_id": document["_id"]}
+        if document.get("data") is None:
+            # Nothing can be appended to null.
+            self._collection.update_one({**here, "data": None}, {"$set": {"data": []}})
+        elif not isinstance(document["data"], list):
+            raise BadDataError(
+                f"run {number:06d}: data of the run document is {document['data']!r:.80}, "
+                "expected is a list"
+            )
+        same = {name: {"$eq": entry.get(name)} for name in IDENTITY}
+        result = self._collection.update_one(
+            {**here, "data": {"$not": {"$elemMatch": same}}}, {"$push": {"data": dict(entry)}}
+        )
+        return result.matched_count == 1
+
+    def _one(self, number: int, fields: Mapping[str, int] | None = None) -> Document:
+        # A number as text would match nothing, and MongoDB would not mind.
+        index = operator.index(number)
+        found = list(self._collection.find({"number": index}, fields).limit(2))
+        if not found:
+            raise ConfigurationError(
+                f"run {index:06d} is not in {self._collection.full_name} on {self.endpoint.where}",
+                "check the number, and rundb.collection in the configuration",
+            )
+        if len(found) > 1:
+            raise BadDataError(
+                f"run {index:06d} has several documents in {self._collection.full_name}",
+                "a person must rename the number of all but one",
+            )
+        return found[0]
+
+    def _claim_unless_ambiguous(
+        self,
+        transition: Transition,
+        number: int,
+        owner: str,
+        targets: Sequence[str],
+        only_if: Mapping[str, Any] | None = None,
+    ) -> Claim | None:
+        """Claim one run of many: a bad document must not keep a driver from the other runs."""
+        try:
+            return self._claim(transition, number, owner, targets, only_if)
+        except BadDataError as error:
+            logger.warning("not processed: %s", error)
+            return None
+
+    def _claim(
+        self,
+        transition: Transition,
+        number: int,
+        owner: str,
+        targets: Sequence[str],
+        only_if: Mapping[str, Any] | None = None,
+    ) -> Claim | None:
+        self._change(
+            number,
+            Change(
+                transition,
+                by=owner,
+                sets={"owner": owner, "targets": list(targets), "stage": None},
+                clears=("reason", "failure", "host", "job_id", "log", "versions"),
+                only_if=only_if or {},
+            ),
+        )
+        # Whether it is ours is read again: an earlier claim, the answer to which got lost, counts.
+        document = self._one(number, changes.FIELDS)
+        processing = section(document)
+        if status.state(document) is not State.SUBMITTED or processing.get("owner") != owner:
+            return None
+        return Claim(number, owner, count(processing.get("attempt")))
+
+    def _change(self, number: int, change: Change) -> bool:
+        before: Document | None = None
+        for _ in range(CHANGE_TRIES):
+            document = self._one(number, changes.FIELDS)
+            here = changes.as_read(document)
+            # Refused, though nothing has changed: it was the change's own condition.
+            if not change.allowed(document) or here == before:
+                return False
+            if room := changes.room(document):
+                put_aside = {"_id": document["_id"], "processing": {"$eq": document["processing"]}}
+                self._collection.update_one(put_aside, room)
+                continue
+            update = change.update(document, clock.now())
+            condition = {"$and": [here, change.only_if]} if change.only_if else here
+            if self._collection.update_one(condition, update).matched_count:
+                return True
+            before = here
+        raise TransientError(f"others keep changing the status of run {number:06d}", "try again")
+
+
+def _fields(*names: str) -> dict[str, int]:
+    return dict.fromkeys(names, 1)
+
+
+def _newest_first(runs: Iterable[_Run]) -> list[_Run]:
+    return sorted(runs, key=lambda run: run.number, reverse=True)
+
+
+def _number(document: Mapping[str, Any]) -> int | None:
+    number = document.get("number")
+    if not isinstance(number, int) or isinstance(number, bool):
+        return None
+    return number if 0 <= number <= HIGHEST_NUMBER else None
+
+
+def _mode(document: Mapping[str, Any]) -> str:
+    return _text(document.get("mode")) or ""
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _time(value: Any) -> datetime | None:
+    return value if isinstance(value, datetime) else None
+
+
+def _tags(document: Mapping[str, Any]) -> tuple[str, ...]:
+    tags = document.get("tags")
+    if not isinstance(tags, list):
+        return ()
+    names = (tag.get("name") for tag in tags if isinstance(tag, dict))
+    return tuple(name for name in names if isinstance(name, str))
+
+
+def _selected(document: Mapping[str, Any], select: Select) -> bool:
+    number, mode = document["number"], _mode(document)
+    return (
+        (select.first_run is None or number >= select.first_run)
+        and (select.last_run is None or number <= select.last_run)
+        and any(fnmatchcase(mode, pattern) for pattern in select.modes)
+        and not set(select.skip_tags) & set(_tags(document))
+    )
+
+
+def _claimed_run(document: Document) -> ClaimedRun:
+    processing, age_ms = section(document), document["age_ms"]
+    return ClaimedRun(
+        number=document["number"],
+        mode=_mode(document),
+        tags=_tags(document),
+        status=Status(document["processing_status"]),
+        owner=processing["owner"],
+        attempt=count(processing.get("attempt")),
+        stage=_text(processing.get("stage")),
+        job_id=_text(processing.get("job_id")),
+        heartbeat=_time(processing.get("heartbeat")),
+        heartbeat_age_s=None if age_ms is None else age_ms / 1000,
+    )
+
+
+def _summary(document: Document) -> RunSummary:
+    view = status.understand(document.get("processing_status"))
+    processing = section(document)
+    return RunSummary(
+        number=document["number"],
+        mode=_mode(document),
+        start=_time(document.get("start")),
+        end=_time(document.get("end")),
+        status=view.status,
+        raw=view.raw,
+        stage=_text(processing.get("stage")),
+        attempt=count(processing.get("attempt")),
+        reason=_text(processing.get("reason")) or view.reason,
+        failure=_text(processing.get("failure")),
+        processing_failed=count(document.get("processing_failed")),
+        owner=_text(processing.get("owner")),
+    )
+
+
+def _failure(
+    stage: str, reason: str, failure: FailureClass, log: str | None, host: str | None
+) -> Document:
+    """Return what `processing` is told of a failure; log and host stay where none is given."""
+    about = {"stage": stage, "reason": _encodable(reason), "failure": FailureClass(failure).value}
+    given = {"log": log, "host": host}
+    return about | {name: value for name, value in given.items() if value is not None}
+
+
+def _encodable(text: str) -> str:
+    """Return text that UTF-8 can hold: file names in messages may have bytes that are none."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no name for this user id, as in some containers
+        return "unknown"

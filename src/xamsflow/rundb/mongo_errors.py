@@ -1,0 +1,93 @@
+"""What an error of pymongo means for a person, and whether trying again later can help."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from bson.errors import BSONError
+from pymongo import errors
+
+from xamsflow.errors import (
+    BadDataError,
+    ConfigurationError,
+    ResourcesError,
+    TransientError,
+    XamsflowError,
+)
+
+# Codes of the server, from src/mongo/base/error_codes.yml of MongoDB.
+UNAUTHORIZED = 13
+AUTHENTICATION_FAILED = 18
+OUT_OF_DISK_SPACE = 14031
+INTERRUPTED = frozenset({91, 262, 11600, 11601, 11602})  # it shuts down, or ended the operation
+TOO_LARGE = frozenset({10334, 17419, 17420})
+
+CREDENTIALS_REMEDY = (
+    "check MONGO_USER and MONGO_PASSWORD or the file rundb.credentials_file, "
+    "and authSource in rundb.uri"
+)
+
+
+class Way(Protocol):
+    """What pymongo's connections run through."""
+
+    @property
+    def failure(self) -> XamsflowError | None:
+        """Why the last attempt to get through failed, None after one that succeeded."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """The run database as errors name it: `where` is its address, without credentials."""
+
+    where: str
+    tunnel: Way | None = None
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Raise errors of pymongo as what they mean for us; their own text may quote secrets."""
+        try:
+            yield
+        except (errors.PyMongoError, BSONError) as error:
+            raise self._explain(error) from None
+
+    def _explain(self, error: Exception) -> XamsflowError:
+        database = f"the run database at {self.where}"
+        if isinstance(error, errors.ConnectionFailure | errors.ExecutionTimeout):
+            return self._away(error, database)
+        if isinstance(error, errors.OperationFailure):
+            return _refused(error, database)
+        if isinstance(error, errors.ConfigurationError):  # also addresses that cannot be read
+            return ConfigurationError(f"{database} cannot be used ({error})", "correct rundb.uri")
+        if isinstance(error, BSONError):
+            return BadDataError(f"{database}: a document cannot be read or written ({error})")
+        return XamsflowError(f"{database}: {type(error).__name__}: {error}")
+
+    def _away(self, error: Exception, database: str) -> XamsflowError:
+        remedy = "is MongoDB running there?"
+        if self.tunnel is not None:
+            return self.tunnel.failure or TransientError(f"{database} does not answer", remedy)
+        # What follows in pymongo's text is its own settings and its picture of the servers.
+        reason = str(error).partition(" (configured")[0].partition(", Timeout:")[0]
+        return TransientError(
+            f"{database} does not answer ({reason})",
+            f"{remedy} From outside its network, set rundb.tunnel",
+        )
+
+
+def _refused(error: errors.OperationFailure, database: str) -> XamsflowError:
+    text = str((error.details or {}).get("errmsg") or error).partition(", full error:")[0]
+    if error.code == AUTHENTICATION_FAILED:
+        return ConfigurationError(f"{database} refuses user or password", CREDENTIALS_REMEDY)
+    if error.code == UNAUTHORIZED:
+        # Behind the names of database and collection the server quotes the whole command.
+        reason = text.partition(" to execute command")[0]
+        return ConfigurationError(f"{database} does not allow this ({reason})", CREDENTIALS_REMEDY)
+    if error.code == OUT_OF_DISK_SPACE:
+        return ResourcesError(f"{database} has no disk space left", "free space on its host")
+    if error.code in INTERRUPTED:
+        return TransientError(f"{database} ended the operation ({text})", "try again")
+    if error.code in TOO_LARGE:
+        return BadDataError(f"{database}: the run document would be too large ({text})")
+    return XamsflowError(f"{database} refuses the operation ({text})")

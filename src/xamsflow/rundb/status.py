@@ -1,0 +1,121 @@
+"""What a run's ``processing_status`` means, in every form found there, and how it may change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """How far a run is; written into ``processing_status`` as a plain string."""
+
+    PENDING = "pending"
+    SUBMITTED = "submitted"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+OLD_NAMES = {"submitted_job": Status.SUBMITTED, "processing": Status.RUNNING}
+"""Names that amstrax 1.x and 2.0 gave a status."""
+
+OLD_BUILDING = "building_"
+OLD_FAILED = "failed due to "
+"""Beginnings of what amstrax wrote with a data type or a reason behind."""
+
+
+@dataclass(frozen=True)
+class StatusView:
+    """A status as understood: None where there is none, or where `raw` is not understood.
+
+    `reason` is what an older tool wrote into the status itself; `raw` is what is found.
+    """
+
+    status: Status | None
+    reason: str | None
+    raw: Any
+
+
+def understand(value: Any) -> StatusView:
+    """Read a ``processing_status`` written by any tool: absent or null, a string, a dict."""
+    if isinstance(value, str):
+        status, reason = _understand_text(value)
+        return StatusView(status, reason, value)
+    if isinstance(value, dict) and isinstance(value.get("status"), str):
+        status, reason = _understand_text(value["status"])
+        told = value.get("reason")
+        return StatusView(status, told if isinstance(told, str) else reason, value)
+    return StatusView(None, None, value)
+
+
+def _understand_text(text: str) -> tuple[Status | None, str | None]:
+    if text in list(Status):
+        return Status(text), None
+    if text.startswith(OLD_FAILED):
+        return Status.FAILED, text.removeprefix(OLD_FAILED)
+    if text.startswith(OLD_BUILDING):
+        return Status.RUNNING, None
+    return OLD_NAMES.get(text), None
+
+
+class State(StrEnum):
+    """Where a run stands for us: its status, told apart where the next step differs."""
+
+    ABSENT = "absent"
+    UNKNOWN = "unknown"  # something is there that nobody understands
+    PENDING = "pending"
+    ELSEWHERE = "elsewhere"  # submitted or running, but not claimed by a driver of this project
+    SUBMITTED = "submitted"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+def state(document: Mapping[str, Any]) -> State:
+    """Return where the run of a document stands."""
+    view = understand(document.get("processing_status"))
+    if view.status is None:
+        return State.ABSENT if view.raw is None else State.UNKNOWN
+    if view.status in (Status.SUBMITTED, Status.RUNNING):
+        processing = document.get("processing")
+        owner = processing.get("owner") if isinstance(processing, dict) else None
+        # A status in an older tool's words is that tool's, also where we left an owner before.
+        if view.raw != view.status or not isinstance(owner, str):
+            return State.ELSEWHERE
+    return State(view.status)
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A change of status: from any of `leaves` to `reaches`.
+
+    Coming from one of `new_attempt`, it begins another attempt at the run.
+    """
+
+    leaves: frozenset[State]
+    reaches: Status
+    new_attempt: frozenset[State] = frozenset()
+
+
+_CLAIMED = frozenset({State.SUBMITTED, State.RUNNING})
+_FREE = frozenset(State) - _CLAIMED
+
+CLAIM = Transition(
+    leaves=frozenset({State.PENDING}),
+    reaches=Status.SUBMITTED,
+    new_attempt=frozenset({State.PENDING}),
+)
+CLAIM_ANY = Transition(leaves=_FREE, reaches=Status.SUBMITTED, new_attempt=_FREE)
+TAKE_OVER = Transition(leaves=_CLAIMED, reaches=Status.SUBMITTED, new_attempt=_CLAIMED)
+STARTED = Transition(
+    leaves=_CLAIMED | {State.FAILED},
+    reaches=Status.RUNNING,
+    new_attempt=frozenset({State.FAILED}),
+)
+FAILED = Transition(leaves=_CLAIMED, reaches=Status.FAILED)
+DONE = Transition(leaves=_CLAIMED, reaches=Status.DONE)
+RELEASE = Transition(leaves=_CLAIMED, reaches=Status.PENDING)
+FAIL_UNCLAIMED = Transition(
+    leaves=frozenset({State.ABSENT, State.PENDING, State.FAILED}), reaches=Status.FAILED
+)
+SET_PENDING = Transition(leaves=_FREE - {State.PENDING}, reaches=Status.PENDING)
