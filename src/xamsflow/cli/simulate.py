@@ -1,0 +1,130 @@
+"""Write simulated runs as the DAQ leaves them, with their run documents."""
+
+import argparse
+import time
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xamsflow import clock, config, detector, layout, receipts, rundoc
+from xamsflow.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from xamsflow.simulate import SimulatedRun
+
+HELP = "write simulated runs in redax's format, and their run documents"
+
+PAUSE = timedelta(minutes=1)
+"""From the end of a simulated run to the start of the next one."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the runs and what is to be simulated."""
+    add = parser.add_argument
+    add("runs", nargs="+", type=int, metavar="RUN", help="run numbers")
+    add("--output", type=Path, required=True, metavar="DIR", help="parent folder of the runs")
+    add("--detector", metavar="NAME", help="a file in config/detectors [the configured one]")
+    add("--duration", type=float, default=12.0, metavar="S", help="length of a run, s [12]")
+    add("--rate", type=float, default=400.0, metavar="HZ", help="pulses per channel, Hz [400]")
+    add("--noise", type=float, default=2.0, metavar="ADC", help="noise, ADC counts rms [2]")
+    add("--seed", type=int, default=0, metavar="N", help="another seed, other data [0]")
+    add("--compressor", default="lz4", metavar="NAME", help="lz4 or blosc [lz4]")
+    add("--readers", type=int, default=1, metavar="N", help="reader processes [1]")
+    add("--threads", type=int, default=1, metavar="N", help="threads of each reader [1]")
+    add("--mode", metavar="NAME", help="mode in the run document [by detector and digitizers]")
+    add("--s2-fraction", type=float, default=0.0, metavar="F", help="share of long S2-like pulses")
+    add("--border-pulses", action="store_true", help="lay pulses across the borders of chunks")
+    add(
+        "--live",
+        type=float,
+        metavar="SPEED",
+        help="write the run while it is taken, SPEED times faster than the DAQ does",
+    )
+    add(
+        "--insert",
+        action="store_true",
+        help="add the run documents to the run database, when the runs have ended",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the runs one after the other; nothing is written if one of them exists."""
+    configuration = config.load(options.configfile)
+    runs = _settings(options, options.detector or configuration.detector)
+    if options.live is not None and not 0 < options.live < float("inf"):
+        raise ConfigurationError(f"--live is {options.live:g}, allowed is a factor above 0")
+    for settings in runs:
+        folder = options.output / settings.run_id
+        if folder.exists():
+            raise ConfigurationError(f"{folder} exists", "choose another run number or folder")
+    # The last of the runs ended a pause ago.
+    began = clock.now() - len(runs) * (timedelta(seconds=options.duration) + PAUSE)
+    for index, settings in enumerate(runs):
+        if options.live is None:
+            start = began + index * (timedelta(seconds=options.duration) + PAUSE)
+            document = _write(replace(settings, start=start), options.output)
+        else:
+            started = replace(settings, start=clock.now())
+            document = _take(started, options.output, options.live)
+        if options.insert:
+            from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
+
+            with rundb.open_database(configuration.rundb) as database:
+                database.insert(document)
+        print(f"{settings.run_id} is in {options.output / settings.run_id}")
+    return 0
+
+
+def _settings(options: argparse.Namespace, detector_name: str) -> "list[SimulatedRun]":
+    from xamsflow.simulate import SimulatedRun  # noqa: PLC0415 - keeps --help fast
+
+    if len(set(options.runs)) < len(options.runs):
+        raise ConfigurationError("a run number is given twice", "give each run once")
+    one_detector = detector.load(detector_name)
+    return [
+        SimulatedRun(
+            number=number,
+            detector=one_detector,
+            duration=options.duration,
+            rate=options.rate,
+            noise=options.noise,
+            seed=options.seed,
+            compressor=options.compressor,
+            readers=options.readers,
+            threads=options.threads,
+            s2_fraction=options.s2_fraction,
+            border_pulses=options.border_pulses,
+            mode=options.mode,
+        )
+        for number in options.runs
+    ]
+
+
+def _write(settings: "SimulatedRun", output: Path) -> dict[str, Any]:
+    from xamsflow.simulate import simulate  # noqa: PLC0415 - keeps --help fast
+
+    document = simulate(settings, output)
+    _write_document(document, output)
+    return document
+
+
+def _take(settings: "SimulatedRun", output: Path, speed: float) -> dict[str, Any]:
+    """Write a run while it is being taken, and its document when it begins and when it ends."""
+    from xamsflow.simulate import LiveRun  # noqa: PLC0415 - keeps --help fast
+
+    def wait_until(run_time: int) -> None:
+        due = settings.start + timedelta(seconds=run_time / rundoc.NS_PER_S / speed)
+        time.sleep(max(0.0, (due - clock.now()).total_seconds()))
+
+    live_run = LiveRun(settings, output, wait_until)
+    _write_document(live_run.document, output)
+    for file in live_run:
+        print(file.path, flush=True)
+    _write_document(live_run.document, output)
+    return live_run.document
+
+
+def _write_document(document: dict[str, Any], output: Path) -> None:
+    path = output / f"rundoc_{layout.run_id(document['number'])}.json"
+    receipts.write(path, rundoc.to_json(document))

@@ -1,0 +1,126 @@
+"""What to simulate, checked."""
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from xamsflow import layout
+from xamsflow.detector import Detector
+from xamsflow.errors import ConfigurationError
+from xamsflow.rundoc import NS_PER_S
+
+LENGTH_STEP = 10
+"""Pulse lengths are multiples of this, in samples, as the register of the event size counts."""
+
+PRE_TRIGGER = 48
+"""Samples before the one that crosses the threshold (register 8038 is 0xC, of 4 samples each)."""
+
+MAX_PULSE_LENGTH = 10_000
+MAX_S2_WIDTH = 20_000.0
+MIN_PART = 1e-3
+"""s; shorter than the longest pulse, a part of a chunk could not be told from it."""
+
+MAX_RECORDS_PER_PULSE = 32_767
+"""What the record's 16 bit `record_i` can count."""
+
+
+@dataclass(frozen=True)
+class SimulatedRun:
+    """A run to simulate. The same settings always give the same bytes.
+
+    `duration`, `chunk_length` and `chunk_overlap` are s, `rate` is Hz per channel, `noise` is the
+    rms in ADC counts, `threads` are those of each reader; of these the last `idle_threads` get no
+    data. `fragment_payload` is in bytes (two per sample), `pulse_length` in samples.
+    `long_fraction` is the share of pulses that last some 10 % longer because a second one follows,
+    `s2_fraction` the share of events that are long S2-like pulses with a standard deviation around
+    `s2_width` (ns). `border_pulses` lays a pulse of each channel across every chunk border.
+    `buffered_chunks` is redax's strax_buffer_num_chunks: it delays a run that is being taken and
+    changes no file. Raises ConfigurationError for impossible values.
+    """
+
+    number: int
+    detector: Detector
+    start: datetime = datetime(2026, 1, 5, 12, 0, 0, 797_000, tzinfo=UTC)
+    duration: float = 12.0
+    rate: float = 400.0
+    noise: float = 2.0
+    seed: int = 0
+    readers: int = 1
+    threads: int = 1
+    idle_threads: int = 0
+    compressor: str = "lz4"
+    chunk_length: float = 5.0
+    chunk_overlap: float = 0.5
+    fragment_payload: int = 220
+    pulse_length: int = 500
+    long_fraction: float = 0.001
+    s2_fraction: float = 0.0
+    s2_width: float = 1000.0
+    border_pulses: bool = False
+    buffered_chunks: int = 3
+    mode: str | None = None
+
+    def __post_init__(self) -> None:
+        layout.run_id(self.number)
+        if self.start.tzinfo is None:
+            raise self._wrong("start", "a time with its time zone")
+        self._check_range("duration", 1e-6, 1e6)
+        self._check_range("rate", 0, 1e5)
+        self._check_range("noise", 0, 1e3)
+        self._check_range("seed", 0, 2**63)
+        self._check_range("readers", 1, 100)
+        self._check_range("threads", 1, 100)
+        self._check_range("idle_threads", 0, self.threads)
+        if self.compressor not in ("lz4", "blosc"):
+            raise self._wrong("compressor", "lz4 or blosc")
+        self._check_range("chunk_length", MIN_PART, 1e4)
+        self._check_range("chunk_overlap", MIN_PART, 1e4)
+        self._check_range("fragment_payload", 4, 60_000)
+        if self.fragment_payload % 4:
+            raise self._wrong("fragment_payload", "a multiple of 4 bytes")
+        self._check_range("pulse_length", 2 * LENGTH_STEP + PRE_TRIGGER, MAX_PULSE_LENGTH)
+        if self.pulse_length % LENGTH_STEP:
+            raise self._wrong("pulse_length", f"a multiple of {LENGTH_STEP} samples")
+        self._check_range("long_fraction", 0, 1)
+        self._check_range("s2_fraction", 0, 1)
+        self._check_range("s2_width", 1, MAX_S2_WIDTH)
+        self._check_range("buffered_chunks", 0, 1000)
+        longest = self.pulse_length + 300 + 5 * self.s2_width
+        if longest / self.record_length > MAX_RECORDS_PER_PULSE:
+            raise self._wrong("fragment_payload", "more, for pulses as long as these")
+
+    @property
+    def run_id(self) -> str:
+        """The name of the run's folder."""
+        return layout.run_id(self.number)
+
+    @property
+    def record_length(self) -> int:
+        """Samples per record."""
+        return self.fragment_payload // 2
+
+    @property
+    def duration_ns(self) -> int:
+        """How long data are taken, ns."""
+        return round(self.duration * NS_PER_S)
+
+    @property
+    def chunk_ns(self) -> int:
+        """How long the main part of a chunk is, ns."""
+        return round(self.chunk_length * NS_PER_S)
+
+    @property
+    def period_ns(self) -> int:
+        """Time from one chunk to the next, ns: main part and overlap."""
+        return self.chunk_ns + round(self.chunk_overlap * NS_PER_S)
+
+    def _check_range(self, name: str, lowest: float, highest: float) -> None:
+        value = getattr(self, name)
+        if not lowest <= value <= highest or math.isnan(value):
+            raise self._wrong(name, f"{lowest:g} to {highest:g}")
+
+    def _wrong(self, name: str, allowed: str) -> ConfigurationError:
+        label = name.replace("_", " ")
+        return ConfigurationError(
+            f"simulated run {self.number}: {label} is {getattr(self, name)!r}, allowed is {allowed}"
+        )
