@@ -1,0 +1,233 @@
+"""Make a run's data types with strax, check what was stored, and say so in a receipt."""
+
+import errno
+import os
+import platform
+import resource
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import strax
+
+from xamsflow import clock, layout, receipts, rundoc
+from xamsflow.context import context, run_config
+from xamsflow.detector import Detector
+from xamsflow.errors import (
+    BadDataError,
+    ConfigurationError,
+    ResourcesError,
+    StillTakenError,
+    XamsflowError,
+)
+from xamsflow.receipts import Receipt
+from xamsflow.rundoc import Run
+
+STORAGE_ERRORS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+)
+"""What can go wrong in writing; other errors of the system are not known to be of the storage."""
+
+STORED_CHECKS = (
+    "metadata complete, no exception recorded",
+    "chunks touch one another",
+    "each chunk file is there with the size that strax noted",
+)
+
+
+def process_run(
+    *,
+    document: Mapping[str, Any],
+    detector: Detector,
+    live_data: Path,
+    processed: Path,
+    data_type: str,
+    threads: int = 1,
+) -> Receipt:
+    """Make a data type of a run, and all below it that is to be stored; return the receipt.
+
+    `document` is the run document with datetimes, `live_data` the parent folder of the runs. What
+    is already stored is not made again; what an earlier attempt left unfinished is started afresh.
+    Raises ConfigurationError for an unknown data type or a folder that cannot be written,
+    BadDataError for damaged live or stored data, StillTakenError for a run without end,
+    ResourcesError without memory or disk space, TransientError while live data cannot be read.
+    """
+    started = time.monotonic()
+    run = rundoc.parse(document)
+    run_id = layout.run_id(run.number)
+    if run.end is None:
+        raise StillTakenError(f"run {run_id} has not ended yet", "process it when it has an end")
+    if run.end < run.start:
+        raise BadDataError(f"run {run_id}: end of the run document is before its start")
+    with _plain_errors(run_id, data_type, processed):
+        strax_context = context(detector, processed, run_config(run, live_data / run_id))
+        wanted = _to_be_stored(strax_context, run_id, data_type)
+        missing = [name for name in wanted if not strax_context.is_stored(run_id, name)]
+        if missing:
+            _check_writable(processed)
+        for name in missing:
+            # The first is the data type asked for; it brings along the others, as a rule.
+            _make(strax_context, run_id, name, threads)
+        stored = {name: _verify(strax_context, run_id, name, processed) for name in wanted}
+    facts = stored[data_type]
+    return {
+        "run_id": run_id,
+        "data_type": data_type,
+        **{key: value for key, value in facts.items() if key not in ("lineage", "quality")},
+        "stored": {
+            name: {key: value for key, value in facts.items() if key != "quality"}
+            for name, facts in stored.items()
+        },
+        "quality": _quality(run, stored),
+        "already_stored": not missing,
+        "versions": versions(),
+        "host": socket.gethostname(),
+        "time": clock.now().isoformat(),
+        "wall_time_s": round(time.monotonic() - started, 3),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the software that decides what is stored."""
+    packages = ("strax", "straxen", "numpy", "numba", "xamsflow")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+def _to_be_stored(strax_context: strax.Context, run_id: str, data_type: str) -> list[str]:
+    """Return the data type, and below it all that strax always saves, the topmost first."""
+    known = strax_context.tree
+    if data_type not in known:
+        raise ConfigurationError(
+            f"data type {data_type!r} is unknown", f"the detector has {', '.join(sorted(known))}"
+        )
+    plugins = {data_type: strax_context.get_single_plugin(run_id, data_type)}
+    plugins |= strax_context.get_dependency_plugins(data_type, run_id)
+    names = [data_type]
+    for plugin in plugins.values():
+        names += [
+            name
+            for name in plugin.provides
+            if plugin.save_when[name] == strax.SaveWhen.ALWAYS and name not in names
+        ]
+    return names
+
+
+def _make(strax_context: strax.Context, run_id: str, data_type: str, threads: int) -> None:
+    if strax_context.is_stored(run_id, data_type):
+        return
+    # The processor with threads keeps no sizes of chunk files; take it only where it helps.
+    processor = "single_thread" if threads == 1 else "threaded_mailbox"
+    strax_context.make(
+        run_id, data_type, save=(data_type,), max_workers=threads, processor=processor
+    )
+
+
+def _verify(
+    strax_context: strax.Context, run_id: str, data_type: str, processed: Path
+) -> dict[str, Any]:
+    """Check what is stored against strax's own metadata; return the facts for the receipt."""
+    path = (processed / str(strax_context.key_for(run_id, data_type))).resolve()
+    if not path.is_dir():
+        raise BadDataError(f"run {run_id}: {data_type} was made, yet {path} is not there")
+    metadata = strax_context.get_metadata(run_id, data_type)
+    chunks = metadata["chunks"]
+    if "exception" in metadata or "writing_ended" not in metadata or not chunks:
+        raise _damaged(run_id, f"{path} is not complete")
+    n_bytes = 0
+    for number, chunk in enumerate(chunks):
+        if chunk["chunk_i"] != number or (number and chunk["start"] != chunks[number - 1]["end"]):
+            raise _damaged(run_id, f"chunk {number} of {path} does not follow the one before it")
+        if chunk["n"]:
+            n_bytes += _file_size(run_id, path / chunk["filename"], chunk.get("filesize"))
+    return {
+        "lineage_hash": metadata["lineage_hash"],
+        "path": str(path),
+        "n_items": sum(chunk["n"] for chunk in chunks),
+        "n_chunks": len(chunks),
+        "bytes": n_bytes,
+        "start": metadata["start"],
+        "end": metadata["end"],
+        "lineage": metadata["lineage"],
+        "quality": metadata.get("quality", {}),
+    }
+
+
+def _file_size(run_id: str, file: Path, expected: int | None) -> int:
+    try:
+        size = file.stat().st_size
+    except FileNotFoundError as error:
+        raise _damaged(run_id, f"{file} is missing") from error
+    if not size or (expected is not None and size != expected):
+        raise _damaged(run_id, f"{file} has {size} bytes, it was written with {expected or 'some'}")
+    return size
+
+
+def _damaged(run_id: str, what: str) -> BadDataError:
+    return BadDataError(f"run {run_id}: {what}", "move its folder away, then process the run again")
+
+
+def _quality(run: Run, stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what is known of the quality of a run's data; gaps are times without chunks, in ns."""
+    assert run.end is not None
+    quality: dict[str, Any] = {"live_time_ns": run.end - run.start}
+    for facts in stored.values():
+        quality |= facts["quality"]
+    start = min(facts["start"] for facts in stored.values())
+    end = max(facts["end"] for facts in stored.values())
+    gaps = [[run.start, min(start, run.end)], [max(end, run.start), run.end]]
+    quality["gaps"] = [gap for gap in gaps if gap[0] < gap[1]]
+    quality["checks"] = [*quality.get("checks", ()), *STORED_CHECKS]
+    return quality
+
+
+def _check_writable(processed: Path) -> None:
+    # strax would make the data and throw them away, without an error.
+    try:
+        processed.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise receipts.storage_error(error, processed) from error
+    if not os.access(processed, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"no right to write into {processed}", "check its owner and mode")
+
+
+@contextmanager
+def _plain_errors(run_id: str, data_type: str, processed: Path) -> Iterator[None]:
+    """Turn whatever strax raises into the error that says what a person can do about it."""
+    try:
+        yield
+    except Exception as error:
+        for cause in _causes(error):
+            if isinstance(cause, XamsflowError):
+                raise cause from (error if error is not cause else None)
+            if isinstance(cause, MemoryError):
+                raise ResourcesError(
+                    f"run {run_id}: not enough memory to make {data_type}", "start again with more"
+                ) from error
+            if isinstance(cause, OSError) and cause.errno in STORAGE_ERRORS:
+                raise receipts.storage_error(cause, processed) from error
+        raise XamsflowError(
+            f"run {run_id}: strax could not make {data_type} ({type(error).__name__}: {error})",
+            "the log has the details",
+        ) from error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and those it came from, the outermost first."""
+    seen = set()
+    following: BaseException | None = error
+    while following is not None and id(following) not in seen:
+        seen.add(id(following))
+        yield following
+        following = following.__cause__ or following.__context__
