@@ -89,8 +89,9 @@ def _random_pulses(
 ) -> Pulses:
     """Return random pulses, in order of event and channel; those of a channel may overlap."""
     begin = min(max(begin, FIRST_DATA), end)
-    n_events = int(rng.poisson(settings.rate / COINCIDENCE * (end - begin) / NS_PER_S))
-    event_time = np.sort(rng.integers(begin, max(end, begin + 1), n_events))
+    expected = settings.rate / COINCIDENCE * (end - begin) / NS_PER_S
+    event_time = np.unique(rng.integers(begin, max(end, begin + 1), rng.poisson(expected)))
+    n_events = len(event_time)
     event_height = _heights(n_events, rng)
     is_s2 = rng.random(n_events) < settings.s2_fraction
     event_width = np.where(is_s2, settings.s2_width * rng.uniform(0.5, 1.5, n_events), 0)
