@@ -2,7 +2,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xamsflow import detector
@@ -13,6 +13,7 @@ XAMSL = detector.load("xamsl")
 PERIOD = 5_500_000_000
 
 
+@settings(derandomize=True)
 @given(
     chunk=st.integers(0, 10_000),
     since=st.integers(0, PERIOD - 1) | st.sampled_from([0, 5 * 10**9 - 1, 5 * 10**9, PERIOD - 1]),

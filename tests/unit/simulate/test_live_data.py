@@ -115,7 +115,7 @@ def test_usual_run(normal):
     duration=st.floats(0.001, 0.3),
     seed=st.integers(0, 100),
 )
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=40, derandomize=True)
 def test_any_run(tmp_path_factory, idle_threads, threads, **choices):
     run = SimulatedRun(
         7,

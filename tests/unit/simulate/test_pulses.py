@@ -22,7 +22,7 @@ def pulses_of(run):
     duration=st.floats(0.001, 0.2),
     seed=st.integers(0, 1000),
 )
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=40, derandomize=True)
 def test_pulses_of_a_channel_follow_each_other_with_a_gap(
     rate, border_pulses, s2_fraction, duration, seed
 ):

@@ -1,0 +1,106 @@
+import json
+
+import pytest
+import yaml
+
+from xamsflow import config, detector, rundb, rundoc
+from xamsflow.cli import main
+from xamsflow.rundoc import NS_PER_S
+
+SHORT = ["--duration", "0.2", "--rate", "50"]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def document_of(path):
+    return rundoc.from_json(json.loads(path.read_text()))
+
+
+def test_writes_each_run_and_its_document(tmp_path, capsys):
+    assert main(["simulate", "932", "933", "--output", "daq", *SHORT]) == 0
+    assert sorted(path.name for path in (tmp_path / "daq").iterdir()) == [
+        "000932",
+        "000933",
+        "rundoc_000932.json",
+        "rundoc_000933.json",
+    ]
+    first, second = (
+        rundoc.parse(document_of(tmp_path / "daq" / f"rundoc_00093{last}.json")) for last in (2, 3)
+    )
+    assert first.location == str(tmp_path / "daq")
+    assert second.start > first.end
+    assert capsys.readouterr().out.count("is in daq") == 2
+
+
+def test_options_reach_the_run(tmp_path):
+    choices = "--detector xams_2021 --compressor blosc --readers 2 --threads 3 --mode led"
+    assert main(["simulate", "932", "--output", "daq", *SHORT, *choices.split()]) == 0
+    run = rundoc.parse(document_of(tmp_path / "daq" / "rundoc_000932.json"))
+    assert run.compressor == "blosc"
+    assert run.mode == "led"
+    assert run.readers == {"xams-daq_reader_0": 3, "xams-daq_reader_1": 3}
+    assert [board.type for board in run.boards] == ["V1724", "V1730"]
+
+
+def test_detector_is_the_configured_one(tmp_path):
+    (tmp_path / "my.yaml").write_text("detector: xams\n")
+    command = ["simulate", "932", "--output", "daq", "--configfile", "my.yaml"]
+    assert main([*command, *SHORT]) == 0
+    document = document_of(tmp_path / "daq" / "rundoc_000932.json")
+    assert document["detectors"] == [detector.load("xams").name]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--rate", "nan"],
+        ["--readers", "9"],
+        ["--detector", "nosuch"],
+        ["--live", "0"],
+        ["--live", "nan"],
+        ["--duration", "inf"],
+        ["--seed", "-1"],
+    ],
+)
+def test_bad_values_are_one_line_and_write_nothing(tmp_path, capsys, wrong):
+    assert main(["simulate", "932", *SHORT, "--output", "daq", *wrong]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("xamsflow: ")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "daq").exists()
+
+
+def test_run_given_twice_is_refused(tmp_path, capsys):
+    assert main(["simulate", "932", "0932", "--output", "daq", *SHORT]) == 1
+    assert "given twice" in capsys.readouterr().err
+    assert not (tmp_path / "daq").exists()
+
+
+def test_existing_run_stops_it_before_any_other_is_written(tmp_path, capsys):
+    (tmp_path / "daq" / "000933").mkdir(parents=True)
+    assert main(["simulate", "932", "933", "--output", "daq", *SHORT]) == 1
+    assert "000933 exists" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "daq").iterdir()] == ["000933"]
+
+
+def test_live_run_ends_as_any_other(tmp_path, capsys):
+    command = ["simulate", "932", "--output", "daq", "--live", "1000"]
+    assert main([*command, *SHORT]) == 0
+    document = document_of(tmp_path / "daq" / "rundoc_000932.json")
+    assert rundoc.parse(document).end == rundoc.parse(document).start + NS_PER_S // 5
+    assert (tmp_path / "daq" / "000932" / "THE_END").is_dir()
+    assert "THE_END" in capsys.readouterr().out
+
+
+def test_insert_adds_the_document_to_the_run_database(tmp_path, mongod):
+    settings = {"rundb": {"uri": mongod.uri, "database": f"test_{tmp_path.name}"[:60]}}
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump(settings))
+    command = ["simulate", "932", "--output", "daq", "--insert", "--configfile", "my.yaml"]
+    assert main([*command, *SHORT]) == 0
+    with rundb.open_database(config.load([tmp_path / "my.yaml"]).rundb) as database:
+        inserted = database.get(932)
+    del inserted["_id"]
+    assert inserted == document_of(tmp_path / "daq" / "rundoc_000932.json")
