@@ -122,7 +122,8 @@ class Digitizers:
                 & (since > -self._record_length)
             )
             sample = since[rows, np.newaxis] + np.arange(self._record_length)
-            shape = np.exp((1 - sample) / decay[pulse[rows], np.newaxis], dtype=np.float32)
+            after_maximum = np.maximum(sample - 1, 0)
+            shape = np.exp(-after_maximum / decay[pulse[rows], np.newaxis], dtype=np.float32)
             shape[sample == 0] = RISE
             shape[sample < 0] = 0
             samples[rows] += height[pulse[rows], np.newaxis] * shape
