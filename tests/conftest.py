@@ -1,8 +1,15 @@
 """What all tests share."""
 
+import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from site_for_tests import Site
+
+from xamsflow import embedded_mongod
+from xamsflow.embedded_mongod import MongoServer
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
@@ -14,3 +21,34 @@ def real_data() -> Path:
     if not (SHARED_DATA / "live_data" / "002240").is_dir():
         pytest.skip("the real run 002240 is not here")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    """A real MongoDB server on loopback, for all tests that do not stop or change it."""
+    with embedded_mongod.running(tmp_path_factory.mktemp("mongod")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mongod_with_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    """A real MongoDB server that asks for user and password."""
+    with embedded_mongod.running(tmp_path_factory.mktemp("mongod-auth"), auth=True) as server:
+        yield server
+
+
+@pytest.fixture
+def make_site(tmp_path: Path, mongod: MongoServer) -> Callable[..., Site]:
+    """Return a function that makes a site with a run database of its own."""
+
+    def make(**settings: Any) -> Site:
+        name = f"test_{secrets.token_hex(6)}"
+        return Site(tmp_path / "site", mongod.uri, name, settings)
+
+    return make
+
+
+@pytest.fixture
+def site(make_site: Callable[..., Site]) -> Site:
+    """A site as it is by default."""
+    return make_site()

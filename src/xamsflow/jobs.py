@@ -159,16 +159,22 @@ def _raise_terminated(_number: int, _frame: object) -> NoReturn:
 def _log_to(log: Path) -> Any:
     """Send all that this process says to its log; return the terminal's stream.
 
-    An earlier attempt's log is kept under a number behind its name.
+    Snakemake removes a log before a job starts. So each attempt has a file of its own, with a
+    number behind the name, and `log` is a link to the last one.
     """
     terminal = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1)
     log.parent.mkdir(parents=True, exist_ok=True)
-    if log.exists():
-        number = 1
-        while (earlier := log.with_suffix(f".{number}{log.suffix}")).exists():
+    number = 1
+    while True:
+        attempt = log.with_suffix(f".{number}{log.suffix}")
+        try:
+            file = attempt.open("x", encoding="utf-8")
+            break
+        except FileExistsError:
             number += 1
-        log.rename(earlier)
-    with log.open("w", encoding="utf-8") as file:
+    log.unlink(missing_ok=True)
+    log.symlink_to(attempt.name)
+    with file:
         sys.stdout.flush()
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

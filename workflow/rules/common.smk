@@ -19,9 +19,6 @@ except XamsflowError as error:
 
 driver.configure(settings)
 
-# Used only with --software-deployment-method conda; otherwise jobs run in the driver's environment.
-ENVIRONMENT = "xamsflow"
-
 
 def is_real_start():
     """Tell a start that will run jobs from a preview, a look at the DAG and a job's own process."""

@@ -20,7 +20,7 @@ rule process:
     benchmark:
         layout.PROCESS_BENCHMARK
     conda:
-        ENVIRONMENT
+        "../envs/xamsflow.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,

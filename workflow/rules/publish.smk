@@ -20,7 +20,7 @@ rule publish:
     benchmark:
         layout.PUBLISH_BENCHMARK
     conda:
-        ENVIRONMENT
+        "../envs/xamsflow.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 500 * attempt,

@@ -18,7 +18,7 @@ rule transfer:
     benchmark:
         layout.TRANSFER_BENCHMARK
     conda:
-        ENVIRONMENT
+        "../envs/xamsflow.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 1000 * attempt,

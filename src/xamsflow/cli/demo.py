@@ -76,6 +76,7 @@ def _simulate(detector: str) -> list[dict[str, Any]]:
             DAQ.mkdir(exist_ok=True)
             with tempfile.TemporaryDirectory(dir=DAQ, ignore_cleanup_errors=True) as folder:
                 document = simulate(settings, Path(folder))
+                document["data"][0]["location"] = str(DAQ.absolute())
                 receipts.write(file, rundoc.to_json(document))
                 (Path(folder) / layout.run_id(number)).rename(DAQ / layout.run_id(number))
         documents.append(rundoc.from_json(receipts.read(file)))
@@ -119,9 +120,7 @@ def _print_table(runs: Any) -> None:
         rows.append((name, summary.mode, summary.status, stored, summary.reason or ""))
     print()
     print(
-        tabulate(
-            rows, headers=["run", "mode", "status", "stored", "reason"], disable_numparse=True
-        )
+        tabulate(rows, headers=["run", "mode", "status", "stored", "reason"], disable_numparse=True)
     )
     print()
     print(f"strax data   {Path.cwd() / 'data' / 'processed'}")

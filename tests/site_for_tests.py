@@ -1,0 +1,162 @@
+"""A site for tests: a DAQ folder, a run database of its own, a working directory, the real workflow."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pymongo
+import yaml
+
+from xamsflow import config, detector, layout, rundb
+from xamsflow.simulate import SimulatedRun, simulate
+
+PROFILE = layout.REPOSITORY / "profiles" / "local"
+SNAKEMAKE = Path(sys.executable).with_name("snakemake")
+XAMSFLOW = Path(sys.executable).with_name("xamsflow")
+
+
+@dataclass
+class Site:
+    """One working directory with all that the workflow meets; `settings` override the defaults."""
+
+    folder: Path
+    uri: str
+    database: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.daq.mkdir(parents=True, exist_ok=True)
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.configure()
+
+    @property
+    def daq(self) -> Path:
+        return self.folder / "daq"
+
+    @property
+    def work(self) -> Path:
+        return self.folder / "work"
+
+    @property
+    def configfile(self) -> Path:
+        return self.folder / "site.yaml"
+
+    def configure(self, **settings: Any) -> None:
+        """Write the settings of this site, with sections laid over what it has."""
+        base = {
+            "rundb": {"uri": self.uri, "database": self.database},
+            "daq": {"live_data": str(self.daq)},
+        }
+        for changes in (self.settings, settings):
+            for key, value in changes.items():
+                if isinstance(value, dict):
+                    base[key] = {**base.get(key, {}), **value}
+                else:
+                    base[key] = value
+        self.configfile.write_text(yaml.safe_dump(base))
+
+    @property
+    def collection(self) -> pymongo.collection.Collection[dict[str, Any]]:
+        client = pymongo.MongoClient[dict[str, Any]](self.uri, tz_aware=True)
+        return client[self.database]["runs_new"]
+
+    def add_run(
+        self, number: int, *, status: str | None = "pending", on_disk: bool = True, **choices: Any
+    ) -> dict[str, Any]:
+        """Simulate a short run on the DAQ host and put its document into the run database."""
+        choices = {
+            "duration": 1.5,
+            "rate": 100.0,
+            "chunk_length": 0.5,
+            "chunk_overlap": 0.1,
+        } | choices
+        run = SimulatedRun(number=number, detector=detector.load("xamsl"), seed=number, **choices)
+        document = simulate(run, self.daq)
+        if not on_disk:
+            (self.daq / run.run_id).rename(self.folder / f"not-there-{run.run_id}")
+        if status is not None:
+            document["processing_status"] = status
+        self.insert(document)
+        return document
+
+    def insert(self, document: dict[str, Any]) -> None:
+        with rundb.open_database(config.load([self.configfile]).rundb) as database:
+            database.insert(document)
+
+    def document(self, number: int) -> dict[str, Any]:
+        document = self.collection.find_one({"number": number})
+        assert document is not None
+        return document
+
+    def status(self, number: int) -> str:
+        return self.document(number)["processing_status"]
+
+    def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
+        """Start the workflow; it is a process group of its own."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            env=os.environ | self.environment,
+            **{"stdout": subprocess.PIPE} | options,
+        )
+
+    def command(self, *arguments: str) -> list[str]:
+        return [
+            str(SNAKEMAKE),
+            "--snakefile",
+            str(layout.SNAKEFILE),
+            "--profile",
+            str(PROFILE),
+            "--directory",
+            str(self.work),
+            *arguments,
+            "--configfile",
+            str(self.configfile),
+        ]
+
+    def snakemake(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run the workflow to its end; what it said is in stdout."""
+        process = self.start(*arguments)
+        try:
+            said, _ = process.communicate(timeout=300)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise
+        return subprocess.CompletedProcess(process.args, process.returncode, said, "")
+
+    def xamsflow(self, verb: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run the operator's command."""
+        return subprocess.run(
+            [
+                str(XAMSFLOW),
+                verb,
+                *arguments,
+                "--directory",
+                str(self.work),
+                "--configfile",
+                str(self.configfile),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | self.environment,
+        )
+
+    def tree(self) -> dict[str, bytes]:
+        """Return every file of the site with its content, but Snakemake's own bookkeeping."""
+        return {
+            str(path.relative_to(self.folder)): path.read_bytes()
+            for path in sorted(self.folder.rglob("*"))
+            if path.is_file() and ".snakemake" not in path.parts
+        }
+
+    def all_documents(self) -> list[dict[str, Any]]:
+        return list(self.collection.find().sort("number"))

@@ -1,0 +1,108 @@
+"""Drivers that start together, and drivers and jobs that are killed."""
+
+import os
+import random
+import signal
+import time
+
+from xamsflow import receipts
+
+
+def assert_all_done_once(site, numbers):
+    for number in numbers:
+        document = site.document(number)
+        assert document["processing_status"] == "done", document.get("processing")
+        history = document["processing"]["history"]
+        assert [entry["to"] for entry in history].count("done") == 1, history
+        types = [(entry["type"], entry["host"], entry["location"]) for entry in document["data"]]
+        assert len(types) == len(set(types)), types
+        run = f"{number:06d}"
+        made = receipts.read(site.work / "results" / run / "raw_records_v1730.json")
+        assert made["n_items"] > 0
+        # One data set of each type and no leftover that could be taken for one.
+        stored = sorted(path.name for path in (site.work / "data" / "processed").glob(f"{run}-*"))
+        names = [name.rsplit("-", 1)[0] for name in stored]
+        assert len(names) == len(set(names)), stored
+        assert not list((site.work / "data" / "live_data").glob(f"{run}.incoming"))
+
+
+def test_two_drivers_started_together_process_each_run_once(site):
+    numbers = range(901, 911)
+    for number in numbers:
+        site.add_run(number, duration=0.6, rate=50)
+    drivers = [site.start(), site.start()]
+    said = [driver.communicate(timeout=300)[0] for driver in drivers]
+    assert [driver.returncode for driver in drivers] == [0, 0], said
+    assert_all_done_once(site, numbers)
+    for number in numbers:
+        processing = site.document(number)["processing"]
+        assert processing["attempt"] == 1
+        assert [entry["to"] for entry in processing["history"]].count("submitted") == 1
+        # Each job was run by one driver only.
+        for rule in ("transfer", "process", "publish"):
+            assert len(list((site.work / "logs" / rule).glob(f"{number:06d}*.[0-9].log"))) == 1
+
+
+def descendants(pid):
+    children = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat") as stat:
+                    parent = int(stat.read().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            children.setdefault(parent, []).append(int(entry))
+    found, todo = [], [pid]
+    while todo:
+        for child in children.get(todo.pop(), []):
+            found.append(child)
+            todo.append(child)
+    return found
+
+
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def test_drivers_and_jobs_killed_at_random_points(site):
+    seed = 20211112
+    print(f"seed {seed}")
+    choose = random.Random(seed)
+    numbers = []
+    for _ in range(20):
+        unfinished = [number for number in numbers if site.status(number) != "done"]
+        for _ in range(3 - len(unfinished)):
+            numbers.append(901 + len(numbers))
+            site.add_run(numbers[-1], duration=0.6, rate=50)
+        with (site.folder / "said").open("a") as said:
+            driver = site.start(stdout=said)
+        time.sleep(choose.uniform(0.5, 8.0))
+        below = descendants(driver.pid)
+        match choose.choice(["driver", "job", "all"]):
+            case "driver":
+                kill(driver.pid)
+            case "job" if below:
+                kill(choose.choice(below))
+                time.sleep(choose.uniform(0.0, 3.0))
+                kill(driver.pid)
+            case _:
+                for pid in [driver.pid, *below]:
+                    kill(pid)
+        driver.wait(60)
+        pend_failed(site, numbers)  # a job was killed; a person asks again
+    last = site.snakemake()
+    if pend_failed(site, numbers):
+        last = site.snakemake()
+    assert last.returncode == 0, last.stdout
+    assert_all_done_once(site, numbers)
+
+
+def pend_failed(site, numbers):
+    failed = [str(number) for number in numbers if site.status(number) == "failed"]
+    if failed:
+        assert site.xamsflow("pend", *failed).returncode == 0
+    return failed
