@@ -90,7 +90,7 @@ def test_a_taken_port_is_said(tmp_path):
         taken.listen()
         port = taken.getsockname()[1]
         with (
-            pytest.raises(TransientError, match="port .* is taken"),
+            pytest.raises(TransientError, match=r"port .* is taken"),
             embedded_mongod.running(tmp_path, port=port),
         ):
             pass
@@ -99,7 +99,7 @@ def test_a_taken_port_is_said(tmp_path):
 def test_a_folder_in_use_is_said(tmp_path):
     with (
         embedded_mongod.running(tmp_path),
-        pytest.raises(TransientError, match="uses .* already"),
+        pytest.raises(TransientError, match=r"uses .* already"),
         embedded_mongod.running(tmp_path),
     ):
         pass
@@ -154,7 +154,7 @@ def test_missing_libraries_are_named_with_their_packages(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{ldd.parent}:{os.environ['PATH']}")
     monkeypatch.setattr(embedded_mongod, "_program", lambda: mongod)
     with (
-        pytest.raises(ConfigurationError, match="apt-get install libcurl4 libssl3$"),
+        pytest.raises(ConfigurationError, match=r"apt-get install libcurl4 libssl3$"),
         embedded_mongod.running(tmp_path / "db"),
     ):
         pass

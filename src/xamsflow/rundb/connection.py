@@ -6,6 +6,8 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qs, quote_plus, urlsplit
 
 from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
 
 from xamsflow import config
 from xamsflow.errors import ConfigurationError
@@ -31,12 +33,7 @@ def open_database(rundb: config.Rundb) -> Iterator[RunDatabase]:
     A connection that is lost is made again on the next use. Raises TransientError where nobody
     answers, ConfigurationError where address, user, password or rights are wrong.
     """
-    address = urlsplit(rundb.uri)
-    if "@" in address.netloc:
-        raise ConfigurationError(
-            "rundb.uri holds a user or password",
-            "take them out: they belong in MONGO_USER and MONGO_PASSWORD or rundb.credentials_file",
-        )
+    address = _address(rundb.uri)
     options = _options(rundb, address)
     endpoint = Endpoint(address.netloc)
     with ExitStack() as stack:
@@ -51,16 +48,28 @@ def open_database(rundb: config.Rundb) -> Iterator[RunDatabase]:
             options["directConnection"] = True
             endpoint = Endpoint(f"{host}:{port} behind {rundb.tunnel.host}", way)
         with endpoint.errors():
-            client = stack.enter_context(_client(address, options))
+            client: MongoClient[dict[str, Any]] = stack.enter_context(
+                MongoClient(address.geturl(), **options)
+            )
             client.admin.command("ping")
         yield RunDatabase(client[rundb.database][rundb.collection], endpoint)
 
 
-def _client(address: SplitResult, options: dict[str, Any]) -> MongoClient[dict[str, Any]]:
+def _address(uri: str) -> SplitResult:
+    """Return the parts of a MongoDB address, of which pymongo itself would only warn if wrong."""
+    if "@" in uri:
+        raise ConfigurationError(
+            "rundb.uri holds a user or password",
+            "take them out: they belong in MONGO_USER and MONGO_PASSWORD or rundb.credentials_file",
+        )
     try:
-        return MongoClient(address.geturl(), **options)
-    except (ValueError, TypeError) as error:  # an option with an impossible value
-        raise ConfigurationError(f"rundb.uri cannot be used ({error})") from None
+        address = urlsplit(uri)
+        if address.scheme == "mongodb":  # to look into mongodb+srv needs the name service
+            parse_uri(uri)
+    except (PyMongoError, ValueError, TypeError) as error:
+        # Its options may hold a password too: the address is not shown.
+        raise ConfigurationError(f"rundb.uri cannot be read ({error})") from None
+    return address
 
 
 def _options(rundb: config.Rundb, address: SplitResult) -> dict[str, Any]:

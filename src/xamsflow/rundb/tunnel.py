@@ -54,13 +54,13 @@ class Tunnel:
 
 
 @contextmanager
-def opened(via: SshHost, host: str, port: int, pause_s: float = PAUSE_S) -> Iterator[Tunnel]:
+def opened(via: SshHost, host: str, port: int) -> Iterator[Tunnel]:
     """Hold a tunnel through `via` to host:port as seen from there.
 
-    A lost ssh connection is made again when somebody needs it, not more often than each `pause_s`.
+    A lost ssh connection is made again when somebody needs it, not more often than each PAUSE_S.
     Raises what :func:`xamsflow.ssh.connect` raises where the first connection fails.
     """
-    link = _Link(via, (host, port), pause_s)
+    link = _Link(via, (host, port))
     with ExitStack() as stack:
         stack.callback(link.close)
         link.connect()
@@ -76,10 +76,9 @@ def opened(via: SshHost, host: str, port: int, pause_s: float = PAUSE_S) -> Iter
 class _Link:
     """The ssh connection, made again when it was lost."""
 
-    def __init__(self, via: SshHost, destination: tuple[str, int], pause_s: float) -> None:
+    def __init__(self, via: SshHost, destination: tuple[str, int]) -> None:
         self._via = via
         self._destination = destination
-        self._pause_s = pause_s
         self._lock = threading.Lock()
         self._connection = ExitStack()
         self._transport: paramiko.Transport | None = None
@@ -99,7 +98,7 @@ class _Link:
                 client = self._connection.enter_context(ssh.connect(self._via))
             except XamsflowError as error:
                 self.failure = error
-                self._not_before = time.monotonic() + self._pause_s
+                self._not_before = time.monotonic() + PAUSE_S
                 raise
             self._transport = client.get_transport()
             assert self._transport is not None, "a client that is connected has a transport"

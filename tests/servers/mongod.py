@@ -1,0 +1,65 @@
+"""The real MongoDB server of the package, as tests need it: stopped and started, with guests."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pymongo
+from pymongo.collection import Collection
+
+from xamsflow import embedded_mongod
+from xamsflow.config import Rundb, SshHost
+from xamsflow.embedded_mongod import MongoServer
+
+
+class Mongod:
+    """A server that a test can stop and start again, on the same port and with its data."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._exit = ExitStack()
+        self.server = self._exit.enter_context(embedded_mongod.running(folder))
+
+    def start(self) -> None:
+        """Start the server again."""
+        again = embedded_mongod.running(self._folder, port=self.server.port)
+        self.server = self._exit.enter_context(again)
+
+    def stop(self) -> None:
+        """Stop the server; also if it is stopped already."""
+        self._exit.close()
+
+
+@contextmanager
+def restartable(folder: Path) -> Iterator[Mongod]:
+    """Run a server that can be stopped and started within the block."""
+    mongod = Mongod(folder)
+    try:
+        yield mongod
+    finally:
+        mongod.stop()
+
+
+def scratch(server: MongoServer, tunnel: SshHost | None = None, options: str = "") -> Rundb:
+    """Return the configuration of an empty run database of one's own on a server.
+
+    `options` are those of a MongoDB address, as ``serverSelectionTimeoutMS=500``.
+    """
+    return Rundb(
+        uri=f"{server.uri}/?{options}" if options else server.uri,
+        credentials_file=server.credentials_file,
+        database=f"test_{secrets.token_hex(6)}",
+        collection="runs_new",
+        tunnel=tunnel,
+    )
+
+
+@contextmanager
+def collection(server: MongoServer, rundb: Rundb) -> Iterator[Collection[dict[str, Any]]]:
+    """Hold the collection itself, as other tools see it."""
+    with pymongo.MongoClient[dict[str, Any]](
+        server.uri, username=server.user, password=server.password, tz_aware=True
+    ) as client:
+        yield client[rundb.database][rundb.collection]
