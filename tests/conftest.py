@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from site_for_tests import Site
 
+from site_for_tests import Site
 from xamsflow import embedded_mongod
 from xamsflow.embedded_mongod import MongoServer
 

@@ -1,4 +1,4 @@
-"""A site for tests: a DAQ folder, a run database of its own, a working directory, the real workflow."""
+"""A site for tests: a DAQ folder, a run database, a working directory, the real workflow."""
 
 import os
 import signal

@@ -1,9 +1,11 @@
 """Drivers that start together, and drivers and jobs that are killed."""
 
+import contextlib
 import os
 import random
 import signal
 import time
+from pathlib import Path
 
 from xamsflow import receipts
 
@@ -45,14 +47,12 @@ def test_two_drivers_started_together_process_each_run_once(site):
 
 def descendants(pid):
     children = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/stat") as stat:
-                    parent = int(stat.read().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-            children.setdefault(parent, []).append(int(entry))
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        children.setdefault(parent, []).append(int(stat.parent.name))
     found, todo = [], [pid]
     while todo:
         for child in children.get(todo.pop(), []):
@@ -62,10 +62,8 @@ def descendants(pid):
 
 
 def kill(pid):
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def test_drivers_and_jobs_killed_at_random_points(site):

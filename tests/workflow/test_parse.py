@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 from site_for_tests import PROFILE
-
 from xamsflow import layout
 
 PARSE = """
