@@ -79,7 +79,10 @@ def process_run(
         for name in missing:
             # The first is the data type asked for; it brings along the others, as a rule.
             _make(strax_context, run_id, name, threads)
-        stored = {name: _verify(strax_context, run_id, name, processed) for name in wanted}
+        stored = {
+            name: _verify(strax_context, run_id, name, processed, is_new=name in missing)
+            for name in wanted
+        }
     facts = stored[data_type]
     return {
         "run_id": run_id,
@@ -106,28 +109,24 @@ def versions() -> dict[str, str]:
 
 
 def _to_be_stored(strax_context: strax.Context, run_id: str, data_type: str) -> list[str]:
-    """Return the data type, and below it all that strax always saves, the topmost first."""
+    """Return the data type, then all beside and below it that strax always saves."""
     known = strax_context.tree
     if data_type not in known:
         raise ConfigurationError(
             f"data type {data_type!r} is unknown", f"the detector has {', '.join(sorted(known))}"
         )
-    plugins = {data_type: strax_context.get_single_plugin(run_id, data_type)}
-    plugins |= strax_context.get_dependency_plugins(data_type, run_id)
-    names = [data_type]
-    for plugin in plugins.values():
-        names += [
-            name
-            for name in plugin.provides
-            if plugin.save_when[name] == strax.SaveWhen.ALWAYS and name not in names
-        ]
-    return names
+    # strax's public methods also set the plugins up, for which live data would have to be there.
+    plugins = strax_context._get_plugins((data_type,), run_id)
+    saved = {
+        name for name, plugin in plugins.items() if plugin.save_when[name] == strax.SaveWhen.ALWAYS
+    }
+    return [data_type, *sorted(saved - {data_type})]
 
 
 def _make(strax_context: strax.Context, run_id: str, data_type: str, threads: int) -> None:
     if strax_context.is_stored(run_id, data_type):
         return
-    # The processor with threads keeps no sizes of chunk files; take it only where it helps.
+    # The processor with threads does not note the sizes of chunk files; _verify reads them then.
     processor = "single_thread" if threads == 1 else "threaded_mailbox"
     strax_context.make(
         run_id, data_type, save=(data_type,), max_workers=threads, processor=processor
@@ -135,7 +134,7 @@ def _make(strax_context: strax.Context, run_id: str, data_type: str, threads: in
 
 
 def _verify(
-    strax_context: strax.Context, run_id: str, data_type: str, processed: Path
+    strax_context: strax.Context, run_id: str, data_type: str, processed: Path, *, is_new: bool
 ) -> dict[str, Any]:
     """Check what is stored against strax's own metadata; return the facts for the receipt."""
     path = (processed / str(strax_context.key_for(run_id, data_type))).resolve()
@@ -151,6 +150,8 @@ def _verify(
             raise _damaged(run_id, f"chunk {number} of {path} does not follow the one before it")
         if chunk["n"]:
             n_bytes += _file_size(run_id, path / chunk["filename"], chunk.get("filesize"))
+            if is_new and "filesize" not in chunk:
+                _check_content(run_id, path, number)
     return {
         "lineage_hash": metadata["lineage_hash"],
         "path": str(path),
@@ -172,6 +173,13 @@ def _file_size(run_id: str, file: Path, expected: int | None) -> int:
     if not size or (expected is not None and size != expected):
         raise _damaged(run_id, f"{file} has {size} bytes, it was written with {expected or 'some'}")
     return size
+
+
+def _check_content(run_id: str, path: Path, chunk_number: int) -> None:
+    try:
+        strax.dry_load_files(str(path), chunk_numbers=[chunk_number], disable=True)
+    except (ValueError, strax.DataCorrupted) as error:
+        raise _damaged(run_id, f"chunk {chunk_number} of {path} cannot be read back") from error
 
 
 def _damaged(run_id: str, what: str) -> BadDataError:

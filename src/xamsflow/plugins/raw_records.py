@@ -321,7 +321,7 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
 
     def _check_channels(self, part: Part, records: Records, channel: npt.NDArray[np.int16]) -> None:
         expected = self.channels.sample_width[channel.view(np.uint16)]
-        wrong = np.flatnonzero(expected != records["dt"])
+        wrong = np.flatnonzero((expected != records["dt"]) | (expected == UNKNOWN))
         if not len(wrong):
             return
         record = records[wrong[0]]
