@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from xamsflow.config import SshHost
+from xamsflow.transfer.rsync import EXEC_WITH_PARENT
 
 SSHD = "/usr/sbin/sshd"  # OpenSSH's server wants to be called by its full path
 START_TIMEOUT = 20
@@ -20,7 +22,7 @@ START_TIMEOUT = 20
 class Sshd:
     """A server that lets the current user in with one key; everything it needs is in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more_config: str = "") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = _free_port()
@@ -50,6 +52,7 @@ UsePAM no
 AllowTcpForwarding yes
 Subsystem sftp internal-sftp
 MaxStartups 100
+{more_config}
 """
         )
 
@@ -73,7 +76,18 @@ MaxStartups 100
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # privilege separation needs it
         self._process = subprocess.Popen(
-            [SSHD, "-D", "-f", str(self.folder / "sshd_config"), "-E", str(self.log)],
+            # It also ends when the tests are killed.
+            [
+                sys.executable,
+                str(EXEC_WITH_PARENT),
+                str(os.getpid()),
+                SSHD,
+                "-D",
+                "-f",
+                str(self.folder / "sshd_config"),
+                "-E",
+                str(self.log),
+            ],
             stdin=subprocess.DEVNULL,
             # A session of its own, so that its connections can be ended with it.
             start_new_session=True,
@@ -95,7 +109,7 @@ MaxStartups 100
         """Kill the server and every connection, as when the host dies."""
         if self._process is None:
             return
-        for pid in _descendants(self._process.pid):
+        for pid in descendants(self._process.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait()
@@ -109,9 +123,9 @@ MaxStartups 100
 
 
 @contextmanager
-def running_sshd(folder: Path) -> Iterator[Sshd]:
+def running_sshd(folder: Path, more_config: str = "") -> Iterator[Sshd]:
     """Run a server with its files in `folder`; it ends with the block, connections included."""
-    server = Sshd(folder)
+    server = Sshd(folder, more_config)
     server.start()
     try:
         yield server
@@ -138,7 +152,7 @@ def _free_port() -> int:
         return port
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     """Return a process and all below it, parents first."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():

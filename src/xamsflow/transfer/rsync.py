@@ -1,0 +1,180 @@
+"""rsync: copies a folder's content from a host or from this machine, and compares the two."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from xamsflow import ssh
+from xamsflow.errors import (
+    ConfigurationError,
+    ResourcesError,
+    StillTakenError,
+    TransientError,
+    XamsflowError,
+)
+from xamsflow.transfer.source import Folder
+
+EXEC_WITH_PARENT = Path(__file__).with_name("exec_with_parent.py")
+
+IO_TIMEOUT = 600
+"""Seconds without a byte until rsync gives up."""
+
+END_TIMEOUT = 10
+"""Seconds that rsync gets to end before it is killed."""
+
+# No remote shell sees a path (-s), so that no name is ever run as a command.
+_OPTIONS = ("--recursive", "-s", f"--timeout={IO_TIMEOUT}")
+
+
+def copy(source: Folder, destination: Path, *, by_checksum: bool = False) -> int:
+    """Copy everything in `source` into the existing folder `destination`; return the bytes sent.
+
+    Goes on where an interrupted copy stopped, and deletes nothing. Files of equal size and time
+    count as copied, unless `by_checksum` reads them.
+    """
+    # In place, so that the part of a file that is there already is used.
+    options = ["--times", "--inplace", "--chmod=u+rwX", "--stats", "--no-human-readable"]
+    output = _run([*options, *(["--checksum"] if by_checksum else [])], source, destination)
+    sent = re.search(r"^Literal data: (\d+)", output, flags=re.MULTILINE)
+    return int(sent[1]) if sent else 0
+
+
+def differences(source: Folder, destination: Path) -> list[str]:
+    """Return what a copy would change in `destination`, by the content of the files.
+
+    Says nothing of what only `destination` has.
+    """
+    options = ["--checksum", "--dry-run", "--out-format=%i %n"]
+    lines = _run(options, source, destination).splitlines()
+    # "." marks entries of which only the time differs.
+    return [line.split(" ", 1)[1] for line in lines if re.match(r"[<>ch][fdLDS]\S+ ", line)]
+
+
+def version() -> str:
+    """Return the version of the rsync on this machine."""
+    _check_installed("rsync")
+    output = subprocess.run(["rsync", "--version"], capture_output=True, text=True, check=True)
+    found = re.search(r"version v?(\S+)", output.stdout)
+    return found[1] if found else "unknown"
+
+
+def _run(options: list[str], source: Folder, destination: Path) -> str:
+    _check_installed("rsync")
+    command = ["rsync", *_OPTIONS, *options]
+    if source.host is not None:
+        _check_installed("ssh")
+        command += ["-e", " ".join(_quoted(word) for word in ssh.command(source.host))]
+    command += ["--", _argument(source), f"{destination}/"]
+    # RSYNC_… variables would change what is copied and how.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("RSYNC_")}
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(EXEC_WITH_PARENT), str(os.getpid()), *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env=environment | {"LC_ALL": "C"},
+    )
+    try:
+        output, errors = process.communicate()
+    except BaseException:
+        _end(process)
+        raise
+    if process.returncode != 0:
+        raise _error(process.returncode, errors, source, destination)
+    return output
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(END_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _argument(source: Folder) -> str:
+    """Return the source as rsync's argument; the slash at the end means its content."""
+    if source.host is None:
+        return f"{source.path}/"
+    host = f"[{source.host.host}]" if ":" in source.host.host else source.host.host
+    path = "/".join(_literal(name) for name in source.path.split("/"))
+    return f"{host}:{path}/"
+
+
+def _literal(name: str) -> str:
+    """Escape what the remote rsync takes as a pattern; names without are no patterns there."""
+    return re.sub(r"([*?[\\])", r"\\\1", name) if re.search(r"[*?[]", name) else name
+
+
+def _quoted(word: str) -> str:
+    """Quote a word for rsync's -e, which splits at spaces and takes a doubled quote for one."""
+    return "'" + word.replace("'", "''") + "'"
+
+
+def _check_installed(program: str) -> None:
+    if shutil.which(program) is None:
+        raise ConfigurationError(f"{program} is missing on this machine", f"install {program}")
+
+
+_BY_TEXT: tuple[tuple[str, type[XamsflowError], str], ...] = (
+    (
+        r"No space left on device|Disk quota exceeded|File too large",
+        ResourcesError,
+        "free space there and start again, the copy then goes on",
+    ),
+    (
+        r"Host key verification failed|Permission denied \((?!13\))",
+        ConfigurationError,
+        "connect once by hand to see why",
+    ),
+    (
+        r"Permission denied|Read-only file system|Operation not permitted|Not a directory"
+        r"|Is a directory",
+        ConfigurationError,
+        "check the folder and its access rights",
+    ),
+    (
+        r"could not make way for",
+        ConfigurationError,
+        "something else lies where the run has a file or folder; move it away",
+    ),
+    (
+        r"has vanished|vanished before|link_stat .* No such file|change_dir .* No such file",
+        StillTakenError,
+        "somebody changes the run on the DAQ host, try again later",
+    ),
+)
+"""What rsync or ssh say, the class, and the remedy; the first that fits."""
+
+_BY_CODE: dict[int, tuple[type[XamsflowError], str]] = {
+    1: (ConfigurationError, "the rsync here or there is too old"),
+    2: (ConfigurationError, "the rsync here or there is too old"),
+    4: (ConfigurationError, "the rsync here or there is too old"),
+    22: (ResourcesError, "rsync needs more memory"),
+    24: (StillTakenError, "somebody changes the run on the DAQ host, try again later"),
+}
+"""rsync's exit codes (EXIT VALUES of its manual); lost connections and all others: try again."""
+
+
+def _error(code: int, errors: str, source: Folder, destination: Path) -> XamsflowError:
+    """Turn rsync's exit code and messages into one line and the class that fits."""
+    where = f"copy of {source} to {destination}"
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    if code < 0:
+        return TransientError(f"{where}: rsync was ended by signal {-code}", "start again")
+    if source.host is not None and re.search(r"rsync: .*not found|\(code 127\)", errors):
+        return ConfigurationError(
+            f"rsync is missing on {ssh.describe(source.host)}", "install rsync there"
+        )
+    for pattern, kind, remedy in _BY_TEXT:
+        for line in lines:
+            if re.search(pattern, line):
+                return kind(f"{where}: {line}", remedy)
+    kind, remedy = _BY_CODE.get(code, (TransientError, "try again later"))
+    return kind(f"{where}: {lines[0] if lines else 'rsync failed'} (exit code {code})", remedy)

@@ -1,0 +1,178 @@
+"""The transfer of one run: look, copy, compare, put into place, and say what was done."""
+
+import hashlib
+import os
+import socket
+import time
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from xamsflow import clock, layout, rundoc
+from xamsflow.config import Daq, Storage
+from xamsflow.errors import BadDataError, ConfigurationError, StillTakenError
+from xamsflow.receipts import Receipt, storage_error
+from xamsflow.transfer import ending, rsync, source
+from xamsflow.transfer.source import Folder, Listing
+
+CHECKSUMS = "checksums"
+IN_PLACE = "in place"
+SOURCE_GONE = "source gone"
+
+
+def transfer_run(document: Mapping[str, Any], daq: Daq, storage: Storage) -> Receipt:
+    """Bring a run to ``<storage.live_data>/<run_id>`` and return the receipt of it.
+
+    A run that is there already is compared, not copied; an interrupted copy is continued. Nothing
+    is deleted or overwritten, here or there. `compared` in the receipt says how source and
+    destination were compared: ``checksums``, ``in place`` (they are the same folder) or
+    ``source gone`` (the DAQ no longer has the run, what is here is complete by its own THE_END).
+
+    Raises StillTakenError while the DAQ may still write, BadDataError where the run is incomplete
+    or what is here differs from it, TransientError where host or disk are away, ResourcesError on a
+    full disk, ConfigurationError for wrong paths, keys and access rights.
+    """
+    started = time.monotonic()
+    run = rundoc.parse(document)
+    run_id = layout.run_id(run.number)
+    if run.end is None:
+        raise StillTakenError(f"run {run_id} has no end in the run document", "wait until it has")
+    parent = str(daq.live_data) if daq.live_data is not None else run.location
+    if parent is None:
+        raise ConfigurationError(
+            f"the run document of {run_id} does not say where its live data are",
+            "set daq.live_data",
+        )
+    destination = Path(os.path.abspath(storage.live_data)) / run_id  # noqa: PTH100
+    there, listing = source.find(daq.ssh, parent, run_id)
+    exists = os.path.lexists(destination)
+    here = Folder(None, os.path.realpath(destination))
+
+    copied = 0
+    if listing is None:
+        if not exists:
+            raise BadDataError(f"{there} is missing", "the DAQ does not have this run (any more)")
+        compared, listing = SOURCE_GONE, _listing(here)
+        the_end = ending.check(run, listing, str(here), clock.now())
+        if not the_end:
+            raise BadDataError(f"{there} is missing, and {here} is empty", "the data are lost")
+    else:
+        the_end = ending.check(run, listing, str(there), clock.now())
+        if there == here:
+            compared = IN_PLACE
+        else:
+            compared = CHECKSUMS
+            if exists:
+                difference = _difference(there, listing, here)
+                if difference is not None:
+                    raise _differs(there, here, difference)
+            else:
+                copied = _copy(there, listing, destination)
+    files = _files(destination, listing)
+
+    return {
+        "run_id": run_id,
+        "bytes": listing.size,
+        "copied_bytes": copied,
+        "duration_s": round(time.monotonic() - started, 3),
+        "source": {"host": there.host_name, "path": there.path},
+        "destination": str(destination),
+        "compared": compared,
+        "the_end": the_end,
+        "files": files,
+        "run_document": rundoc.to_json(document),
+        "versions": {"xamsflow": metadata.version("xamsflow"), "rsync": rsync.version()},
+        "host": socket.gethostname(),
+        "time": clock.now().isoformat(),
+    }
+
+
+def _copy(there: Folder, listing: Listing, destination: Path) -> int:
+    """Copy beside the destination, compare, rename; return the bytes that were sent."""
+    arriving = layout.incoming(destination.parent, destination.name)
+    try:
+        arriving.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(error, arriving) from error
+    incoming = Folder(None, os.path.realpath(arriving))
+    copied = rsync.copy(there, arriving)
+    difference = _difference(there, listing, incoming)
+    if difference is not None:
+        # Equal size and time, other content: what a power cut leaves of an earlier attempt.
+        copied += rsync.copy(there, arriving, by_checksum=True)
+        difference = _difference(there, listing, incoming)
+    if source.find(there.host, *os.path.split(there.path))[1] != listing:
+        raise StillTakenError(
+            f"{there} has changed while it was copied", "try again later, the copy then goes on"
+        )
+    if difference is not None:
+        raise _differs(there, incoming, difference)
+    try:
+        _make_durable(arriving, listing)
+        arriving.rename(destination)
+        _sync(destination.parent)
+    except OSError as error:
+        raise storage_error(error, destination) from error
+    return copied
+
+
+def _difference(there: Folder, listing: Listing, here: Folder) -> str | None:
+    """Return the first difference between two folders: of names, sizes, then content."""
+    found = _listing(here)
+    for kind, theirs, ours in (
+        ("file", set(listing.files), set(found.files)),
+        ("folder", listing.folders, found.folders),
+    ):
+        for path in sorted(theirs ^ ours):
+            return f"the {kind} {path!a} is {'missing' if path in theirs else 'only'} here"
+    for path, file in listing.files.items():
+        if found.files[path].size != file.size:
+            return f"{path} has {file.size} bytes there, {found.files[path].size} here"
+    different = rsync.differences(there, Path(here.path))
+    return f"the content of {different[0]} differs" if different else None
+
+
+def _differs(there: Folder, here: Folder, difference: str) -> BadDataError:
+    return BadDataError(
+        f"{here} differs from {there}: {difference}",
+        "nothing was overwritten; find out which is right, move the wrong one away, start again",
+    )
+
+
+def _listing(here: Folder) -> Listing:
+    listing = source.find(None, *os.path.split(here.path))[1]
+    if listing is None:
+        raise ConfigurationError(f"{here} has gone", "does somebody else work on this run?")
+    return listing
+
+
+def _files(folder: Path, listing: Listing) -> list[dict[str, Any]]:
+    """Return path, size and checksum of every file, sorted by path, for the receipt."""
+    result = []
+    for path, file in listing.files.items():
+        try:
+            with (folder / path).open("rb") as content:
+                checksum = hashlib.file_digest(content, "sha256").hexdigest()
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot read {folder / path} ({error.strerror})",
+                "check the disk and its access rights",
+            ) from error
+        result.append({"path": path, "size": file.size, "sha256": checksum})
+    return result
+
+
+def _make_durable(folder: Path, listing: Listing) -> None:
+    """Wait until everything in a folder is on the disk, so that the rename says so."""
+    for path in (*listing.files, *sorted(listing.folders, reverse=True)):
+        _sync(folder / path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,197 @@
+"""What lies in a run's folder, on the DAQ host or on this machine."""
+
+import os
+import posixpath
+import socket
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import paramiko
+
+from xamsflow import ssh
+from xamsflow.config import SshHost
+from xamsflow.errors import (
+    BadDataError,
+    ConfigurationError,
+    StillTakenError,
+    TransientError,
+    XamsflowError,
+)
+
+SFTP_TIMEOUT = 60
+"""Seconds until a DAQ host that no longer answers counts as away."""
+
+NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class File:
+    """A file's size in bytes and its last change in ns since the epoch (SFTP: whole seconds)."""
+
+    size: int
+    changed: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Everything below a folder: paths relative to it, with slashes."""
+
+    folders: frozenset[str]
+    files: Mapping[str, File]
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files."""
+        return sum(file.size for file in self.files.values())
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder on a host (None: this machine); `path` is free of symbolic links."""
+
+    host: SshHost | None
+    path: str
+
+    def __str__(self) -> str:
+        return f"{ssh.describe(self.host)}:{self.path}" if self.host else self.path
+
+    @property
+    def host_name(self) -> str:
+        """The host's name, also of this machine."""
+        return self.host.host if self.host else socket.gethostname()
+
+
+def find(host: SshHost | None, parent: str, run: str) -> tuple[Folder, Listing | None]:
+    """Return a run's folder below `parent` and what lies in it, None where there is no such folder.
+
+    Raises TransientError where the host is away or `parent` itself is missing, because the disk may
+    not be mounted; BadDataError where the folder holds anything but files and folders.
+    """
+    if host is None:
+        return _find(None, os.path.abspath(parent), run, os.path.realpath, _scan_local)  # noqa: PTH100
+    if not parent.startswith("/"):
+        raise ConfigurationError(
+            f"the folder {parent!r} on {ssh.describe(host)} is no absolute path",
+            "correct daq.live_data",
+        )
+    with _sftp(host) as sftp:
+        return _find(host, parent, run, sftp.normalize, lambda path: _scan_sftp(sftp, path))
+
+
+Entry = tuple[str, int, File]
+"""Name, mode (type and permission bits), size and time."""
+
+
+def _find(
+    host: SshHost | None,
+    parent: str,
+    run: str,
+    resolve: Callable[[str], str],
+    scan: Callable[[str], Iterable[Entry]],
+) -> tuple[Folder, Listing | None]:
+    where = Folder(host, parent)
+    try:
+        # The SFTP server resolves a path without looking whether it ends in a folder.
+        folder = Folder(host, resolve(posixpath.join(resolve(parent), run)))
+        first = list(scan(folder.path))
+    except OSError as error:
+        if isinstance(error, NotADirectoryError):
+            raise BadDataError(f"{where}: {run} is no folder") from error
+        if not isinstance(error, FileNotFoundError):
+            raise _unreadable(error, where, run) from error
+        _check_parent(where, scan)
+        return Folder(host, posixpath.join(parent, run)), None
+    try:
+        return folder, _walk(folder, first, scan)
+    except FileNotFoundError as error:
+        raise StillTakenError(
+            f"{folder} changes while it is looked at", "try again later"
+        ) from error
+    except OSError as error:
+        raise _unreadable(error, where, run) from error
+
+
+def _check_parent(parent: Folder, scan: Callable[[str], Iterable[Entry]]) -> None:
+    """Raise unless the parent folder is there: without it, nothing is known of the run."""
+    try:
+        for _ in scan(parent.path):
+            return
+    except FileNotFoundError as error:
+        raise TransientError(
+            f"the folder {parent} is missing",
+            "is its disk mounted? If the path is wrong, correct daq.live_data",
+        ) from error
+    except OSError as error:
+        raise _unreadable(error, parent, "") from error
+
+
+def _walk(folder: Folder, first: list[Entry], scan: Callable[[str], Iterable[Entry]]) -> Listing:
+    folders: set[str] = set()
+    files: dict[str, File] = {}
+    pending = [("", first)]
+    while pending:
+        inside, entries = pending.pop()
+        for name, mode, file in entries:
+            path = posixpath.join(inside, name)
+            if stat.S_ISDIR(mode):
+                folders.add(path)
+                pending.append((path, list(scan(posixpath.join(folder.path, path)))))
+            elif stat.S_ISREG(mode):
+                files[path] = file
+            else:
+                kind = "symbolic link" if stat.S_ISLNK(mode) else "device, pipe or socket"
+                raise BadDataError(
+                    f"{folder}: {path!a} is a {kind}", "redax writes only files and folders"
+                )
+    return Listing(frozenset(folders), dict(sorted(files.items())))
+
+
+def _scan_local(path: str) -> Iterator[Entry]:
+    with os.scandir(path) as entries:
+        for entry in entries:
+            status = entry.stat(follow_symlinks=False)
+            yield entry.name, status.st_mode, File(status.st_size, status.st_mtime_ns)
+
+
+def _scan_sftp(sftp: paramiko.SFTPClient, path: str) -> Iterator[Entry]:
+    try:
+        entries = sftp.listdir_attr(path)
+    except UnicodeDecodeError as error:
+        raise BadDataError(
+            f"{path} holds a file whose name is no UTF-8: {error.object!r}"
+        ) from error
+    for entry in entries:
+        changed = (entry.st_mtime or 0) * NS_PER_S
+        yield entry.filename, entry.st_mode or 0, File(entry.st_size or 0, changed)
+
+
+@contextmanager
+def _sftp(host: SshHost) -> Iterator[paramiko.SFTPClient]:
+    name = ssh.describe(host)
+    with ssh.connect(host) as client:
+        try:
+            sftp = client.open_sftp()
+        except (paramiko.SSHException, EOFError) as error:
+            transport = client.get_transport()
+            if transport is None or not transport.is_active():
+                raise TransientError(f"lost the connection to {name} ({error})") from error
+            raise ConfigurationError(
+                f"{name} offers no SFTP ({error})", "ask its administrator to switch it on"
+            ) from error
+        channel = sftp.get_channel()
+        if channel is not None:
+            channel.settimeout(SFTP_TIMEOUT)
+        try:
+            yield sftp
+        except (paramiko.SSHException, EOFError) as error:
+            text = str(error) or type(error).__name__
+            raise TransientError(f"lost the connection to {name} ({text})", "try again") from error
+
+
+def _unreadable(error: OSError, where: Folder, run: str) -> XamsflowError:
+    what = f"cannot read {where}{'/' if run else ''}{run} ({error.strerror or error})"
+    if isinstance(error, PermissionError):
+        return ConfigurationError(what, "check the access rights there")
+    return TransientError(what, "check the disk there")

@@ -1,0 +1,615 @@
+"""Transfers with the real rsync, on this machine and from a real sshd."""
+
+import hashlib
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from live_folder import READER, THREADS, content, make_run, run_document, write
+from servers.sshd import Sshd, descendants, make_key, running_sshd
+from xamsflow.config import Daq, SshHost, Storage
+from xamsflow.errors import (
+    BadDataError,
+    ConfigurationError,
+    ResourcesError,
+    StillTakenError,
+    TransientError,
+    XamsflowError,
+)
+from xamsflow.receipts import Receipt
+from xamsflow.transfer import transfer_run
+
+DEADLINE = 30
+"""Seconds after which a test that waits for something fails."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with running_sshd(tmp_path_factory.mktemp("sshd")) as running:
+        yield running
+
+
+@pytest.fixture(params=["local", "ssh"])
+def host(request: pytest.FixtureRequest, server: Sshd) -> SshHost | None:
+    return server.target() if request.param == "ssh" else None
+
+
+class Places:
+    """A DAQ's folder and the cluster's, with one run on the DAQ."""
+
+    def __init__(self, folder: Path) -> None:
+        self.daq = folder / "daq"
+        self.storage = folder / "cluster"
+        self.run = make_run(self.daq)
+        self.destination = self.storage / "000932"
+        self.incoming = self.storage / "000932.incoming"
+
+    def transfer(self, host: SshHost | None = None, **document: Any) -> Receipt:
+        return transfer_run(
+            run_document(**document),
+            Daq(ssh=host, live_data=self.daq),
+            Storage(self.storage, self.storage / "processed", host="cluster"),
+        )
+
+    def fails(self, kind: type[XamsflowError], host: SshHost | None = None, **document: Any) -> str:
+        """Return the message; the source stays as it was, and no folder counts as complete."""
+        before = content(self.daq)
+        with pytest.raises(XamsflowError) as caught:
+            self.transfer(host, **document)
+        assert type(caught.value) is kind, caught.value
+        assert content(self.daq) == before
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places(tmp_path)
+
+
+# What a good transfer leaves
+
+
+def test_copies_everything(places: Places, host: SshHost | None) -> None:
+    before = content(places.run)
+    receipt = places.transfer(host)
+    assert content(places.destination) == before == content(places.run)
+    assert not places.incoming.exists()
+    for path in before:
+        assert int((places.destination / path).stat().st_mtime) == int(
+            (places.run / path).stat().st_mtime
+        )
+    assert "000000_post_temp" in before  # empty folders are part of the run
+    assert receipt["files"] == [
+        {"path": path, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        for path, data in sorted(before.items())
+        if data is not None
+    ]
+    size = sum(file["size"] for file in receipt["files"])
+    assert receipt["bytes"] == receipt["copied_bytes"] == size
+    assert receipt["run_id"] == "000932"
+    assert receipt["compared"] == "checksums"
+    assert receipt["the_end"] == [f"{READER}_{thread}" for thread in THREADS]
+    assert receipt["source"]["path"] == str(places.run)
+    assert receipt["destination"] == str(places.destination)
+    assert receipt["run_document"]["number"] == {"$numberInt": "932"}
+    assert set(receipt["versions"]) == {"xamsflow", "rsync"}
+    assert receipt["duration_s"] >= 0
+    assert datetime.fromisoformat(receipt["time"]).tzinfo == UTC
+    json.dumps(receipt)
+
+
+def test_location_of_the_run_document(places: Places) -> None:
+    transfer_run(
+        run_document(location=places.daq),
+        Daq(None, None),
+        Storage(places.storage, places.storage, "cluster"),
+    )
+    assert content(places.destination) == content(places.run)
+
+
+def test_no_location_at_all(places: Places) -> None:
+    document = run_document() | {"data": []}
+    with pytest.raises(ConfigurationError, match=r"daq\.live_data"):
+        transfer_run(document, Daq(None, None), Storage(places.storage, places.storage, "cluster"))
+
+
+def test_relative_paths(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(places.daq.parent)
+    storage = Storage(Path("cluster"), Path("processed"), "cluster")
+    receipt = transfer_run(run_document(), Daq(None, Path("daq")), storage)
+    assert receipt["destination"] == str(places.destination)
+    assert content(places.destination) == content(places.run)
+
+
+def test_empty_run(places: Places, host: SshHost | None) -> None:
+    (places.daq / "000005").mkdir()
+    receipt = places.transfer(host, number=5)
+    assert (receipt["files"], receipt["the_end"]) == ([], [])
+    assert (places.storage / "000005").is_dir()
+
+
+def test_read_only_files_and_folders(places: Places, host: SshHost | None) -> None:
+    for path in places.run.rglob("*"):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        places.transfer(host)
+        assert content(places.destination) == content(places.run)
+    finally:
+        for path in places.run.rglob("*"):
+            path.chmod(0o755)
+
+
+HOSTILE = [
+    ["with space", "quotes ' \" `", "ünïcödé ☢", "100%h", "~", "back\\slash\\"],
+    ["-e touch MARK", "--delete", "host:path", "::module", "*?[x]\\*", "{a,b}"],
+    ["$(touch MARK)", "`touch MARK`", "; touch MARK #", "& touch MARK &", "new\nline; touch MARK"],
+]
+"""Names of folders, each inside the one before."""
+
+
+@pytest.mark.parametrize("names", HOSTILE)
+def test_hostile_names(tmp_path: Path, host: SshHost | None, names: list[str]) -> None:
+    mark = f"mark-{os.getpid()}-{tmp_path.name}"
+    places = Places(tmp_path.joinpath(*(name.replace("MARK", mark) for name in names)))
+    receipt = places.transfer(host)
+    assert content(places.destination) == content(places.run)
+    assert receipt["source"]["path"] == str(places.run)
+    for folder in (Path.cwd(), Path.home(), tmp_path, places.daq, places.storage):
+        assert not (folder / mark).exists()
+
+
+def test_folder_that_looks_like_a_pattern_is_taken_by_name(tmp_path: Path, server: Sshd) -> None:
+    right = Places(tmp_path / "live[12]")
+    make_run(tmp_path / "live1" / "daq", seed=2)
+    right.transfer(server.target())
+    assert content(right.destination) == content(right.run)
+
+
+def test_environment_for_rsync_is_ignored(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RSYNC_ICONV", "utf-8,latin1")
+    monkeypatch.setenv("RSYNC_RSH", "false")
+    monkeypatch.setenv("RSYNC_OLD_ARGS", "1")
+    places.transfer()
+    assert content(places.destination) == content(places.run)
+
+
+# Already there
+
+
+def test_already_complete(places: Places, host: SshHost | None) -> None:
+    first = places.transfer(host)
+    inodes = {path: path.stat().st_ino for path in places.destination.rglob("*")}
+    second = places.transfer(host)
+    assert second["copied_bytes"] == 0
+    assert second["compared"] == "checksums"
+    assert second["files"] == first["files"]
+    assert inodes == {path: path.stat().st_ino for path in places.destination.rglob("*")}
+
+
+def same_size(folder: Path) -> str:
+    path = next(path for path in sorted(folder.glob("000001/*")) if path.stat().st_size)
+    times = path.stat()
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return path.name
+
+
+def shorter(folder: Path) -> str:
+    path = next(path for path in sorted(folder.glob("000001/*")) if path.stat().st_size)
+    path.write_bytes(path.read_bytes()[:-1])
+    return path.name
+
+
+def missing(folder: Path) -> str:
+    path = min(folder.glob("000001/*"))
+    path.unlink()
+    return path.name
+
+
+def surplus(folder: Path) -> str:
+    write(folder / "000007" / "notes", b"x")
+    return "000007/notes"
+
+
+def missing_folder(folder: Path) -> str:
+    (folder / "000000_temp").rmdir()
+    return "000000_temp"
+
+
+@pytest.mark.parametrize("change", [same_size, shorter, missing, surplus, missing_folder])
+def test_differs(places: Places, host: SshHost | None, change: Callable[[Path], str]) -> None:
+    places.transfer()
+    name = change(places.destination)
+    before = content(places.destination)
+    message = places.fails(BadDataError, host)
+    assert name in message
+    assert "nothing was overwritten" in message
+    assert content(places.destination) == before
+
+
+def test_source_gone(places: Places, host: SshHost | None) -> None:
+    first = places.transfer()
+    shutil.rmtree(places.run)
+    receipt = places.transfer(host)
+    assert receipt["compared"] == "source gone"
+    assert receipt["copied_bytes"] == 0
+    assert receipt["files"] == first["files"]
+    missing_end = places.destination / "THE_END" / f"{READER}_{THREADS[0]}"
+    missing_end.unlink()
+    assert missing_end.name in places.fails(BadDataError, host)
+
+
+def test_source_gone_and_nothing_here(places: Places) -> None:
+    shutil.rmtree(places.run)
+    places.destination.mkdir(parents=True)
+    assert "lost" in places.fails(BadDataError)
+
+
+def test_in_place(places: Places) -> None:
+    before = content(places.daq)
+    places.storage.symlink_to(places.daq)
+    receipt = places.transfer()
+    assert receipt["compared"] == "in place"
+    assert receipt["copied_bytes"] == 0
+    assert len(receipt["files"]) == sum(data is not None for data in before.values())
+    assert content(places.daq) == before
+
+
+# Interrupted
+
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+from live_folder import run_document
+from xamsflow.config import Daq, SshHost, Storage
+from xamsflow.transfer import transfer_run
+daq, storage, host = json.loads(sys.argv[1])
+if host:
+    for key in ("identity_file", "known_hosts"):
+        host[key] = Path(host[key])
+    host = SshHost(**host)
+transfer_run(run_document(), Daq(host, Path(daq)), Storage(Path(storage), Path(storage), "here"))
+"""
+
+
+@pytest.fixture
+def slow_rsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the real rsync slow enough to be caught on the way."""
+    program = tmp_path / "bin" / "rsync"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shutil.which("rsync")} --bwlimit=4000 "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+
+def bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.002)
+
+
+def working_on(folder: Path) -> list[int]:
+    """Return the rsync processes that name a folder in their arguments."""
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except (OSError, NotADirectoryError):
+            continue
+        if words[0].endswith(b"rsync") and any(os.fsencode(folder) in word for word in words):
+            found.append(int(process.name))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_killed_and_resumed(tmp_path: Path, slow_rsync: None, server: Sshd, seed: int) -> None:
+    rng = random.Random(seed)
+    places = Places(tmp_path)
+    places.run = make_run(places.daq, "000932x", size=40_000, seed=seed)
+    shutil.rmtree(places.daq / "000932")
+    places.run = places.run.rename(places.daq / "000932")
+    size = bytes_in(places.run)
+    host = server.target() if seed % 2 else None
+    as_json = {key: str(value) for key, value in vars(host).items()} if host else None
+    if as_json:
+        as_json["port"] = host.port  # type: ignore[assignment, union-attr]
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, json.dumps([str(places.daq), str(places.storage), as_json])],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        stderr=subprocess.PIPE,
+    )
+    try:
+        stop_at = rng.randrange(1, size)
+        wait_until(
+            lambda: bytes_in(places.storage) >= stop_at or process.poll() is not None, "no copy"
+        )
+        if rng.random() < 0.5:
+            os.kill(process.pid, rng.choice([signal.SIGKILL, signal.SIGTERM]))
+        else:
+            for pid in descendants(process.pid)[1:]:
+                os.kill(pid, signal.SIGKILL)
+        errors = process.communicate(timeout=DEADLINE)[1]
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode != 0, errors
+    assert not places.destination.exists()
+    wait_until(lambda: not working_on(places.storage), "a copy goes on")
+
+    finished = sum(
+        path.stat().st_size
+        for path in places.incoming.rglob("*")
+        if path.is_file()
+        and path.stat().st_mtime_ns // 10**9
+        == (places.run / path.relative_to(places.incoming)).stat().st_mtime_ns // 10**9
+        and path.read_bytes() == (places.run / path.relative_to(places.incoming)).read_bytes()
+    )
+    receipt = places.transfer(host)
+    assert content(places.destination) == content(places.run)
+    assert receipt["copied_bytes"] <= size - finished
+    assert not places.incoming.exists()
+
+
+def test_what_a_power_cut_leaves_is_repaired(places: Places, host: SshHost | None) -> None:
+    shutil.copytree(places.run, places.incoming)  # with the times
+    same_size(places.incoming)
+    receipt = places.transfer(host)
+    assert content(places.destination) == content(places.run)
+    assert receipt["copied_bytes"] > 0
+
+
+def test_foreign_file_in_the_incoming_folder(places: Places, host: SshHost | None) -> None:
+    write(places.incoming / "000000" / "notes", b"x")
+    assert "000000/notes" in places.fails(BadDataError, host)
+    assert (places.incoming / "000000" / "notes").read_bytes() == b"x"
+    assert not places.destination.exists()
+
+
+@contextmanager
+def meanwhile(places: Places, action: Callable[[], object]) -> Iterator[None]:
+    """Do something while the copy is on its way."""
+
+    def act() -> None:
+        wait_until(lambda: places.incoming.exists() and bytes_in(places.incoming) > 0, "no copy")
+        action()
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def test_source_changes_meanwhile(places: Places, host: SshHost | None, slow_rsync: None) -> None:
+    make_run(places.daq, "000933", size=50_000)
+    places.incoming = places.storage / "000933.incoming"
+    late = places.daq / "000933" / "000003" / f"{READER}_{THREADS[0]}"
+    with (
+        meanwhile(places, lambda: write(late, b"late")),
+        pytest.raises(StillTakenError, match="changed while"),
+    ):
+        places.transfer(host, number=933)
+    assert not (places.storage / "000933").exists()
+    receipt = places.transfer(host, number=933)
+    assert receipt["copied_bytes"] <= 4
+    assert content(places.storage / "000933") == content(places.daq / "000933")
+
+
+def test_connection_lost(tmp_path: Path, slow_rsync: None) -> None:
+    places = Places(tmp_path / "site")
+    make_run(places.daq, "000933", size=50_000)
+    places.incoming = places.storage / "000933.incoming"
+    with running_sshd(tmp_path / "sshd") as server:
+        with meanwhile(places, server.kill):
+            message = places.fails(TransientError, server.target(), number=933)
+        assert "again" in message
+        assert "cannot reach" in places.fails(TransientError, server.target(), number=933)
+        server.start()
+        places.transfer(server.target(), number=933)
+    assert content(places.storage / "000933") == content(places.daq / "000933")
+
+
+# Refused
+
+
+@pytest.mark.parametrize(
+    ("ended_ago", "kind"),
+    [
+        (None, StillTakenError),
+        (timedelta(minutes=1), StillTakenError),
+        (timedelta(minutes=11), BadDataError),
+    ],
+)
+def test_not_finished(
+    places: Places, host: SshHost | None, ended_ago: timedelta | None, kind: type[XamsflowError]
+) -> None:
+    end = places.run / "THE_END" / f"{READER}_{THREADS[1]}"
+    end.unlink()
+    message = places.fails(kind, host, ended_ago=ended_ago)
+    assert ended_ago is None or end.name in message
+    assert not places.storage.exists()
+
+
+def test_end_missing_although_the_folder_is_complete(places: Places) -> None:
+    assert "no end" in places.fails(StillTakenError, ended_ago=None)
+
+
+def test_foreign_reader(places: Places, host: SshHost | None) -> None:
+    assert READER in places.fails(BadDataError, host, readers={"other_reader_0": 2})
+    assert "configured" in places.fails(BadDataError, host, readers={READER: 1})
+
+
+def test_symbolic_link(places: Places, host: SshHost | None) -> None:
+    (places.run / "000001" / f"{READER}_1").symlink_to("/etc/passwd")
+    message = places.fails(BadDataError, host)
+    assert f"000001/{READER}_1' is a symbolic link" in message
+    assert not places.storage.exists()
+
+
+def test_pipe(places: Places, host: SshHost | None) -> None:
+    os.mkfifo(places.run / "000001" / "pipe")
+    assert "000001/pipe" in places.fails(BadDataError, host)
+
+
+def test_name_that_is_no_text(places: Places, host: SshHost | None) -> None:
+    Path(os.fsdecode(os.fsencode(places.run) + b"/000001/\xff_1")).touch()
+    message = places.fails(BadDataError, host)
+    assert "xff" in message or "udcff" in message
+    message.encode()  # can be written to a log
+
+
+def test_run_missing(places: Places, host: SshHost | None) -> None:
+    message = places.fails(BadDataError, host, number=17)
+    assert str(places.daq / "000017") in message
+    assert host is None or host.host in message
+
+
+def test_parent_missing(places: Places, host: SshHost | None) -> None:
+    places.daq = places.daq.parent / "unmounted" / "deep"
+    message = places.fails(TransientError, host)
+    assert str(places.daq) in message
+    assert "mounted" in message
+
+
+def test_run_is_a_file(places: Places, host: SshHost | None) -> None:
+    (places.daq / "000017").touch()
+    places.fails(BadDataError, host, number=17)
+
+
+def test_relative_path_on_the_daq_host(places: Places, server: Sshd) -> None:
+    places.daq = Path("daq")
+    assert "absolute" in places.fails(ConfigurationError, server.target())
+
+
+def test_unknown_and_changed_host_key(places: Places, server: Sshd, tmp_path: Path) -> None:
+    known_hosts = tmp_path / "known_hosts"
+    known_hosts.write_text("")
+    target = server.target(known_hosts=known_hosts)
+    assert "not known" in places.fails(ConfigurationError, target)
+    make_key(tmp_path / "other")
+    public = (tmp_path / "other.pub").read_text()
+    known_hosts.write_text(f"[127.0.0.1]:{server.port} {public}")
+    assert "changed" in places.fails(ConfigurationError, target)
+    assert not places.storage.exists()
+
+
+def test_refused_key(places: Places, server: Sshd, tmp_path: Path) -> None:
+    make_key(tmp_path / "stranger")
+    target = server.target(identity_file=tmp_path / "stranger")
+    assert "refused" in places.fails(ConfigurationError, target)
+
+
+def test_no_sftp(places: Places, tmp_path: Path) -> None:
+    with running_sshd(tmp_path / "sshd") as server:
+        config = server.folder / "sshd_config"
+        config.write_text(config.read_text().replace("Subsystem sftp internal-sftp", ""))
+        server.kill()
+        server.start()
+        assert "SFTP" in places.fails(ConfigurationError, server.target())
+
+
+def test_no_rsync_here(places: Places, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "install rsync" in places.fails(ConfigurationError)
+
+
+def test_no_rsync_there(places: Places, tmp_path: Path) -> None:
+    with running_sshd(tmp_path / "sshd", "SetEnv PATH=/nonexistent") as server:
+        message = places.fails(ConfigurationError, server.target())
+    assert "rsync is missing on" in message
+    assert "127.0.0.1" in message
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[None]:
+    """Mount a small file system in memory, or skip where that is not allowed."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if os.getuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_disk_full(places: Places, host: SshHost | None) -> None:
+    make_run(places.daq, "000933", size=50_000)
+    with mounted(places.storage, "size=300k"):
+        message = places.fails(ResourcesError, host, number=933)
+        assert "No space left" in message
+        assert not (places.storage / "000933").exists()
+        remount = ["mount", "-o", "remount,size=10m", str(places.storage)]
+        subprocess.run(remount, check=True)
+        receipt = places.transfer(host, number=933)
+        assert receipt["copied_bytes"] < receipt["bytes"]
+        assert content(places.storage / "000933") == content(places.daq / "000933")
+
+
+def test_file_size_limit(places: Places, host: SshHost | None) -> None:
+    """As a full disk, for users that may not mount one."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        message = places.fails(ResourcesError, host)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "File too large" in message
+    assert not places.destination.exists()
+
+
+def test_read_only_disk(places: Places, host: SshHost | None) -> None:
+    with mounted(places.storage, "ro"):
+        assert str(places.storage) in places.fails(ConfigurationError, host)
+
+
+def test_folder_in_place_of_a_file(places: Places, host: SshHost | None) -> None:
+    (places.incoming / "THE_END" / f"{READER}_{THREADS[0]}" / "x").mkdir(parents=True)
+    assert "lies where" in places.fails(ConfigurationError, host)
+    assert (places.incoming / "THE_END" / f"{READER}_{THREADS[0]}" / "x").is_dir()
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write and read everything")
+def test_access_rights(places: Places, host: SshHost | None) -> None:
+    places.storage.mkdir(mode=0o500)
+    assert str(places.storage) in places.fails(ConfigurationError, host)
+    places.storage.chmod(0o700)
+    unreadable = places.run / "000000" / f"{READER}_{THREADS[0]}"
+    unreadable.chmod(0)
+    with pytest.raises(ConfigurationError, match="Permission denied"):
+        places.transfer(host)
+    (places.run / "000000").chmod(0)
+    with pytest.raises(ConfigurationError, match="cannot read"):
+        places.transfer(host)
+    (places.run / "000000").chmod(0o700)
+
+
+@pytest.mark.parametrize("part", ["", "000932.incoming", "000932"])
+def test_file_in_place_of_a_folder(places: Places, host: SshHost | None, part: str) -> None:
+    write(places.storage / part if part else places.storage, b"x")
+    kind = BadDataError if part == "000932" else ConfigurationError
+    assert str(places.storage) in places.fails(kind, host)
