@@ -25,15 +25,15 @@ test: install  ## the whole test suite
 	$(BIN)/python -m pytest
 
 lint: install  ## format check, linters, types, snakemake --lint
-	$(BIN)/ruff format --check src tests workflow/scripts
-	$(BIN)/ruff check src tests workflow/scripts
+	$(BIN)/ruff format --check src tests benchmarks workflow/scripts
+	$(BIN)/ruff check src tests benchmarks workflow/scripts
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/mypy
 	$(BIN)/snakemake --snakefile workflow/Snakefile --lint
 
 format: install  ## bring all files into shape
-	$(BIN)/ruff format src tests workflow/scripts
-	$(BIN)/ruff check --fix src tests workflow/scripts
+	$(BIN)/ruff format src tests benchmarks workflow/scripts
+	$(BIN)/ruff check --fix src tests benchmarks workflow/scripts
 	$(BIN)/snakefmt workflow
 
 lock: install  ## requirements.lock anew from pyproject.toml

@@ -11,18 +11,19 @@ import logging
 import platform
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xamsflow import claims, clock, layout, owner
 from xamsflow.claims import Claim
-from xamsflow.config import Config
+from xamsflow.config import Config, Select
 from xamsflow.errors import ConfigurationError, XamsflowError
 from xamsflow.failures import Failure
 
 if TYPE_CHECKING:  # the run database's client is not wanted while the Snakefile is parsed
-    from xamsflow.rundb import RunDatabase
+    from xamsflow.rundb import ClaimedRun, RunDatabase
 
 logger = logging.getLogger(__name__)
 
@@ -35,36 +36,38 @@ class Driver:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._directory = Path.cwd()
         self._owner = str(owner.current())
         self._claims: dict[str, Claim] = {}
         self._failed: dict[str, Failure] = {}
         self._done: set[str] = set()
         self._exit = contextlib.ExitStack()
         self._database: RunDatabase | None = None
-        self._lock = threading.Lock()
 
     def preview_pending(self) -> list[str]:
         """Return the runs that a real start would take now, newest first; nothing is written."""
         with self._connection() as database:
             pending = [run.number for run in database.pending(self._config.select)]
-            stranded = [run.number for run in self._stranded(database)]
-        return [layout.run_id(number) for number in sorted({*pending, *stranded}, reverse=True)]
+            stranded = [run.number for run in self._stranded(database, self._config.select)]
+        return newest_first([*pending, *stranded])
 
     def take_pending(self) -> list[str]:
         """Claim the pending runs, and those that a dead driver left behind, newest first.
 
         A run that another driver takes at the same moment is left to it.
         """
-        database = self._open()
-        taken = []
-        for stranded in self._stranded(database):
-            taken.append(database.take_over(stranded, self._owner, self._config.targets))
-        for pending in database.pending(self._config.select):
-            taken.append(database.claim(pending.number, self._owner, self._config.targets))
+        database, select, targets = self._open(), self._config.select, self._config.targets
+        taken = [
+            *(
+                database.take_over(run, self._owner, targets)
+                for run in self._stranded(database, select)
+            ),
+            *(database.claim(run.number, self._owner, targets) for run in database.pending(select)),
+        ]
         claimed = [claim for claim in taken if claim is not None]
         for claim in claimed:
             self._hold(claim)
-        return [layout.run_id(claim.number) for claim in sorted_newest(claimed)]
+        return newest_first(claim.number for claim in claimed)
 
     def take(self, run: str) -> None:
         """Claim one run that a person asked for, whatever its status.
@@ -96,11 +99,10 @@ class Driver:
         beside the log, and the next start takes the run over.
         """
         failure = Failure.of_job(log)
-        with self._lock:
-            if run in self._failed and self._failed[run] == failure:
-                return  # told again at the end of the workflow
-            if not failure.interrupted:
-                self._failed[run] = failure
+        if self._failed.get(run) == failure:
+            return  # told again at the end of the workflow
+        if not failure.interrupted:
+            self._failed[run] = failure
         try:
             with self._connection() as database:
                 self._register_stored(database, run)
@@ -111,13 +113,11 @@ class Driver:
 
     def job_started(self, run: str) -> None:
         """Note that a job of a run was started, perhaps again after a failure."""
-        with self._lock:
-            self._failed.pop(run, None)
+        self._failed.pop(run, None)
 
     def published(self, run: str) -> None:
         """Note that a run's outcome stands in the run document."""
-        with self._lock:
-            self._done.add(run)
+        self._done.add(run)
         self._forget(run)
 
     def close(self) -> None:
@@ -128,9 +128,10 @@ class Driver:
                 self._open().release(self._claims[run], reason="the driver was stopped")
             except XamsflowError as error:
                 say(f"run {run} could not be given back, the next start takes it over: {error}")
-        for run in list(self._claims):
-            self._forget(run)
-        if self._done or self._failed:
+        with contextlib.chdir(self._directory):  # Snakemake has gone back to where it came from
+            for run in list(self._claims):
+                self._forget(run)
+        if self._done or self._failed or unfinished:
             say(f"{len(self._done)} done, {len(self._failed)} failed, {len(unfinished)} given back")
         self._exit.close()
         self._database = None
@@ -138,20 +139,23 @@ class Driver:
     def _write_failure(
         self, database: "RunDatabase", rule: str, run: str, failure: Failure, log: Path
     ) -> None:
-        about = {
-            "reason": failure.reason,
-            "failure": failure.failure,
-            "log": str(log.resolve()),
-            "host": platform.node(),
-        }
         claim = self._claims.get(run)
-        if claim is None:
-            database.fail_unclaimed(layout.run_number(run), rule, **about)
-        elif failure.interrupted:
+        if claim is not None and failure.interrupted:
             database.release(claim, reason=failure.reason)
             self._forget(run)
-        else:
-            database.failed(claim, rule, **about)
+            return
+        write = (
+            partial(database.fail_unclaimed, layout.run_number(run))
+            if claim is None
+            else partial(database.failed, claim)
+        )
+        write(
+            rule,
+            reason=failure.reason,
+            failure=failure.failure,
+            log=str(log.resolve()),
+            host=platform.node(),
+        )
 
     def _register_stored(self, database: "RunDatabase", run: str) -> None:
         from xamsflow.publish import data_entries, receipts_on_disk  # noqa: PLC0415
@@ -160,10 +164,13 @@ class Driver:
         for entry in data_entries(transferred, data_types, host=self._config.storage.host):
             database.add_data(layout.run_number(run), entry)
 
-    def _stranded(self, database: "RunDatabase") -> list[...]:  # type: ignore[misc]
+    def _stranded(
+        self, database: "RunDatabase", select: Select | None = None
+    ) -> "list[ClaimedRun]":
+        """Return the runs whose driver died, of all or of those that `select` wants."""
         return [
             run
-            for run in database.claimed()
+            for run in database.claimed(select)
             if run.owner != self._owner and owner.is_dead(run.owner, run.heartbeat_age_s)
         ]
 
@@ -214,9 +221,9 @@ class Driver:
         self._exit.callback(stop.set)
 
 
-def sorted_newest(claimed: list[Claim]) -> list[Claim]:
-    """Return claims with the highest run number first."""
-    return sorted(claimed, key=lambda claim: claim.number, reverse=True)
+def newest_first(numbers: Iterable[int]) -> list[str]:
+    """Return runs by their names, the highest number first."""
+    return [layout.run_id(number) for number in sorted(numbers, reverse=True)]
 
 
 _drivers: list[Driver] = []
@@ -243,4 +250,6 @@ def errors_end_the_process() -> Iterator[None]:
 
 def say(line: str) -> None:
     """Tell the person at the terminal."""
-    print(f"xamsflow: {line}", file=sys.stderr, flush=True)
+    # One write: Snakemake's thread writes lines at the same time.
+    sys.stderr.write(f"xamsflow: {line}\n")
+    sys.stderr.flush()

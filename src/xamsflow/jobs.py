@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from xamsflow import claims, clock, config, layout, lock, receipts, rundoc
 from xamsflow.config import Config
-from xamsflow.errors import FailureClass, ResourcesError, XamsflowError
+from xamsflow.errors import FailureClass, XamsflowError
 from xamsflow.failures import Failure
 
 logger = logging.getLogger(__name__)
@@ -113,17 +113,21 @@ def publish(
 @contextlib.contextmanager
 def _job(rule: str, run_id: str, settings: Settings, log: Path) -> Iterator[Config]:
     """Run a job's work with its log, its lock, and a known end whatever happens."""
-    failure_file = Failure.file(log)
-    failure_file.unlink(missing_ok=True)
-    terminal = _log_to(log)
 
     def fail(failure: Failure) -> NoReturn:
-        failure.write(failure_file)
-        print(f"xamsflow: run {run_id}: {rule} failed: {failure.reason}", file=terminal)
+        # The driver tells it, at the terminal and in the run document.
+        print(f"{rule} of run {run_id} failed: {failure.reason}", file=sys.stderr)
+        with contextlib.suppress(XamsflowError):
+            failure.write(Failure.file(log))
         sys.exit(1)
 
     signal.signal(signal.SIGTERM, _raise_terminated)
     try:
+        try:
+            _log_to(log)
+            Failure.file(log).unlink(missing_ok=True)
+        except OSError as error:
+            raise receipts.storage_error(error, log) from error
         logger.info("run %s: %s on %s", run_id, rule, platform.node())
         configuration = config.parse(settings)
         with lock.exclusive(layout.lock_file(run_id)):
@@ -131,13 +135,10 @@ def _job(rule: str, run_id: str, settings: Settings, log: Path) -> Iterator[Conf
             yield configuration
         logger.info("run %s: %s done", run_id, rule)
     except XamsflowError as error:
-        logger.error("%s", error)
-        logger.debug("where it happened", exc_info=True)
         fail(Failure(str(error), error.failure))
-    except MemoryError as error:
+    except MemoryError:
         traceback.print_exc()
-        fail(Failure(str(ResourcesError("out of memory", "ask for more")), ResourcesError.failure))
-        raise AssertionError from error
+        fail(Failure("out of memory: ask for more", FailureClass.RESOURCES))
     except KeyboardInterrupt:
         fail(Failure("stopped by Ctrl-C", FailureClass.TRANSIENT, interrupted=True))
     except _Terminated:
@@ -156,13 +157,12 @@ def _raise_terminated(_number: int, _frame: object) -> NoReturn:
     raise _Terminated
 
 
-def _log_to(log: Path) -> Any:
-    """Send all that this process says to its log; return the terminal's stream.
+def _log_to(log: Path) -> None:
+    """Send all that this process says to its log.
 
     Snakemake removes a log before a job starts. So each attempt has a file of its own, with a
     number behind the name, and `log` is a link to the last one.
     """
-    terminal = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1)
     log.parent.mkdir(parents=True, exist_ok=True)
     number = 1
     while True:
@@ -185,7 +185,6 @@ def _log_to(log: Path) -> Any:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     logging.getLogger("paramiko").setLevel(logging.WARNING)
-    return terminal
 
 
 def _report_start(rule: str, run_id: str, configuration: Config, log: Path) -> None:

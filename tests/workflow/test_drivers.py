@@ -4,8 +4,11 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
 import time
 from pathlib import Path
+
+import pytest
 
 from xamsflow import receipts
 
@@ -104,3 +107,57 @@ def pend_failed(site, numbers):
     if failed:
         assert site.xamsflow("pend", *failed).returncode == 0
     return failed
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_driver_gives_its_runs_back(site, number):
+    numbers = range(901, 907)
+    for run in numbers:
+        site.add_run(run, duration=0.6, rate=50)
+    with (site.folder / "said").open("a") as said:
+        driver = site.start(stdout=said)
+    wait_for(lambda: any(site.status(run) == "running" for run in numbers))
+    # As a terminal does it: to the driver and all below it; SIGTERM comes to the driver alone.
+    send = os.killpg if number == signal.SIGINT else os.kill
+    send(driver.pid, number)
+    driver.wait(60)
+    assert driver.returncode != 0
+    said = (site.folder / "said").read_text()
+    assert "given back" in said, said
+    statuses = {site.status(run) for run in numbers}
+    assert statuses <= {"pending", "done"}, said
+    assert "pending" in statuses
+    assert not list(site.work.glob("results/*/claim.json"))
+    assert site.snakemake().returncode == 0
+    assert_all_done_once(site, numbers)
+    for run in numbers:
+        assert site.document(run).get("processing_failed", 0) == 0
+
+
+def test_a_job_killed_without_a_word_fails_its_run_at_once(site):
+    site.add_run(901, duration=0.6, rate=50)
+    site.add_run(902, duration=0.6, rate=50)
+    driver = site.start("--cores", "1", stdout=subprocess.DEVNULL)
+    wait_for(lambda: site.document(902).get("processing", {}).get("stage") == "process")
+    job = next(
+        pid
+        for pid in descendants(driver.pid)
+        if b"process.py" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[-2]
+    )
+    kill(job)
+    # The other run is still to be done, and the run document does not wait for it.
+    wait_for(lambda: site.status(902) == "failed")
+    assert site.status(901) != "done"
+    driver.wait(60)
+    assert driver.returncode != 0
+    processing = site.document(902)["processing"]
+    assert "killed" in processing["reason"]
+    assert (processing["failure"], processing["stage"]) == ("unknown", "process")
+    assert site.status(901) == "done"
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen within a minute"
+        time.sleep(0.05)

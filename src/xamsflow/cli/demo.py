@@ -20,7 +20,11 @@ REAL_RUN = 2240
 SHARED_DATA = layout.REPOSITORY.parent / "shared" / "data"
 
 DAQ = Path("daq")
-SIMULATED_RUNS = {2241: {}, 2242: {"readers": 2, "threads": 2}, 2243: {"compressor": "blosc"}}
+SIMULATED_RUNS: dict[int, dict[str, Any]] = {
+    2241: {},
+    2242: {"readers": 2, "threads": 2},
+    2243: {"compressor": "blosc"},
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -166,8 +166,11 @@ class RunDatabase:
         return _newest_first(runs.values())[: select.newest]
 
     @_translated
-    def claimed(self) -> list[ClaimedRun]:
-        """Return the runs that drivers of this project work on, newest first."""
+    def claimed(self, select: Select | None = None) -> list[ClaimedRun]:
+        """Return the runs that drivers of this project work on, newest first.
+
+        With `select`, only those that it wants; how many it wants does not count.
+        """
         beat = "$processing.heartbeat"
         age_ms = {
             "$cond": [
@@ -189,6 +192,7 @@ class RunDatabase:
             for document in documents
             if _number(document) is not None
             and status.state(document) in (State.SUBMITTED, State.RUNNING)
+            and (select is None or _selected(document, select))
         )
 
     @_translated
