@@ -228,22 +228,16 @@ def test_no_live_data(site: Site) -> None:
         site.process()
 
 
-# strax's threads print the exception that it hands on, too.
-in_threads = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-
-
-@in_threads
-@pytest.mark.parametrize("threads", [1, 2])
-def test_bad_data_then_repaired(site: Site, threads: int) -> None:
+def test_bad_data_then_repaired(site: Site) -> None:
     file = site.live_file("000002")
     good = file.read_bytes()
     file.write_bytes(good[:-9])
     for _ in range(2):
         with pytest.raises(BadDataError, match=f"{file} is no complete lz4 frame") as caught:
-            site.process(threads=threads)
+            site.process()
         assert "\n" not in str(caught.value)
     file.write_bytes(good)
-    receipt = site.process(threads=threads)
+    receipt = site.process()
     assert receipt["already_stored"] is False
     assert receipt["quality"]["records_stored"] == len(RECORDS)
 
@@ -338,7 +332,6 @@ def test_killed_while_reading(site: Site) -> None:
     assert not list(site.processed.glob("*_temp"))
 
 
-@in_threads
 def test_higher_data_types_need_no_change_here(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     class Starts(strax.Plugin):  # type: ignore[misc]
         provides = "starts"
@@ -364,13 +357,12 @@ def test_higher_data_types_need_no_change_here(site: Site, monkeypatch: pytest.M
         return made
 
     monkeypatch.setattr("xamsflow.processing.context", with_more)
-    for threads in (1, 2):
-        with pytest.raises(XamsflowError) as caught:
-            site.process("failing", threads)
-        assert str(caught.value) == (
-            f"run {RUN_ID}: strax could not make failing "
-            "(ZeroDivisionError: first line second line): the log has the details"
-        )
+    with pytest.raises(XamsflowError) as caught:
+        site.process("failing")
+    assert str(caught.value) == (
+        f"run {RUN_ID}: strax could not make failing "
+        "(ZeroDivisionError: first line second line): the log has the details"
+    )
     receipt = site.process("starts")
     assert set(receipt["stored"]) == DATA_TYPES | {"starts"}
     assert receipt["n_items"] == in_channels(0, 1)

@@ -6,8 +6,9 @@ counted and reported.
 
 Lineage: all outputs of a detector share one lineage hash, over the plugin's class name and
 version, the detector's name, its channels and its sample widths. What differs between runs
-(times, readers, record length, compressor, folders) is not part of it. Raise ``__version__`` when
-the same live data give other records than before.
+(times, readers, record length, compressor, folders) is not part of it. strax enters it under the
+plugin's last output, which is the dead time. Raise ``__version__`` when the same live data give
+other records than before; a new straxen does not change the hash.
 
 Times: a record's time is the run's start, in ns since the epoch, plus the digitizer's own time.
 The run document knows the start to the microsecond at best, and a microsecond is a whole number of

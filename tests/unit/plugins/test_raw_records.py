@@ -36,6 +36,7 @@ from xamsflow import detector, layout, rundoc
 from xamsflow.context import context, run_config
 from xamsflow.detector import Detector
 from xamsflow.errors import BadDataError, ConfigurationError
+from xamsflow.simulate import SimulatedRun, simulate, truth
 
 RUN_ID = f"{RUN:06d}"
 REAL = layout.REPOSITORY.parent / "shared" / "data"
@@ -403,3 +404,29 @@ def test_outputs_come_from_the_detector_file() -> None:
 
     assert outputs("xams") == ["raw_records_aqmon", "raw_records_v1730"]
     assert outputs("xamsl") == ["raw_records_aqmon", "raw_records_v1724", "raw_records_v1730"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"detector": "xamsl", "duration": 5.3, "s2_fraction": 0.3, "fragment_payload": 100},
+        {"detector": "xams", "duration": 2.5, "chunk_length": 0.5, "chunk_overlap": 0.1},
+        {"detector": "xams_2021", "duration": 3.0, "threads": 3, "compressor": "blosc"},
+        {"detector": "xams_2021", "duration": 3.0, "chunk_length": 0.5, "rate": 2, "threads": 2},
+    ],
+    ids=["long_pulses", "many_chunks", "both_digitizers", "low_rate"],
+)
+def test_simulated_runs(tmp_path: Path, settings: dict[str, Any]) -> None:
+    xams = detector.load(settings.pop("detector"))
+    simulated = SimulatedRun(number=RUN, detector=xams, border_pulses=True, **settings)
+    document = simulate(simulated, tmp_path)
+    ours = read(tmp_path, document, tmp_path / "ours", xams=xams)
+    expected = truth(simulated)
+    assert len(expected)
+    assert ours.quality["records_stored"] == ours.quality["records_on_disk"] == len(expected)
+    for digitizer in xams.digitizers:
+        channel = expected["channel"]
+        mine = (channel >= digitizer.first_channel) & (channel <= digitizer.last_channel)
+        found = ours.records[digitizer.name]
+        for field in expected.dtype.names or ():
+            np.testing.assert_array_equal(found[field], expected[mine][field], err_msg=field)
