@@ -80,6 +80,9 @@ def process_run(
         missing = [name for name in wanted if not strax_context.is_stored(run_id, name)]
         if missing:
             _check_writable(processed)
+        for name in wanted:
+            if name not in missing:
+                _verify(strax_context, run_id, name, processed)  # it may be the input of the others
         for name in missing:
             # The first is the data type asked for; it brings along the others, as a rule.
             _make(strax_context, run_id, name)
@@ -215,8 +218,9 @@ def _plain_errors(run_id: str, data_type: str, processed: Path) -> Iterator[None
                 ) from error
             if isinstance(cause, OSError) and cause.errno in STORAGE_ERRORS:
                 raise receipts.storage_error(cause, processed) from error
+        first_line = next(iter(str(error).splitlines()), "")
         raise XamsflowError(
-            f"run {run_id}: strax could not make {data_type} ({type(error).__name__}: {error})",
+            f"run {run_id}: strax could not make {data_type} ({type(error).__name__}: {first_line})",
             "the log has the details",
         ) from error
 

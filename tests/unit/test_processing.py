@@ -361,10 +361,14 @@ def test_higher_data_types_need_no_change_here(site: Site, monkeypatch: pytest.M
         site.process("failing")
     assert str(caught.value) == (
         f"run {RUN_ID}: strax could not make failing "
-        "(ZeroDivisionError: first line second line): the log has the details"
+        "(ZeroDivisionError: first line): the log has the details"
     )
     receipt = site.process("starts")
     assert set(receipt["stored"]) == DATA_TYPES | {"starts"}
     assert receipt["n_items"] == in_channels(0, 1)
     assert receipt["quality"]["records_on_disk"] == len(RECORDS)
     assert receipt["stored"]["starts"]["lineage"].keys() == {"starts", "raw_records_aqmon"}
+
+    sorted(Path(receipt["stored"]["raw_records_v1730"]["path"]).glob("*-000001"))[0].unlink()
+    with pytest.raises(BadDataError, match=r"raw_records_v1730-.*-000001 is missing"):
+        site.process("failing")
