@@ -220,7 +220,8 @@ def _plain_errors(run_id: str, data_type: str, processed: Path) -> Iterator[None
                 raise receipts.storage_error(cause, processed) from error
         first_line = next(iter(str(error).splitlines()), "")
         raise XamsflowError(
-            f"run {run_id}: strax could not make {data_type} ({type(error).__name__}: {first_line})",
+            f"run {run_id}: strax could not make {data_type} "
+            f"({type(error).__name__}: {first_line})",
             "the log has the details",
         ) from error
 
