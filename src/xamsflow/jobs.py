@@ -84,15 +84,14 @@ def publish(
         from xamsflow.publish import data_entries  # noqa: PLC0415
 
         number = layout.run_number(run_id)
+        made = [receipts.read(Path(path)) for path in data_type_receipts]
         entries = data_entries(
-            receipts.read(Path(transfer_receipt)),
-            [receipts.read(Path(path)) for path in data_type_receipts],
-            host=configuration.storage.host,
+            receipts.read(Path(transfer_receipt)), made, host=configuration.storage.host
         )
         with rundb.open_database(configuration.rundb) as database:
             added = [entry for entry in entries if database.add_data(number, entry)]
             claim = claims.read(run_id)
-            done = claim is not None and database.done(claim)
+            done = claim is not None and database.done(claim, versions=made[0]["versions"])
         if not done:
             logger.warning("the run is not claimed by this driver; its status stays as it is")
         receipts.write(
