@@ -21,6 +21,7 @@ import pytest
 
 from live_folder import READER, THREADS, content, make_run, run_document, write
 from servers.sshd import Sshd, descendants, make_key, running_sshd
+from xamsflow import rundoc
 from xamsflow.config import Daq, SshHost, Storage
 from xamsflow.errors import (
     BadDataError,
@@ -120,6 +121,14 @@ def test_location_of_the_run_document(places: Places) -> None:
         Storage(places.storage, places.storage, "cluster"),
     )
     assert content(places.destination) == content(places.run)
+
+
+def test_real_run(real_data: Path, tmp_path: Path) -> None:
+    document = rundoc.from_json(json.loads((real_data / "rundoc_002240.json").read_text()))
+    storage = Storage(tmp_path, tmp_path, "cluster")
+    receipt = transfer_run(document, Daq(None, real_data / "live_data"), storage)
+    assert receipt["compared"] == "checksums"
+    assert content(tmp_path / "002240") == content(real_data / "live_data" / "002240")
 
 
 def test_no_location_at_all(places: Places) -> None:
@@ -279,6 +288,7 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 from live_folder import run_document
+from xamsflow import rundoc
 from xamsflow.config import Daq, SshHost, Storage
 from xamsflow.transfer import transfer_run
 daq, storage, host = json.loads(sys.argv[1])

@@ -56,6 +56,11 @@ MaxStartups 100
 """
         )
 
+    @property
+    def pid(self) -> int | None:
+        """The server's process, None before it is started."""
+        return self._process.pid if self._process else None
+
     def target(self, **changes: object) -> SshHost:
         """Return how to reach the server; `changes` replace single values."""
         target = SshHost(

@@ -85,7 +85,7 @@ def _run(options: list[str], source: Folder, destination: Path) -> str:
         _end(process)
         raise
     if process.returncode != 0:
-        raise _error(process.returncode, errors, source, destination)
+        raise failure(process.returncode, errors, source, destination)
     return output
 
 
@@ -162,13 +162,15 @@ _BY_CODE: dict[int, tuple[type[XamsflowError], str]] = {
 """rsync's exit codes (EXIT VALUES of its manual); lost connections and all others: try again."""
 
 
-def _error(code: int, errors: str, source: Folder, destination: Path) -> XamsflowError:
-    """Turn rsync's exit code and messages into one line and the class that fits."""
+def failure(code: int, errors: str, source: Folder, destination: Path) -> XamsflowError:
+    """Return the error, with its class and in one line, for rsync's exit code and messages."""
     where = f"copy of {source} to {destination}"
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     if code < 0:
         return TransientError(f"{where}: rsync was ended by signal {-code}", "start again")
-    if source.host is not None and re.search(r"rsync: .*not found|\(code 127\)", errors):
+    # The remote shell's 127; depending on its version rsync hands it on or exits with its own 12.
+    unknown = code == 127 or re.search(r"rsync: (command )?not found|\(code 127\)", errors)
+    if source.host is not None and unknown:
         return ConfigurationError(
             f"rsync is missing on {ssh.describe(source.host)}", "install rsync there"
         )

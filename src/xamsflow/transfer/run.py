@@ -1,6 +1,7 @@
 """The transfer of one run: look, copy, compare, put into place, and say what was done."""
 
 import hashlib
+import logging
 import os
 import socket
 import time
@@ -15,6 +16,8 @@ from xamsflow.errors import BadDataError, ConfigurationError, StillTakenError
 from xamsflow.receipts import Receipt, storage_error
 from xamsflow.transfer import ending, rsync, source
 from xamsflow.transfer.source import Folder, Listing
+
+logger = logging.getLogger(__name__)
 
 CHECKSUMS = "checksums"
 IN_PLACE = "in place"
@@ -59,16 +62,12 @@ def transfer_run(document: Mapping[str, Any], daq: Daq, storage: Storage) -> Rec
             raise BadDataError(f"{there} is missing, and {here} is empty", "the data are lost")
     else:
         the_end = ending.check(run, listing, str(there), clock.now())
-        if there == here:
-            compared = IN_PLACE
-        else:
-            compared = CHECKSUMS
-            if exists:
-                difference = _difference(there, listing, here)
-                if difference is not None:
-                    raise _differs(there, here, difference)
-            else:
-                copied = _copy(there, listing, destination)
+        compared = IN_PLACE if there == here else CHECKSUMS
+        if compared == CHECKSUMS and exists:
+            _compare(there, listing, here)
+        elif compared == CHECKSUMS:
+            copied = _copy(there, listing, destination)
+    logger.info("reading the checksums of %d files", len(listing.files))
     files = _files(destination, listing)
 
     return {
@@ -96,11 +95,13 @@ def _copy(there: Folder, listing: Listing, destination: Path) -> int:
     except OSError as error:
         raise storage_error(error, arriving) from error
     incoming = Folder(None, os.path.realpath(arriving))
-    copied = rsync.copy(there, arriving)
+    logger.info("copying %.1f MB from %s to %s", listing.size / 1e6, there, incoming)
+    copied = rsync.copy(there, Path(incoming.path))
     difference = _difference(there, listing, incoming)
     if difference is not None:
         # Equal size and time, other content: what a power cut leaves of an earlier attempt.
-        copied += rsync.copy(there, arriving, by_checksum=True)
+        logger.warning("%s; copying what differs again", difference)
+        copied += rsync.copy(there, Path(incoming.path), by_checksum=True)
         difference = _difference(there, listing, incoming)
     if source.find(there.host, *os.path.split(there.path))[1] != listing:
         raise StillTakenError(
@@ -117,8 +118,16 @@ def _copy(there: Folder, listing: Listing, destination: Path) -> int:
     return copied
 
 
+def _compare(there: Folder, listing: Listing, here: Folder) -> None:
+    """Raise BadDataError unless a run that is here already is the same as there."""
+    difference = _difference(there, listing, here)
+    if difference is not None:
+        raise _differs(there, here, difference)
+
+
 def _difference(there: Folder, listing: Listing, here: Folder) -> str | None:
     """Return the first difference between two folders: of names, sizes, then content."""
+    logger.info("comparing %s with %s", here, there)
     found = _listing(here)
     for kind, theirs, ours in (
         ("file", set(listing.files), set(found.files)),

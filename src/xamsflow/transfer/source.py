@@ -191,7 +191,8 @@ def _sftp(host: SshHost) -> Iterator[paramiko.SFTPClient]:
 
 
 def _unreadable(error: OSError, where: Folder, run: str) -> XamsflowError:
-    what = f"cannot read {where}{'/' if run else ''}{run} ({error.strerror or error})"
+    text = error.strerror or str(error) or type(error).__name__
+    what = f"cannot read {where}{'/' if run else ''}{run} ({text})"
     if isinstance(error, PermissionError):
         return ConfigurationError(what, "check the access rights there")
     return TransientError(what, "check the disk there")

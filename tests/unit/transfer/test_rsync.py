@@ -1,0 +1,137 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from xamsflow.config import SshHost
+from xamsflow.errors import (
+    ConfigurationError,
+    ResourcesError,
+    StillTakenError,
+    TransientError,
+    XamsflowError,
+)
+from xamsflow.transfer import rsync
+from xamsflow.transfer.source import Folder
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Folder:
+    folder = tmp_path / "source"
+    (folder / "empty").mkdir(parents=True)
+    (folder / "a").write_bytes(b"1234")
+    (folder / "b").write_bytes(b"56")
+    return Folder(None, str(folder))
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    return folder
+
+
+def test_copy_returns_the_bytes_sent(source: Folder, here: Path) -> None:
+    assert rsync.copy(source, here) == 6
+    assert rsync.copy(source, here) == 0
+    assert (here / "empty").is_dir()
+
+
+def test_copy_deletes_nothing(source: Folder, here: Path) -> None:
+    (here / "mine").write_bytes(b"x")
+    rsync.copy(source, here, by_checksum=True)
+    assert (here / "mine").read_bytes() == b"x"
+
+
+def test_differences_are_of_content_not_of_time(source: Folder, here: Path) -> None:
+    assert rsync.differences(source, here) == ["a", "b", "empty/"]
+    assert list(here.iterdir()) == []
+    rsync.copy(source, here)
+    os.utime(here / "a", (0, 0))
+    os.utime(here, (0, 0))
+    (here / "a").chmod(0o600)
+    assert rsync.differences(source, here) == []
+    (here / "b").write_bytes(b"5x")
+    os.utime(here / "b", ns=(0, Path(source.path, "b").stat().st_mtime_ns))
+    assert rsync.differences(source, here) == ["b"]
+
+
+def test_source_vanishes(source: Folder, here: Path) -> None:
+    with pytest.raises(StillTakenError, match="somebody changes"):
+        rsync.copy(Folder(None, f"{source.path}/nothing"), here)
+
+
+def test_version() -> None:
+    assert rsync.version()[0].isdigit()
+
+
+LOCAL = Folder(None, "/daq/000932")
+REMOTE = Folder(SshHost("daq"), "/daq/000932")
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "message", "kind"),
+    [
+        (
+            LOCAL,
+            11,
+            'rsync: write failed on "/x": Disk quota exceeded (122)',
+            ResourcesError,
+        ),
+        (LOCAL, 22, "rsync error: out of memory", ResourcesError),
+        (
+            LOCAL,
+            23,
+            'rsync: read errors mapping "/x": Input/output error (5)',
+            TransientError,
+        ),
+        (LOCAL, 24, 'file has vanished: "/daq/000932/000001/a"', StillTakenError),
+        (LOCAL, 23, 'rsync: mkdir "/x" failed: Read-only file system (30)', ConfigurationError),
+        (LOCAL, 1, "rsync: --x: unknown option", ConfigurationError),
+        (LOCAL, -9, "", TransientError),
+        (LOCAL, 23, "", TransientError),
+        (REMOTE, 30, "[Receiver] io timeout after 600 seconds -- exiting", TransientError),
+        (REMOTE, 255, "ssh: connect to host daq port 22: No route to host", TransientError),
+        (REMOTE, 255, "Host key verification failed.", ConfigurationError),
+        (REMOTE, 255, "a@daq: Permission denied (publickey).", ConfigurationError),
+        (REMOTE, 12, "sh: 1: rsync: not found", ConfigurationError),
+        (REMOTE, 127, "zsh:1: command not found: rsync", ConfigurationError),
+        (
+            REMOTE,
+            12,
+            "client_loop: send disconnect: Broken pipe\nrsync: connection unexpectedly closed",
+            TransientError,
+        ),
+    ],
+)
+def test_failures(source: Folder, code: int, message: str, kind: type[XamsflowError]) -> None:
+    error = rsync.failure(code, message, source, Path("/cluster/000932.incoming"))
+    assert type(error) is kind, error
+    assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
+def test_ends_with_the_process_that_started_it(ending: signal.Signals) -> None:
+    script = f"""
+import os, subprocess, sys
+command = [sys.executable, "-I", {str(rsync.EXEC_WITH_PARENT)!r}, str(os.getpid())]
+child = subprocess.Popen([*command, "sh", "-c", "echo ready; exec sleep 60"], stdout=sys.stdout)
+print(child.pid, flush=True)
+child.wait()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        lines = {parent.stdout.readline().strip(), parent.stdout.readline().strip()}
+        child = int((lines - {"ready"}).pop())
+        parent.send_signal(ending)
+        parent.stdout.read()  # ends when the last of both has ended
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not Path(f"/proc/{child}").exists()
