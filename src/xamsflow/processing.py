@@ -69,7 +69,7 @@ def process_run(
     run = rundoc.parse(document)
     run_id = layout.run_id(run.number)
     if run.end is None:
-        raise StillTakenError(f"run {run_id} has not ended yet", "process it when it has an end")
+        raise StillTakenError(f"run {run_id} is still being taken", "process it when it has an end")
     if run.end < run.start:
         raise BadDataError(f"run {run_id}: end of the run document is before its start")
     available = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # made at run time

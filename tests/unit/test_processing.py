@@ -212,7 +212,7 @@ def test_unknown_data_type(site: Site) -> None:
 
 def test_run_without_end(site: Site) -> None:
     site.document["end"] = None
-    with pytest.raises(StillTakenError, match=f"run {RUN_ID} has not ended"):
+    with pytest.raises(StillTakenError, match=f"run {RUN_ID} is still being taken"):
         site.process()
 
 

@@ -31,7 +31,7 @@ def check(run: Run, listing: Listing, where: str, now: datetime) -> list[str]:
     or where files are not from the readers in the run document. `where` names the folder.
     """
     if run.end is None:
-        raise StillTakenError(f"run {run.number:06d} has not ended yet", "wait until it has")
+        raise StillTakenError(f"run {run.number:06d} is still being taken", "it has no end yet")
     since_end = now - datetime.fromtimestamp(run.end / NS_PER_S, UTC)
     threads, finished, unfinished_files = _sort(run, listing, where)
     flushing = f"its end was less than {CRASHED_AFTER.seconds // 60} min ago, try again later"

@@ -40,7 +40,7 @@ def transfer_run(document: Mapping[str, Any], daq: Daq, storage: Storage) -> Rec
     run = rundoc.parse(document)
     run_id = layout.run_id(run.number)
     if run.end is None:
-        raise StillTakenError(f"run {run_id} has no end in the run document", "wait until it has")
+        raise StillTakenError(f"run {run_id} is still being taken", "its document has no end yet")
     parent = str(daq.live_data) if daq.live_data is not None else run.location
     if parent is None:
         raise ConfigurationError(

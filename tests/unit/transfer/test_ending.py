@@ -32,7 +32,7 @@ def test_complete(folder: Path) -> None:
 def test_no_end_in_the_document(folder: Path) -> None:
     listing = source.find(None, str(folder.parent), folder.name)[1]
     assert listing is not None
-    with pytest.raises(StillTakenError, match="not ended"):
+    with pytest.raises(StillTakenError, match="still being taken"):
         ending.check(
             rundoc.parse(run_document(ended_ago=None)), listing, "there", datetime.now(UTC)
         )
