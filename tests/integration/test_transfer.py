@@ -334,7 +334,7 @@ def working_on(folder: Path) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(20))
 def test_killed_and_resumed(tmp_path: Path, slow_rsync: None, server: Sshd, seed: int) -> None:
     rng = random.Random(seed)
     places = Places(tmp_path)

@@ -4,7 +4,9 @@ import stat
 import threading
 import time
 from pathlib import Path
+from urllib.parse import quote_plus
 
+import pymongo
 import pytest
 
 from servers.mongod import scratch
@@ -183,10 +185,14 @@ def test_a_host_that_came_back_with_another_key_is_not_trusted(
 def test_a_dead_host_is_not_knocked_at_all_the_time(sshd, mongod, monkeypatch):
     monkeypatch.setattr(tunnel, "PAUSE_S", 3600.0)
     with tunnel.opened(sshd.target(), "127.0.0.1", mongod.port) as opened:
+        # Once something got through, sshd has started all processes of the connection.
+        with pymongo.MongoClient(f"mongodb://{quote_plus(str(opened.socket_path))}") as client:
+            client.admin.command("ping")
         sshd.kill()
 
         def through() -> bytes:
             with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(30)
                 connection.connect(str(opened.socket_path))
                 return connection.recv(1)
 

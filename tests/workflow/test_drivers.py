@@ -70,11 +70,10 @@ def kill(pid):
 
 
 def test_drivers_and_jobs_killed_at_random_points(site):
-    seed = 20211112
-    print(f"seed {seed}")
-    choose = random.Random(seed)
     numbers = []
-    for _ in range(20):
+    for seed in range(20):
+        print(f"seed {seed}")
+        choose = random.Random(seed)
         unfinished = [number for number in numbers if site.status(number) != "done"]
         for _ in range(3 - len(unfinished)):
             numbers.append(901 + len(numbers))
