@@ -1,0 +1,17 @@
+"""All that is known here about batch systems.
+
+The programs of ``profiles/`` call this package once per job and status check, so it imports only
+the standard library, and of that only what is needed, and starts in a few milliseconds.
+
+::
+
+    programs      submit, status, cancel: what Snakemake calls
+    explanation   why a batch job ended, for the driver
+    submissions   the files by which programs, jobs and driver know of each other
+    watch         one query for all jobs
+    request       what a job asks for, read from its job script
+    queues        which queue may hold it
+    systems       what every batch system can do, and which there are
+    pbs, slurm, htcondor   how each does it
+    commands      the one way to run a batch system's commands
+"""

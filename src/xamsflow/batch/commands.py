@@ -1,0 +1,53 @@
+"""Commands of the batch system, run with a time limit."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Answer(NamedTuple):
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        """All it said; Slurm's wrappers print errors on the standard output."""
+        return f"{self.out}\n{self.err}".strip()
+
+
+class CommandMissingError(Exception):
+    """The command is not installed on this host."""
+
+
+class CommandTimeoutError(Exception):
+    """The command did not answer in time."""
+
+
+def run(command: Sequence[str], *, timeout_s: float, text: str = "") -> Answer:
+    """Run a command; its messages are in English.
+
+    It is kept apart from the terminal's Ctrl-C, which would end it between a submission and the
+    batch job's number.
+    """
+    environment = {**os.environ, "LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            command,
+            input=text,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout_s,
+            env=environment,
+            start_new_session=True,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise CommandMissingError(f"no command {command[0]} on this host") from error
+    except subprocess.TimeoutExpired as error:
+        raise CommandTimeoutError(f"{command[0]} gave no answer in {timeout_s:g} s") from error
+    return Answer(done.returncode, done.stdout, done.stderr)

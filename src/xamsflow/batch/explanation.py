@@ -1,0 +1,118 @@
+"""Why a batch job ended, where the job itself could not say."""
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from xamsflow.batch import submissions, systems
+from xamsflow.batch.request import target
+from xamsflow.batch.submissions import Submission
+from xamsflow.batch.systems import OVER_MEMORY, OVER_TIME, End, Unreachable
+from xamsflow.errors import FailureClass
+
+SETTLED_WITHIN_S = 10.0
+"""A job that has left its exit code is still "ending" for the batch system for some seconds."""
+LOG_TAIL_BYTES = 20_000
+
+IN_LOGS = (
+    (re.compile(r"PBS: job killed: walltime|DUE TO TIME LIMIT"), OVER_TIME),
+    (
+        re.compile(
+            r"PBS: job killed: (?:p?v?mem)|oom.kill|Out Of Memory|Exceeded (?:job|step) memory"
+            r"|exceeded memory limit|MemoryError|Cannot allocate memory|bad_alloc"
+        ),
+        OVER_MEMORY,
+    ),
+    (re.compile(r"died with <Signals\.SIGKILL|^Killed\b", re.MULTILINE), systems.by_signal(9)),
+    (re.compile(r"died with <Signals\.SIGSEGV|Segmentation fault"), systems.by_signal(11)),
+    (re.compile(r"died with <Signals\.SIGBUS|Bus error"), systems.by_signal(7)),
+)
+"""What batch systems, shells and Snakemake write into a job's output; the first match counts."""
+
+
+class Explanation(NamedTuple):
+    """One line for people, and the class that decides what happens next."""
+
+    reason: str
+    failure: FailureClass
+
+
+def explain(rule: str, wildcards: Mapping[str, str]) -> Explanation | None:
+    """Return why the batch job of a job of the workflow ended, None if it did so by itself.
+
+    None, too, where no batch system was used or the job did not fail. For a job in a group it is
+    the group's batch job. May take some seconds, as the batch system is asked.
+    """
+    submission = submissions.newest(target(rule, wildcards))
+    if submission is None:
+        return None
+    end = _end(submission)
+    if end is None or end.failure is None:  # the latter only for the type
+        return None
+    return Explanation(_in_words(submission, end), end.failure)
+
+
+def _end(submission: Submission) -> End | None:
+    code = submission.exit_code
+    if code == 0 or (code is None and (submission.end is None or submission.end.failure is None)):
+        return None
+    in_log = _in_log(submission)
+    if in_log in (OVER_TIME, OVER_MEMORY):
+        return in_log
+    if code is None:
+        return submission.end
+    if code > 128:
+        told = submission.end or _as_the_batch_system_says(submission)
+        ours = systems.by_signal(code - 128)
+        # An exit code is what we know ourselves.
+        return told if told and told.failure and "exit code" not in told.reason else ours
+    return in_log
+
+
+def _in_log(submission: Submission) -> End | None:
+    log = submission.about.get("log")
+    try:
+        with Path(str(log)).open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - LOG_TAIL_BYTES))
+            tail = file.read().decode(errors="replace")
+    except OSError:
+        return None
+    return next((end for pattern, end in IN_LOGS if pattern.search(tail)), None)
+
+
+def _as_the_batch_system_says(submission: Submission) -> End | None:
+    job = submission.job
+    if job is None:
+        return None
+    system = systems.named(submission.about["system"])
+    give_up = time.monotonic() + SETTLED_WITHIN_S
+    while True:
+        try:
+            told = system.details([job]).get(submissions.number(job))
+        except Unreachable:
+            return None
+        if told is None or not told.known or told.ended:
+            return told.end if told else None
+        if time.monotonic() > give_up:
+            return None
+        time.sleep(0.5)
+
+
+def _in_words(submission: Submission, end: End) -> str:
+    about = submission.about
+    if submission.job is None:
+        return end.reason
+    asked = [f"{about.get('cores')} core" + ("" if about.get("cores") == 1 else "s")]
+    if about.get("memory_mb") is not None:
+        asked.append(f"{about['memory_mb']} MB")
+    if about.get("runtime_min") is not None:
+        asked.append(f"{about['runtime_min']} min")
+    node = f" on {submission.node}" if submission.node else ""
+    return (
+        f"batch job {submission.job}{node}: {end.reason} "
+        f"(asked for {', '.join(asked)}; see {about.get('log')})"
+    )

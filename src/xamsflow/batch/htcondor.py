@@ -1,0 +1,169 @@
+"""HTCondor, by its own commands."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from xamsflow.batch import systems
+from xamsflow.batch.commands import Answer, CommandMissingError, CommandTimeoutError, run
+from xamsflow.batch.request import Request
+from xamsflow.batch.submissions import number
+from xamsflow.batch.systems import (
+    CANCELLED,
+    OVER_MEMORY,
+    OVER_TIME,
+    SUCCESS,
+    Details,
+    End,
+    LimitReached,
+    Rejected,
+    Unreachable,
+)
+from xamsflow.errors import FailureClass
+
+SUBMIT_TIMEOUT_S = 120.0
+QUERY_TIMEOUT_S = 30.0
+
+ALIVE = {"1": "idle", "2": "running", "6": "transferring output", "7": "suspended"}
+REMOVED, COMPLETED, HELD = "3", "4", "5"
+"""JobStatus of the job's ClassAd (HTCondor manual, "Job ClassAd Attributes")."""
+
+MEMORY_HOLDS = {"34"}
+"""HoldReasonCode: over its memory."""
+TIME_HOLDS = {"46", "47"}
+"""HoldReasonCode: over its job duration, over its execute duration."""
+
+ENVIRONMENT = "PATH, HOME, USER, LANG"
+"""What a job takes along: Snakemake needs PATH. Never all of it: it may hold passwords."""
+
+FIELDS = ("ClusterId", "JobStatus", "ExitBySignal", "ExitSignal", "ExitCode", "HoldReasonCode")
+
+
+class System:
+    """HTCondor."""
+
+    def submit(self, request: Request, queue: str | None, script: Path, log: Path) -> str:
+        """See `BatchSystem`; the queue is the JobCategory."""
+        text = description(request, queue, script, log)
+        answer = _ask(["condor_submit", "-terse", "-"], SUBMIT_TIMEOUT_S, text)
+        if answer.code:
+            if re.search(r"MAX_JOBS|limit", answer.text, re.IGNORECASE):
+                raise LimitReached(_line(answer))
+            if re.search(r"parse error|not a valid|invalid|no such file", answer.text, re.I):
+                raise Rejected(_line(answer))
+            raise Unreachable(_line(answer))
+        # "12.0 - 12.0": the first and the last job.
+        names = re.findall(r"^(\d+\.\d+) - \d+\.\d+\s*$", answer.out, flags=re.MULTILINE)
+        if not names:
+            raise Rejected(f"condor_submit printed no job: {_line(answer)}")
+        return str(names[-1])
+
+    def alive(self) -> frozenset[str]:
+        """See `BatchSystem`."""
+        answer = _ask(["condor_q", "-af", "ClusterId", "JobStatus"], QUERY_TIMEOUT_S)
+        if answer.code:
+            raise Unreachable(_line(answer))
+        rows = [line.split() for line in answer.out.splitlines()]
+        return frozenset(row[0] for row in rows if len(row) == 2 and row[1] in ALIVE)
+
+    def details(self, jobs: Sequence[str]) -> Mapping[str, Details]:
+        """See `BatchSystem`. Jobs that are held are taken out of the queue: they have ended."""
+        numbers = [number(job) for job in jobs]
+        answer = _ask(["condor_q", *numbers, "-af", *FIELDS, "HoldReason"], QUERY_TIMEOUT_S)
+        if answer.code:
+            raise Unreachable(_line(answer))
+        found = parse_jobs(answer.out)
+        held = [job for job, status in _states(answer.out) if status == HELD]
+        if held:
+            self.cancel(held)
+        left = [job for job in numbers if job not in found]
+        if left:
+            limit = ["-limit", str(len(left))]
+            answer = _ask(["condor_history", *left, *limit, "-af", *FIELDS], QUERY_TIMEOUT_S)
+            if answer.code:
+                raise Unreachable(_line(answer))
+            found |= parse_jobs(answer.out)
+        unknown = Details(known=False, ended=False, end=None)
+        return {job: found.get(job, unknown) for job in numbers}
+
+    def cancel(self, jobs: Sequence[str]) -> None:
+        """See `BatchSystem`."""
+        answer = _ask(["condor_rm", *(number(job) for job in jobs)], QUERY_TIMEOUT_S)
+        if re.search(r"connect|locate", answer.text, re.IGNORECASE):
+            raise Unreachable(_line(answer))
+
+
+def description(request: Request, queue: str | None, script: Path, log: Path) -> str:
+    """Return the submit description; a site's options are further lines of it."""
+    lines = [
+        "universe = vanilla",
+        f"executable = {script}",
+        f"output = {log}",
+        f"error = {log}",
+        f"log = {script.parent / 'condor.log'}",
+        f"batch_name = {request.name}",
+        f"getenv = {ENVIRONMENT}",
+        "should_transfer_files = NO",
+        "notification = never",
+        f"request_cpus = {request.cores}",
+    ]
+    if request.memory_mb is not None:
+        lines.append(f"request_memory = {request.memory_mb}")
+    if queue is not None:
+        lines.append(f'+JobCategory = "{queue}"')
+    return "\n".join([*lines, *request.options, "queue", ""])
+
+
+def parse_jobs(printed: str) -> dict[str, Details]:
+    """Return what condor_q or condor_history says about jobs, by cluster."""
+    found = {}
+    for line in printed.splitlines():
+        fields = line.split(maxsplit=len(FIELDS))
+        if len(fields) < len(FIELDS) or not fields[0].isdigit():
+            continue
+        job, status, by_signal, signal, code, hold = fields[: len(FIELDS)]
+        reason = fields[len(FIELDS)] if len(fields) > len(FIELDS) else ""
+        end = None
+        if status == COMPLETED:
+            end = _completed(by_signal, signal, code)
+        elif status == REMOVED:
+            end = _held(hold, reason) if hold in MEMORY_HOLDS | TIME_HOLDS else CANCELLED
+        elif status == HELD:
+            end = _held(hold, reason)
+        found[job] = Details(known=True, ended=status not in ALIVE, end=end)
+    return found
+
+
+def _completed(by_signal: str, signal: str, code: str) -> End:
+    if by_signal == "true" and signal.isdigit():
+        return systems.by_signal(int(signal))
+    if code == "0":
+        return SUCCESS
+    if code.isdigit() and int(code) > 128:
+        return systems.by_signal(int(code) - 128)
+    return End(f"exit code {code}", FailureClass.UNKNOWN)
+
+
+def _held(code: str, reason: str) -> End:
+    if code in MEMORY_HOLDS or re.search(r"\bmemory\b", reason, re.IGNORECASE):
+        return OVER_MEMORY
+    if code in TIME_HOLDS or re.search(r"duration|runtime|wall ?time", reason, re.IGNORECASE):
+        return OVER_TIME
+    said = " ".join(reason.split()) or f"HoldReasonCode {code}"
+    return End(f"held by the batch system: {said}", FailureClass.TRANSIENT)
+
+
+def _states(printed: str) -> list[tuple[str, str]]:
+    rows = [line.split() for line in printed.splitlines()]
+    return [(row[0], row[1]) for row in rows if len(row) > 1]
+
+
+def _ask(command: Sequence[str], timeout_s: float, text: str = "") -> Answer:
+    try:
+        return run(command, timeout_s=timeout_s, text=text)
+    except (CommandMissingError, CommandTimeoutError) as error:
+        raise Unreachable(str(error)) from error
+
+
+def _line(answer: Answer) -> str:
+    return " ".join(answer.text.split())[:300] or f"exit code {answer.code} without a word"

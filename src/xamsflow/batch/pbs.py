@@ -1,0 +1,273 @@
+"""TORQUE and its relatives: OpenPBS, and the wrappers of that name around Slurm.
+
+Only options and output that all three share are used; where they differ they are told apart by
+what they print. Measured on TORQUE 6, OpenPBS 23.06 and slurm-wlm-torque 22.05.
+"""
+
+import os
+import pwd
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from xamsflow.batch import slurm, systems
+from xamsflow.batch.commands import Answer, CommandMissingError, CommandTimeoutError, run
+from xamsflow.batch.request import Request
+from xamsflow.batch.submissions import JOB_NAME, number
+from xamsflow.batch.systems import (
+    CANCELLED,
+    NODE_LOST,
+    NOT_STARTED,
+    OVER_MEMORY,
+    OVER_TIME,
+    SUCCESS,
+    Details,
+    End,
+    LimitReached,
+    QueueRefused,
+    Rejected,
+    Unreachable,
+)
+from xamsflow.errors import FailureClass
+
+QSUB_TIMEOUT_S = 120.0
+QSTAT_TIMEOUT_S = 20.0
+"""A frozen server blocks its clients; Slurm's give up after 10 s."""
+NAME_LENGTH = 15
+"""POSIX's limit of a job's name."""
+UNKNOWN_JOB = 153
+"""Exit code of qstat for a job that the server does not know, of all three systems."""
+
+ALIVE = {
+    "Q": "queued",
+    "H": "held",
+    "W": "waits for its time",
+    "T": "on its way to another queue",
+    "M": "moved to another server",
+    "B": "an array that has begun",
+    "R": "running",
+    "S": "suspended",
+    "U": "suspended, its workstation is in use",
+    "E": "ending",
+}
+"""States of a job that has not ended; all others (C, F, X) are those of one that has.
+
+Slurm's wrapper says U for a job that ran out of memory.
+"""
+
+LIMITS = re.compile(
+    r"maximum number of jobs|would exceed|job limit|max_?submit|submit ?job|max_user_queuable"
+    r"|temporarily unable to accept|resource temporarily unavailable",
+    re.IGNORECASE,
+)
+OTHER_QUEUE = re.compile(
+    r"unknown queue|invalid partition|queue and/or server resource limits|queue resource limits"
+    r"|time limit is invalid|not enabled|not available|cannot locate feasible|access to queue"
+    r"|not within|unauthorized request|partition",
+    re.IGNORECASE,
+)
+REJECTED = re.compile(
+    r"unknown option|invalid option|usage:|unknown resource|illegal|bad uid|invalid account"
+    r"|invalid generic resource|script file|invalid time limit|no such file",
+    re.IGNORECASE,
+)
+
+TORQUE_ENDS = {
+    -1: NOT_STARTED,
+    -2: NOT_STARTED,
+    -3: NODE_LOST,
+    -4: NODE_LOST,
+    -5: NODE_LOST,
+    -6: NODE_LOST,
+    -8: NOT_STARTED,
+    -9: NOT_STARTED,
+    -10: OVER_MEMORY,
+    -11: OVER_TIME,
+    -12: OVER_TIME,
+}
+"""Negative exit_status of TORQUE: its administrator's guide, "Job exit status"."""
+
+OPENPBS_ENDS = {
+    -1: NOT_STARTED,
+    -2: NOT_STARTED,
+    -3: NODE_LOST,
+    -4: NODE_LOST,
+    -5: NODE_LOST,
+    -6: NODE_LOST,
+    -24: End("it used more CPUs than asked for", FailureClass.RESOURCES),
+    -25: End("it used more CPUs than asked for", FailureClass.RESOURCES),
+    -26: OVER_MEMORY,
+    -27: OVER_MEMORY,
+    -28: OVER_TIME,
+    -29: OVER_TIME,
+}
+"""Negative Exit_status of OpenPBS: JOB_EXEC_* of its job.h."""
+
+
+class System:
+    """TORQUE, OpenPBS, or Slurm behind Torque's commands."""
+
+    def submit(self, request: Request, queue: str | None, script: Path, log: Path) -> str:
+        """See `BatchSystem`."""
+        answer = _ask(qsub(request, queue, script, log), QSUB_TIMEOUT_S)
+        if answer.code:
+            raise refusal(answer)
+        return job_name(answer.out)
+
+    def alive(self) -> frozenset[str]:
+        """See `BatchSystem`."""
+        user = pwd.getpwuid(os.getuid()).pw_name
+        answer = _ask(["qstat", "-u", user], QSTAT_TIMEOUT_S)
+        if answer.code not in (0, UNKNOWN_JOB):
+            if not REJECTED.search(answer.text):
+                raise Unreachable(_line(answer))
+            # All users' jobs, in the one format that POSIX demands.
+            answer = _ask(["qstat"], QSTAT_TIMEOUT_S)
+            if answer.code not in (0, UNKNOWN_JOB):
+                raise Unreachable(_line(answer))
+        return frozenset(parse_table(answer.out))
+
+    def details(self, jobs: Sequence[str]) -> Mapping[str, Details]:
+        """See `BatchSystem`."""
+        answer = _ask(["qstat", "-f", *jobs], QSTAT_TIMEOUT_S)
+        found = dict(parse_full(answer.out))
+        unlisted = [job for job in jobs if number(job) not in found]
+        if "has finished" in answer.text:
+            # OpenPBS keeps ended jobs apart; TORQUE, where -x means XML, never says so.
+            history = _ask(["qstat", "-x", "-f", *unlisted], QSTAT_TIMEOUT_S)
+            found |= parse_full(history.out)
+        elif answer.code == UNKNOWN_JOB or "unknown job" in answer.text.lower():
+            found |= {number(job): Details(known=False, ended=False, end=None) for job in unlisted}
+        elif answer.code:
+            raise Unreachable(_line(answer))
+        unclear = [job for job in jobs if job.isdigit() and _is_unclear(found.get(job))]
+        return found | (slurm.details(unclear) if unclear else {})
+
+    def cancel(self, jobs: Sequence[str]) -> None:
+        """See `BatchSystem`."""
+        answer = _ask(["qdel", *jobs], QSTAT_TIMEOUT_S)
+        if re.search(r"cannot connect|contact|refused|timed? ?out", answer.text, re.IGNORECASE):
+            raise Unreachable(_line(answer))
+
+
+def qsub(request: Request, queue: str | None, script: Path, log: Path) -> list[str]:
+    """Return the command that hands in a job script.
+
+    One -l only, of which Slurm's wrapper heeds the last; the wall time in seconds, which all
+    three understand. Not started again by the batch system (-r n): the driver decides that. No
+    mail. Never -V: the whole environment, passwords included, would stand in the job's record.
+    """
+    needs = [f"nodes=1:ppn={request.cores}"]
+    if request.runtime_min is not None:
+        needs.append(f"walltime={request.runtime_min * 60}")
+    if request.memory_mb is not None:
+        needs.append(f"mem={request.memory_mb}mb")
+    command = ["qsub", "-N", short_name(request.name), "-j", "oe", "-o", str(log)]
+    command += ["-m", "n", "-r", "n", "-l", ",".join(needs)]
+    if queue is not None:
+        command += ["-q", queue]
+    return [*command, *request.options, str(script)]
+
+
+def short_name(name: str) -> str:
+    """Return a job's name as PBS wants it: at most 15 characters, a letter first.
+
+    The end of a long name is kept, where the run stands.
+    """
+    if len(name) > NAME_LENGTH:
+        rule, _, rest = name.partition("-")
+        name = f"{rule[: max(1, NAME_LENGTH - 1 - len(rest))]}-{rest}"[:NAME_LENGTH]
+    return name if name[:1].isalpha() else f"x{name}"[:NAME_LENGTH]
+
+
+def job_name(printed: str) -> str:
+    """Return the job's name from what qsub printed, whatever else a site makes it say."""
+    names = [line.strip() for line in printed.splitlines() if JOB_NAME.fullmatch(line.strip())]
+    if not names:
+        raise Rejected(f"qsub printed no job: {' '.join(printed.split())[:200]!r}")
+    return names[-1]
+
+
+def refusal(answer: Answer) -> Exception:
+    """Return why qsub refused; what is not understood may be over in a while."""
+    line = _line(answer)
+    if LIMITS.search(answer.text):
+        return LimitReached(line)
+    if OTHER_QUEUE.search(answer.text):
+        return QueueRefused(line)
+    if REJECTED.search(answer.text):
+        return Rejected(line)
+    return Unreachable(line)
+
+
+def parse_table(printed: str) -> list[str]:
+    """Return the numbers of the jobs that qstat lists as not ended.
+
+    The state is the last column but one, in the tables of all three systems. A job's name may be
+    cut off behind its number there.
+    """
+    alive = []
+    for line in printed.splitlines():
+        fields = line.split()
+        job = re.match(r"\d+(?:\[\d*\])?", fields[0]) if len(fields) > 3 else None
+        if job is None:
+            continue
+        state = fields[-2]
+        # A bare number is Slurm's, whose U is an end; scontrol will tell.
+        if state in ALIVE and not (state == "U" and fields[0].isdigit()):
+            alive.append(job.group())
+    return alive
+
+
+def parse_full(printed: str) -> dict[str, Details]:
+    """Return what `qstat -f` says about each job, by number."""
+    found = {}
+    for block in re.split(r"^Job Id:\s*", printed, flags=re.MULTILINE)[1:]:
+        job, _, rest = block.partition("\n")
+        if JOB_NAME.fullmatch(job.strip()):
+            found[number(job.strip())] = _of_fields(rest)
+    return found
+
+
+def _of_fields(text: str) -> Details:
+    state = re.search(r"^\s+job_state = (\w)", text, flags=re.MULTILINE)
+    if state is None or state.group(1) in ALIVE:
+        return Details(known=True, ended=False, end=None)
+    code = re.search(r"^\s+([Ee])xit_status = (-?\d+)", text, flags=re.MULTILINE)
+    if code is not None:
+        openpbs = code.group(1) == "E"
+        return Details(known=True, ended=True, end=end_of(int(code.group(2)), openpbs=openpbs))
+    # Without an exit status TORQUE and OpenPBS keep what was deleted before it ran, Slurm's
+    # wrapper all; only the former name the server.
+    if re.search(r"^\s+server = ", text, flags=re.MULTILINE):
+        return Details(known=True, ended=True, end=CANCELLED)
+    return Details(known=True, ended=True, end=None)
+
+
+def end_of(code: int, *, openpbs: bool) -> End:
+    """Return the end behind an exit status: own codes below zero, signals from 128 or 256 on."""
+    if code == 0:
+        return SUCCESS
+    if code < 0:
+        ends = OPENPBS_ENDS if openpbs else TORQUE_ENDS
+        return ends.get(code, End(f"the batch system's code {code}", FailureClass.UNKNOWN))
+    if code > 256:
+        return systems.by_signal(code - 256)
+    if code > 128:
+        return systems.by_signal(code - 128)
+    return End(f"exit code {code}", FailureClass.UNKNOWN)
+
+
+def _is_unclear(details: Details | None) -> bool:
+    return details is None or not details.known or (details.ended and details.end is None)
+
+
+def _ask(command: Sequence[str], timeout_s: float) -> Answer:
+    try:
+        return run(command, timeout_s=timeout_s)
+    except (CommandMissingError, CommandTimeoutError) as error:
+        raise Unreachable(str(error)) from error
+
+
+def _line(answer: Answer) -> str:
+    return " ".join(answer.text.split())[:300] or f"exit code {answer.code} without a word"

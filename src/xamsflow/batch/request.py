@@ -1,0 +1,80 @@
+"""What a job asks for, read from the job script that Snakemake wrote."""
+
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+PROPERTIES = "# properties = "
+TARGETS = "--target-jobs"
+
+
+class Request(NamedTuple):
+    """What one batch job makes and needs; None: not asked for.
+
+    `name` is good for file names. `targets` are the jobs of the workflow in it, several in a
+    group, spelled as `target` does. `options` are a site's own for the batch system's command.
+    """
+
+    name: str
+    targets: Sequence[str]
+    cores: int
+    memory_mb: int | None
+    runtime_min: int | None
+    options: Sequence[str] = ()
+
+
+def target(rule: str, wildcards: Mapping[str, str]) -> str:
+    """Return the name of a job of the workflow: its rule and wildcards."""
+    values = ",".join(f"{key}={value}" for key, value in sorted(wildcards.items()))
+    return f"{rule}:{values}"
+
+
+def read(script: str) -> Request:
+    """Return what a job script asks for; raises ValueError where it does not say."""
+    properties = re.search(f"^{PROPERTIES}(.*)$", script, flags=re.MULTILINE)
+    command = re.search(f"^.*{TARGETS}.*$", script, flags=re.MULTILINE)
+    if properties is None or command is None:
+        raise ValueError(f"the job script has no line with {PROPERTIES!r} or {TARGETS!r}")
+    targets = _targets(command.group())
+    return _request(json.loads(properties.group(1)), targets)
+
+
+def _targets(command: str) -> list[tuple[str, dict[str, str]]]:
+    """Return rules and wildcards from Snakemake's own command."""
+    words = shlex.split(command)
+    found = []
+    for word in words[words.index(TARGETS) + 1 :]:
+        if word.startswith("-"):
+            break
+        rule, _, values = word.partition(":")
+        # A value with a comma in it is quoted.
+        wildcards = re.findall(r'(\w+)=(?:"([^"]*)"|([^,]*))', values)
+        found.append((rule, {key: quoted or plain for key, quoted, plain in wildcards}))
+    return found
+
+
+def _request(
+    properties: Mapping[str, Any], targets: Sequence[tuple[str, dict[str, str]]]
+) -> Request:
+    resources = properties.get("resources") or {}
+    return Request(
+        name=_name(str(properties.get("rule") or properties.get("groupid")), targets),
+        targets=[target(rule, wildcards) for rule, wildcards in targets],
+        cores=max(1, int(properties.get("threads") or 1)),
+        memory_mb=_amount(resources.get("mem_mb")),
+        runtime_min=_amount(resources.get("runtime")),
+    )
+
+
+def _amount(value: Any) -> int | None:
+    """Return a number of megabytes or minutes; Snakemake writes <TBD> where it knows none."""
+    return int(value) if isinstance(value, (int, float)) and value > 0 else None
+
+
+def _name(rule: str, targets: Sequence[tuple[str, dict[str, str]]]) -> str:
+    """Return the rule or group, and the wildcard values that all its jobs share."""
+    shared = [list(wildcards.values()) for _, wildcards in targets]
+    values = [value for value in shared[0] if all(value in other for other in shared)]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join([rule, *values])).strip("-.")[:100]

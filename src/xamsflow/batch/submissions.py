@@ -1,0 +1,254 @@
+"""The files by which submit, status, the jobs and the driver know of each other.
+
+All lie in ``.snakemake/batch`` of the working folder, seen by the driver's host and by all nodes::
+
+    submissions/<name>.<n>/   one folder per submission
+        request.json          what was asked for
+        script                what runs
+        job                   the batch system's name for it
+        exit                  "<exit code> <node>", left by the job itself as it ends
+        end.json              how it ended, as the batch system says, or why it was refused
+        missing               since when the batch system does not know it
+    jobs/<number>             a link to the submission of a batch job
+    targets/<rule:wildcards>  names the newest submission of a job of the workflow
+    waiting/<number>          there is one as long as the batch system knows the job to be alive
+    fresh                     until when that holds: seconds of uptime, and which boot
+
+``profiles/common/status.sh`` reads jobs/, waiting/ and fresh, too.
+"""
+
+import json
+import os
+import re
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from xamsflow.batch.request import Request
+from xamsflow.batch.systems import End
+from xamsflow.errors import FailureClass
+
+FOLDER = Path(".snakemake") / "batch"
+
+JOB_NAME = re.compile(r"\d+(?:\[\d*\])?(?:\.[\w.-]+)?")
+"""Torque and OpenPBS print 17669259.burrell.nikhef.nl, arrays 25[].vm; Slurm a bare number."""
+
+
+def number(job: str) -> str:
+    """Return the part of a batch job's name that all its spellings share.
+
+    Raises ValueError for what is no batch job's name.
+    """
+    if not JOB_NAME.fullmatch(job):
+        raise ValueError(f"{job!r} is no batch job")
+    return job.partition(".")[0]
+
+
+class Submission:
+    """One job script that was, or is to be, handed to the batch system."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def script(self) -> Path:
+        """What the batch system runs."""
+        return self.folder / "script"
+
+    @property
+    def marker(self) -> Path:
+        """The file in which the job leaves its exit code."""
+        return self.folder / "exit"
+
+    @property
+    def job(self) -> str | None:
+        """The batch system's name for the job, None before it took it."""
+        return _text(self.folder / "job")
+
+    @property
+    def exit_code(self) -> int | None:
+        """What the job itself said as it ended; 128 + N for signal N."""
+        words = (_text(self.marker) or "").split()
+        return int(words[0]) if words and words[0].isdigit() else None
+
+    @property
+    def node(self) -> str | None:
+        """Where the job ended, if it said so."""
+        words = (_text(self.marker) or "").split()
+        return words[1] if len(words) > 1 else None
+
+    @property
+    def end(self) -> End | None:
+        """How the job ended as the batch system says, None while that is not known."""
+        left = _json(self.folder / "end.json")
+        if left is None:
+            return None
+        failure = left["failure"]
+        return End(left["reason"], None if failure is None else FailureClass(failure))
+
+    def set_end(self, end: End) -> None:
+        """Keep how the job ended."""
+        _write(
+            self.folder / "end.json",
+            json.dumps({"reason": end.reason, "failure": end.failure and end.failure.value}),
+        )
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What was kept at the submission: system, log, driver, cores, memory_mb, runtime_min."""
+        return _json(self.folder / "request.json") or {}
+
+    def set_about(self, **about: Any) -> None:
+        """Keep more about the submission."""
+        _write(self.folder / "request.json", json.dumps({**self.about, **about}))
+
+    def missing_s(self) -> float:
+        """Return since how many seconds the batch system does not know the job, first asked now."""
+        path = self.folder / "missing"
+        since = _text(path)
+        if since is None:
+            _write(path, f"{time.time()}")
+            return 0.0
+        return time.time() - float(since)
+
+    def found(self) -> None:
+        """Note that the batch system knows the job again."""
+        (self.folder / "missing").unlink(missing_ok=True)
+
+    def set_job(self, job: str) -> None:
+        """Keep the batch job's name and make the submission known by it, and alive."""
+        _write(self.folder / "job", job)
+        link = FOLDER / "jobs" / number(job)
+        link.parent.mkdir(exist_ok=True)
+        # A batch system that was set up anew counts from one again.
+        fresh = link.with_name(f"{link.name}.{os.getpid()}")
+        fresh.symlink_to(Path("..") / "submissions" / self.folder.name)
+        fresh.replace(link)
+        set_waiting(number(job), True)
+
+
+def new(request: Request) -> Submission:
+    """Make the folder of a new submission, as the newest of its targets."""
+    parent = FOLDER / "submissions"
+    parent.mkdir(parents=True, exist_ok=True)
+    attempt = 1
+    while True:
+        folder = parent / f"{request.name}.{attempt}"
+        try:
+            folder.mkdir()
+            break
+        except FileExistsError:
+            attempt += 1
+    submission = Submission(folder.resolve())
+    submission.set_about(
+        targets=list(request.targets),
+        cores=request.cores,
+        memory_mb=request.memory_mb,
+        runtime_min=request.runtime_min,
+    )
+    for target in request.targets:
+        path = _by_target(target)
+        path.parent.mkdir(exist_ok=True)
+        _write(path, folder.name)
+    return submission
+
+
+def newest(target: str) -> Submission | None:
+    """Return the newest submission of a job of the workflow, None if there is none."""
+    name = _text(_by_target(target))
+    folder = FOLDER / "submissions" / str(name)
+    return Submission(folder.resolve()) if name and folder.is_dir() else None
+
+
+def newest_of_all(targets: Sequence[str]) -> Submission | None:
+    """Return the submission that is the newest of each of several jobs, None if there is none."""
+    found = [newest(target) for target in targets]
+    folders = {one.folder if one else None for one in found}
+    return found[0] if len(folders) == 1 else None
+
+
+def of_job(job: str) -> Submission:
+    """Return the submission of a batch job; of one that is not ours, an empty one."""
+    folder = FOLDER / "jobs" / number(job)
+    folder.mkdir(parents=True, exist_ok=True)
+    return Submission(folder.resolve())
+
+
+def waiting() -> list[str]:
+    """Return the numbers of our jobs that the batch system was last seen to have."""
+    try:
+        return [path.name for path in (FOLDER / "waiting").iterdir()]
+    except FileNotFoundError:
+        return []
+
+
+def is_waiting(job: str) -> bool:
+    """Tell whether the batch system was last seen to have a job."""
+    return (FOLDER / "waiting" / number(job)).exists()
+
+
+def set_waiting(job_number: str, alive: bool) -> None:
+    """Note whether the batch system has a job."""
+    path = FOLDER / "waiting" / job_number
+    if alive:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    else:
+        path.unlink(missing_ok=True)
+
+
+def driver(pid: int) -> str:
+    """Return a name of a process that no other has; it answers for the jobs it submits."""
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    started = stat.rpartition(")")[2].split()[19]
+    return f"{os.uname().nodename}:{pid}:{started}"
+
+
+def calling_driver() -> str:
+    """Return the driver that started this program, perhaps by way of a shell."""
+    pid = os.getppid()
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    name, _, rest = stat.partition("(")[2].rpartition(")")
+    return driver(int(rest.split()[1]) if name in ("sh", "dash", "bash") else pid)
+
+
+def of_driver(name: str) -> Iterator[Submission]:
+    """Return the submissions of jobs that may be alive and that the driver so named answers for."""
+    for job in waiting():
+        submission = of_job(job)
+        if submission.exit_code is None and submission.about.get("driver") == name:
+            yield submission
+
+
+def _by_target(target: str) -> Path:
+    name = re.sub(r"[/%]", "%", target)
+    if len(name) > 200:  # file names end at 255 bytes
+        name = f"{name[:180]}%{zlib.crc32(target.encode()):08x}"
+    return FOLDER / "targets" / name
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    text = _text(path)
+    if not text:
+        return None
+    try:
+        left: dict[str, Any] = json.loads(text)
+    except ValueError:
+        return None
+    return left
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole: whoever reads it sees the old or the new one."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    fresh.write_text(text + "\n", encoding="utf-8")
+    fresh.replace(path)

@@ -1,0 +1,182 @@
+"""submit: hand a job script to the batch system and print the batch job's name.
+
+A job that an earlier driver submitted for the same, and that is still alive, is printed instead of
+a second one. A batch system that does not answer is asked again after growing pauses,
+a full one until it takes the job.
+"""
+
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+
+from xamsflow.batch import queues, request, submissions, systems, watch
+from xamsflow.batch.queues import Site
+from xamsflow.batch.request import Request
+from xamsflow.batch.submissions import Submission
+from xamsflow.batch.systems import (
+    BatchSystem,
+    End,
+    LimitReached,
+    QueueRefused,
+    Rejected,
+    Unreachable,
+)
+from xamsflow.errors import FailureClass
+
+LOGS = Path("logs") / "batch"
+PATIENCE_S = 900.0
+"""How long a batch system that does not answer is asked again."""
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+
+
+class _Interrupted(BaseException):
+    """The driver was stopped."""
+
+
+def main(system_name: str, table: str, job_script: str) -> int:
+    """Submit a job script; exit code 0 if the batch job's name was printed."""
+    system = systems.named(system_name)
+    text = Path(job_script).read_text(encoding="utf-8")
+    try:
+        wanted = request.read(text)
+        site = queues.read(Path(table))
+    except ValueError as error:
+        say(f"not submitted: {error}")
+        return 1
+    driver = submissions.calling_driver()
+    earlier = submissions.newest_of_all(wanted.targets)
+    if earlier is not None and _is_running(earlier, system):
+        earlier.set_about(driver=driver)
+        say(f"batch job {earlier.job} is there from an earlier start and does the same: kept")
+        print(earlier.job)
+        return 0
+    submission = submissions.new(wanted)
+    log = (LOGS / f"{submission.folder.name}.log").resolve()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    submission.set_about(system=system_name, driver=driver, log=str(log))
+    submission.script.write_text(with_marker(text, submission.marker), encoding="utf-8")
+    submission.script.chmod(0o755)
+    try:
+        job = _persistently(system, site, wanted._replace(options=site.options), submission, log)
+    except (Rejected, QueueRefused) as error:
+        return _refused(
+            submission,
+            End(
+                f"the batch system refuses it: {error}; see {table} and the rule's resources",
+                FailureClass.CONFIGURATION,
+            ),
+        )
+    except (Unreachable, LimitReached) as error:
+        return _refused(
+            submission, End(f"the batch system does not take it: {error}", FailureClass.TRANSIENT)
+        )
+    except _Interrupted:
+        return 130
+    print(job)
+    return 0
+
+
+def with_marker(script: str, marker: Path) -> str:
+    """Return the job script with the file for its exit code filled in."""
+    return script.replace("\nmarker=\n", f"\nmarker={shlex.quote(str(marker))}\n", 1)
+
+
+def _is_running(submission: Submission, system: BatchSystem) -> bool:
+    """Tell whether a submission's job is alive, and was not cancelled."""
+    return (
+        submission.job is not None
+        and submission.exit_code is None
+        and submission.end is None
+        and watch.is_alive(submission.job, system)
+        and submission.exit_code is None
+    )
+
+
+def _persistently(
+    system: BatchSystem, site: Site, wanted: Request, submission: Submission, log: Path
+) -> str:
+    """Return the batch job's name once the batch system has taken the job."""
+    pause = FIRST_PAUSE_S
+    give_up = time.monotonic() + PATIENCE_S
+    with _Stop() as stop:
+        while True:
+            try:
+                job = _to_some_queue(system, site, wanted, submission, log)
+            except LimitReached as error:
+                say(f"waiting until the batch system takes more jobs: {error}")
+                give_up = time.monotonic() + PATIENCE_S
+                pause = LONGEST_PAUSE_S
+            except Unreachable as error:
+                if time.monotonic() + pause > give_up:
+                    raise
+                say(f"trying again in {pause:g} s: {error}")
+            else:
+                submission.set_job(job)
+                if stop.asked:
+                    system.cancel([job])
+                    raise _Interrupted
+                return job
+            stop.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+
+
+def _to_some_queue(
+    system: BatchSystem, site: Site, wanted: Request, submission: Submission, log: Path
+) -> str:
+    """Submit to the first queue that takes the job; raises what the last one said."""
+    candidates = queues.candidates(site.queues, wanted)
+    for number, queue in enumerate(candidates, start=1):
+        fitting = queues.within(wanted, queue)
+        if fitting.runtime_min != wanted.runtime_min:
+            say(f"{wanted.runtime_min} min asked for, {fitting.runtime_min} is the most there is")
+        try:
+            return system.submit(fitting, queue and queue.name, submission.script, log)
+        except QueueRefused as error:
+            if number == len(candidates):
+                raise
+            say(f"queue {queue and queue.name} is not for this job, trying the next: {error}")
+    raise AssertionError("there is always a candidate")
+
+
+def _refused(submission: Submission, end: End) -> int:
+    submission.set_end(end)
+    say(f"not submitted: {end.reason}")
+    return 1
+
+
+class _Stop:
+    """A driver's stop, heeded between two submissions but not within one."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._pausing = False
+
+    def __enter__(self) -> "_Stop":
+        signal.signal(signal.SIGINT, self._ask)
+        signal.signal(signal.SIGTERM, self._ask)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def wait(self, seconds: float) -> None:
+        """Pause; raises _Interrupted if the driver is stopped."""
+        self._pausing = True
+        if self.asked:
+            raise _Interrupted
+        time.sleep(seconds)
+        self._pausing = False
+
+    def _ask(self, *_: object) -> None:
+        self.asked = True
+        if self._pausing:
+            raise _Interrupted
+
+
+def say(line: str) -> None:
+    """Tell the person at the driver's terminal; the standard output is Snakemake's."""
+    print(f"xamsflow: {line}", file=sys.stderr, flush=True)

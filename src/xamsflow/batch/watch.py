@@ -1,0 +1,113 @@
+"""One query for all jobs, shared by all who ask how one job is.
+
+A job counts as alive from its submission until a query does not list it; what became of it then
+is looked up once and kept. If the batch system does not answer, nothing changes.
+"""
+
+import fcntl
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from xamsflow.batch import submissions
+from xamsflow.batch.systems import FORGOTTEN, BatchSystem, Unreachable
+
+INTERVAL_S = float(os.environ.get("XAMSFLOW_BATCH_INTERVAL_S", "15"))
+"""Least time between two queries."""
+GRACE_S = float(os.environ.get("XAMSFLOW_BATCH_GRACE_S", "20"))
+"""How long a job that the batch system has forgotten may still bring its exit code.
+
+Files that a node wrote are seen late on NFS, by its attribute cache (acregmin 3 s, up to
+acdirmax 60 s; new files in a folder that is asked for again show up after acdirmin 30 s at most).
+"""
+
+
+def refresh(system: BatchSystem) -> None:
+    """Ask the batch system which jobs are alive, unless that was asked just now."""
+    with _alone() as alone:
+        if not alone or is_fresh():
+            return
+        if submissions.waiting():
+            try:
+                _compare(system)
+            except Unreachable as error:
+                print(f"xamsflow: the batch system does not answer: {error}", file=sys.stderr)
+        _set_fresh()
+
+
+def is_fresh() -> bool:
+    """Tell whether the last query is young enough."""
+    try:
+        until, boot = (submissions.FOLDER / "fresh").read_text(encoding="utf-8").split()
+    except (FileNotFoundError, ValueError):
+        return False
+    return boot == _boot() and _uptime() < float(until)
+
+
+def is_alive(job: str, system: BatchSystem) -> bool:
+    """Tell whether the batch system has a job, asking if that was not done just now."""
+    if not is_fresh():
+        refresh(system)
+    return submissions.is_waiting(job)
+
+
+def _compare(system: BatchSystem) -> None:
+    alive = system.alive()
+    gone = {}
+    for number in submissions.waiting():
+        submission = submissions.of_job(number)
+        if number in alive:
+            submission.found()
+        elif submission.exit_code is not None:
+            submissions.set_waiting(number, False)
+        else:
+            gone[number] = submission
+    if not gone:
+        return
+    told = system.details([submission.job or number for number, submission in gone.items()])
+    for number, submission in gone.items():
+        details = told.get(number)
+        if details is None or (details.known and not details.ended):
+            continue  # listed late, or nothing is said about it
+        if details.end is not None:
+            submission.set_end(details.end)
+        elif submission.missing_s() <= GRACE_S:
+            continue
+        elif submission.exit_code is None:
+            submission.set_end(FORGOTTEN)
+        submissions.set_waiting(number, False)
+
+
+@contextmanager
+def _alone() -> Iterator[bool]:
+    """Tell whether no other process asks at this moment; those that do not are not held up."""
+    submissions.FOLDER.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(submissions.FOLDER / "lock", os.O_RDWR | os.O_CREAT, 0o664)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:  # a file system without locks: an extra query does no harm
+            pass
+        yield True
+    finally:
+        os.close(descriptor)
+
+
+def _set_fresh() -> None:
+    path = submissions.FOLDER / "fresh"
+    fresh = path.with_name(f"fresh.{os.getpid()}.new")
+    fresh.write_text(f"{int(_uptime() + INTERVAL_S)} {_boot()}\n", encoding="utf-8")
+    fresh.replace(path)
+
+
+def _uptime() -> float:
+    return float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -1,0 +1,390 @@
+"""profiles/stbc on a real Slurm behind Torque's commands."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from servers import slurm
+from servers.slurm import Slurm
+from xamsflow.batch import submissions
+from xamsflow.batch.explanation import Explanation, explain
+from xamsflow.errors import FailureClass
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.skipif(
+    bool(slurm.missing()), reason=f"not installed: {', '.join(slurm.missing())}"
+)
+
+CHAIN = """
+import atexit, contextlib, os
+from xamsflow.batch import cancel
+
+def close(folder):  # as the driver does
+    with contextlib.chdir(folder):
+        cancel.remaining_jobs()
+
+if workflow.is_main_process:
+    atexit.register(close, os.getcwd())
+
+rule all:
+    localrule: True
+    input: expand("out/{run}/published", run=config["runs"].split("+"))
+
+rule transfer:
+    output: "out/{run}/transferred"
+    shell: "echo x >>starts-{wildcards.run}; echo transferred >{output}"
+
+rule process:
+    input: "out/{run}/transferred"
+    output: "out/{run}/processed"
+    log: "logs/process/{run}.log"
+    resources: mem_mb=200, runtime=1
+    shell: ". ./do-{wildcards.run} && echo processed >{output}"
+
+rule publish:
+    input: "out/{run}/processed"
+    output: "out/{run}/published"
+    shell: "echo published >{output}"
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Slurm]:
+    with slurm.running_slurm() as running:
+        yield running
+
+
+class Workflow:
+    """Runs of a small workflow, each doing what a shell script says, by profiles/stbc."""
+
+    def __init__(self, folder: Path, server: Slurm) -> None:
+        self.folder = folder
+        self.server = server
+        (folder / "Snakefile").write_text(CHAIN)
+        self._processes: list[subprocess.Popen[str]] = []
+
+    def start(self, runs: dict[str, str], *options: str) -> subprocess.Popen[str]:
+        """Start a driver as a person at a terminal does; runs tell what their process does."""
+        for run, does in runs.items():
+            (self.folder / f"do-{run}").write_text(does)
+        command = [sys.executable, "-m", "snakemake", "--profile", "profiles/stbc"]
+        command += ["--snakefile", str(self.folder / "Snakefile")]
+        command += ["--directory", str(self.folder), "--seconds-between-status-checks", "1"]
+        command += ["--config", f"runs={'+'.join(runs)}", *options]
+        environment = self.server.environment
+        environment |= {"XAMSFLOW_BATCH_INTERVAL_S": "1", "XAMSFLOW_BATCH_GRACE_S": "2"}
+        process = subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env=environment,
+            stdout=(self.folder / "terminal").open("a"),
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,  # Ctrl-C goes to the whole group
+        )
+        self._processes.append(process)
+        return process
+
+    def run(self, runs: dict[str, str], *options: str) -> int:
+        """Run a driver to its end and return its exit code."""
+        self.start(runs, *options)
+        return self.end()
+
+    def end(self) -> int:
+        """Wait for the driver's end and return its exit code."""
+        return self._processes[-1].wait(timeout=150)
+
+    @property
+    def terminal(self) -> str:
+        """What the drivers said."""
+        return (self.folder / "terminal").read_text()
+
+    def published(self) -> list[str]:
+        return sorted(path.parent.name for path in self.folder.glob("out/*/published"))
+
+    def job(self, run: str) -> str:
+        """Return the newest batch job of a run."""
+        wait_until(lambda: self._job(run) is not None, f"run {run} is submitted")
+        return str(self._job(run))
+
+    def _job(self, run: str) -> str | None:
+        found = sorted(self.folder.glob(f".snakemake/batch/submissions/*-{run}.*/job"))
+        return found[-1].read_text().strip() if found else None
+
+    def jobs(self) -> list[str]:
+        """Return the batch jobs of this workflow that wait or run."""
+        ours = {path.read_text().strip() for path in self.folder.glob(".snakemake/batch/*/*/job")}
+        return [job for job in self.server.jobs() if job in ours]
+
+    def wait_for_start(self, *runs: str) -> None:
+        """Wait until runs are being processed."""
+        for run in runs:
+            wait_until(lambda run=run: (self.folder / f"on-{run}").exists(), f"run {run} starts")
+
+    def starts(self, run: str) -> int:
+        """Return how often a run's transfer was started."""
+        return len((self.folder / f"starts-{run}").read_text().splitlines())
+
+    def explain(self, run: str) -> Explanation:
+        explanation = explain("process", {"run": run})
+        assert explanation is not None
+        return explanation
+
+    def close(self) -> None:
+        for process in self._processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@pytest.fixture
+def workflow(tmp_path: Path, server: Slurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workflow]:
+    monkeypatch.chdir(tmp_path)
+    for name in ("SLURM_CONF", "PATH"):
+        monkeypatch.setenv(name, server.environment[name])
+    running = Workflow(tmp_path, server)
+    try:
+        yield running
+    finally:
+        running.close()
+        for job in running.jobs():
+            server.run("scancel", "--signal=KILL", job, check=False)
+
+
+def wait_until(condition: object, what: str, timeout_s: float = 40) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, f"still waiting until {what}"
+        time.sleep(0.05)
+
+
+LONG = "touch on-{run}; sleep 100"
+
+
+def long(*runs: str) -> dict[str, str]:
+    """Return runs that take long."""
+    return {run: LONG.format(run=run) for run in runs}
+
+
+def test_each_run_is_one_batch_job_in_the_narrowest_queue(workflow: Workflow) -> None:
+    assert workflow.run({"run1": "true", "run2": "true"}) == 0, workflow.terminal
+
+    assert workflow.published() == ["run1", "run2"]
+    assert len(list(workflow.folder.glob(".snakemake/batch/submissions/*"))) == 2
+    shown = workflow.server.run("scontrol", "-o", "show", "job", workflow.job("run1"))
+    # One minute for process, an hour by default for the two others.
+    assert "Partition=short" in shown
+    assert "TimeLimit=02:01:00" in shown
+    assert "JobName=run-run1" in shown
+    assert "Requeue=0" in shown
+    log = workflow.folder / "logs" / "batch" / "run-run1.1.log"
+    assert "3 of 3 steps" in log.read_text()
+
+
+def test_every_rule_can_be_a_batch_job_of_its_own(workflow: Workflow) -> None:
+    # The profile's groups, each rule in one of its own.
+    single = ["--groups", "transfer=a", "process=b", "publish=c"]
+
+    assert workflow.run({"run1": "true"}, *single) == 0, workflow.terminal
+
+    names = {path.name for path in workflow.folder.glob(".snakemake/batch/submissions/*")}
+    assert names == {"a-run1.1", "b-run1.1", "c-run1.1"}
+    job = (workflow.folder / ".snakemake/batch/submissions/b-run1.1/job").read_text().strip()
+    shown = workflow.server.run("scontrol", "-o", "show", "job", job)
+    assert "Partition=express" in shown
+    assert "TimeLimit=00:01:00" in shown
+
+
+def test_every_end_is_noticed_and_explained_while_other_runs_go_on(workflow: Workflow) -> None:
+    memory_hog = "exec python3 -c 'b = bytearray(2500 << 20); import time; time.sleep(100)'"
+    runs = {
+        "run1": "exit 3",
+        "run2": "touch on-run2; sleep 100",
+        "run3": memory_hog,
+        "run5": "true",
+        "run6": "kill -9 $$",
+    }
+    driver = workflow.start(runs)
+    workflow.wait_for_start("run2")
+    workflow.server.run("qdel", workflow.job("run2"))
+
+    assert driver.wait(timeout=120) == 1, workflow.terminal
+
+    assert workflow.published() == ["run5"]
+    assert explain("process", {"run": "run1"}) is None, "the job itself knows why"
+    assert explain("process", {"run": "run5"}) is None
+    assert workflow.explain("run2").failure == FailureClass.TRANSIENT
+    assert "cancelled" in workflow.explain("run2").reason
+    assert workflow.explain("run3").failure == FailureClass.RESOURCES
+    assert "memory" in workflow.explain("run3").reason
+    assert workflow.explain("run6").failure == FailureClass.RESOURCES
+    assert "signal 9" in workflow.explain("run6").reason
+
+
+def test_processes_killed_without_warning_are_noticed(workflow: Workflow) -> None:
+    """Not even the shell of the job script is left to say anything."""
+    driver = workflow.start(long("run1"))
+    workflow.wait_for_start("run1")
+    shown = workflow.server.run("scontrol", "listpids", workflow.job("run1"))
+    for pid in re.findall(r"^(\d+)", shown, flags=re.MULTILINE):
+        os.kill(int(pid), signal.SIGKILL)
+
+    assert driver.wait(timeout=60) == 1
+    assert workflow.explain("run1").failure == FailureClass.RESOURCES
+    assert "signal 9" in workflow.explain("run1").reason
+
+
+@pytest.fixture(scope="module", autouse=True)
+def overtime(server: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workflow]:
+    """A workflow whose job runs out of time, which takes Slurm a minute or two to see."""
+    running = Workflow(tmp_path_factory.mktemp("overtime"), server)
+    running.start(long("run1"), "--groups", "transfer=a", "process=b", "publish=c")
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def test_a_job_over_its_wall_time_is_noticed(
+    overtime: Workflow, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert overtime.end() == 1, overtime.terminal
+
+    monkeypatch.chdir(overtime.folder)
+    explanation = overtime.explain("run1")
+    assert explanation.failure == FailureClass.RESOURCES
+    assert "wall time" in explanation.reason
+    assert "1 min" in explanation.reason
+
+
+def test_ctrl_c_cancels_all_jobs(workflow: Workflow) -> None:
+    driver = workflow.start(long("run1", "run2", "run3"))
+    workflow.wait_for_start("run1", "run2", "run3")
+
+    os.killpg(driver.pid, signal.SIGINT)
+
+    assert driver.wait(timeout=30) != 0
+    wait_until(lambda: not workflow.jobs(), "all batch jobs are gone")
+    # Nobody takes up a job that was cancelled.
+    for run in ("run1", "run2", "run3"):
+        (workflow.folder / f"on-{run}").unlink()
+    assert workflow.run({"run1": "true", "run2": "true", "run3": "true"}) == 0
+
+
+def test_a_killed_driver_s_successor_takes_up_its_jobs(workflow: Workflow) -> None:
+    waits = "touch on-{run}; while [ ! -e go ]; do sleep 0.2; done"
+    runs = {run: waits.format(run=run) for run in ("run1", "run2")}
+    driver = workflow.start(runs)
+    workflow.wait_for_start(*runs)
+    jobs = [workflow.job(run) for run in runs]
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+
+    successor = workflow.start(runs)
+    wait_until(lambda: workflow.terminal.count(": kept") == 2, "the jobs are taken up")
+    (workflow.folder / "go").touch()
+
+    assert successor.wait(timeout=60) == 0, workflow.terminal
+    assert workflow.published() == list(runs)
+    assert [workflow.job(run) for run in runs] == jobs
+    assert [workflow.starts(run) for run in runs] == [1, 1]
+
+
+def test_what_ended_while_no_driver_was_there_is_not_done_again(workflow: Workflow) -> None:
+    runs = {"run1": "touch on-run1; sleep 1"}
+    driver = workflow.start(runs)
+    workflow.wait_for_start("run1")
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+    wait_until(lambda: workflow.published() == ["run1"], "the job ends by itself")
+    wait_until(lambda: not workflow.jobs(), "the job ends by itself")
+
+    assert workflow.run(runs, "--forcerun", "all") == 0, workflow.terminal
+
+    assert workflow.starts("run1") == 1
+
+
+def test_a_batch_system_that_is_away_harms_nothing(workflow: Workflow) -> None:
+    driver = workflow.start({"run1": "touch on-run1; sleep 5", "run2": "true"})
+    workflow.wait_for_start("run1")
+    workflow.server.stop_controller()
+    try:
+        time.sleep(5)
+        assert driver.poll() is None
+    finally:
+        workflow.server.start_controller()
+
+    assert driver.wait(timeout=100) == 0, workflow.terminal
+    assert workflow.published() == ["run1", "run2"]
+    assert workflow.starts("run1") == 1
+
+
+def test_submission_waits_for_a_batch_system_that_is_away(workflow: Workflow) -> None:
+    workflow.server.stop_controller()
+    try:
+        driver = workflow.start({"run1": "true"})
+        wait_until(lambda: "trying again" in workflow.terminal, "a submission fails")
+    finally:
+        workflow.server.start_controller()
+
+    assert driver.wait(timeout=100) == 0, workflow.terminal
+    assert workflow.starts("run1") == 1
+
+
+def test_a_request_that_no_queue_takes_is_refused_with_a_reason(workflow: Workflow) -> None:
+    assert workflow.run({"run1": "true"}, "--set-resources", "process:mem_mb=9000000") == 1
+
+    explanation = workflow.explain("run1")
+    assert explanation.failure == FailureClass.CONFIGURATION
+    assert "refuses" in explanation.reason
+
+
+def test_status_is_one_query_for_all_jobs(workflow: Workflow, tmp_path: Path) -> None:
+    """qstat is counted by a script before the real one."""
+    commands = tmp_path / "counting"
+    commands.mkdir()
+    qstat = commands / "qstat"
+    qstat.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/queries\nexec /usr/bin/qstat "$@"\n')
+    qstat.chmod(0o755)
+    script = tmp_path / "job.sh"
+    script.write_text(
+        '#!/bin/sh\n# properties = {"rule": "r", "resources": {"mem_mb": 100, "runtime": 1}}\n'
+        "marker=\nsleep 60 # --target-jobs r:n=0\n"
+    )
+    environment = {
+        **workflow.server.environment,
+        "PATH": f"{commands}:{os.environ['PATH']}",
+        "XAMSFLOW_BATCH_INTERVAL_S": "600",
+    }
+    profile = REPOSITORY / "profiles" / "stbc"
+
+    def call(program: str, argument: str) -> str:
+        done = subprocess.run(
+            [profile / program, argument],
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout.strip()
+
+    jobs = []
+    for number in range(10):
+        script.write_text(re.sub(r"r:n=\d+", f"r:n={number}", script.read_text()))
+        jobs.append(call("submit", str(script)))
+    assert len(set(jobs)) == 10
+    assert submissions.JOB_NAME.fullmatch(jobs[0])
+
+    assert [call("status", job) for job in jobs * 3] == ["running"] * 30
+
+    assert len((tmp_path / "queries").read_text().splitlines()) == 1
+    call("cancel", jobs[0])
+    wait_until(lambda: not workflow.jobs(), "a driver's jobs are all cancelled")
