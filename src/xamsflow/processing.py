@@ -75,6 +75,8 @@ def process_run(
     available = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # made at run time
     numba.set_num_threads(max(1, min(threads, available)))
     with _plain_errors(run_id, data_type, processed):
+        # Here, as strax stumbles where another job makes the folder at the same moment.
+        processed.mkdir(parents=True, exist_ok=True)
         strax_context = context(detector, processed, run_config(run, live_data / run_id))
         wanted = _to_be_stored(strax_context, run_id, data_type)
         missing = [name for name in wanted if not strax_context.is_stored(run_id, name)]
