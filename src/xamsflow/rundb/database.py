@@ -323,7 +323,7 @@ class RunDatabase:
 
     @_translated
     def release(self, claim: Claim, reason: str) -> bool:
-        """Give a claimed run back, pending as before."""
+        """Give a claimed run back, pending for whoever comes next."""
         return self._change(
             claim.number,
             Change(
