@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from xamsflow.simulate.boards import Board, boards, reader_name
-from xamsflow.simulate.settings import LENGTH_STEP, PRE_TRIGGER, SimulatedRun
+from xamsflow.simulate.settings import LENGTH_STEP, PRE_TRIGGER, THRESHOLD, SimulatedRun
 
-THRESHOLD = 30
 UNUSED_INPUT = -1
 """Stands for an input without a channel; no data come from it, the channel mask leaves it out."""
 

@@ -5,7 +5,7 @@ between the chunks k and k + 1. Each thread gets some read-out batches and makes
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from itertools import cycle
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xamsflow.simulate.boards import boards, reader_name
+from xamsflow.simulate.physics_run import PhysicsRun
 from xamsflow.simulate.pulses import Pulses, pulses_by_period
 from xamsflow.simulate.records import Digitizers, record_dtype
 from xamsflow.simulate.settings import SimulatedRun
@@ -77,11 +78,16 @@ def threads(settings: SimulatedRun) -> tuple[Thread, ...]:
     return tuple(result)
 
 
-def parts(settings: SimulatedRun, buffered_chunks: int) -> Iterator[Part]:
+def parts(
+    settings: SimulatedRun,
+    buffered_chunks: int,
+    keep_signals: Callable[[Array], None] = lambda _: None,
+) -> Iterator[Part]:
     """Yield what the threads write, in the order of time.
 
     A chunk is written when the mean chunk of all that a thread still holds is more than
-    `buffered_chunks` later. A thread without data writes nothing.
+    `buffered_chunks` later. A thread without data writes nothing. With physics, `keep_signals` is
+    called with the truth of all signals, some at a time.
     """
     formatters = {
         thread: _Formatter(thread, settings, buffered_chunks) for thread in threads(settings)
@@ -92,7 +98,7 @@ def parts(settings: SimulatedRun, buffered_chunks: int) -> Iterator[Part]:
     ]
     had_data = set()
     if _n_busy(settings):
-        for time, reader, records in _batches(settings):
+        for time, reader, records in _batches(settings, keep_signals):
             thread = next(turns[reader])
             had_data.add(thread)
             yield from formatters[thread].process(time, records)
@@ -174,18 +180,23 @@ def _n_busy(settings: SimulatedRun) -> int:
     return settings.threads - settings.idle_threads
 
 
-def _batches(settings: SimulatedRun) -> Iterator[tuple[int, int, Array]]:
+def _batches(
+    settings: SimulatedRun, keep_signals: Callable[[Array], None]
+) -> Iterator[tuple[int, int, Array]]:
     """Yield time, reader and records of each read-out batch that has any, in the order of time.
 
     The records are in order of board, event, channel and fragment.
     """
+    batch_ns = -(-settings.period_ns // BATCHES_PER_PERIOD)
+    if settings.physics is not None:
+        yield from PhysicsRun(settings, settings.physics).batches(batch_ns, keep_signals)
+        return
     inputs = [one for board in boards(settings) for one in board.inputs]
     sample_widths = np.array([one.sample_width for one in inputs])
     reader_of = np.array([one.reader for one in inputs])
     board_of = np.array([one.board for one in inputs])
     rng = np.random.default_rng([settings.seed, settings.number, 0, 0])
     digitizers = Digitizers(inputs, settings.record_length, settings.noise, rng)
-    batch_ns = -(-settings.period_ns // BATCHES_PER_PERIOD)
 
     periods = pulses_by_period(settings, sample_widths)
     for period, (pulses, period_rng) in enumerate(periods):

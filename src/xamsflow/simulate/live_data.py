@@ -16,6 +16,7 @@ from xamsflow.simulate.boards import boards
 from xamsflow.simulate.document import document_at_start, what_the_end_adds
 from xamsflow.simulate.formatter import Kind, Part, parts
 from xamsflow.simulate.settings import SimulatedRun
+from xamsflow.simulate.truth_file import TruthFile
 
 THE_END = b"...my only friend\n"
 
@@ -47,6 +48,7 @@ class LiveRun:
         written. Raises ConfigurationError if the folder exists or cannot be made.
         """
         folder = _RunFolder(settings, live_data)
+        self._truth = TruthFile(settings, live_data)
         self.document = document_at_start(settings, live_data)
         self._files = self._take(settings, folder, wait_until)
 
@@ -56,10 +58,11 @@ class LiveRun:
     def _take(
         self, settings: SimulatedRun, folder: "_RunFolder", wait_until: Callable[[int], None]
     ) -> Iterator[WrittenFile]:
-        for part in parts(settings, settings.buffered_chunks):
-            wait_until(part.time)
-            for path in folder.write(part):
-                yield WrittenFile(part.time, path)
+        with self._truth as truth:
+            for part in parts(settings, settings.buffered_chunks, truth.append):
+                wait_until(part.time)
+                for path in folder.write(part):
+                    yield WrittenFile(part.time, path)
         wait_until(settings.duration_ns)
         self.document.update(what_the_end_adds(settings, folder.bytes_by_chunk))
 
@@ -67,13 +70,14 @@ class LiveRun:
 def simulate(settings: SimulatedRun, live_data: Path) -> dict[str, Any]:
     """Write a run that has ended to ``<live_data>/<run_id>`` and return its run document.
 
-    At most two chunks are in memory. Raises ConfigurationError if the folder exists or cannot be
-    made.
+    With physics, the truth is in ``<live_data>/truth_<run_id>.npz``, see :func:`load_signals`. At
+    most two chunks are in memory. Raises ConfigurationError if the folder exists or cannot be made.
     """
     folder = _RunFolder(settings, live_data)
-    for part in parts(settings, buffered_chunks=0):
-        for _ in folder.write(part):
-            pass
+    with TruthFile(settings, live_data) as truth:
+        for part in parts(settings, 0, truth.append):
+            for _ in folder.write(part):
+                pass
     document = document_at_start(settings, live_data)
     return document | what_the_end_adds(settings, folder.bytes_by_chunk)
 

@@ -8,9 +8,13 @@ from xamsflow import layout
 from xamsflow.detector import Detector
 from xamsflow.errors import ConfigurationError
 from xamsflow.rundoc import NS_PER_S
+from xamsflow.simulate.physics import Physics
 
 LENGTH_STEP = 10
 """Pulse lengths are multiples of this, in samples, as the register of the event size counts."""
+
+THRESHOLD = 30
+"""ADC counts from the baseline; more opens a pulse."""
 
 PRE_TRIGGER = 48
 """Samples before the one that crosses the threshold (register 8038 is 0xC, of 4 samples each)."""
@@ -19,6 +23,9 @@ MAX_PULSE_LENGTH = 10_000
 MAX_S2_WIDTH = 20_000.0
 MIN_PART = 1e-3
 """s; shorter than the longest pulse, a part of a chunk could not be told from it."""
+
+MAX_NOISE = 5.0
+"""ADC counts rms; with more, noise alone would cross the threshold, which is not simulated."""
 
 MAX_RECORDS_PER_PULSE = 32_767
 """What the record's 16 bit `record_i` can count."""
@@ -34,6 +41,8 @@ class SimulatedRun:
     `long_fraction` is the share of pulses that last some 10 % longer because a second one follows,
     `s2_fraction` the share of events that are long S2-like pulses with a standard deviation around
     `s2_width` (ns). `border_pulses` lays a pulse of each channel across every chunk border.
+    With `physics`, signals come from the xenon and not from `rate`, `long_fraction`, `s2_fraction`
+    and `s2_width`; `border_pulses` then lays S2s across the borders.
     `buffered_chunks` is redax's strax_buffer_num_chunks: it delays a run that is being taken and
     changes no file. Raises ConfigurationError for impossible values.
     """
@@ -59,6 +68,7 @@ class SimulatedRun:
     border_pulses: bool = False
     buffered_chunks: int = 3
     mode: str | None = None
+    physics: Physics | None = None
 
     def __post_init__(self) -> None:
         layout.run_id(self.number)
@@ -88,6 +98,9 @@ class SimulatedRun:
         longest = self.pulse_length + 300 + 5 * self.s2_width
         if longest / self.record_length > MAX_RECORDS_PER_PULSE:
             raise self._wrong("fragment_payload", "more, for pulses as long as these")
+        if self.physics is not None:
+            self._check_range("noise", 0, MAX_NOISE)
+            self._check_range("fragment_payload", 96, 60_000)
 
     @property
     def run_id(self) -> str:

@@ -1,0 +1,214 @@
+"""What digitizers make of photoelectrons: waveforms, and the pulses that trigger themselves."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xamsflow.simulate.pulses import MIN_GAP
+from xamsflow.simulate.records import BASELINE_SPREAD, MAX_ADC, fragments, record_dtype
+from xamsflow.simulate.settings import LENGTH_STEP, PRE_TRIGGER, THRESHOLD
+
+Array = NDArray[Any]
+
+POST_TRIGGER = 48
+"""Samples recorded after the last one over threshold, as in XAMSL run 2240."""
+
+SHAPE_LENGTH = 10
+"""A photoelectron's waveform ends after so many fall times; 0.005 % of its charge is lost."""
+
+MARGIN = 10
+"""Samples before a photoelectron in which its shape cannot yet be."""
+
+AT_ONCE = 4_000_000
+"""Samples of photoelectrons' shapes that are computed at once, for the memory."""
+
+
+@dataclass(frozen=True)
+class ChannelElectronics:
+    """A sensor and its digitizer input.
+
+    `sample_width`, `rise` and `fall` are ns, `amplification` is ADC counts times samples per PE and
+    negative for pulses below the baseline, `noise` is ADC counts rms. A pulse has `pulse_length`
+    samples or more.
+    """
+
+    channel: int
+    sample_width: int
+    measures_baseline: bool
+    baseline: float
+    amplification: float
+    rise: float
+    fall: float
+    noise: float
+    pulse_length: int
+
+    @property
+    def shape_samples(self) -> int:
+        """Samples of a photoelectron's waveform."""
+        return int(np.ceil(SHAPE_LENGTH * self.fall / self.sample_width)) + 1
+
+    @property
+    def quiet(self) -> int:
+        """Samples between two photoelectrons that surely are in different pulses."""
+        pulse = self.pulse_length + LENGTH_STEP + PRE_TRIGGER + POST_TRIGGER + MIN_GAP
+        return pulse + self.shape_samples + MARGIN
+
+
+@dataclass(frozen=True)
+class DigitizedPulses:
+    """Pulses of one channel; `time` is ns since the run's start, `length` is in samples.
+
+    A pulse's samples begin at its `position` in `samples`.
+    """
+
+    electronics: ChannelElectronics
+    time: Array
+    length: Array
+    baseline: Array
+    position: Array
+    samples: Array
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def end(self) -> Array:
+        """When each pulse is over, ns."""
+        ends: Array = self.time + self.length * self.electronics.sample_width
+        return ends
+
+    def contain(self, time: Array) -> Array:
+        """Tell which photoelectrons' waveforms have their begin recorded."""
+        before = np.searchsorted(self.time, time, side="right") - 1
+        if not len(self):
+            return np.zeros(len(time), dtype=bool)
+        inside: Array = (before >= 0) & (time < self.end[before])
+        return inside
+
+    def records(self, record_length: int) -> tuple[Array, Array]:
+        """Return the records, and for each the pulse that it is of."""
+        pulse, record_i, length = fragments(self.length, record_length)
+        first_sample = record_i * record_length
+        records = np.zeros(len(pulse), dtype=record_dtype(record_length))
+        records["time"] = self.time[pulse] + first_sample * self.electronics.sample_width
+        records["length"] = length
+        records["dt"] = self.electronics.sample_width
+        records["channel"] = self.electronics.channel
+        records["pulse_length"] = self.length[pulse]
+        records["record_i"] = record_i
+        records["baseline"] = self.baseline[pulse] if self.electronics.measures_baseline else 0
+        if len(pulse):
+            index = np.arange(record_length) + (self.position[pulse] + first_sample)[:, np.newaxis]
+            samples = self.samples[np.minimum(index, len(self.samples) - 1)]
+            samples[np.arange(record_length) >= length[:, np.newaxis]] = 0
+            records["data"] = samples
+        return records, pulse
+
+
+def digitize(
+    electronics: ChannelElectronics, time: Array, charge: Array, rng: np.random.Generator
+) -> DigitizedPulses:
+    """Return the pulses that photoelectrons of one channel trigger.
+
+    `time` is ns and ascending, `charge` is PE. Noise is added wherever a pulse might be recorded;
+    it moves triggers but makes none elsewhere.
+    """
+    sample = np.floor_divide(time, electronics.sample_width).astype(np.int64)
+    is_first = np.ones(len(sample), dtype=bool)
+    is_first[1:] = np.diff(sample) > electronics.quiet
+    first = np.flatnonzero(is_first)
+    last = np.append(first[1:], len(sample))[: len(first)] - 1
+    before = PRE_TRIGGER + MARGIN
+    begin = sample[first] - before
+    length = sample[last] + electronics.quiet - begin
+    offset = np.cumsum(length) - length
+
+    segment = np.cumsum(is_first) - 1
+    signal = _sum_of_shapes(
+        electronics, sample + (offset - begin)[segment], time, charge, int(length.sum())
+    )
+    baseline = electronics.baseline + rng.normal(0, BASELINE_SPREAD, len(first))
+    signal *= electronics.amplification
+    signal += np.repeat(baseline.astype(np.float32), length)
+    signal += electronics.noise * rng.standard_normal(len(signal), dtype=np.float32)
+    samples = np.clip(np.rint(signal), 0, MAX_ADC).astype(np.int16)
+
+    own_baseline = np.floor(baseline).astype(np.int64)
+    height = (samples - np.repeat(own_baseline, length)) * np.sign(electronics.amplification)
+    over = np.flatnonzero(height > THRESHOLD)
+    over_segment = np.searchsorted(offset, over, side="right") - 1
+    # Noise alone could else open a pulse that leaves the samples that were made.
+    has_signal = (
+        over < (offset + length - electronics.quiet)[over_segment] + electronics.shape_samples
+    )
+    over, over_segment = over[has_signal], over_segment[has_signal]
+    start, pulse_length = _self_triggered(
+        over + (begin - offset)[over_segment], electronics.pulse_length
+    )
+    pulse_segment = np.searchsorted(begin, start, side="right") - 1
+    return DigitizedPulses(
+        electronics=electronics,
+        time=start * electronics.sample_width,
+        length=pulse_length,
+        baseline=own_baseline[pulse_segment],
+        position=start + (offset - begin)[pulse_segment],
+        samples=samples,
+    )
+
+
+def _sum_of_shapes(
+    electronics: ChannelElectronics, position: Array, time: Array, charge: Array, n_samples: int
+) -> Array:
+    """Return the sum of all photoelectrons' waveforms; the integral of each is its charge.
+
+    `position` is the sample in which each begins. A sample is the mean over its width.
+    """
+    total = np.zeros(n_samples, dtype=np.float32)
+    edges = np.arange(electronics.shape_samples + 1) * electronics.sample_width
+    at_once = AT_ONCE // len(edges)
+    for begin in range(0, len(position), at_once):
+        some = slice(begin, begin + at_once)
+        since = edges - np.mod(time[some], electronics.sample_width)[:, np.newaxis]
+        shape = np.diff(_integrated_shape(since, electronics.rise, electronics.fall), axis=1)
+        shape *= charge[some, np.newaxis]
+        lowest = position[some][0]
+        index = position[some, np.newaxis] - lowest + np.arange(electronics.shape_samples)
+        summed = np.bincount(index.ravel(), shape.ravel())
+        total[lowest : lowest + len(summed)] += summed.astype(np.float32)
+    return total
+
+
+def _integrated_shape(time: Array, rise: float, fall: float) -> Array:
+    """Return the share of charge that came until `time` (ns) with two exponentials."""
+    time = np.maximum(time, 0)
+    left = fall * np.exp(-time / fall) - rise * np.exp(-time / rise)
+    share: Array = 1 - left / (fall - rise)
+    return share
+
+
+def _self_triggered(over: Array, pulse_length: int) -> tuple[Array, Array]:
+    """Return first sample and length of pulses, from the ascending samples over threshold.
+
+    A sample over threshold outside of a pulse opens one; inside, it keeps the pulse open. Pulses
+    that would overlap, or leave less than the dead time between them, are joined.
+    """
+    if not len(over):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    is_first = np.append(True, np.diff(over) > 1)
+    is_last = np.append(is_first[1:], True)
+    starts: list[int] = []
+    ends: list[int] = []
+    for first, last in zip(over[is_first].tolist(), over[is_last].tolist(), strict=True):
+        start = first - PRE_TRIGGER
+        reach = last + 1 + POST_TRIGGER
+        if not starts or start >= ends[-1] + MIN_GAP:
+            starts.append(start)
+            ends.append(start)
+        if first >= ends[-1]:
+            reach = max(reach, start + pulse_length)
+        steps = -(-(reach - starts[-1]) // LENGTH_STEP)
+        ends[-1] = max(ends[-1], starts[-1] + steps * LENGTH_STEP)
+    start_array = np.array(starts)
+    return start_array, np.array(ends) - start_array
