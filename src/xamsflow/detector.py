@@ -1,14 +1,14 @@
-"""Detectors as data: which channels belong to which digitizer."""
+"""Detectors as data: which channels belong to which digitizer, and what is made of them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from xamsflow import layout, schema
+from xamsflow import corrections, layout, schema
 from xamsflow.errors import ConfigurationError
 
 SCHEMA = layout.SCHEMAS / "detector.schema.yaml"
@@ -31,13 +31,88 @@ class Digitizer:
 
 
 @dataclass(frozen=True)
+class Signals:
+    """Channels of one digitizer whose pulses are put together in peaks.
+
+    Arrays by channel have the order of `channels`. `gains` are in photoelectrons per ADC count and
+    sample: a list, or what :func:`xamsflow.corrections.pin` returns. `hit_threshold` is in ADC
+    counts, `hit_extension` in samples before and behind a hit, `max_gap` and `coincidence` in ns,
+    `min_area` in photoelectrons, `split_min_height` in photoelectrons per sample of a waveform.
+    """
+
+    name: str
+    digitizer: str
+    sample_width: int
+    channels: tuple[int, ...]
+    positive_channels: tuple[int, ...]
+    gains: Any
+    baseline_samples: int
+    hit_threshold: int
+    hit_extension: tuple[int, int]
+    max_gap: int
+    min_area: float
+    min_channels: int
+    split_min_height: float
+    split_min_ratio: float
+    coincidence: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Tpc:
+    """What is known of the TPC beyond its signals.
+
+    `top` and `bottom` are channels; both are empty where the arrays are not told apart. Areas are
+    in photoelectrons, widths (of the central half of the area) and times in ns, `positions` (x and
+    y by channel) in mm, `drift_velocity` in mm per ns. `gate_time` is the drift time of electrons
+    from the gate. `electron_lifetime` (ns) and `s1_map` are a value, None for no correction, or
+    what :func:`xamsflow.corrections.pin` returns.
+    """
+
+    signals: Signals
+    top: tuple[int, ...]
+    bottom: tuple[int, ...]
+    positions: tuple[tuple[int, float, float], ...]
+    s1_min_area: float
+    s1_min_width: float
+    s1_max_width: float
+    s2_min_area: float
+    s2_min_width: float
+    drift_velocity: float
+    gate_time: float
+    trigger_min_area: float
+    event_left: int
+    event_right: int
+    electron_lifetime: Any
+    s1_map: Any
+
+
+@dataclass(frozen=True)
+class Led:
+    """Where the light of an LED is in a pulse; windows are first sample and first one beyond."""
+
+    digitizer: str
+    channels: tuple[int, ...]
+    positive_channels: tuple[int, ...]
+    records_per_pulse: int
+    baseline: tuple[int, int]
+    light: tuple[int, int]
+    noise: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Detector:
-    """A detector: its digitizers by ascending channel, and the channel of artificial dead time."""
+    """A detector: its digitizers by ascending channel, and the channel of artificial dead time.
+
+    `signals` are channels beside the TPC's, each group with data types of its own.
+    """
 
     name: str
     description: str
     digitizers: tuple[Digitizer, ...]
     dead_time_channel: int
+    tpc: Tpc | None = None
+    signals: tuple[Signals, ...] = ()
+    led: Led | None = None
 
 
 def load(name: str) -> Detector:
@@ -89,7 +164,18 @@ def parse(name: str, settings: Mapping[str, Any], what: str) -> Detector:
         dead_time_channel=settings["dead_time"]["channel"],
     )
     _check_channels(detector, what)
-    return detector
+    groups = {"tpc": settings["tpc"]} if "tpc" in settings else {}
+    groups |= settings.get("signals", {})
+    _check_groups(groups, what)
+    return replace(
+        detector,
+        tpc=_tpc(settings["tpc"], detector, what) if "tpc" in settings else None,
+        signals=tuple(
+            _signals(key, values, detector, f"{what}: signals.{key}")
+            for key, values in settings.get("signals", {}).items()
+        ),
+        led=_led(settings["led"], detector, f"{what}: led") if "led" in settings else None,
+    )
 
 
 def _check_channels(detector: Detector, what: str) -> None:
@@ -116,3 +202,158 @@ def _check_channels(detector: Detector, what: str) -> None:
                 f"{what}: digitizers.{upper.name}.channels begins at {upper.first_channel}, "
                 f"allowed is more than {lower.last_channel}, the last channel of {lower.name}"
             )
+
+
+def _check_groups(groups: Mapping[str, Any], what: str) -> None:
+    owner: dict[int, str] = {}
+    for name, values in groups.items():
+        for channel in values["channels"]:
+            if channel in owner:
+                raise ConfigurationError(
+                    f"{what}: channel {channel} is in {owner[channel]} and in {name}, "
+                    "allowed is one of them"
+                )
+            owner[channel] = name
+
+
+def _tpc(values: Mapping[str, Any], detector: Detector, what: str) -> Tpc:
+    signals = _signals("tpc", values, detector, f"{what}: tpc")
+    top, bottom = tuple(values.get("top", ())), tuple(values.get("bottom", ()))
+    positions = values.get("positions", {})
+    for key, channels in (("top", top), ("bottom", bottom), ("positions", tuple(positions))):
+        for channel in channels:
+            if channel not in signals.channels:
+                raise ConfigurationError(
+                    f"{what}: tpc.{key} has channel {channel}, allowed are the channels of "
+                    f"tpc.channels ({_listed(signals.channels)})"
+                )
+    if (top or bottom) and sorted(top + bottom) != sorted(signals.channels):
+        raise ConfigurationError(
+            f"{what}: tpc.top and tpc.bottom have {_listed(top + bottom)}, allowed is each channel "
+            f"of tpc.channels once ({_listed(signals.channels)}), or neither of the two keys"
+        )
+    s1, s2 = values["classification"]["s1"], values["classification"]["s2"]
+    if s1["max_width"] > s2["min_width"]:
+        raise ConfigurationError(
+            f"{what}: tpc.classification.s1.max_width is {s1['max_width']}, allowed is "
+            f"{s2['min_width']} (s2.min_width) or less"
+        )
+    pinned = values.get("corrections", {})
+    lifetime, s1_map = (_pinned(pinned.get(key)) for key in ("electron_lifetime", "s1_map"))
+    _check_values(lifetime, _is_positive, "one number above 0", f"{what}: electron lifetime")
+    return Tpc(
+        signals=signals,
+        top=top,
+        bottom=bottom,
+        positions=tuple((channel, float(x), float(y)) for channel, (x, y) in positions.items()),
+        s1_min_area=s1["min_area"],
+        s1_min_width=s1["min_width"],
+        s1_max_width=s1["max_width"],
+        s2_min_area=s2["min_area"],
+        s2_min_width=s2["min_width"],
+        drift_velocity=values["drift"]["velocity"],
+        gate_time=values["drift"]["gate_time"],
+        trigger_min_area=values["events"]["trigger_min_area"],
+        event_left=values["events"]["left"],
+        event_right=values["events"]["right"],
+        electron_lifetime=lifetime,
+        s1_map=s1_map,
+    )
+
+
+def _signals(name: str, values: Mapping[str, Any], detector: Detector, key: str) -> Signals:
+    channels = tuple(values["channels"])
+    digitizer = _digitizer(channels, detector, key)
+    gains = _pinned(values["gains"])
+
+    def one_each(found: Any) -> bool:
+        return (
+            isinstance(found, list)
+            and len(found) == len(channels)
+            and all(map(_is_positive, found))
+        )
+
+    _check_values(gains, one_each, f"{len(channels)} numbers above 0", f"{key}.gains")
+    pulses, peaks = values["pulses"], values["peaks"]
+    return Signals(
+        name=name,
+        digitizer=digitizer.name,
+        sample_width=digitizer.sample_width,
+        channels=channels,
+        positive_channels=_positive(channels, digitizer),
+        gains=gains,
+        baseline_samples=pulses["baseline_samples"],
+        hit_threshold=pulses["hit_threshold"],
+        hit_extension=tuple(pulses["hit_extension"]),
+        max_gap=peaks["max_gap"],
+        min_area=peaks["min_area"],
+        min_channels=peaks["min_channels"],
+        split_min_height=peaks["split_min_height"],
+        split_min_ratio=peaks["split_min_ratio"],
+        coincidence=tuple(peaks["coincidence"]),
+    )
+
+
+def _led(values: Mapping[str, Any], detector: Detector, key: str) -> Led:
+    channels = tuple(values["channels"])
+    digitizer = _digitizer(channels, detector, key)
+    windows = {}
+    for name in ("baseline", "light", "noise"):
+        first, beyond = values[name]
+        if first >= beyond:
+            raise ConfigurationError(
+                f"{key}.{name} is [{first}, {beyond}], allowed is the lower sample first"
+            )
+        windows[name] = (first, beyond)
+    return Led(
+        digitizer=digitizer.name,
+        channels=channels,
+        positive_channels=_positive(channels, digitizer),
+        records_per_pulse=values["records_per_pulse"],
+        **windows,
+    )
+
+
+def _digitizer(channels: tuple[int, ...], detector: Detector, key: str) -> Digitizer:
+    """Return the one digitizer of channels: waveforms are summed sample by sample."""
+    found = set()
+    for channel in channels:
+        owners = [d for d in detector.digitizers if d.first_channel <= channel <= d.last_channel]
+        if not owners:
+            raise ConfigurationError(
+                f"{key}.channels has {channel}, allowed is a channel of a digitizer"
+            )
+        found.add(owners[0])
+    if len(found) > 1:
+        names = " and ".join(sorted(digitizer.name for digitizer in found))
+        raise ConfigurationError(
+            f"{key}.channels has channels of {names}, allowed are those of one digitizer"
+        )
+    return found.pop()
+
+
+def _positive(channels: tuple[int, ...], digitizer: Digitizer) -> tuple[int, ...]:
+    is_positive = digitizer.polarity == "positive"
+    return tuple(c for c in channels if is_positive or c in digitizer.positive_channels)
+
+
+def _pinned(value: Any) -> Any:
+    return corrections.pin(value["file"]) if isinstance(value, dict) else value
+
+
+def _check_values(quantity: Any, is_allowed: Callable[[Any], bool], allowed: str, key: str) -> None:
+    if quantity is None:
+        return
+    name = quantity["file"] if isinstance(quantity, dict) else None
+    for value in corrections.values(name) if name else [quantity]:
+        if not is_allowed(value):
+            where = f"{key}, file {name}," if name else key
+            raise ConfigurationError(f"{where} is {value}, allowed is {allowed}")
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _listed(channels: tuple[int, ...]) -> str:
+    return ", ".join(map(str, channels)) or "none"

@@ -15,6 +15,7 @@ SNAKEFILE = REPOSITORY / "workflow" / "Snakefile"
 SCHEMAS = REPOSITORY / "workflow" / "schemas"
 DEFAULT_CONFIG = REPOSITORY / "config" / "config.yaml"
 DETECTORS = Path("config") / "detectors"
+CORRECTIONS = Path("config") / "corrections"
 
 RUN_ID_PATTERN = r"\d{6}"
 DATA_TYPE_PATTERN = r"(?!(?:transfer|rundoc|claim)\b)[a-z][a-z0-9_]*"
