@@ -14,7 +14,7 @@ import pytest
 from servers import slurm
 from servers.slurm import Slurm
 from xamsflow.batch import submissions
-from xamsflow.batch.explanation import Explanation, explain
+from xamsflow.batch.explanation import Explanation, explain, members
 from xamsflow.errors import FailureClass
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -219,7 +219,10 @@ def test_every_end_is_noticed_and_explained_while_other_runs_go_on(workflow: Wor
     assert driver.wait(timeout=120) == 1, workflow.terminal
 
     assert workflow.published() == ["run5"]
-    assert explain("process", {"run": "run1"}) is None, "the job itself knows why"
+    assert "exit code 1 " in workflow.explain("run1").reason
+    assert workflow.explain("run1").failure == FailureClass.UNKNOWN
+    together = sorted(rule for rule, _ in members("publish", {"run": "run1"}))
+    assert together == ["process", "publish", "transfer"]
     assert explain("process", {"run": "run5"}) is None
     assert workflow.explain("run2").failure == FailureClass.TRANSIENT
     assert "cancelled" in workflow.explain("run2").reason

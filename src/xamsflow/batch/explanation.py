@@ -40,11 +40,22 @@ class Explanation(NamedTuple):
     failure: FailureClass
 
 
-def explain(rule: str, wildcards: Mapping[str, str]) -> Explanation | None:
-    """Return why the batch job of a job of the workflow ended, None if it did so by itself.
+def members(rule: str, wildcards: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
+    """Return rule and wildcards of all jobs of the workflow in a job's newest batch job.
 
-    None, too, where no batch system was used or the job did not fail. For a job in a group it is
-    the group's batch job. May take some seconds, as the batch system is asked.
+    Snakemake reports each job of a group as failed if one is. Empty where no batch system was used.
+    """
+    submission = submissions.newest(target(rule, wildcards))
+    about = submission.about if submission is not None else {}
+    return [(name, dict(values)) for name, values in about.get("members", [])]
+
+
+def explain(rule: str, wildcards: Mapping[str, str]) -> Explanation | None:
+    """Return why the batch job of a job of the workflow failed.
+
+    None where no batch system was used or the batch job did not fail. A job of a group gets what
+    holds for the group's batch job. What the job itself has left to say is more exact, unless it
+    was killed. May take some seconds, as the batch system is asked.
     """
     submission = submissions.newest(target(rule, wildcards))
     if submission is None:
@@ -69,7 +80,7 @@ def _end(submission: Submission) -> End | None:
         ours = systems.by_signal(code - 128)
         # An exit code is what we know ourselves.
         return told if told and told.failure and "exit code" not in told.reason else ours
-    return in_log
+    return in_log or End(f"exit code {code}", FailureClass.UNKNOWN)
 
 
 def _in_log(submission: Submission) -> End | None:

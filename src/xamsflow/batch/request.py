@@ -13,16 +13,21 @@ TARGETS = "--target-jobs"
 class Request(NamedTuple):
     """What one batch job makes and needs; None: not asked for.
 
-    `name` is good for file names. `targets` are the jobs of the workflow in it, several in a
-    group, spelled as `target` does. `options` are a site's own for the batch system's command.
+    `name` is good for file names. `members` are the jobs of the workflow in it, several in a
+    group, by rule and wildcards. `options` are a site's own for the batch system's command.
     """
 
     name: str
-    targets: Sequence[str]
+    members: Sequence[tuple[str, Mapping[str, str]]]
     cores: int
     memory_mb: int | None
     runtime_min: int | None
     options: Sequence[str] = ()
+
+    @property
+    def targets(self) -> list[str]:
+        """The names of the jobs of the workflow in it."""
+        return [target(rule, wildcards) for rule, wildcards in self.members]
 
 
 def target(rule: str, wildcards: Mapping[str, str]) -> str:
@@ -37,11 +42,10 @@ def read(script: str) -> Request:
     command = re.search(f"^.*{TARGETS}.*$", script, flags=re.MULTILINE)
     if properties is None or command is None:
         raise ValueError(f"the job script has no line with {PROPERTIES!r} or {TARGETS!r}")
-    targets = _targets(command.group())
-    return _request(json.loads(properties.group(1)), targets)
+    return _request(json.loads(properties.group(1)), _members(command.group()))
 
 
-def _targets(command: str) -> list[tuple[str, dict[str, str]]]:
+def _members(command: str) -> list[tuple[str, dict[str, str]]]:
     """Return rules and wildcards from Snakemake's own command."""
     words = shlex.split(command)
     found = []
@@ -56,12 +60,12 @@ def _targets(command: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def _request(
-    properties: Mapping[str, Any], targets: Sequence[tuple[str, dict[str, str]]]
+    properties: Mapping[str, Any], members: Sequence[tuple[str, dict[str, str]]]
 ) -> Request:
     resources = properties.get("resources") or {}
     return Request(
-        name=_name(str(properties.get("rule") or properties.get("groupid")), targets),
-        targets=[target(rule, wildcards) for rule, wildcards in targets],
+        name=_name(str(properties.get("rule") or properties.get("groupid")), members),
+        members=members,
         cores=max(1, int(properties.get("threads") or 1)),
         memory_mb=_amount(resources.get("mem_mb")),
         runtime_min=_amount(resources.get("runtime")),
@@ -73,8 +77,8 @@ def _amount(value: Any) -> int | None:
     return int(value) if isinstance(value, (int, float)) and value > 0 else None
 
 
-def _name(rule: str, targets: Sequence[tuple[str, dict[str, str]]]) -> str:
+def _name(rule: str, members: Sequence[tuple[str, dict[str, str]]]) -> str:
     """Return the rule or group, and the wildcard values that all its jobs share."""
-    shared = [list(wildcards.values()) for _, wildcards in targets]
+    shared = [list(wildcards.values()) for _, wildcards in members]
     values = [value for value in shared[0] if all(value in other for other in shared)]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join([rule, *values])).strip("-.")[:100]

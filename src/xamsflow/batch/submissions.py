@@ -97,7 +97,7 @@ class Submission:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What was kept at the submission: system, log, driver, cores, memory_mb, runtime_min."""
+        """What was kept at the submission: system, log, driver, members, cores, memory_mb ..."""
         return _json(self.folder / "request.json") or {}
 
     def set_about(self, **about: Any) -> None:
@@ -143,7 +143,7 @@ def new(request: Request) -> Submission:
             attempt += 1
     submission = Submission(folder.resolve())
     submission.set_about(
-        targets=list(request.targets),
+        members=list(request.members),
         cores=request.cores,
         memory_mb=request.memory_mb,
         runtime_min=request.runtime_min,
