@@ -1,3 +1,4 @@
+import json
 import logging
 import secrets
 import threading
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from servers.mongod import collection, restartable, scratch
-from xamsflow import rundb
+from xamsflow import clock, rundb, rundoc
 from xamsflow.claims import Claim
 from xamsflow.config import Rundb, Select
 from xamsflow.errors import BadDataError, ConfigurationError, FailureClass, TransientError
@@ -459,6 +460,19 @@ def test_all_fields_of_others_survive_a_whole_life(database, runs):
     assert found["data"][0] == theirs["data"][0]
 
 
+def test_a_real_document_survives_a_whole_life(database, real_data):
+    theirs = rundoc.from_json(json.loads((real_data / "rundoc_002240.json").read_text()))
+    database.insert(theirs)
+    assert database.set_pending(2240, "astrid")
+    (pending,) = database.pending(ALL)
+    claim = database.claim(pending.number, "driver 1", ["events"])
+    assert database.started(claim, "process")
+    assert database.done(claim)
+    found = database.get(2240)
+    assert {name: found[name] for name in theirs} == theirs
+    assert set(found) - set(theirs) == {"processing", "processing_status"}
+
+
 def test_insert_refuses_a_number_that_exists(database):
     database.insert(document(932))
     with pytest.raises(ConfigurationError, match=r"run 000932 is in .* already"):
@@ -661,6 +675,69 @@ def test_everything_together_leaves_a_consistent_history(database, config, runs)
     check_history(found, first="pending")
     attempts = [e["attempt"] for e in found["processing"]["history"] if e["to"] == "submitted"]
     assert attempts == list(range(1, len(attempts) + 1))
+
+
+@pytest.fixture
+def in_between(monkeypatch):
+    """Return a function that lets something happen between the next change's read and write."""
+
+    def arrange(happens):
+        def now():
+            monkeypatch.setattr(clock, "now", ask)
+            happens()
+            return ask()
+
+        ask = clock.now
+        monkeypatch.setattr(clock, "now", now)
+
+    return arrange
+
+
+def test_a_run_that_looks_the_same_but_has_a_new_owner_is_left(database, runs, in_between):
+    claim = claimed(database, runs)
+    database.started(claim, "process")
+
+    def another_takes_over():
+        (dead,) = database.claimed()
+        database.started(database.take_over(dead, "driver 2", []), "process")
+
+    in_between(another_takes_over)
+    assert not database.done(claim)
+    assert database.claimed()[0].owner == "driver 2"
+
+
+def test_a_retry_that_looks_the_same_is_another_attempt(database, runs, in_between):
+    claim = claimed(database, runs)
+    database.started(claim, "process")
+
+    def fails_and_starts_again():
+        fail(database, claim)
+        database.started(claim, "process")
+
+    in_between(fails_and_starts_again)
+    assert fail(database, claim)
+    entries = database.get(932)["processing"]["history"]
+    assert [e["attempt"] for e in entries if e["to"] == "failed"] == [1, 2]
+
+
+def test_a_failure_that_an_older_tool_counts_meanwhile_is_not_lost(database, runs, in_between):
+    claim = claimed(database, runs)
+    in_between(lambda: runs.update_one({"number": 932}, {"$inc": {"processing_failed": 1}}))
+    assert fail(database, claim)
+    assert database.get(932)["processing_failed"] == 2
+
+
+def test_a_run_that_changes_all_the_time_is_given_up(database, runs, monkeypatch):
+    claim = claimed(database, runs)
+    ask = clock.now
+
+    def now():
+        runs.update_one({"number": 932}, {"$inc": {"processing_failed": 1}})
+        return ask()
+
+    monkeypatch.setattr(clock, "now", now)
+    with pytest.raises(TransientError, match="others keep changing the status of run 000932"):
+        fail(database, claim)
 
 
 def check_history(found: dict[str, Any], first: str | None) -> None:
