@@ -1,0 +1,227 @@
+"""How a job's status comes about; the batch system here says what a test wants."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from xamsflow.batch import cancel, explanation, status, submissions, systems, watch
+from xamsflow.batch.request import Request
+from xamsflow.batch.submissions import Submission
+from xamsflow.batch.systems import FORGOTTEN, OVER_TIME, SUCCESS, Details, Unreachable
+from xamsflow.errors import FailureClass
+from xamsflow.layout import REPOSITORY
+
+
+class Scripted:
+    """A batch system that says what it is told to; None: it does not answer."""
+
+    def __init__(self) -> None:
+        self.queue: set[str] | None = set()
+        self.told: dict[str, Details] = {}
+        self.queries = 0
+
+    def alive(self) -> frozenset[str]:
+        self.queries += 1
+        if self.queue is None:
+            raise Unreachable("away")
+        return frozenset(self.queue)
+
+    def details(self, jobs: Sequence[str]) -> Mapping[str, Details]:
+        asked = {submissions.number(job) for job in jobs}
+        return {job: details for job, details in self.told.items() if job in asked}
+
+    def cancel(self, jobs: Sequence[str]) -> None:
+        """Take no notice."""
+
+
+@pytest.fixture
+def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scripted:
+    monkeypatch.chdir(tmp_path)
+    scripted = Scripted()
+    monkeypatch.setattr(systems, "named", lambda _: scripted)
+    monkeypatch.setattr(watch, "INTERVAL_S", 0.0)
+    monkeypatch.setattr(watch, "GRACE_S", 0.0)
+    return scripted
+
+
+def submitted(job: str = "12.vm", rule: str = "process") -> Submission:
+    members = [(rule, {"run_id": "000932"})]
+    submission = submissions.new(Request(f"{rule}-000932", members, 1, 2000, 60))
+    submission.set_about(system="scripted", log="no.log", driver="d")
+    submission.set_job(job)
+    return submission
+
+
+UNKNOWN = Details(known=False, ended=False, end=None)
+
+
+def test_a_queued_job_is_running(system: Scripted) -> None:
+    submitted()
+    system.queue = {"12"}
+    assert status.status("x", "12.vm") == "running"
+
+
+@pytest.mark.parametrize(("left", "word"), [("0 n1", "success"), ("1 n1", "failed")])
+def test_the_job_s_own_word_comes_first(system: Scripted, left: str, word: str) -> None:
+    submitted().marker.write_text(left + "\n")
+    system.queue = {"12"}
+    assert status.status("x", "12.vm") == word
+    assert system.queries == 0
+
+
+def test_a_batch_system_that_is_away_fails_nobody(system: Scripted) -> None:
+    submitted()
+    system.queue = None
+    for _ in range(3):
+        assert status.status("x", "12.vm") == "running"
+
+
+@pytest.mark.parametrize(("end", "word"), [(SUCCESS, "success"), (OVER_TIME, "failed")])
+def test_the_batch_system_s_word_counts(system: Scripted, end: systems.End, word: str) -> None:
+    submitted()
+    system.told = {"12": Details(known=True, ended=True, end=end)}
+    assert status.status("x", "12.vm") == word
+
+
+def test_a_job_that_a_query_leaves_out_is_looked_at_first(system: Scripted) -> None:
+    submitted()
+    system.told = {"12": Details(known=True, ended=False, end=None)}
+    assert status.status("x", "12.vm") == "running"
+    system.told = {}
+    assert status.status("x", "12.vm") == "running"
+
+
+def test_a_forgotten_job_has_time_to_show_its_exit_code(
+    system: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submission = submitted()
+    system.told = {"12": UNKNOWN}
+    monkeypatch.setattr(watch, "GRACE_S", 1000.0)
+    assert status.status("x", "12.vm") == "running"
+    submission.marker.write_text("0 n1\n")
+    assert status.status("x", "12.vm") == "success"
+
+
+def test_a_forgotten_job_has_failed_in_the_end(system: Scripted) -> None:
+    submitted()
+    system.told = {"12": UNKNOWN}
+    assert status.status("x", "12.vm") == "running"
+    assert status.status("x", "12.vm") == "failed"
+    explained = explanation.explain("process", {"run_id": "000932"})
+    assert explained is not None
+    assert explained.failure == FailureClass.TRANSIENT
+    assert FORGOTTEN.reason in explained.reason
+
+
+def test_a_job_from_elsewhere_is_followed_too(system: Scripted) -> None:
+    system.queue = {"99"}
+    assert status.status("x", "99.vm") == "running"
+    system.queue, system.told = set(), {"99": Details(known=True, ended=True, end=SUCCESS)}
+    assert status.status("x", "99.vm") == "success"
+
+
+@pytest.mark.parametrize("job", ["None", "", "Welcome to stoomboot", "../../x"])
+def test_what_is_no_job_has_failed(system: Scripted, job: str) -> None:
+    assert status.status("x", job) == "failed"
+
+
+def test_whatever_happens_the_answer_is_one_word(
+    system: Scripted, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: str) -> Submission:
+        raise OSError("stale file handle")
+
+    monkeypatch.setattr(submissions, "of_job", broken)
+    assert status.main("x", "12.vm") == 0
+    assert capsys.readouterr().out == "running\n"
+
+
+def test_one_query_serves_all(system: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "INTERVAL_S", 1000.0)
+    for number in range(50):
+        submitted(f"{number}.vm")
+    system.queue = {str(number) for number in range(50)}
+    words = {status.status("x", f"{number}.vm") for number in range(50)}
+    assert words == {"running"}
+    assert system.queries == 1
+
+
+def test_a_number_that_comes_again_means_the_newer_job(system: Scripted) -> None:
+    """A batch system that was set up anew counts from one."""
+    submitted("1").marker.write_text("0 n1\n")
+    assert status.status("x", "1") == "success"
+    submitted("1")
+    system.queue = {"1"}
+    assert status.status("x", "1") == "running"
+
+
+def test_the_fast_path_in_shell_says_the_same(system: Scripted, tmp_path: Path) -> None:
+    running, good, bad = submitted("1.vm"), submitted("2.vm"), submitted("3.vm")
+    good.marker.write_text("0 n1\n")
+    bad.marker.write_text("143 n1\n")
+    watch.INTERVAL_S = 1000.0
+    system.queue = {"1"}
+    assert status.status("x", "1.vm") == "running"
+
+    program = REPOSITORY / "profiles" / "stbc" / "status"
+    # Without any command to call: neither qstat nor Python.
+    words = [
+        subprocess.run([program, job], env={"PATH": ""}, capture_output=True, check=True).stdout
+        for job in ("1.vm", "2.vm", "3.vm")
+    ]
+
+    assert words == [b"running\n", b"success\n", b"failed\n"]
+    assert running.exit_code is None
+
+
+def test_a_cancelled_job_is_not_taken_up(system: Scripted) -> None:
+    submission = submitted()
+    assert cancel._cancelled([submission]) == ["12.vm"]
+    assert submission.end == systems.CANCELLED
+
+
+def test_members_of_a_group_are_explained_alike(system: Scripted) -> None:
+    members = [("transfer", {"run_id": "000932"}), ("process", {"run_id": "000932"})]
+    submission = submissions.new(Request("run-000932", members, 1, 2000, 60))
+    submission.set_job("5")
+    submission.set_end(OVER_TIME)
+    asked = [explanation.explain(rule, wildcards) for rule, wildcards in members]
+    assert asked[0] == asked[1]
+    assert asked[0] is not None
+    assert "wall time" in asked[0].reason
+    assert "60 min" in asked[0].reason
+    assert explanation.members("transfer", {"run_id": "000932"}) == members
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("=>> PBS: job killed: walltime 41 exceeded limit 10", "wall time"),
+        (
+            "slurmstepd: error: *** JOB 7 ON vm CANCELLED AT 14:00 DUE TO TIME LIMIT ***",
+            "wall time",
+        ),
+        ("slurmstepd-vm: error: StepId=1.batch exceeded memory limit (2 > 1), being", "memory"),
+        ("MemoryError", "memory"),
+        ("Command '...' died with <Signals.SIGKILL: 9>.", "signal 9"),
+        ("nothing of note", "exit code 1"),
+    ],
+)
+def test_a_log_tells_why(system: Scripted, tmp_path: Path, text: str, said: str) -> None:
+    submission = submitted()
+    log = tmp_path / "x.log"
+    log.write_text(f"x\n{text}\ny\n")
+    submission.set_about(log=str(log))
+    submission.marker.write_text("1 n1\n")
+    explained = explanation.explain("process", {"run_id": "000932"})
+    assert explained is not None
+    assert said in explained.reason
+
+
+def test_nothing_is_explained_without_a_batch_job(system: Scripted) -> None:
+    assert explanation.explain("process", {"run_id": "000001"}) is None
+    assert explanation.members("process", {"run_id": "000001"}) == []
+    submitted().marker.write_text("0 n1\n")
+    assert explanation.explain("process", {"run_id": "000932"}) is None
