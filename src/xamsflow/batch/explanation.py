@@ -60,13 +60,14 @@ def explain(rule: str, wildcards: Mapping[str, str]) -> Explanation | None:
     submission = submissions.newest(target(rule, wildcards))
     if submission is None:
         return None
-    end = _end(submission)
+    end = end_of(submission)
     if end is None or end.failure is None:  # the latter only for the type
         return None
     return Explanation(_in_words(submission, end), end.failure)
 
 
-def _end(submission: Submission) -> End | None:
+def end_of(submission: Submission) -> End | None:
+    """Return how a submission that did not end well ended, None for others and live ones."""
     code = submission.exit_code
     if code == 0 or (code is None and (submission.end is None or submission.end.failure is None)):
         return None

@@ -1,8 +1,8 @@
 """submit: hand a job script to the batch system and print the batch job's name.
 
 A job that an earlier driver submitted for the same, and that is still alive, is printed instead of
-a second one. A batch system that does not answer is asked again after growing pauses,
-a full one until it takes the job.
+a second one. What an earlier one had too little of, memory or time, is doubled. A batch system
+that does not answer is asked again after growing pauses, a full one until it takes the job.
 """
 
 import shlex
@@ -11,11 +11,12 @@ import sys
 import time
 from pathlib import Path
 
-from xamsflow.batch import queues, request, submissions, systems, watch
+from xamsflow.batch import explanation, queues, request, submissions, systems, watch
 from xamsflow.batch.queues import Site
 from xamsflow.batch.request import Request
 from xamsflow.batch.submissions import Submission
 from xamsflow.batch.systems import (
+    OVER_TIME,
     BatchSystem,
     End,
     LimitReached,
@@ -53,6 +54,8 @@ def main(system_name: str, table: str, job_script: str) -> int:
         say(f"batch job {earlier.job} is there from an earlier start and does the same: kept")
         print(earlier.job)
         return 0
+    if earlier is not None:
+        wanted = grown(wanted, earlier, explanation.end_of(earlier))
     submission = submissions.new(wanted)
     log = (LOGS / f"{submission.folder.name}.log").resolve()
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -77,6 +80,24 @@ def main(system_name: str, table: str, job_script: str) -> int:
         return 130
     print(job)
     return 0
+
+
+def grown(wanted: Request, earlier: Submission, end: End | None) -> Request:
+    """Return the request with twice of what an earlier submission did not have enough of."""
+    about = earlier.about
+    memory, runtime = about.get("memory_mb"), about.get("runtime_min")
+    if end == OVER_TIME and runtime is not None and wanted.runtime_min is not None:
+        wanted = wanted._replace(runtime_min=max(wanted.runtime_min, 2 * runtime))
+        say(f"{earlier.job} ran out of time: {wanted.runtime_min} min are asked for now")
+    elif (
+        end is not None
+        and end.failure == FailureClass.RESOURCES
+        and memory is not None
+        and wanted.memory_mb is not None
+    ):
+        wanted = wanted._replace(memory_mb=max(wanted.memory_mb, 2 * memory))
+        say(f"{earlier.job} ran out of memory: {wanted.memory_mb} MB are asked for now")
+    return wanted
 
 
 def with_marker(script: str, marker: Path) -> str:

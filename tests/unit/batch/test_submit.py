@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import pytest
+
+from xamsflow.batch import submissions, submit, systems
+from xamsflow.batch.request import Request
+from xamsflow.batch.systems import CANCELLED, OVER_MEMORY, OVER_TIME, End
+
+WANTED = Request("process-000932", [("process", {"run_id": "000932"})], 1, 3000, 60)
+
+
+@pytest.mark.parametrize(
+    ("end", "memory_mb", "runtime_min"),
+    [
+        (OVER_TIME, 3000, 120),
+        (OVER_MEMORY, 6000, 60),
+        (systems.by_signal(9), 6000, 60),
+        (CANCELLED, 3000, 60),
+        (None, 3000, 60),
+    ],
+)
+def test_more_is_asked_for_where_it_helps(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    end: End | None,
+    memory_mb: int,
+    runtime_min: int,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    earlier = submissions.new(WANTED)
+    grown = submit.grown(WANTED, earlier, end)
+    assert (grown.memory_mb, grown.runtime_min) == (memory_mb, runtime_min)
+
+
+def test_what_the_rule_asks_for_is_not_made_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    earlier = submissions.new(WANTED)
+    grown = submit.grown(WANTED._replace(memory_mb=9000), earlier, OVER_MEMORY)
+    assert grown.memory_mb == 9000
+
+
+def test_each_submission_has_a_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = submissions.new(WANTED), submissions.new(WANTED)
+    assert first.folder != second.folder
+    newest = submissions.newest("process:run_id=000932")
+    assert newest is not None
+    assert newest.folder == second.folder
+
+
+def test_the_marker_is_quoted() -> None:
+    script = "#!/bin/sh\n# properties = {}\nmarker=\ntrue\n"
+    filled = submit.with_marker(script, Path("/a b/exit"))
+    assert "\nmarker='/a b/exit'\n" in filled
