@@ -12,6 +12,7 @@ import platform
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,16 @@ HEARTBEAT_S = 60.0
 """Time between signs of life; several fit into a lease (owner.LEASE_S)."""
 
 
+@dataclass(frozen=True)
+class FailedJob:
+    """A job that failed and was not started again since."""
+
+    rule: str
+    run: str
+    log: Path
+    failure: Failure
+
+
 class Driver:
     """The runs that this process has claimed, and what became of them."""
 
@@ -39,7 +50,7 @@ class Driver:
         self._directory = Path.cwd()
         self._owner = str(owner.current())
         self._claims: dict[str, Claim] = {}
-        self._failed: dict[str, Failure] = {}
+        self._failed: dict[Path, FailedJob] = {}
         self._done: set[str] = set()
         self._exit = contextlib.ExitStack()
         self._database: RunDatabase | None = None
@@ -98,22 +109,22 @@ class Driver:
         What was stored before is registered. Where the run database is away, the failure stays
         beside the log, and the next start takes the run over.
         """
-        failure = Failure.of_job(log)
-        if self._failed.get(run) == failure:
+        job = FailedJob(rule, run, log, Failure.of_job(log))
+        if self._failed.get(log) == job:
             return  # told again at the end of the workflow
-        if not failure.interrupted:
-            self._failed[run] = failure
+        if not job.failure.interrupted:
+            self._failed[log] = job
         try:
             with self._connection() as database:
                 self._register_stored(database, run)
-                self._write_failure(database, rule, run, failure, log)
+                self._write_failure(database, job)
         except XamsflowError as error:
             say(f"run {run}: its failure is not in the run document yet: {error}")
-        say(f"run {run}: {rule} failed: {failure.reason} (log: {log})")
+        say(f"run {run}: {rule} failed: {job.failure.reason} (log: {log})")
 
-    def job_started(self, run: str) -> None:
-        """Note that a job of a run was started, perhaps again after a failure."""
-        self._failed.pop(run, None)
+    def job_started(self, log: Path) -> None:
+        """Note that the job with this log was started, perhaps again after a failure."""
+        self._failed.pop(log, None)
 
     def published(self, run: str) -> None:
         """Note that a run's outcome stands in the run document."""
@@ -122,38 +133,43 @@ class Driver:
 
     def close(self) -> None:
         """Give back the claimed runs that neither ended nor failed, and say how it went."""
-        unfinished = [run for run in self._claims if run not in self._failed]
+        failed = {job.run for job in self._failed.values()}
+        unfinished = [run for run in self._claims if run not in failed]
         for run in unfinished:
             try:
                 self._open().release(self._claims[run], reason="the driver was stopped")
             except XamsflowError as error:
                 say(f"run {run} could not be given back, the next start takes it over: {error}")
+        for job in self._failed.values():
+            # Once more: the database may have been away, and another job of a failed run may have
+            # started since and said that it runs.
+            with contextlib.suppress(XamsflowError):
+                if job.run in self._claims:
+                    self._write_failure(self._open(), job)
         with contextlib.chdir(self._directory):  # Snakemake has gone back to where it came from
             for run in list(self._claims):
                 self._forget(run)
-        if self._done or self._failed or unfinished:
-            say(f"{len(self._done)} done, {len(self._failed)} failed, {len(unfinished)} given back")
+        if self._done or failed or unfinished:
+            say(f"{len(self._done)} done, {len(failed)} failed, {len(unfinished)} given back")
         self._exit.close()
         self._database = None
 
-    def _write_failure(
-        self, database: "RunDatabase", rule: str, run: str, failure: Failure, log: Path
-    ) -> None:
-        claim = self._claims.get(run)
-        if claim is not None and failure.interrupted:
-            database.release(claim, reason=failure.reason)
-            self._forget(run)
+    def _write_failure(self, database: "RunDatabase", job: FailedJob) -> None:
+        claim = self._claims.get(job.run)
+        if claim is not None and job.failure.interrupted:
+            database.release(claim, reason=job.failure.reason)
+            self._forget(job.run)
             return
         write = (
-            partial(database.fail_unclaimed, layout.run_number(run))
+            partial(database.fail_unclaimed, layout.run_number(job.run))
             if claim is None
             else partial(database.failed, claim)
         )
         write(
-            rule,
-            reason=failure.reason,
-            failure=failure.failure,
-            log=str(log.resolve()),
+            job.rule,
+            reason=job.failure.reason,
+            failure=job.failure.failure,
+            log=str((self._directory / job.log).resolve()),
             host=platform.node(),
         )
 

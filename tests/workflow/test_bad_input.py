@@ -131,3 +131,14 @@ def test_a_full_disk(site):
         assert site.document(932)["processing"]["failure"] == "resources"
     finally:
         subprocess.run(["umount", str(processed)], check=True)
+
+
+def test_one_of_two_targets_fails(make_site):
+    site = make_site(targets=["raw_records_v1730", "peeks"])
+    site.add_run(932)
+    assert_one_line(site.snakemake("--cores", "1"), "peeks")
+    document = site.document(932)
+    assert document["processing_status"] == "failed"
+    assert "peeks" in document["processing"]["reason"]
+    # What the other target stored is registered.
+    assert "raw_records_v1730" in [entry["type"] for entry in document["data"]]
