@@ -34,7 +34,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--threads", type=int, default=1, metavar="N", help="threads of each reader [1]")
     add("--mode", metavar="NAME", help="mode in the run document [by detector and digitizers]")
     add("--s2-fraction", type=float, default=0.0, metavar="F", help="share of long S2-like pulses")
-    add("--border-pulses", action="store_true", help="lay pulses across the borders of chunks")
+    add("--border-pulses", action="store_true", help="lay pulses or S2s across chunk borders")
+    add(
+        "--physics",
+        action="store_true",
+        help="S1 and S2 of a xenon TPC, with their truth in DIR/truth_RUN.npz",
+    )
+    add("--event-rate", type=float, metavar="HZ", help="events, with --physics [50]")
+    for kind, default in (("s1", "5 500"), ("s2", "100 20000")):
+        add(
+            f"--{kind}-area",
+            type=float,
+            nargs=2,
+            metavar=("FROM", "TO"),
+            help=f"photoelectrons of an {kind.upper()}, with --physics [{default}]",
+        )
     add(
         "--live",
         type=float,
@@ -77,11 +91,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _settings(options: argparse.Namespace, detector_name: str) -> "list[SimulatedRun]":
-    from xamsflow.simulate import SimulatedRun  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.simulate import Physics, SimulatedRun  # noqa: PLC0415 - keeps --help fast
 
     if len(set(options.runs)) < len(options.runs):
         raise ConfigurationError("a run number is given twice", "give each run once")
     one_detector = detector.load(detector_name)
+    physics = _physics(options)
     return [
         SimulatedRun(
             number=number,
@@ -96,9 +111,23 @@ def _settings(options: argparse.Namespace, detector_name: str) -> "list[Simulate
             s2_fraction=options.s2_fraction,
             border_pulses=options.border_pulses,
             mode=options.mode,
+            physics=Physics.of(one_detector, number, **physics) if options.physics else None,
         )
         for number in options.runs
     ]
+
+
+def _physics(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the parameters of physics that were given."""
+    given = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name in ("event_rate", "s1_area", "s2_area")
+        if (value := getattr(options, name)) is not None
+    }
+    if given and not options.physics:
+        option = "--" + next(iter(given)).replace("_", "-")
+        raise ConfigurationError(f"{option} is given without --physics", "give both or neither")
+    return given
 
 
 def _write(settings: "SimulatedRun", output: Path) -> dict[str, Any]:

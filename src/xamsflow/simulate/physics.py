@@ -5,7 +5,10 @@ Drift, gains and thresholds are those published for XAMS; sizes of signals are f
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
+from xamsflow import corrections
+from xamsflow.detector import Detector
 from xamsflow.errors import ConfigurationError
 
 
@@ -69,6 +72,21 @@ class Physics:
                 raise self._wrong(name, f"{lowest:g} to {highest:g}")
         if not 0 < self.gate_depth < self.drift_length:
             raise self._wrong("gate_depth", "more than 0 and less than the drift length")
+
+    @classmethod
+    def of(cls, detector: Detector, run: int, **choices: Any) -> "Physics":
+        """Return physics with drift velocity and electron lifetime of the detector file.
+
+        `choices` are other fields. Raises ConfigurationError if the lifetime is in a file that has
+        none for this run.
+        """
+        if detector.tpc is not None:
+            known: dict[str, Any] = {"drift_velocity": detector.tpc.drift_velocity}
+            lifetime = corrections.of_run(detector.tpc.electron_lifetime, run)
+            if lifetime is not None:
+                known["electron_lifetime"] = float(lifetime)
+            choices = known | choices
+        return cls(**choices)
 
     def drift_time(self, depth: float) -> float:
         """Return the time that electrons take from a depth (mm) to the surface, ns."""

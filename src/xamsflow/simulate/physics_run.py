@@ -37,7 +37,7 @@ class PhysicsRun:
         by_channel = sorted(
             (one for board in all_boards for one in board.inputs), key=lambda one: one.channel
         )
-        self._sensors = sensors(settings.detector, physics)
+        self._sensors = sensors(settings.detector, settings.number, physics)
         self._board = np.array([one.board for one in by_channel])
         self._reader = np.array([one.reader for one in by_channel])
         self._electronics = self._connected(by_channel)
@@ -151,9 +151,8 @@ class PhysicsRun:
         )
         none = np.zeros(0, dtype=record_dtype(self._settings.record_length))
         records = np.concatenate([none, *(one for one, _ in cut)])
-        order = np.lexsort(
-            (records["record_i"], channel[pulse], event[pulse], self._board[channel[pulse]])
-        )
+        # They come in order of channel, pulse and fragment, which is kept within an event.
+        order = np.lexsort((event[pulse], self._board[channel[pulse]]))
         reader = self._reader[channel[pulse[order]]]
         for number in range(self._settings.readers):
             if (reader == number).any():

@@ -1,5 +1,6 @@
 """The light sensors behind a detector's channels: what they see, where, and their gain."""
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xamsflow.detector import Detector
+from xamsflow import corrections
+from xamsflow.detector import Detector, Signals
 from xamsflow.simulate.physics import Physics
 
 Array = NDArray[Any]
@@ -20,12 +22,16 @@ REFLECTED = 0.4
 
 
 class Role(Enum):
-    """What a channel sees: the xenon from below or above, the xenon with a SiPM, or not xenon."""
+    """What a channel sees; PMTs of a TPC whose arrays are not told apart count as above.
+
+    SIPM sees xenon but does not count for the area of its signals, UNUSED gives dark counts only.
+    """
 
     BOTTOM = "bottom"
     TOP = "top"
     SIPM = "sipm"
     EXTERNAL = "external"
+    UNUSED = "unused"
 
 
 @dataclass(frozen=True)
@@ -44,35 +50,49 @@ class Sensor:
         return self.role in (Role.BOTTOM, Role.TOP)
 
 
-XAMS_GAINS = (0.0075, 0.0059, 0.0069, 0.0064, 0.0065, 0.0178, 0.00055)
-"""Of XAMS' channels, runs 6724 to 6874; the last two are external PMT and SiPM."""
+UNKNOWN_GAIN = 0.0075
+"""PE per ADC count and sample of a channel that the detector file says nothing of."""
 
 
-def sensors(detector: Detector, physics: Physics) -> tuple[Sensor, ...]:
-    """Return the sensors by ascending channel."""
-    channels = [
-        (channel, channel in digitizer.positive_channels)
-        for digitizer in detector.digitizers
-        for channel in range(digitizer.first_channel, digitizer.last_channel + 1)
-    ]
-    roles = _roles(channels)
-    top = [channel for channel, role in roles.items() if role is Role.TOP]
+def sensors(detector: Detector, run: int, physics: Physics) -> tuple[Sensor, ...]:
+    """Return the sensors by ascending channel; gains are those of the detector file for the run.
+
+    Raises ConfigurationError if these are in a file that has none for this run.
+    """
+    known = _known(detector, run)
+    positions = (
+        {channel: (x, y) for channel, x, y in detector.tpc.positions} if detector.tpc else {}
+    )
+    top = [channel for channel, (role, _) in known.items() if role is Role.TOP]
     result = []
-    for index, (channel, role) in enumerate(roles.items()):
-        x = y = 0.0
-        if role is Role.TOP:
-            angle = 2 * np.pi * (top.index(channel) + 0.5) / len(top)
-            x, y = physics.radius / 2 * np.cos(angle), physics.radius / 2 * np.sin(angle)
-        gain = XAMS_GAINS[6] if role is Role.SIPM else XAMS_GAINS[index % 5]
-        result.append(Sensor(channel, role, float(x), float(y), gain))
+    for digitizer in detector.digitizers:
+        for channel in range(digitizer.first_channel, digitizer.last_channel + 1):
+            role, gain = known.get(channel, (Role.UNUSED, UNKNOWN_GAIN))
+            x, y = positions.get(channel, (0.0, 0.0))
+            if role is Role.TOP and channel not in positions:
+                angle = 2 * math.pi * (top.index(channel) + 0.5) / len(top)
+                x, y = physics.radius / 2 * math.cos(angle), physics.radius / 2 * math.sin(angle)
+            result.append(Sensor(channel, role, x, y, gain))
     return tuple(result)
 
 
-def _roles(channels: list[tuple[int, bool]]) -> dict[int, Role]:
-    return {
-        channel: Role.SIPM if positive else (Role.TOP if index else Role.BOTTOM)
-        for index, (channel, positive) in enumerate(channels)
-    }
+def _known(detector: Detector, run: int) -> dict[int, tuple[Role, float]]:
+    """Return role and gain of the channels that are put together in signals."""
+    groups: list[tuple[Signals, Role]] = []
+    if detector.tpc is not None:
+        groups.append((detector.tpc.signals, Role.TOP))
+    groups += [(signals, Role.EXTERNAL) for signals in detector.signals]
+    known = {}
+    for signals, usual in groups:
+        gains = corrections.of_run(signals.gains, run)
+        for channel, gain in zip(signals.channels, gains, strict=True):
+            role = usual
+            if usual is Role.EXTERNAL and channel in signals.positive_channels:
+                role = Role.SIPM
+            if detector.tpc is not None and channel in detector.tpc.bottom:
+                role = Role.BOTTOM
+            known[channel] = (role, float(gain))
+    return known
 
 
 def light_shares(

@@ -41,7 +41,7 @@ class TruthFile:
         self._waiting: list[Array] = []
         self._n_arrays = 0
         if settings.physics is not None:
-            all_sensors = sensors(settings.detector, settings.physics)
+            all_sensors = sensors(settings.detector, settings.number, settings.physics)
             try:
                 self._file = zipfile.ZipFile(self._path, "w", zipfile.ZIP_DEFLATED)
             except OSError as error:
@@ -93,6 +93,6 @@ def load_signals(path: Path) -> Array:
         with np.load(path) as file:
             names = sorted(name for name in file.files if name.startswith("signals_"))
             signals = np.concatenate([file[name] for name in names])
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise BadDataError(f"cannot read the truth in {path}: {error}", "simulate again") from error
     return signals[np.argsort(signals["time"], kind="stable")]

@@ -6,6 +6,7 @@ import yaml
 from xamsflow import config, detector, rundb, rundoc
 from xamsflow.cli import main
 from xamsflow.rundoc import NS_PER_S
+from xamsflow.simulate import Signal, load_signals
 
 SHORT = ["--duration", "0.2", "--rate", "50"]
 
@@ -63,6 +64,10 @@ def test_detector_is_the_configured_one(tmp_path):
         ["--live", "nan"],
         ["--duration", "inf"],
         ["--seed", "-1"],
+        ["--physics", "--event-rate", "nan"],
+        ["--physics", "--s1-area", "10", "5"],
+        ["--physics", "--detector", "xams"],
+        ["--s2-area", "100", "200"],
     ],
 )
 def test_bad_values_are_one_line_and_write_nothing(tmp_path, capsys, wrong):
@@ -104,3 +109,15 @@ def test_insert_adds_the_document_to_the_run_database(tmp_path, mongod):
         inserted = database.get(932)
     del inserted["_id"]
     assert inserted == document_of(tmp_path / "daq" / "rundoc_000932.json")
+
+
+def test_physics_leaves_the_truth_beside_the_run(tmp_path):
+    choices = "--detector xams --physics --event-rate 300 --s1-area 50 50 --s2-area 600 800"
+    assert main(["simulate", "6800", "--output", "daq", *SHORT, *choices.split()]) == 0
+    signals = load_signals(tmp_path / "daq" / "truth_006800.npz")
+    s1, s2 = (signals[signals["type"] == kind] for kind in (Signal.S1, Signal.S2))
+    assert len(s1) == pytest.approx(60, abs=30)
+    assert set(s1["expected_area"]) == {50}
+    assert s2["expected_area"].mean() == pytest.approx(600, rel=0.15)
+    run = rundoc.parse(document_of(tmp_path / "daq" / "rundoc_006800.json"))
+    assert run.end - run.start == NS_PER_S // 5

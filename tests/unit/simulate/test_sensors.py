@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from xamsflow import detector
+from xamsflow.errors import ConfigurationError
+from xamsflow.simulate import Physics
+from xamsflow.simulate.sensors import Role, light_shares, sensors
+
+XAMS = detector.load("xams")
+
+
+def test_roles_and_gains_are_those_of_the_detector_file():
+    found = sensors(XAMS, 6800, Physics())
+    assert [sensor.channel for sensor in found] == list(range(7))
+    roles = [Role.BOTTOM, *[Role.TOP] * 4, Role.EXTERNAL, Role.SIPM]
+    assert [sensor.role for sensor in found] == roles
+    assert [sensor.gain for sensor in found][:6] == [0.0075, 0.0059, 0.0069, 0.0064, 0.0065, 0.0178]
+
+
+def test_channels_that_the_detector_file_says_nothing_of_see_no_light():
+    found = sensors(detector.load("xams_2021"), 932, Physics())
+    assert [sensor.role for sensor in found] == [Role.UNUSED] * 8 + [Role.TOP] * 8
+
+
+def test_run_without_gains_is_named():
+    with pytest.raises(ConfigurationError, match=r"run 000932.* has no value"):
+        sensors(XAMS, 932, Physics())
+
+
+def test_light_shares_of_the_tpcs_pmts_add_up_and_are_largest_nearby():
+    all_sensors = sensors(XAMS, 6800, Physics())
+    x, y = np.array([[s.x, s.y] for s in all_sensors]).T
+    tops = [i for i, s in enumerate(all_sensors) if s.role is Role.TOP]
+    shares = light_shares(all_sensors, Physics(), x[tops], y[tops], np.zeros(len(tops)))
+    tpc = np.array([s.is_tpc_pmt for s in all_sensors])
+    assert shares[:, tpc].sum(axis=1) == pytest.approx(1)
+    assert (shares[:, tops].argmax(axis=1) == np.arange(len(tops))).all()
+    assert not shares[:, 5].any()
+
+
+@pytest.mark.parametrize("name", ["xamsl", "xams_2021"])
+def test_all_light_is_seen_where_the_arrays_are_not_told_apart(name):
+    all_sensors = sensors(detector.load(name), 932, Physics())
+    shares = light_shares(all_sensors, Physics(), *np.zeros((3, 1)))
+    assert shares.sum() == pytest.approx(1)
