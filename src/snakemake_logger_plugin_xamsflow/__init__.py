@@ -43,9 +43,9 @@ class LogHandler(LogHandlerBase):
         if event == LogEvent.JOB_INFO:
             wildcards = about.get("wildcards") or {}
             if run := wildcards.get("run_id"):
-                job = _Job(about["rule_name"], run, Path(about["log"][0]))
-                self._jobs[about["jobid"]] = job
-                driver.current().job_started(job.log)
+                started = _Job(about["rule_name"], run, Path(about["log"][0]))
+                self._jobs[about["jobid"]] = started
+                driver.current().job_started(started.log)
             return
         number = about.get("jobid") if event == LogEvent.JOB_ERROR else about.get("job_id")
         job = self._jobs.get(number) if number is not None else None

@@ -26,8 +26,6 @@ from xamsflow.failures import Failure
 if TYPE_CHECKING:  # the run database's client is not wanted while the Snakefile is parsed
     from xamsflow.rundb import ClaimedRun, RunDatabase
 
-logger = logging.getLogger(__name__)
-
 HEARTBEAT_S = 60.0
 """Time between signs of life; several fit into a lease (owner.LEASE_S)."""
 
@@ -116,8 +114,7 @@ class Driver:
             self._failed[log] = job
         try:
             with self._connection() as database:
-                self._register_stored(database, run)
-                self._write_failure(database, job)
+                self._publish_failure(database, job)
         except XamsflowError as error:
             say(f"run {run}: its failure is not in the run document yet: {error}")
         say(f"run {run}: {rule} failed: {job.failure.reason} (log: {log})")
@@ -142,10 +139,10 @@ class Driver:
                 say(f"run {run} could not be given back, the next start takes it over: {error}")
         for job in self._failed.values():
             # Once more: the database may have been away, and another job of a failed run may have
-            # started since and said that it runs.
-            with contextlib.suppress(XamsflowError):
+            # said since that it runs, and stored something.
+            with contextlib.suppress(XamsflowError), contextlib.chdir(self._directory):
                 if job.run in self._claims:
-                    self._write_failure(self._open(), job)
+                    self._publish_failure(self._open(), job)
         with contextlib.chdir(self._directory):  # Snakemake has gone back to where it came from
             for run in list(self._claims):
                 self._forget(run)
@@ -154,7 +151,13 @@ class Driver:
         self._exit.close()
         self._database = None
 
-    def _write_failure(self, database: "RunDatabase", job: FailedJob) -> None:
+    def _publish_failure(self, database: "RunDatabase", job: FailedJob) -> None:
+        """Register what is stored of a run, and say why it failed."""
+        from xamsflow.publish import data_entries, receipts_on_disk  # noqa: PLC0415
+
+        transferred, data_types = receipts_on_disk(job.run)
+        for entry in data_entries(transferred, data_types, host=self._config.storage.host):
+            database.add_data(layout.run_number(job.run), entry)
         claim = self._claims.get(job.run)
         if claim is not None and job.failure.interrupted:
             database.release(claim, reason=job.failure.reason)
@@ -172,13 +175,6 @@ class Driver:
             log=str((self._directory / job.log).resolve()),
             host=platform.node(),
         )
-
-    def _register_stored(self, database: "RunDatabase", run: str) -> None:
-        from xamsflow.publish import data_entries, receipts_on_disk  # noqa: PLC0415
-
-        transferred, data_types = receipts_on_disk(run)
-        for entry in data_entries(transferred, data_types, host=self._config.storage.host):
-            database.add_data(layout.run_number(run), entry)
 
     def _stranded(
         self, database: "RunDatabase", select: Select | None = None
@@ -266,6 +262,6 @@ def errors_end_the_process() -> Iterator[None]:
 
 def say(line: str) -> None:
     """Tell the person at the terminal."""
-    # One write: Snakemake's thread writes lines at the same time.
-    sys.stderr.write(f"xamsflow: {line}\n")
-    sys.stderr.flush()
+    # Through Snakemake's own log, whose handler keeps lines of several threads apart. Behind its
+    # end, logging writes warnings to stderr by itself.
+    logging.getLogger("snakemake.logging").warning(f"xamsflow: {line}")
