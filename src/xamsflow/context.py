@@ -1,13 +1,23 @@
 """The strax context of a detector: its plugins, and the folder where its data are."""
 
-from collections.abc import Mapping
+import importlib
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import strax
 
 from xamsflow.detector import Detector
+from xamsflow.errors import ConfigurationError
+from xamsflow.plugins.corrections import EventInfo, corrected_areas
+from xamsflow.plugins.events import event_basics, events
+from xamsflow.plugins.led import led_calibration, records_led
+from xamsflow.plugins.peak_classification import peak_classification
+from xamsflow.plugins.peak_positions import peak_positions
+from xamsflow.plugins.peaks import peak_basics, peaks
 from xamsflow.plugins.raw_records import raw_records
+from xamsflow.plugins.records import records
 from xamsflow.rundoc import NS_PER_S, Run
 
 
@@ -25,9 +35,71 @@ def context(
     return strax.Context(
         storage=[strax.DataDirectory(str(processed), deep_scan=True, readonly=readonly)],
         config=dict(config or {}),
-        register=[raw_records(detector)],
+        register=plugins(detector),
         allow_multiprocess=False,
     )
+
+
+ContextFunction = Callable[[Detector, Path, Mapping[str, Any]], strax.Context]
+
+
+def other(name: str) -> ContextFunction:
+    """Return the function ``package.module.function`` that makes another context.
+
+    It is called like :func:`context`: with the detector, the folder where data are to be stored,
+    and the run's settings of :func:`run_config`; it returns a strax context that stores there.
+    Modules are also looked for in the working directory. Raises ConfigurationError naming what is
+    not there.
+    """
+    module_name, _, function_name = name.rpartition(".")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"configuration: context is {name!r}, {module_name} cannot be imported ({error})",
+            "install it, or put it into the working directory",
+        ) from error
+    except AttributeError as error:
+        raise ConfigurationError(
+            f"configuration: context is {name!r}, {module_name} has no {function_name}"
+        ) from error
+
+    def checked(detector: Detector, processed: Path, config: Mapping[str, Any]) -> strax.Context:
+        made = function(detector, processed, config)
+        if not isinstance(made, strax.Context):
+            raise ConfigurationError(
+                f"configuration: context is {name!r}, it returned {type(made).__name__}, expected "
+                "is a strax.Context"
+            )
+        return made
+
+    return checked
+
+
+def plugins(detector: Detector) -> list[type[strax.Plugin]]:
+    """Return the plugins of all data types that a detector has, each after those below it."""
+    made = [raw_records(detector)]
+    tpc = detector.tpc
+    if tpc is not None:
+        made += [
+            records(tpc.signals),
+            peaks(tpc.signals, tpc.top),
+            peak_basics(tpc.signals),
+            peak_classification(tpc),
+            events(tpc),
+            event_basics(tpc),
+            corrected_areas(tpc),
+            EventInfo,
+        ]
+        if tpc.positions:
+            made.append(peak_positions(tpc))
+    for signals in detector.signals:
+        made += [records(signals), peaks(signals), peak_basics(signals)]
+    if detector.led is not None:
+        made += [records_led(detector.led), led_calibration(detector.led)]
+    return made
 
 
 def run_config(run: Run, live_data_folder: Path) -> dict[str, Any]:

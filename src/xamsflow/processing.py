@@ -6,7 +6,8 @@ import platform
 import resource
 import socket
 import time
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,7 @@ import numba
 import strax
 
 from xamsflow import clock, layout, receipts, rundoc
-from xamsflow.context import context, run_config
+from xamsflow.context import context, other, run_config
 from xamsflow.detector import Detector
 from xamsflow.errors import (
     BadDataError,
@@ -55,12 +56,18 @@ def process_run(
     processed: Path,
     data_type: str,
     threads: int = 1,
+    other_context: str | None = None,
+    on_stored: Callable[[Receipt], None] | None = None,
 ) -> Receipt:
     """Make a data type of a run, and all below it that is to be stored; return the receipt.
 
     `document` is the run document with datetimes, `live_data` the parent folder of the runs. What
     is already stored is not made again; what an earlier attempt left unfinished is started afresh.
     `threads` is what numba's parallel functions may use; all else runs in one thread.
+    `other_context` names the function that returns the strax context, see
+    :func:`xamsflow.context.other`; None takes this project's own. Data types are made one after
+    the other, the lowest first, so that what is below one that fails is stored and stays.
+    `on_stored` is called with the receipt of each of them as soon as it is stored and checked.
     Raises ConfigurationError for an unknown data type or a folder that cannot be written,
     BadDataError for damaged live or stored data, StillTakenError for a run without end,
     ResourcesError without memory or disk space, TransientError while live data cannot be read.
@@ -77,21 +84,41 @@ def process_run(
     with _plain_errors(run_id, data_type, processed):
         # Here, as strax stumbles where another job makes the folder at the same moment.
         processed.mkdir(parents=True, exist_ok=True)
-        strax_context = context(detector, processed, run_config(run, live_data / run_id))
+        make_context = context if other_context is None else other(other_context)
+        strax_context = make_context(detector, processed, run_config(run, live_data / run_id))
         wanted = _to_be_stored(strax_context, run_id, data_type)
         missing = [name for name in wanted if not strax_context.is_stored(run_id, name)]
         if missing:
             _check_writable(processed)
+        stored: dict[str, dict[str, Any]] = {}
         for name in wanted:
-            if name not in missing:
-                _verify(strax_context, run_id, name, processed)  # it may be the input of the others
-        for name in missing:
-            # The first is the data type asked for; it brings along the others, as a rule.
-            _make(strax_context, run_id, name)
-        stored = {name: _verify(strax_context, run_id, name, processed) for name in wanted}
+            if name not in missing:  # it may be the input of the others
+                stored[name] = _verify(strax_context, run_id, name, processed)
+
+    def receipt(name: str) -> Receipt:
+        return _receipt(run, name, stored, already_stored=not missing, started=started)
+
+    for name in wanted:
+        if name in missing:
+            with _plain_errors(run_id, name, processed):
+                _make(strax_context, run_id, name)
+                stored[name] = _verify(strax_context, run_id, name, processed)
+        if on_stored is not None:
+            on_stored(receipt(name))
+    return receipt(data_type)
+
+
+def _receipt(
+    run: Run,
+    data_type: str,
+    stored: Mapping[str, Mapping[str, Any]],
+    *,
+    already_stored: bool,
+    started: float,
+) -> Receipt:
     facts = stored[data_type]
     return {
-        "run_id": run_id,
+        "run_id": layout.run_id(run.number),
         "data_type": data_type,
         **{key: value for key, value in facts.items() if key not in ("lineage", "quality")},
         "stored": {
@@ -99,7 +126,7 @@ def process_run(
             for name, facts in stored.items()
         },
         "quality": _quality(run, stored),
-        "already_stored": not missing,
+        "already_stored": already_stored,
         "versions": versions(),
         "host": socket.gethostname(),
         "time": clock.now().isoformat(),
@@ -115,7 +142,7 @@ def versions() -> dict[str, str]:
 
 
 def _to_be_stored(strax_context: strax.Context, run_id: str, data_type: str) -> list[str]:
-    """Return the data type, then all beside and below it that strax always saves."""
+    """Return the data type and all beside and below it that strax always saves, lowest first."""
     known = strax_context.tree
     if data_type not in known:
         raise ConfigurationError(
@@ -126,7 +153,12 @@ def _to_be_stored(strax_context: strax.Context, run_id: str, data_type: str) -> 
     saved = {
         name for name, plugin in plugins.items() if plugin.save_when[name] == strax.SaveWhen.ALWAYS
     }
-    return [data_type, *sorted(saved - {data_type})]
+
+    def depth(name: str) -> int:
+        return 1 + max((depth(below) for below in plugins[name].depends_on), default=0)
+
+    # Of the outputs of one plugin the one asked for is made, and brings the others along.
+    return sorted(saved | {data_type}, key=lambda name: (depth(name), name != data_type, name))
 
 
 def _make(strax_context: strax.Context, run_id: str, data_type: str) -> None:
@@ -216,16 +248,27 @@ def _plain_errors(run_id: str, data_type: str, processed: Path) -> Iterator[None
                 raise cause from (error if error is not cause else None)
             if isinstance(cause, MemoryError):
                 raise ResourcesError(
-                    f"run {run_id}: not enough memory to make {data_type}", "start again with more"
+                    f"run {run_id}: not enough memory to make {data_type}{_where(error)}",
+                    "start again with more",
                 ) from error
             if isinstance(cause, OSError) and cause.errno in STORAGE_ERRORS:
                 raise receipts.storage_error(cause, processed) from error
         first_line = next(iter(str(error).splitlines()), "")
         raise XamsflowError(
-            f"run {run_id}: strax could not make {data_type} "
+            f"run {run_id}: strax could not make {data_type}{_where(error)} "
             f"({type(error).__name__}: {first_line})",
             "the log has the details",
         ) from error
+
+
+def _where(error: BaseException) -> str:
+    """Return the plugin and chunk at which strax failed, as far as the traceback tells."""
+    place = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        plugin, chunk = (frame.f_locals.get(name) for name in ("self", "chunk_i"))
+        if isinstance(plugin, strax.Plugin) and isinstance(chunk, int):
+            place = f" in chunk {chunk} of plugin {type(plugin).__name__}"
+    return place
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

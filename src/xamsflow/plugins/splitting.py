@@ -1,0 +1,36 @@
+"""Where to split a peak: at a deep local minimum of its waveform."""
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@numba.njit(nogil=True, cache=True)
+def cuts(waveforms: Array, lengths: Array, min_height: float, min_ratio: float) -> Array:
+    """Tell for each sample of each waveform whether a part begins there that is to be split off.
+
+    A waveform is cut at its lowest sample between two maxima if both are more than `min_height`
+    above it and more than `min_ratio` times as high. Only the first ``lengths`` samples count.
+
+    It is strax's criterion of a local minimum; strax's own splitter is compiled again in each
+    process, which costs more than processing a short run.
+    """
+    cut = np.zeros(waveforms.shape, np.bool_)
+    for i in range(len(waveforms)):
+        maximum = -np.inf
+        minimum = np.inf
+        minimum_at = 0
+        for sample in range(lengths[i]):
+            height = waveforms[i, sample]
+            if height < minimum:
+                minimum, minimum_at = height, sample
+            if min(maximum, height) > max(minimum + min_height, minimum * min_ratio):
+                cut[i, minimum_at] = True
+                maximum, minimum = height, np.inf
+            elif height > maximum:
+                maximum, minimum = height, np.inf
+    return cut
