@@ -46,12 +46,12 @@ def parse(text: str) -> Owner | None:
 def is_dead(owner: str, heartbeat_age_s: float | None) -> bool:
     """Tell whether a claim's owner has ended without giving the claim back.
 
-    On this host the process table decides. Of another host only the age of its last heartbeat is
-    known (None: it never gave one).
+    On this host, not rebooted since, the process table decides. Of all others only the age of the
+    last heartbeat is known (None: it never gave one); two hosts may have the same name.
     """
     process = parse(owner)
-    if process is not None and process.host == platform.node():
-        return process.boot != _boot() or _start_ticks(process.pid) != process.started
+    if process is not None and (process.host, process.boot) == (platform.node(), _boot()):
+        return _start_ticks(process.pid) != process.started
     return heartbeat_age_s is None or heartbeat_age_s > LEASE_S
 
 

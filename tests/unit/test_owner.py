@@ -30,9 +30,11 @@ def test_a_later_process_with_the_same_number_is_another():
     assert owner.is_dead(str(owner.Owner(me.host, me.pid, me.started - 1, me.boot)), 0.0)
 
 
-def test_a_reboot_ends_all():
+def test_after_a_reboot_or_of_a_namesake_only_the_heartbeat_counts():
     me = owner.current()
-    assert owner.is_dead(str(owner.Owner(me.host, me.pid, me.started, "another")), 0.0)
+    other = str(owner.Owner(me.host, me.pid, me.started, "another"))
+    assert not owner.is_dead(other, 0.0)
+    assert owner.is_dead(other, owner.LEASE_S + 1)
 
 
 @pytest.mark.parametrize(
