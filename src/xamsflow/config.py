@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -67,15 +68,35 @@ class Storage:
 
 
 @dataclass(frozen=True)
+class TargetsByMode:
+    """What is wanted instead of the usual targets for runs whose mode matches a pattern."""
+
+    modes: tuple[str, ...]
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Config:
-    """The whole configuration, valid."""
+    """The whole configuration, valid; `context` is None for this project's own plugins."""
 
     detector: str
+    context: str | None
     targets: tuple[str, ...]
+    targets_by_mode: tuple[TargetsByMode, ...]
     select: Select
     rundb: Rundb
     daq: Daq
     storage: Storage
+
+    def targets_for(self, mode: str | None) -> tuple[str, ...]:
+        """Return the targets of a run with this mode: those of the first entry that matches.
+
+        A run without a mode gets the usual ones.
+        """
+        for entry in self.targets_by_mode:
+            if mode is not None and any(fnmatchcase(mode, pattern) for pattern in entry.modes):
+                return entry.targets
+        return self.targets
 
 
 def load(configfiles: Iterable[Path] = ()) -> Config:
@@ -105,7 +126,12 @@ def parse(settings: Mapping[str, Any]) -> Config:
         )
     return Config(
         detector=settings["detector"],
+        context=settings["context"],
         targets=tuple(settings["targets"]),
+        targets_by_mode=tuple(
+            TargetsByMode(modes=tuple(entry["modes"]), targets=tuple(entry["targets"]))
+            for entry in settings["targets_by_mode"]
+        ),
         select=Select(
             first_run=first,
             last_run=last,

@@ -58,14 +58,23 @@ def process(
         from xamsflow.processing import process_run  # noqa: PLC0415 - strax takes seconds
 
         transferred = receipts.read(Path(transfer_receipt))
-        made = process_run(
-            document=rundoc.from_json(transferred["run_document"]),
-            detector=detector.load(configuration.detector),
-            live_data=Path(transferred["destination"]).parent,
-            processed=configuration.storage.processed,
-            data_type=data_type,
-            threads=threads,
-        )
+        stored: list[receipts.Receipt] = []
+        try:
+            made = process_run(
+                document=rundoc.from_json(transferred["run_document"]),
+                detector=detector.load(configuration.detector),
+                live_data=Path(transferred["destination"]).parent,
+                processed=configuration.storage.processed,
+                data_type=data_type,
+                threads=threads,
+                other_context=configuration.context,
+                on_stored=stored.append,
+            )
+        except BaseException:
+            # What is stored below what failed is registered all the same.
+            for lower in stored:
+                receipts.write(layout.data_type_receipt(run_id, lower["data_type"]), lower)
+            raise
         receipts.write(Path(receipt), made)
 
 
