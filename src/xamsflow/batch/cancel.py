@@ -27,7 +27,8 @@ def main(system_name: str, *jobs: str) -> int:
     driver = submissions.calling_driver()
     wanted = [submissions.of_job(job) for job in jobs]
     wanted += submissions.of_driver(driver)
-    _in_background(system_name, _cancelled(wanted) or list(jobs))
+    strangers = [job for job in jobs if submissions.of_job(job).job is None]
+    _in_background(system_name, [*_cancelled(wanted), *strangers])
     return 0
 
 
@@ -52,9 +53,9 @@ def _cancelled(wanted: Sequence[Submission]) -> list[str]:
     """Mark submissions as cancelled, so that no later start takes them up; return their jobs."""
     jobs = []
     for submission in wanted:
-        if submission.job is not None and submission.job not in jobs:
-            if submission.exit_code is None and submission.end is None:
-                submission.set_end(CANCELLED)
+        ended = submission.exit_code is not None or submission.end is not None
+        if submission.job is not None and not ended:
+            submission.set_end(CANCELLED)
             jobs.append(submission.job)
     return jobs
 

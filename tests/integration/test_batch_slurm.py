@@ -1,0 +1,74 @@
+"""profiles/slurm on a real Slurm."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from batch_workflow import Workflow, long, wait_until
+from servers import slurm
+from servers.slurm import Slurm
+from xamsflow.batch.explanation import explain
+from xamsflow.errors import FailureClass
+
+pytestmark = pytest.mark.skipif(
+    bool(slurm.missing()), reason=f"not installed: {', '.join(slurm.missing())}"
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Slurm]:
+    with slurm.running_slurm() as running:
+        yield running
+
+
+@pytest.fixture
+def workflow(tmp_path: Path, server: Slurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workflow]:
+    monkeypatch.chdir(tmp_path)
+    for name in ("SLURM_CONF", "PATH"):
+        monkeypatch.setenv(name, server.environment[name])
+    running = Workflow(tmp_path, server, "slurm")
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def test_one_fails_and_one_is_cancelled_while_another_goes_on(workflow: Workflow) -> None:
+    driver = workflow.start({"run1": "exit 3", "run2": "true", **long("run3")})
+    workflow.wait_for_start("run3")
+    workflow.server.run("scancel", workflow.job("run3"))
+
+    assert driver.wait(timeout=60) == 1, workflow.terminal
+
+    assert workflow.published() == ["run2"]
+    assert explain("process", {"run": "run2"}) is None
+    assert workflow.explain("run3").failure == FailureClass.TRANSIENT
+    assert "cancelled" in workflow.explain("run3").reason
+
+
+def test_a_killed_driver_s_successor_takes_up_its_jobs(workflow: Workflow) -> None:
+    runs = {"run1": "touch on-run1; while [ ! -e go ]; do sleep 0.2; done"}
+    driver = workflow.start(runs)
+    workflow.wait_for_start("run1")
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+
+    successor = workflow.start(runs)
+    wait_until(lambda: ": kept" in workflow.terminal, "the job is taken up")
+    (workflow.folder / "go").touch()
+
+    assert successor.wait(timeout=60) == 0, workflow.terminal
+    assert workflow.starts("run1") == 1
+
+
+def test_ctrl_c_cancels_all_jobs(workflow: Workflow) -> None:
+    driver = workflow.start(long("run1", "run2"))
+    workflow.wait_for_start("run1", "run2")
+
+    os.killpg(driver.pid, signal.SIGINT)
+
+    assert driver.wait(timeout=30) != 0
+    wait_until(lambda: not workflow.jobs(), "all batch jobs are gone")
