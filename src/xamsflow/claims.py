@@ -4,6 +4,7 @@ A job reports to the run document only in the name of the claim, so that one tha
 driver cannot write over what a later driver says.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from xamsflow import layout, receipts
@@ -19,19 +20,33 @@ class Claim:
     attempt: int
 
 
-def write(claim: Claim) -> None:
-    """Tell the run's jobs of a claim."""
-    receipts.write(layout.claim_file(layout.run_id(claim.number)), asdict(claim))
+def write(claim: Claim, targets: Sequence[str]) -> None:
+    """Tell the run's jobs of a claim, and which data types are wanted last."""
+    about = {**asdict(claim), "targets": list(targets)}
+    receipts.write(layout.claim_file(layout.run_id(claim.number)), about)
 
 
 def read(run: str) -> Claim | None:
     """Return the claim on a run, None where no driver answers for its status."""
+    about = _read(run)
     try:
-        return Claim(**receipts.read(layout.claim_file(run)))
-    except (FileNotFoundError, BadDataError, TypeError):
+        return Claim(about["number"], about["owner"], about["attempt"])
+    except KeyError:
         return None
+
+
+def targets(run: str) -> tuple[str, ...]:
+    """Return the data types that are wanted last of a claimed run, none where it is not claimed."""
+    return tuple(_read(run).get("targets", ()))
 
 
 def remove(run: str) -> None:
     """Tell that no driver answers for the run any more."""
     layout.claim_file(run).unlink(missing_ok=True)
+
+
+def _read(run: str) -> receipts.Receipt:
+    try:
+        return receipts.read(layout.claim_file(run))
+    except (FileNotFoundError, BadDataError):
+        return {}

@@ -24,7 +24,7 @@ from xamsflow.errors import ConfigurationError, XamsflowError
 from xamsflow.failures import Failure
 
 if TYPE_CHECKING:  # the run database's client is not wanted while the Snakefile is parsed
-    from xamsflow.rundb import ClaimedRun, RunDatabase
+    from xamsflow.rundb import ClaimedRun, PendingRun, RunDatabase
 
 HEARTBEAT_S = 60.0
 """Time between signs of life; several fit into a lease (owner.LEASE_S)."""
@@ -48,6 +48,7 @@ class Driver:
         self._directory = Path.cwd()
         self._owner = str(owner.current())
         self._claims: dict[str, Claim] = {}
+        self._targets: dict[str, tuple[str, ...]] = {}
         self._failed: dict[Path, FailedJob] = {}
         self._done: set[str] = set()
         self._exit = contextlib.ExitStack()
@@ -56,22 +57,43 @@ class Driver:
     def preview_pending(self) -> list[str]:
         """Return the runs that a real start would take now, newest first; nothing is written."""
         with self._connection() as database:
-            pending = [run.number for run in database.pending(self._config.select)]
-            stranded = [run.number for run in self._stranded(database, self._config.select)]
-        return newest_first([*pending, *stranded])
+            wanted: list[ClaimedRun | PendingRun] = [
+                *self._stranded(database, self._config.select),
+                *database.pending(self._config.select),
+            ]
+        for run in wanted:
+            self._want(run.number, run.mode)
+        return newest_first({run.number for run in wanted})
+
+    def preview(self, run: str) -> None:
+        """Learn what a run that a person asked for would have to be made; nothing is written.
+
+        Raises ConfigurationError where the run is unknown.
+        """
+        if run not in self._targets:
+            number = layout.run_number(run)
+            with self._connection() as database:
+                self._want(number, database.get(number).get("mode"))
+
+    def targets(self, run: str) -> tuple[str, ...]:
+        """Return the last data types wanted of a run; its jobs know them from the claim."""
+        return self._targets.get(run) or claims.targets(run) or self._config.targets
 
     def take_pending(self) -> list[str]:
         """Claim the pending runs, and those that a dead driver left behind, newest first.
 
         A run that another driver takes at the same moment is left to it.
         """
-        database, select, targets = self._open(), self._config.select, self._config.targets
+        database, select = self._open(), self._config.select
         taken = [
             *(
-                database.take_over(run, self._owner, targets)
+                database.take_over(run, self._owner, self._want(run.number, run.mode))
                 for run in self._stranded(database, select)
             ),
-            *(database.claim(run.number, self._owner, targets) for run in database.pending(select)),
+            *(
+                database.claim(run.number, self._owner, self._want(run.number, run.mode))
+                for run in database.pending(select)
+            ),
         ]
         claimed = [claim for claim in taken if claim is not None]
         for claim in claimed:
@@ -88,12 +110,13 @@ class Driver:
         database = self._open()
         number = layout.run_number(run)
         document = database.get(number)
+        targets = self._want(number, document.get("mode"))
         for stranded in self._stranded(database):
             if stranded.number == number:
-                claim = database.take_over(stranded, self._owner, self._config.targets)
+                claim = database.take_over(stranded, self._owner, targets)
                 break
         else:
-            claim = database.claim_any(number, self._owner, self._config.targets)
+            claim = database.claim_any(number, self._owner, targets)
         if claim is None:
             holder = (document.get("processing") or {}).get("owner", "another driver")
             raise ConfigurationError(
@@ -194,7 +217,13 @@ class Driver:
             # What was published before is kept, and no longer stands for what will be.
             time = clock.now().strftime("%Y%m%dT%H%M%S")
             published.rename(published.with_suffix(f".{time}.json"))
-        claims.write(claim)
+        claims.write(claim, self._targets[run])
+
+    def _want(self, number: int, mode: str | None) -> tuple[str, ...]:
+        """Note and return what is wanted of a run with this mode."""
+        targets = self._config.targets_for(mode)
+        self._targets[layout.run_id(number)] = targets
+        return targets
 
     def _forget(self, run: str) -> None:
         if self._claims.pop(run, None) is not None:

@@ -148,3 +148,19 @@ def test_the_real_run(site, real_data):
     assert published["processing_status"] == "done"
     assert published["data"][: len(document["data"])] == document["data"]
     assert published["bootstrax"] == document["bootstrax"]
+
+
+def test_targets_go_by_mode(make_site):
+    site = make_site(targets_by_mode=[{"modes": ["*v1724*"], "targets": ["raw_records_v1724"]}])
+    site.add_run(931)
+    site.add_run(932)
+    site.collection.update_one({"number": 932}, {"$set": {"mode": "only_v1724"}})
+    for target in ([], ["results/000932/rundoc.json"]):
+        preview = site.snakemake("-n", *target).stdout
+        assert "Run 000932: make raw_records_v1724" in preview
+        assert "Run 000932: make raw_records_v1730" not in preview
+    assert site.snakemake().returncode == 0
+    assert (site.work / "results/000932/raw_records_v1724.json").exists()
+    assert not (site.work / "results/000932/raw_records_v1730.json").exists()
+    assert (site.work / RAW.format("000931")).exists()
+    assert site.document(932)["processing"]["targets"] == ["raw_records_v1724"]

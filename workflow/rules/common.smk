@@ -44,14 +44,17 @@ def runs_to_publish(wildcards):
 
 def receipts_to_publish(wildcards):
     """Return the receipts of one run's transfer and targets; a real start claims the run."""
-    if is_real_start():
-        with driver.errors_end_the_process():
-            driver.current().take(wildcards.run_id)
+    run = wildcards.run_id
+    with driver.errors_end_the_process():
+        if is_real_start():
+            driver.current().take(run)
+        elif workflow.is_main_process:
+            driver.current().preview(run)
     return [
-        layout.TRANSFER_RECEIPT.format(run_id=wildcards.run_id),
+        layout.TRANSFER_RECEIPT.format(run_id=run),
         *(
-            layout.DATA_TYPE_RECEIPT.format(run_id=wildcards.run_id, data_type=target)
-            for target in settings.targets
+            layout.DATA_TYPE_RECEIPT.format(run_id=run, data_type=target)
+            for target in driver.current().targets(run)
         ),
     ]
 

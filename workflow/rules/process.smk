@@ -26,8 +26,9 @@ rule process:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        # A changed detector file changes what is stored.
+        # They decide what is stored.
         detector=asdict(detector),
+        context=settings.context,
     message:
         "Run {wildcards.run_id}: make {wildcards.data_type}"
     script:
