@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format lock bench
+.PHONY: help install demo test lint format lock bench physics
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,3 +44,6 @@ lock: install  ## requirements.lock anew from pyproject.toml
 
 bench: install  ## the benchmarks
 	$(BIN)/python benchmarks/fixed_cost.py
+
+physics: install  ## simulated runs against their truth, with a page of plots in physics/
+	$(BIN)/python -m xamsflow.validation --directory physics

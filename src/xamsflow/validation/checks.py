@@ -35,8 +35,8 @@ EFFICIENCY_EDGES = {
     Signal.S2: np.geomspace(60, 15_000, 24),
 }
 AREA_EDGES = {
-    Signal.S1: np.array([5.0, 10, 15, 22, 33, 50, 75, 110, 160, 240, 350, 500]),
-    Signal.S2: np.array([100.0, 200, 300, 450, 700, 1000, 1500, 2500, 4000, 6000, 10_000, 20_000]),
+    Signal.S1: np.array([5.0, 10, 20, 40, 80, 160, 320, 500]),
+    Signal.S2: np.array([100.0, 200, 400, 800, 1600, 3200, 6400, 20_000]),
 }
 """PE; each has a border where what is required begins."""
 
@@ -115,12 +115,16 @@ class Findings:
         chosen = matched.select(Signal.S2, MIN_AREA[Signal.S2], alone=True)
         return chosen[is_across_border(self.borders.settings, matched.signals[chosen])]
 
-    def checks(self) -> list[Check]:
-        """Return all that is required."""
+    def checks(self, standard_errors: float = 0.0) -> list[Check]:
+        """Return all that is required.
+
+        Bias and resolution may miss their limits by so many standard errors: in short runs, worst
+        bins are so by chance.
+        """
         return [
             *(self._efficiency(kind) for kind in MIN_AREA),
-            *(self._bias(kind) for kind in MIN_AREA),
-            *(self._resolution(kind) for kind in MIN_AREA),
+            *(self._bias(kind, standard_errors) for kind in MIN_AREA),
+            *(self._resolution(kind, standard_errors) for kind in MIN_AREA),
             self._drift(),
             self._confusion(),
             self._borders(),
@@ -144,30 +148,30 @@ class Findings:
         judged = (areas.edges[:-1] >= MIN_AREA[kind]) & (areas.n >= MIN_IN_BIN)
         return areas, np.flatnonzero(judged)
 
-    def _bias(self, kind: Signal) -> Check:
+    def _bias(self, kind: Signal, standard_errors: float) -> Check:
         areas, judged = self._judged(kind)
-        bias = areas.bias[judged]
-        worst = judged[np.argmax(np.abs(bias))] if len(judged) else 0
+        excess = np.abs(areas.bias) - standard_errors * areas.bias_error
+        worst = judged[np.argmax(excess[judged])] if len(judged) else 0
         return Check(
             f"{kind.name} area bias, worst bin",
             f"{areas.bias[worst]:+.2%}",
             f"within ±{MAX_BIAS:.0%}",
-            len(judged) > 0 and bool((np.abs(bias) <= MAX_BIAS).all()),
+            len(judged) > 0 and bool(excess[worst] <= MAX_BIAS),
             f"at {_bin(areas, worst)}, ±{areas.bias_error[worst]:.2%}; of these "
-            f"{areas.unrecorded[worst]:.2%} of the light gave no samples; {len(judged)} bins",
+            f"{areas.unrecorded[worst]:.2%} of the light gave no samples",
         )
 
-    def _resolution(self, kind: Signal) -> Check:
+    def _resolution(self, kind: Signal, standard_errors: float) -> Check:
         areas, judged = self._judged(kind)
-        ratio = areas.resolution[judged] / areas.allowed[judged]
-        worst = int(np.argmax(ratio)) if len(judged) else 0
-        here = judged[worst] if len(judged) else 0
+        excess = areas.ratio - standard_errors * areas.ratio_error
+        worst = judged[np.argmax(excess[judged])] if len(judged) else 0
         return Check(
             f"{kind.name} area resolution over photon statistics, worst bin",
-            f"{ratio[worst]:.3f}" if len(judged) else "none",
+            f"{areas.ratio[worst]:.3f}",
             f"≤ {MAX_RESOLUTION:.2f}",
-            len(judged) > 0 and bool((ratio <= MAX_RESOLUTION).all()),
-            f"at {_bin(areas, here)}: {areas.resolution[here]:.2%} of {areas.allowed[here]:.2%}",
+            len(judged) > 0 and bool(excess[worst] <= MAX_RESOLUTION),
+            f"at {_bin(areas, worst)}, ±{areas.ratio_error[worst]:.3f}: "
+            f"{areas.resolution[worst]:.2%}, photon statistics alone {areas.allowed[worst]:.2%}",
         )
 
     def _drift(self) -> Check:
@@ -203,12 +207,15 @@ class Findings:
             for found in (self.miscount[1].lost, self.miscount[1].doubled)
         )
         n_borders = len(borders(self.borders.settings))
+        usual = self.miscount[0]
         return Check(
             "S2s across a border of chunks lost or doubled",
             f"{lost + doubled}",
             "0",
             len(self.on_borders) > 0 and lost + doubled == 0 and not self.miscount[1].overlapping,
-            f"of {len(self.on_borders)} at {n_borders} borders",
+            f"of {len(self.on_borders)} at {n_borders} borders; in the usual run {len(usual.lost)} "
+            f"S1s and S2s are lost and {len(usual.doubled)} doubled, {usual.invented} peaks have "
+            "no signal",
         )
 
     def _conserved(self) -> Check:

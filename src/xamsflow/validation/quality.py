@@ -51,6 +51,7 @@ class AreaResponse:
     `bias` is the relative difference of the means and `bias_error` its standard error.
     `resolution` is the relative spread of reconstructed areas around what was expected, and
     `allowed` the same of the true areas of the same signals: what photon statistics leave.
+    `ratio_error` is the standard error of their ratio, which is small because signals are the same.
     `unrecorded` is the share of true area for which digitizers gave no samples.
     """
 
@@ -60,7 +61,14 @@ class AreaResponse:
     bias_error: Array
     resolution: Array
     allowed: Array
+    ratio_error: Array
     unrecorded: Array
+
+    @property
+    def ratio(self) -> Array:
+        """Return the resolution in units of what photon statistics leave."""
+        ratio: Array = self.resolution / self.allowed
+        return ratio
 
 
 def area_response(matched: Matched, kind: Signal, edges: Array) -> AreaResponse:
@@ -70,26 +78,24 @@ def area_response(matched: Matched, kind: Signal, edges: Array) -> AreaResponse:
     area = matched.peaks["area"][matched.peak[chosen]].astype(float)
     true, expected = signals["area"].astype(float), signals["expected_area"].astype(float)
     place = np.digitize(expected, edges) - 1
-    columns: dict[str, list[float]] = {
-        name: [] for name in ("n", "bias", "bias_error", "resolution", "allowed", "unrecorded")
+    columns = {
+        name: np.full(len(edges) - 1, np.nan)
+        for name in ("bias", "bias_error", "resolution", "allowed", "ratio_error", "unrecorded")
     }
-    for number in range(len(edges) - 1):
+    n = np.array([(place == number).sum() for number in range(len(edges) - 1)], dtype=np.int64)
+    for number in np.flatnonzero(n >= 2):
         here = place == number
-        n = int(here.sum())
-        columns["n"].append(n)
-        if n < 2:
-            for name in ("bias", "bias_error", "resolution", "allowed", "unrecorded"):
-                columns[name].append(np.nan)
-            continue
-        difference = (area - true)[here]
-        columns["bias"].append(difference.mean() / true[here].mean())
-        columns["bias_error"].append(difference.std() / n**0.5 / true[here].mean())
-        columns["resolution"].append(float(np.std((area / expected)[here])))
-        columns["allowed"].append(float(np.std((true / expected)[here])))
-        columns["unrecorded"].append(
-            1 - float(signals["recorded_area"][here].sum() / true[here].sum())
-        )
-    return AreaResponse(edges, **{name: np.array(values) for name, values in columns.items()})
+        difference, mean = (area - true)[here], true[here].mean()
+        recorded = signals["recorded_area"][here].mean(dtype=float)
+        allowed = np.std((true / expected)[here])
+        spread = np.std(difference / expected[here])
+        columns["bias"][number] = difference.mean() / mean
+        columns["bias_error"][number] = difference.std() / n[number] ** 0.5 / mean
+        columns["resolution"][number] = np.std((area / expected)[here])
+        columns["allowed"][number] = allowed
+        columns["ratio_error"][number] = spread / allowed / n[number] ** 0.5
+        columns["unrecorded"][number] = 1 - recorded / mean
+    return AreaResponse(edges, n, **columns)
 
 
 def time_residuals(matched: Matched, kind: Signal, min_area: float) -> Array:

@@ -79,14 +79,10 @@ def _draw_efficiency(axes: Axes, findings: Findings) -> None:
     _area_axis(axes, "true area (PE)")
     axes.set_ylabel("share of signals found")
     lowest = min(
-        np.nanmin(one.interval()[0][one.n > 0], initial=1) for one in _efficiencies(findings)
+        np.min(one.interval()[0][one.n > 0], initial=1) for one in findings.efficiency.values()
     )
     axes.set_ylim(max(0, min(0.9, lowest - 0.02)), 1.01)
     axes.legend(loc="lower right")
-
-
-def _efficiencies(findings: Findings) -> list[Any]:
-    return list(findings.efficiency.values())
 
 
 def _draw_bias(axes: Axes, findings: Findings) -> None:
@@ -120,31 +116,38 @@ def _draw_bias(axes: Axes, findings: Findings) -> None:
 
 
 def _draw_resolution(axes: Axes, findings: Findings) -> None:
-    axes.set_title("Area resolution")
+    axes.set_title("Area resolution (labels: photon statistics, %)")
+    axes.axhspan(0, checks.MAX_RESOLUTION, color=GRAY, alpha=0.15)
+    axes.axhline(1, color=GRAY, linewidth=1)
     for kind, areas in findings.areas.items():
         middle = np.sqrt(areas.edges[1:] * areas.edges[:-1])
-        axes.plot(
+        axes.errorbar(
             middle,
-            100 * areas.allowed,
-            color=COLORS[kind],
+            areas.ratio,
+            yerr=areas.ratio_error,
+            fmt="o",
+            markersize=4,
             linewidth=1,
-            label=f"{kind.name}: photon statistics",
-        )
-        axes.plot(
-            middle,
-            100 * areas.allowed * checks.MAX_RESOLUTION,
             color=COLORS[kind],
-            linewidth=1,
-            linestyle="--",
+            label=kind.name,
         )
-        axes.plot(
-            middle, 100 * areas.resolution, "o", markersize=4, color=COLORS[kind], label=kind.name
-        )
+        below = -14 if kind is Signal.S1 else 10
+        for x, y, allowed in zip(middle, areas.ratio, areas.allowed, strict=True):
+            axes.annotate(
+                f"{100 * allowed:.1f}",
+                (x, y),
+                textcoords="offset points",
+                xytext=(0, below),
+                ha="center",
+                fontsize=8,
+                color=COLORS[kind],
+            )
         _required_from(axes, kind)
     _area_axis(axes, "expected area (PE)")
-    axes.set_yscale("log")
-    axes.set_ylabel("relative spread (%), dashed: 10 % more")
-    axes.legend(loc="upper right", fontsize=8)
+    axes.set_ylabel("spread of reconstructed / of true areas")
+    highest = max(np.nanmax(one.ratio, initial=1.0) for one in findings.areas.values())
+    axes.set_ylim(0.95, max(1.15, highest + 0.03))
+    axes.legend(loc="upper right")
 
 
 def _draw_time(axes: Axes, findings: Findings) -> None:
@@ -159,7 +162,6 @@ def _draw_time(axes: Axes, findings: Findings) -> None:
         )
     axes.set_xlabel("center of peak - center of light (ns)")
     axes.set_ylabel("signals")
-    axes.set_yscale("log")
     axes.legend(fontsize=8)
 
 
@@ -175,7 +177,6 @@ def _draw_drift(axes: Axes, findings: Findings) -> None:
         axes.axvline(side * checks.MAX_DRIFT_RESIDUAL, color=GRAY, linewidth=1, linestyle="--")
     axes.set_xlabel("reconstructed - true drift time (ns)")
     axes.set_ylabel("events")
-    axes.set_yscale("log")
     axes.legend(fontsize=8)
 
 
@@ -231,6 +232,8 @@ def _histogram(axes: Axes, values: Array, reach: float, color: str, label: str) 
     edges = np.linspace(-reach, reach, 61)
     inside = np.clip(values, edges[0], np.nextafter(edges[-1], 0))
     axes.hist(inside, bins=edges.tolist(), histtype="step", color=color, linewidth=1.5, label=label)
+    axes.set_yscale("log")
+    axes.set_ylim(0.5, max(axes.get_ylim()[1], 8.0 * max(len(values), 1)))
 
 
 def _area_axis(axes: Axes, label: str) -> None:

@@ -68,6 +68,10 @@ def test_area_response_has_bias_and_spread_that_were_put_in(truth, factor, smear
     assert result.allowed[0] == pytest.approx(0.1, rel=0.1)
     expected = factor * (result.allowed[0] ** 2 + smear**2) ** 0.5
     assert result.resolution[0] == pytest.approx(expected, rel=0.05)
+    ratio = result.resolution[0] / result.allowed[0]
+    assert result.ratio[0] == ratio
+    smeared = (factor**2 + (factor * smear) ** 2 / result.allowed[0] ** 2) ** 0.5
+    assert ratio == pytest.approx(smeared, abs=4 * result.ratio_error[0] + 1e-6)
     assert result.unrecorded[0] == pytest.approx(0.01, rel=1e-3)
     assert np.isnan(result.bias[1])
 

@@ -1,0 +1,115 @@
+"""The reconstruction of simulated runs against their truth, as `make physics` in short."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+
+from xamsflow import detector, layout
+from xamsflow.simulate import Physics, Signal, SimulatedRun
+from xamsflow.validation import quality, report
+from xamsflow.validation.checks import MIN_AREA, Findings, borders
+from xamsflow.validation.sample import border_run, take, usual_run
+
+SLACK = 3.0
+"""Standard errors that a worst bin may be off its limit; these runs are short."""
+
+
+@pytest.fixture(scope="module")
+def findings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("physics")
+    return Findings(take(usual_run(20.0, seed=1), folder), take(border_run(3.0, seed=1), folder))
+
+
+def checked(findings, name):
+    (check,) = [one for one in findings.checks(SLACK) if one.name.startswith(name)]
+    return check
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "S1 efficiency",
+        "S2 efficiency",
+        "S1 area bias",
+        "S2 area bias",
+        "S1 area resolution",
+        "S2 area resolution",
+        "event drift time residual",
+        "S1/S2 confusion",
+        "S2s across a border",
+        "area from records to peaks",
+    ],
+)
+def test_what_is_required_is_reached(findings, name):
+    check = checked(findings, name)
+    assert check.holds, f"{check.name}: {check.value}, required {check.required}, {check.detail}"
+
+
+def test_all_that_is_required_is_tested(findings):
+    assert len(findings.checks()) == 10
+
+
+def test_s2s_lie_across_most_borders(findings):
+    settings = findings.borders.settings
+    assert len(borders(settings)) == 119
+    assert len(findings.on_borders) > 80
+
+
+def test_report_has_the_plots_and_all_numbers(findings, tmp_path):
+    picture, page = report.write(findings, tmp_path / "page", "a title & more")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    text = page.read_text()
+    assert "a title &amp; more" in text
+    for check in findings.checks():
+        assert check.name in text
+    assert "data:image/png;base64," in text
+
+
+def test_v1724_is_reconstructed_as_well(tmp_path):
+    path = layout.REPOSITORY / layout.DETECTORS / "xams_2021.yaml"
+    settings = yaml.safe_load(path.read_text())
+    settings["tpc"]["channels"] = list(range(8))
+    settings["tpc"]["classification"]["s1"]["max_width"] = 225
+    slow = detector.parse("slow", settings, "a test")
+    run = SimulatedRun(
+        932, slow, duration=4, seed=1, readers=2, threads=2, physics=Physics.of(slow, 932)
+    )
+    matched = take(run, tmp_path).matched
+    for kind, area in MIN_AREA.items():
+        found, there = matched.found(kind, area), matched.select(kind, area)
+        assert len(found) >= 0.98 * len(there)
+        alone = matched.found(kind, area, alone=True)
+        areas = matched.peaks["area"][matched.peak[alone]]
+        assert areas.sum() == pytest.approx(matched.signals["area"][alone].sum(), rel=0.02)
+    matrix = quality.confusion(matched, MIN_AREA)
+    assert matrix[0, 2] + matrix[1, 1] <= 0.01 * matrix[:2].sum()
+
+
+NOTHING = Physics(event_rate=0, single_electron_rate=0, dark_rate=0, sipm_dark_rate=0)
+
+
+@pytest.mark.parametrize(
+    ("physics", "duration", "n_events"),
+    [
+        pytest.param(NOTHING, 0.5, 0, id="empty"),
+        pytest.param(replace(NOTHING, dark_rate=2000), 0.5, 0, id="dark counts only"),
+        pytest.param(Physics(event_rate=200), 0.1, 20, id="shorter than a chunk"),
+        pytest.param(Physics(event_rate=200, dead_channels=(0,)), 0.5, 100, id="dead channel"),
+        pytest.param(
+            Physics(event_rate=50, s1_area=(2e4, 5e4), s2_area=(2e5, 5e5)), 0.2, 10, id="saturated"
+        ),
+        pytest.param(Physics(event_rate=4000, s2_area=(100, 1000)), 0.2, 500, id="pile-up"),
+    ],
+)
+def test_unusual_runs_have_a_valid_result(tmp_path, physics, duration, n_events):
+    run = replace(usual_run(duration, seed=1), physics=physics)
+    sample = take(run, tmp_path)
+    peaks = sample.matched.peaks
+    assert (np.diff(peaks["time"]) >= 0).all()
+    assert (peaks["time"][1:] >= peaks["endtime"][:-1]).all()
+    assert np.isfinite(peaks["area"]).all()
+    assert 0.5 * n_events <= len(sample.events) <= 1.5 * n_events
+    if physics.dead_channels:
+        assert len(sample.matched.found(Signal.S2, 200)) > 50
