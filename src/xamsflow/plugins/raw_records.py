@@ -27,12 +27,12 @@ import numpy as np
 import numpy.typing as npt
 import strax
 from immutabledict import immutabledict
-from straxen.plugins.raw_records.daqreader import ArtificialDeadtimeInserted, DAQReader
 
 from xamsflow.detector import Detector
 from xamsflow.errors import BadDataError, ConfigurationError
 from xamsflow.plugins import live_data
 from xamsflow.plugins.live_data import Part, Records
+from xamsflow.plugins.straxen_reader import ArtificialDeadtimeInserted, DAQReader
 
 DEAD_TIME = "aqmon"
 """The name under which straxen's users look for artificial dead time: ``raw_records_aqmon``."""
