@@ -22,7 +22,7 @@ demo: install  ## process a few runs on this machine, with a run database of the
 
 test: install  ## the whole test suite
 	tools/system-packages test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 lint: install  ## format check, linters, types, snakemake --lint
 	$(BIN)/ruff format --check src tests benchmarks workflow/scripts

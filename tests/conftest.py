@@ -15,6 +15,14 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of batch systems in one process: there is one such system on a machine."""
+    for item in items:
+        if item.path.name.startswith("test_batch_"):
+            item.add_marker(pytest.mark.xdist_group("batch"))
+
+
 @pytest.fixture
 def real_data() -> Path:
     """Return the folder with the real run 002240, where it lies beside the repository."""
