@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from xamsflow import corrections, detector, rundoc
 from xamsflow.context import context
+from xamsflow.detector import Tpc
 from xamsflow.errors import ConfigurationError
 from xamsflow.processing import process_run
 from xamsflow.simulate import Physics, SimulatedRun, load_signals, simulate, truth_path
@@ -97,7 +98,19 @@ def take(settings: SimulatedRun, folder: Path) -> Sample:
     signals = load_signals(truth_path(live_data, settings.number))
     return Sample(
         settings=settings,
-        matched=match(signals, since(start, peaks)),
+        matched=match(_seen(settings, signals, tpc), since(start, peaks)),
         events=since(start, events),
         records_area=records_area,
     )
+
+
+def _seen(settings: SimulatedRun, signals: Array, tpc: Tpc) -> Array:
+    """Return the signals of which PMTs of the TPC see something."""
+    channels = [
+        channel
+        for digitizer in settings.detector.digitizers
+        for channel in range(digitizer.first_channel, digitizer.last_channel + 1)
+    ]
+    in_tpc = np.isin(channels, tpc.signals.channels)
+    seen: Array = signals[signals["area_per_channel"][:, in_tpc].any(axis=1)]
+    return seen
