@@ -35,9 +35,10 @@ class Signals:
     """Channels of one digitizer whose pulses are put together in peaks.
 
     Arrays by channel have the order of `channels`. `gains` are in photoelectrons per ADC count and
-    sample: a list, or what :func:`xamsflow.corrections.pin` returns. `hit_threshold` is in ADC
-    counts, `hit_extension` in samples before and behind a hit, `max_gap` and `coincidence` in ns,
-    `min_area` in photoelectrons, `split_min_height` in photoelectrons per sample of a waveform.
+    sample: a list, or what :func:`xamsflow.corrections.pin` returns. `hit_threshold` and
+    `baseline_max_rms` are in ADC counts, `hit_extension` in samples before and behind a hit,
+    `max_gap` and `coincidence` in ns, `min_area` in photoelectrons, `split_min_height` in
+    photoelectrons per sample of a waveform.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Signals:
     positive_channels: tuple[int, ...]
     gains: Any
     baseline_samples: int
+    baseline_max_rms: float
     hit_threshold: int
     hit_extension: tuple[int, int]
     max_gap: int
@@ -239,8 +241,13 @@ def _tpc(values: Mapping[str, Any], detector: Detector, what: str) -> Tpc:
             f"{s2['min_width']} (s2.min_width) or less"
         )
     pinned = values.get("corrections", {})
-    lifetime, s1_map = (_pinned(pinned.get(key)) for key in ("electron_lifetime", "s1_map"))
-    _check_values(lifetime, _is_positive, "one number above 0", f"{what}: electron lifetime")
+    lifetime, s1_map = (
+        _pinned(pinned.get(key), f"{what}: tpc.corrections.{key}")
+        for key in ("electron_lifetime", "s1_map")
+    )
+    _check_values(
+        lifetime, _is_positive, "one number above 0", f"{what}: tpc.corrections.electron_lifetime"
+    )
     return Tpc(
         signals=signals,
         top=top,
@@ -264,7 +271,7 @@ def _tpc(values: Mapping[str, Any], detector: Detector, what: str) -> Tpc:
 def _signals(name: str, values: Mapping[str, Any], detector: Detector, key: str) -> Signals:
     channels = tuple(values["channels"])
     digitizer = _digitizer(channels, detector, key)
-    gains = _pinned(values["gains"])
+    gains = _pinned(values["gains"], f"{key}.gains")
 
     def one_each(found: Any) -> bool:
         return (
@@ -283,6 +290,7 @@ def _signals(name: str, values: Mapping[str, Any], detector: Detector, key: str)
         positive_channels=_positive(channels, digitizer),
         gains=gains,
         baseline_samples=pulses["baseline_samples"],
+        baseline_max_rms=pulses["baseline_max_rms"],
         hit_threshold=pulses["hit_threshold"],
         hit_extension=tuple(pulses["hit_extension"]),
         max_gap=peaks["max_gap"],
@@ -337,8 +345,13 @@ def _positive(channels: tuple[int, ...], digitizer: Digitizer) -> tuple[int, ...
     return tuple(c for c in channels if is_positive or c in digitizer.positive_channels)
 
 
-def _pinned(value: Any) -> Any:
-    return corrections.pin(value["file"]) if isinstance(value, dict) else value
+def _pinned(value: Any, key: str) -> Any:
+    if not isinstance(value, dict):
+        return value
+    try:
+        return corrections.pin(value["file"])
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{key}: {error.what}", error.remedy) from error
 
 
 def _check_values(quantity: Any, is_allowed: Callable[[Any], bool], allowed: str, key: str) -> None:

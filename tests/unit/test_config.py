@@ -27,6 +27,21 @@ def test_a_file_overrides_single_keys(tmp_path):
     assert loaded.storage == config.load().storage
 
 
+def test_targets_by_mode(tmp_path):
+    text = """
+    targets: [event_info]
+    targets_by_mode:
+    - {modes: ["*led*", "*LED*"], targets: [led_calibration]}
+    - {modes: ["xams_led_nai", "*nai*"], targets: [peak_basics, peak_basics_external]}
+    """
+    loaded = config.load([write(tmp_path / "mine.yaml", text)])
+    assert loaded.targets_for("ledcalibration") == ("led_calibration",)
+    assert loaded.targets_for("xams_led_nai") == ("led_calibration",)
+    assert loaded.targets_for("bg_nai") == ("peak_basics", "peak_basics_external")
+    assert loaded.targets_for("background") == loaded.targets_for(None) == ("event_info",)
+    assert config.load().targets_for("bg") == config.load().targets
+
+
 def test_later_files_go_before_earlier_ones(tmp_path):
     first = write(tmp_path / "first.yaml", "detector: xams\nselect: {newest: 3}")
     second = write(tmp_path / "second.yaml", "select: {newest: 5}")
@@ -47,6 +62,10 @@ def test_later_files_go_before_earlier_ones(tmp_path):
         ("targets: []", "targets is []", "not empty"),
         ("targets: raw_records_v1730", 'targets is "raw_records_v1730"', "array"),
         ("targets: [transfer]", 'targets.0 is "transfer"', "text that matches"),
+        ("context: strax", 'context is "strax"', "dotted name"),
+        ("targets_by_mode: [{modes: [led]}]", "missing key targets_by_mode.0.targets", ""),
+        ("targets_by_mode: [{modes: [], targets: [a]}]", "targets_by_mode.0.modes", "not empty"),
+        ("targets_by_mode: [{modes: [a], targets: [B]}]", 'targets.0 is "B"', "text that matches"),
         ("select: {newest: 0}", "select.newest is 0", "1 or more"),
         ("select: {first_run: 9, last_run: 3}", "select.first_run is 9", "3"),
         ("storage:", "storage is null", "object"),

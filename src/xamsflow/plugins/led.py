@@ -58,10 +58,10 @@ class _RecordsLed(strax.Plugin):  # type: ignore[misc]
         for name in ("time", "dt", "channel", "pulse_length"):
             result[name] = raw[name][first]
         pulse = np.cumsum(raw["record_i"] == 0) - 1
-        joined = result["data"].reshape(-1, n_joined, n_samples)
+        joined = np.zeros((len(first), n_joined, n_samples), np.int16)
         joined[pulse, raw["record_i"]] = raw["data"]
         result["length"] = np.bincount(pulse, raw["length"], len(first))
-        result["data"] = joined.reshape(len(first), -1)
+        result["data"] = joined.reshape(result["data"].shape)
         _above_baseline(result, self.config)
         by_time: Array = strax.sort_by_time(result)
         return by_time

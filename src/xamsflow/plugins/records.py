@@ -4,9 +4,11 @@ Pulses point upwards whatever their polarity: samples and baseline of a channel 
 are mirrored (MAX_ADC minus the value), so that strax's functions, its test for saturation included,
 hold for them too.
 
+The baseline is the mean of a pulse's first samples. Where these are not quiet, as in a pulse that
+follows closely on another, it is what the digitizer measured, if it does that.
+
 A record keeps the samples within hitlets; all others are 0. Its area is the integral of what it
-keeps, so that areas of records and peaks add up to the same. The baseline is the mean of a pulse's
-first samples.
+keeps, so that areas of records and peaks add up to the same.
 """
 
 from collections.abc import Sequence
@@ -26,6 +28,9 @@ Array = npt.NDArray[Any]
 MAX_ADC = 2**14 - 1
 """The largest sample of the digitizers, which all have 14 bits."""
 
+TRUNCATED = 0.5
+"""ADC counts that the digitizers' own baseline is too low on average: they cut the fraction off."""
+
 
 def records(signals: Signals) -> type[strax.Plugin]:
     """Return the plugin that provides ``records`` and ``pulse_counts`` of a group of signals."""
@@ -35,6 +40,7 @@ def records(signals: Signals) -> type[strax.Plugin]:
         ("channels", list(signals.channels), "Channels, in the order of arrays by channel"),
         ("positive_channels", list(signals.positive_channels), "Channels with positive pulses"),
         ("baseline_samples", signals.baseline_samples, "First samples of a pulse: its baseline"),
+        ("baseline_max_rms", signals.baseline_max_rms, "ADC counts of a baseline that is trusted"),
         ("hit_threshold", signals.hit_threshold, "ADC counts above baseline of a hit"),
         ("hit_extension", list(signals.hit_extension), "Samples kept before and behind a hit"),
     )
@@ -83,6 +89,7 @@ class _Records(SignalsPlugin):
             self.dtype_for(self.provides[0]),
             self.setting("positive_channels"),
             self.setting("baseline_samples"),
+            self.setting("baseline_max_rms"),
         )
         links = strax.record_links(made)
         before, behind = self.setting("hit_extension")
@@ -96,22 +103,32 @@ class _Records(SignalsPlugin):
 
 
 def above_baseline(
-    raw: Array, dtype: Any, positive_channels: Sequence[int], baseline_samples: int
+    raw: Array,
+    dtype: Any,
+    positive_channels: Sequence[int],
+    baseline_samples: int,
+    baseline_max_rms: float,
 ) -> Array:
     """Return raw records as records of `dtype` whose pulses point upwards from their baseline."""
     made: Array = np.zeros(len(raw), dtype)
     for name in raw.dtype.names or ():
         made[name] = raw[name]
     n_samples = made["data"].shape[1]
-    if positive_channels:
-        mirrored = np.isin(made["channel"], positive_channels)
-        made["data"][mirrored] = MAX_ADC - made["data"][mirrored]
+    mirrored = np.isin(made["channel"], positive_channels)
+    made["data"][mirrored] = MAX_ADC - made["data"][mirrored]
     # The baseline of a pulse that is shorter than the window is its own mean, not that of padding.
     short = np.flatnonzero(made["length"] < min(baseline_samples, n_samples))
     for i in short[made["record_i"][short] == 0]:
         length = made["length"][i]
         made["data"][i, length:] = round(made["data"][i, :length].mean())
     strax.baseline(made, baseline_samples=baseline_samples, flip=True)
+    busy = (made["baseline_rms"] > baseline_max_rms) & (raw["baseline"] > 0)
+    if busy.any():
+        measured = raw["baseline"][busy] + TRUNCATED
+        measured = np.where(mirrored[busy], MAX_ADC - measured, measured)
+        shift = np.floor(measured) - np.floor(made["baseline"][busy])
+        made["data"][busy] += shift.astype(np.int16)[:, np.newaxis]
+        made["baseline"][busy] = measured
     strax.zero_out_of_bounds(made)
     return made
 

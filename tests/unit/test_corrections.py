@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+
+from xamsflow import corrections
+from xamsflow.errors import ConfigurationError
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "config" / "corrections"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def test_the_value_of_a_run(folder: Path) -> None:
+    (folder / "lifetime_v1.json").write_text('{"000020-000029": 2.5, "000001-000009": [1, 2]}')
+    pinned = corrections.pin("lifetime_v1")
+    assert corrections.of_run(pinned, 1) == corrections.of_run(pinned, 9) == [1, 2]
+    assert corrections.of_run(pinned, 20) == 2.5
+    assert corrections.values("lifetime_v1") == [[1, 2], 2.5]
+
+
+@pytest.mark.parametrize("run", [0, 10, 19, 30])
+def test_a_run_without_a_value(folder: Path, run: int) -> None:
+    (folder / "lifetime_v1.json").write_text('{"000001-000009": 1, "000020-000029": 2}')
+    with pytest.raises(ConfigurationError) as error:
+        corrections.of_run(corrections.pin("lifetime_v1"), run)
+    assert f"run {run:06d}: config/corrections/lifetime_v1.json has no value" in str(error.value)
+
+
+def test_a_plain_value_is_that_of_all_runs() -> None:
+    assert corrections.of_run(3.5, 7) == 3.5
+    assert corrections.of_run(None, 7) is None
+    assert corrections.of_run([1, 2], 7) == [1, 2]
+
+
+def test_another_content_is_another_pin_and_is_noticed(folder: Path) -> None:
+    file = folder / "lifetime_v1.json"
+    file.write_text('{"000001-000009": 1}')
+    pinned = corrections.pin("lifetime_v1")
+    file.write_text('{"000001-000009": 2}')
+    assert corrections.pin("lifetime_v1") != pinned
+    with pytest.raises(ConfigurationError, match="is not the file that was pinned"):
+        corrections.of_run(pinned, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "no valid JSON"),
+        ("[1]", "one object"),
+        ('[["000001-000002", 1]]', "one object"),
+        ('{"1-2": 1}', "run range is '1-2'"),
+        ('{"000002-000001": 1}', "run range is '000002-000001'"),
+        ('{"000001-*": 1}', "run range"),
+        ('{"000001-000005": 1, "000005-000009": 2}', "two values for run 000005"),
+        ('{"000001-000005": 1, "000001-000005": 1}', "two values for run 000001"),
+    ],
+)
+def test_files_that_are_no_corrections(folder: Path, content: str, words: str) -> None:
+    (folder / "wrong.json").write_text(content)
+    with pytest.raises(ConfigurationError) as error:
+        corrections.pin("wrong")
+    assert words in str(error.value)
+    assert "wrong.json" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_not_there(folder: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"config/corrections/nothing.json is missing"):
+        corrections.pin("nothing")
