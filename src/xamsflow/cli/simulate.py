@@ -26,7 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, required=True, metavar="DIR", help="parent folder of the runs")
     add("--detector", metavar="NAME", help="a file in config/detectors [the configured one]")
     add("--duration", type=float, default=12.0, metavar="S", help="length of a run, s [12]")
-    add("--rate", type=float, default=400.0, metavar="HZ", help="pulses per channel, Hz [400]")
+    add(
+        "--rate",
+        type=float,
+        default=400.0,
+        metavar="HZ",
+        help="pulses per channel, Hz [400], without --physics",
+    )
     add("--noise", type=float, default=2.0, metavar="ADC", help="noise, ADC counts rms [2]")
     add("--seed", type=int, default=0, metavar="N", help="another seed, other data [0]")
     add("--compressor", default="lz4", metavar="NAME", help="lz4 or blosc [lz4]")

@@ -48,17 +48,20 @@ class LiveRun:
         written. Raises ConfigurationError if the folder exists or cannot be made.
         """
         folder = _RunFolder(settings, live_data)
-        self._truth = TruthFile(settings, live_data)
         self.document = document_at_start(settings, live_data)
-        self._files = self._take(settings, folder, wait_until)
+        self._files = self._take(settings, live_data, folder, wait_until)
 
     def __iter__(self) -> Iterator[WrittenFile]:
         return self._files
 
     def _take(
-        self, settings: SimulatedRun, folder: "_RunFolder", wait_until: Callable[[int], None]
+        self,
+        settings: SimulatedRun,
+        live_data: Path,
+        folder: "_RunFolder",
+        wait_until: Callable[[int], None],
     ) -> Iterator[WrittenFile]:
-        with self._truth as truth:
+        with TruthFile(settings, live_data) as truth:
             for part in parts(settings, settings.buffered_chunks, truth.append):
                 wait_until(part.time)
                 for path in folder.write(part):

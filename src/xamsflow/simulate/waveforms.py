@@ -15,6 +15,10 @@ Array = NDArray[Any]
 POST_TRIGGER = 48
 """Samples recorded after the last one over threshold, as in XAMSL run 2240."""
 
+SAMPLES_OF_OWN_BASELINE = 64
+"""Quiet samples that a digitizer takes its own baseline from; it differs from that of a pulse's
+first samples by 0.5 counts rms in that run, as it would with so many."""
+
 SHAPE_LENGTH = 10
 """A photoelectron's waveform ends after so many fall times; 0.005 % of its charge is lost."""
 
@@ -148,11 +152,14 @@ def digitize(
         over + (begin - offset)[over_segment], electronics.pulse_length
     )
     pulse_segment = np.searchsorted(begin, start, side="right") - 1
+    measured = baseline[pulse_segment] + rng.normal(
+        0, electronics.noise / SAMPLES_OF_OWN_BASELINE**0.5, len(start)
+    )
     return DigitizedPulses(
         electronics=electronics,
         time=start * electronics.sample_width,
         length=pulse_length,
-        baseline=own_baseline[pulse_segment],
+        baseline=np.floor(measured).astype(np.int64),
         position=start + (offset - begin)[pulse_segment],
         samples=samples,
     )

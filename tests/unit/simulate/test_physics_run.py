@@ -23,11 +23,11 @@ from xamsflow.simulate.boards import boards
 RUN = SimulatedRun(
     6800,
     detector.load("xams"),
-    duration=0.6,
+    duration=0.5,
     chunk_length=0.09,
     chunk_overlap=0.01,
     border_pulses=True,
-    physics=Physics(event_rate=200),
+    physics=Physics(event_rate=100, s2_area=(100, 4000)),
 )
 
 
@@ -98,9 +98,10 @@ def test_all_charge_of_the_truth_is_in_the_records(taken, records):
         counts = records["data"][mine].sum(dtype=np.int64) - base * n_samples
         found = sign[channel] * counts * gains[channel]
         expected = signals["area_per_channel"][:, channel].sum()
-        # Small dark counts are not recorded; the baseline is known to half a count per sample.
+        # Small dark counts, which are much of what the SiPM sees, are not recorded; the baseline
+        # is known to half a count per sample.
         known_to = 0.5 * n_samples * gains[channel]
-        assert found == pytest.approx(expected, rel=0.02, abs=known_to)
+        assert found == pytest.approx(expected, rel=0.1 if channel == 6 else 0.02, abs=known_to)
     large = signals[(signals["type"] == Signal.S2) & (signals["area"] > 500)]
     assert large["recorded_area"] == pytest.approx(large["area"], rel=0.01)
 
@@ -112,7 +113,7 @@ def test_s2s_lie_across_chunk_borders_also_in_the_records(records):
             start = records["time"] - records["record_i"].astype(int) * 220
             end = start + 2 * records["pulse_length"].astype(int)
             crossing += ((start < border) & (border < end)).any()
-    assert crossing >= 9  # of 11 borders after the first; offsets differ
+    assert crossing >= 7  # of 9 borders after the first; offsets differ
 
 
 def test_pulses_of_a_channel_do_not_overlap(records):
@@ -149,9 +150,11 @@ def test_truth_does_not_depend_on_who_reads_out(tmp_path):
 
 
 def test_saturated_pulses_are_cut(tmp_path):
-    run = replace(RUN, physics=Physics(event_rate=100, s1_area=(1e5, 1e5)), duration=0.1)
+    run = replace(RUN, physics=Physics(event_rate=50, s1_area=(1e5, 1e5)), duration=0.1)
     records = truth(run)
-    assert records["data"].max() == 2**14 - 1 or records["data"].min() == 0
+    is_pmt = records["channel"] < 6
+    assert records["data"][is_pmt & (records["length"] == 110)].min() == 0
+    assert records["data"][~is_pmt].max() == 2**14 - 1
 
 
 def test_run_without_any_light_is_empty(tmp_path):
