@@ -129,6 +129,20 @@ class Workflow:
                 process.wait()
 
 
+def press_ctrl_c(driver: subprocess.Popen[str]) -> int:
+    """Interrupt a driver as a person does, and return its exit code.
+
+    Snakemake sometimes misses the first Ctrl-C on a busy machine.
+    """
+    for _ in range(3):
+        os.killpg(driver.pid, signal.SIGINT)
+        try:
+            return driver.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            continue
+    raise AssertionError("the driver does not end")
+
+
 def wait_until(condition: Callable[[], object], what: str, timeout_s: float = 40) -> None:
     """Wait until something is the case, in vain with an AssertionError."""
     deadline = time.monotonic() + timeout_s

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_workflow import Workflow, long, wait_until
+from batch_workflow import Workflow, long, press_ctrl_c, wait_until
 from servers import slurm
 from servers.slurm import Slurm
 from xamsflow.batch import submissions
@@ -142,9 +142,7 @@ def test_ctrl_c_cancels_all_jobs(workflow: Workflow) -> None:
     driver = workflow.start(long("run1", "run2", "run3"))
     workflow.wait_for_start("run1", "run2", "run3")
 
-    os.killpg(driver.pid, signal.SIGINT)
-
-    assert driver.wait(timeout=30) != 0
+    assert press_ctrl_c(driver) != 0
     wait_until(lambda: not workflow.jobs(), "all batch jobs are gone")
     # Nobody takes up a job that was cancelled.
     for run in ("run1", "run2", "run3"):

@@ -7,12 +7,13 @@ runs jobs of any user; as an ordinary user those of that user.
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 START_TIMEOUT_S = 30
@@ -78,15 +79,14 @@ class Slurm:
 
     def stop(self) -> None:
         """End jobs and servers."""
-        subprocess.run(
-            ["scancel", "--user", getpass.getuser(), "--signal=KILL"],
-            env=self.environment,
-            capture_output=True,
-            check=False,
-            timeout=30,
-        )
+        with suppress(RuntimeError, TimeoutError):
+            self.run("scancel", "--user", getpass.getuser())
+            _wait_for(lambda: not self.jobs(), "jobs do not end")
         for name in list(self._processes):
             self._stop(name)
+        for pid in self._jobs_left():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def run(self, *command: str, check: bool = True) -> str:
         """Run one of Slurm's or Torque's commands and return what it printed."""
@@ -100,6 +100,18 @@ class Slurm:
     def jobs(self) -> list[str]:
         """Return the numbers of the jobs that wait or run."""
         return self.run("squeue", "--noheader", "--format", "%i").split()
+
+    def _jobs_left(self) -> list[int]:
+        """Return the processes of jobs, and their overseers, that know this server."""
+        mark = f"SLURM_CONF={self._configuration}\0".encode()
+        left = []
+        for process in Path("/proc").iterdir():
+            if process.name.isdigit() and int(process.name) != os.getpid():
+                with suppress(OSError):
+                    name = (process / "comm").read_text().strip()
+                    if name == "slurmstepd" and mark in (process / "environ").read_bytes():
+                        left.append(int(process.name))
+        return left
 
     def _is_idle(self) -> bool:
         return "idle" in self.run("sinfo", "-h", "-o", "%t", check=False)
