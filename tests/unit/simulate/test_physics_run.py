@@ -98,10 +98,10 @@ def test_all_charge_of_the_truth_is_in_the_records(taken, records):
         counts = records["data"][mine].sum(dtype=np.int64) - base * n_samples
         found = sign[channel] * counts * gains[channel]
         expected = signals["area_per_channel"][:, channel].sum()
-        # Small dark counts, which are much of what the SiPM sees, are not recorded; the baseline
-        # is known to half a count per sample.
+        # The SiPM's small dark counts and the external PMT's late photons, whose gain is low, are
+        # not recorded; the baseline is known to half a count per sample.
         known_to = 0.5 * n_samples * gains[channel]
-        assert found == pytest.approx(expected, rel=0.1 if channel == 6 else 0.02, abs=known_to)
+        assert found == pytest.approx(expected, rel=0.02 if channel < 5 else 0.1, abs=known_to)
     large = signals[(signals["type"] == Signal.S2) & (signals["area"] > 500)]
     assert large["recorded_area"] == pytest.approx(large["area"], rel=0.01)
 
