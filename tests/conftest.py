@@ -19,7 +19,7 @@ SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of batch systems in one process: there is one such system on a machine."""
     for item in items:
-        if item.path.name.startswith("test_batch_"):
+        if item.path.name.startswith("test_batch"):
             item.add_marker(pytest.mark.xdist_group("batch"))
 
 

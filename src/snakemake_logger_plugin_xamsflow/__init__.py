@@ -18,7 +18,7 @@ from xamsflow import driver
 @dataclass(frozen=True)
 class _Job:
     rule: str
-    run: str
+    wildcards: dict[str, str]
     log: Path
 
 
@@ -42,8 +42,8 @@ class LogHandler(LogHandlerBase):
     def _tell(self, event: LogEvent, about: dict[str, Any]) -> None:
         if event == LogEvent.JOB_INFO:
             wildcards = about.get("wildcards") or {}
-            if run := wildcards.get("run_id"):
-                started = _Job(about["rule_name"], run, Path(about["log"][0]))
+            if "run_id" in wildcards:
+                started = _Job(about["rule_name"], dict(wildcards), Path(about["log"][0]))
                 self._jobs[about["jobid"]] = started
                 driver.current().job_started(started.log)
             return
@@ -52,9 +52,9 @@ class LogHandler(LogHandlerBase):
         if job is None:
             return
         if event == LogEvent.JOB_ERROR:
-            driver.current().job_failed(job.rule, job.run, job.log)
+            driver.current().job_failed(job.rule, job.wildcards)
         elif event == LogEvent.JOB_FINISHED and job.rule == "publish":
-            driver.current().published(job.run)
+            driver.current().published(job.wildcards["run_id"])
 
     @property
     def writes_to_stream(self) -> bool:

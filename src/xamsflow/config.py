@@ -87,6 +87,7 @@ class Config:
     rundb: Rundb
     daq: Daq
     storage: Storage
+    login_node_rules: tuple[str, ...]
 
     def targets_for(self, mode: str | None) -> tuple[str, ...]:
         """Return the targets of a run with this mode: those of the first entry that matches.
@@ -152,6 +153,7 @@ def parse(settings: Mapping[str, Any]) -> Config:
             processed=Path(storage["processed"]).expanduser(),
             host=storage["host"],
         ),
+        login_node_rules=tuple(settings["login_node_rules"]),
     )
 
 

@@ -11,13 +11,14 @@ import logging
 import platform
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xamsflow import claims, clock, layout, owner
+from xamsflow import claims, clock, failures, layout, owner
+from xamsflow.batch import cancel
 from xamsflow.claims import Claim
 from xamsflow.config import Config, Select
 from xamsflow.errors import ConfigurationError, XamsflowError
@@ -124,13 +125,15 @@ class Driver:
             )
         self._hold(claim)
 
-    def job_failed(self, rule: str, run: str, log: Path) -> None:
+    def job_failed(self, rule: str, wildcards: Mapping[str, str]) -> None:
         """Write into the run document why a job of a run has failed, at once.
 
         What was stored before is registered. Where the run database is away, the failure stays
         beside the log, and the next start takes the run over.
         """
-        job = FailedJob(rule, run, log, Failure.of_job(log))
+        rule, log, failure = failures.of_job(rule, wildcards)
+        run = wildcards["run_id"]
+        job = FailedJob(rule, run, log, failure)
         if self._failed.get(log) == job:
             return  # told again at the end of the workflow
         if not job.failure.interrupted:
@@ -144,7 +147,10 @@ class Driver:
 
     def job_started(self, log: Path) -> None:
         """Note that the job with this log was started, perhaps again after a failure."""
+        self._close_at_exit()
         self._failed.pop(log, None)
+        # In a group it may never get to start, and to remove what an earlier attempt left to say.
+        Failure.file(log).unlink(missing_ok=True)
 
     def published(self, run: str) -> None:
         """Note that a run's outcome stands in the run document."""
@@ -153,6 +159,9 @@ class Driver:
 
     def close(self) -> None:
         """Give back the claimed runs that neither ended nor failed, and say how it went."""
+        with contextlib.chdir(self._directory):  # Snakemake has gone back to where it came from
+            if jobs := cancel.remaining_jobs():
+                say(f"cancelled {len(jobs)} batch jobs: {' '.join(jobs)}")
         failed = {job.run for job in self._failed.values()}
         unfinished = [run for run in self._claims if run not in failed]
         for run in unfinished:
@@ -236,8 +245,12 @@ class Driver:
 
             self._database = self._exit.enter_context(rundb.open_database(self._config.rundb))
             self._start_heartbeat(self._database)
-            atexit.register(self.close)
+            self._close_at_exit()
         return self._database
+
+    def _close_at_exit(self) -> None:
+        atexit.unregister(self.close)  # not twice
+        atexit.register(self.close)
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator["RunDatabase"]:

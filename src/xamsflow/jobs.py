@@ -150,7 +150,8 @@ def _job(rule: str, run_id: str, settings: Settings, log: Path) -> Iterator[Conf
     except KeyboardInterrupt:
         fail(Failure("stopped by Ctrl-C", FailureClass.TRANSIENT, interrupted=True))
     except _Terminated:
-        fail(Failure("stopped by SIGTERM: cancelled, or out of time?", FailureClass.TRANSIENT))
+        reason = "stopped by SIGTERM: cancelled, or out of time?"
+        fail(Failure(reason, FailureClass.TRANSIENT, killed=True))
     except Exception as error:  # the last line of defence: nobody reads a traceback
         traceback.print_exc()
         line = " ".join(f"{type(error).__name__}: {error}".split())

@@ -33,6 +33,14 @@ TRANSFER_BENCHMARK = "benchmarks/transfer/{run_id}.tsv"
 PROCESS_BENCHMARK = "benchmarks/process/{run_id}.{data_type}.tsv"
 PUBLISH_BENCHMARK = "benchmarks/publish/{run_id}.tsv"
 
+LOGS = {"transfer": TRANSFER_LOG, "process": PROCESS_LOG, "publish": PUBLISH_LOG}
+RECEIPTS = {
+    "transfer": TRANSFER_RECEIPT,
+    "process": DATA_TYPE_RECEIPT,
+    "publish": RUNDOC_RECEIPT,
+}
+"""By rule, in the order of the chain."""
+
 
 def run_id(number: int) -> str:
     """Return the run's name: its number with six digits."""

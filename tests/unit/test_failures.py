@@ -2,25 +2,45 @@ from pathlib import Path
 
 import pytest
 
+from xamsflow import failures, layout, receipts
 from xamsflow.errors import FailureClass
 from xamsflow.failures import Failure
 
+WILDCARDS = {"run_id": "000932", "data_type": "raw_records_v1730"}
+LOG = Path(layout.PROCESS_LOG.format(**WILDCARDS))
 
-def test_a_failure_is_read_as_it_was_left(tmp_path):
-    log = tmp_path / "000932.raw_records_v1730.log"
+
+@pytest.fixture(autouse=True)
+def working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    LOG.parent.mkdir(parents=True)
+
+
+def test_a_failure_is_read_as_it_was_left():
     failure = Failure("chunk 3 is gone", FailureClass.BAD_DATA)
-    failure.write(Failure.file(log))
-    assert Failure.of_job(log) == failure
+    failure.write(Failure.file(LOG))
+    assert failures.of_job("process", WILDCARDS) == ("process", LOG, failure)
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", '{"reason": "x", "failure": "y"}'])
-def test_a_job_that_left_nothing_was_killed(tmp_path, content):
-    log = tmp_path / "000932.log"
+def test_a_job_that_left_nothing_was_killed(content):
     if content is not None:
-        Failure.file(log).write_text(content)
-    failure = Failure.of_job(log)
+        Failure.file(LOG).write_text(content)
+    rule, log, failure = failures.of_job("process", WILDCARDS)
+    assert (rule, log) == ("process", LOG)
     assert failure.failure is FailureClass.UNKNOWN
-    assert str(log) in failure.reason
+    assert str(LOG) in failure.reason
+
+
+def test_what_a_killed_job_said_counts_if_nobody_knows_better():
+    failure = Failure("stopped by SIGTERM", FailureClass.TRANSIENT, killed=True)
+    failure.write(Failure.file(LOG))
+    assert failures.of_job("process", WILDCARDS)[2] == failure
+
+
+def test_a_receipt_is_no_failure():
+    receipts.write(layout.transfer_receipt("000932"), {})
+    assert Failure.left_by(LOG) is None
 
 
 def test_each_job_has_its_own():

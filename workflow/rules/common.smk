@@ -18,6 +18,7 @@ except XamsflowError as error:
     sys.exit(f"xamsflow: {error}")
 
 driver.configure(settings)
+workflow.localrules(*settings.login_node_rules)
 
 
 def is_real_start():

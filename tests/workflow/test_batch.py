@@ -1,0 +1,92 @@
+"""The real workflow with profiles/stbc, on a real Slurm behind Torque's commands."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+import site_for_tests
+from batch_workflow import wait_until
+from servers import slurm
+from servers.slurm import Slurm
+from site_for_tests import Site
+from xamsflow import layout
+
+pytestmark = pytest.mark.skipif(
+    bool(slurm.missing()), reason=f"not installed: {', '.join(slurm.missing())}"
+)
+
+FAST = ("--seconds-between-status-checks", "1", "--latency-wait", "5")
+LONG = {"duration": 30.0, "rate": 300.0}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Slurm]:
+    with slurm.running_slurm() as running:
+        yield running
+
+
+@pytest.fixture
+def batch(site: Site, server: Slurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A site whose workflow runs through qsub."""
+    monkeypatch.setattr(site_for_tests, "PROFILE", layout.REPOSITORY / "profiles" / "stbc")
+    site.environment = server.environment | {"XAMSFLOW_BATCH_INTERVAL_S": "1"}
+    yield site
+    for job in server.jobs():
+        server.run("scancel", "--signal=KILL", job, check=False)
+
+
+def running_job(site: Site, number: int) -> str:
+    """Return a run's batch job once the run document says that it runs."""
+    wait_until(lambda: site.status(number) == "running", f"run {number} runs")
+    (job,) = site.work.glob(f".snakemake/batch/submissions/*-{number:06d}.*/job")
+    return job.read_text().strip()
+
+
+def test_one_ends_done_one_is_deleted_one_is_missing(batch: Site, server: Slurm) -> None:
+    batch.add_run(931)
+    batch.add_run(932, **LONG)
+    batch.add_run(933, on_disk=False)
+    driver = batch.start(*FAST)
+    server.run("qdel", running_job(batch, 932))
+    wait_until(lambda: batch.status(932) == "failed", "the run document knows", timeout_s=60)
+    said, _ = driver.communicate(timeout=120)
+
+    assert driver.returncode == 1
+    assert batch.status(931) == "done", said
+    assert batch.document(931)["processing"]["job_id"]
+    deleted = batch.document(932)["processing"]
+    assert deleted["failure"] == "transient"
+    assert "cancelled in the batch system" in deleted["reason"]
+    missing = batch.document(933)["processing"]
+    assert batch.status(933) == "failed"
+    assert missing["stage"] == "transfer", "not another rule of the batch job"
+    assert "missing" in missing["reason"]
+    assert [batch.document(n)["processing_failed"] for n in (932, 933)] == [1, 1]
+
+
+def test_a_killed_driver_s_jobs_are_taken_up_and_not_repeated(batch: Site) -> None:
+    batch.add_run(931, **LONG)
+    driver = batch.start(*FAST)
+    running_job(batch, 931)
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.communicate()
+
+    done = batch.snakemake(*FAST)
+
+    assert done.returncode == 0, done.stdout
+    assert batch.status(931) == "done"
+    assert len(list(batch.work.glob(".snakemake/batch/submissions/*"))) == 1
+
+
+def test_ctrl_c_gives_the_runs_back(batch: Site, server: Slurm) -> None:
+    batch.add_run(931, **LONG)
+    driver = batch.start(*FAST)
+    running_job(batch, 931)
+    os.killpg(driver.pid, signal.SIGINT)
+    driver.communicate(timeout=60)
+
+    wait_until(lambda: not server.jobs(), "all batch jobs are gone")
+    assert batch.status(931) == "pending"
+    assert batch.document(931).get("processing_failed", 0) == 0
