@@ -10,6 +10,7 @@ from xamsflow import detector, layout
 from xamsflow.simulate import Physics, Signal, SimulatedRun
 from xamsflow.validation import quality, report
 from xamsflow.validation.checks import MIN_AREA, Findings, borders
+from xamsflow.validation.matching import match
 from xamsflow.validation.sample import border_run, take, usual_run
 
 SLACK = 3.0
@@ -45,6 +46,62 @@ def checked(findings, name):
 def test_what_is_required_is_reached(findings, name):
     check = checked(findings, name)
     assert check.holds, f"{check.name}: {check.value}, required {check.required}, {check.detail}"
+
+
+def smaller(peaks):
+    peaks["area"] *= 0.9
+    return peaks
+
+
+def smeared(peaks):
+    peaks["area"] *= np.random.default_rng(0).normal(1, 0.15, len(peaks))
+    return peaks
+
+
+def without_some(peaks):
+    return peaks[np.arange(len(peaks)) % 30 > 0]
+
+
+def with_other_types(peaks):
+    peaks["type"] = np.where(np.arange(len(peaks)) % 30, peaks["type"], 3 - peaks["type"])
+    return peaks
+
+
+def in_halves(peaks):
+    second = peaks.copy()
+    middle = (peaks["time"] + peaks["endtime"]) // 2
+    peaks["endtime"] = second["time"] = middle
+    peaks["area"] *= 0.6
+    second["area"] *= 0.4
+    return np.sort(np.concatenate([peaks, second]), order="time")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "names"),
+    [
+        (smaller, ["S1 area bias", "S2 area bias", "area from records to peaks"]),
+        (smeared, ["S2 area resolution"]),
+        (without_some, ["S1 efficiency", "S2 efficiency", "S2s across a border"]),
+        (with_other_types, ["S1/S2 confusion"]),
+        (in_halves, ["S2s across a border"]),
+    ],
+)
+def test_what_is_wrong_is_noticed(findings, spoil, names):
+    spoiled = Findings(
+        *(
+            replace(one, matched=match(one.matched.signals, spoil(one.matched.peaks.copy())))
+            for one in (findings.usual, findings.borders)
+        )
+    )
+    for name in names:
+        assert not checked(spoiled, name).holds
+
+
+def test_late_s2s_are_noticed(findings):
+    events = findings.usual.events.copy()
+    events["drift_time"] += 60
+    late = Findings(replace(findings.usual, events=events), findings.borders)
+    assert not checked(late, "event drift time residual").holds
 
 
 def test_all_that_is_required_is_tested(findings):
