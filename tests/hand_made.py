@@ -49,6 +49,7 @@ def pulse(
     upwards: bool = False,
     before: int = BEFORE,
     after: int = BEFORE,
+    dt: int = DT,
 ) -> Array:
     """Return the raw records of a pulse whose `signal` (ADC counts) begins at `time` (ns)."""
     height = np.concatenate([np.zeros(before), np.atleast_1d(signal), np.zeros(after)])
@@ -56,9 +57,9 @@ def pulse(
     n_records = -(-len(samples) // N_SAMPLES)
     records: Array = np.zeros(n_records, strax.raw_record_dtype(N_SAMPLES))
     fragment = np.arange(n_records)
-    records["time"] = time - before * DT + fragment * N_SAMPLES * DT
+    records["time"] = time - before * dt + fragment * N_SAMPLES * dt
     records["length"] = np.minimum(len(samples) - fragment * N_SAMPLES, N_SAMPLES)
-    records["dt"] = DT
+    records["dt"] = dt
     records["channel"] = channel
     records["pulse_length"] = len(samples)
     records["record_i"] = fragment

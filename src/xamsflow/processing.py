@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,7 @@ def _to_be_stored(strax_context: strax.Context, run_id: str, data_type: str) -> 
         name for name, plugin in plugins.items() if plugin.save_when[name] == strax.SaveWhen.ALWAYS
     }
 
+    @cache
     def depth(name: str) -> int:
         return 1 + max((depth(below) for below in plugins[name].depends_on), default=0)
 

@@ -1,5 +1,6 @@
 """Data types beyond raw records, made by process_run: partial success, changes, bad input."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -7,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import strax
 
 from hand_made import BASELINE, Array, pulse, square, xams
 from live_records import RUN, START_NS, write_run
-from xamsflow import detector, processing
+from xamsflow import detector, processing, rundoc
 from xamsflow.context import context, other
 from xamsflow.detector import Detector
 from xamsflow.errors import ConfigurationError, XamsflowError
@@ -249,6 +251,37 @@ def test_a_run_that_a_correction_file_does_not_cover(tmp_path: Path) -> None:
     ):
         site.process(on_stored=told.append)
     assert {one["data_type"] for one in told} == {*RAW, "records", "pulse_counts"}
+
+
+def test_the_real_run(tmp_path: Path, real_data: Path) -> None:
+    one = detector.load("xamsl")
+    receipt = processing.process_run(
+        document=rundoc.from_json(json.loads((real_data / "rundoc_002240.json").read_text())),
+        detector=one,
+        live_data=real_data / "live_data",
+        processed=tmp_path,
+        data_type="event_info",
+    )
+    assert receipt["n_items"] == 0  # S1-like pulses only
+    stored = context(one, tmp_path, readonly=True)
+    records, peaks = (
+        stored.get_array("002240", name, progress_bar=False) for name in ("records", "peaks")
+    )
+    # Each pulse is over the DAQ's threshold of 30 counts, and each hit is in exactly one peak.
+    hits = strax.sort_by_time(strax.find_hits(records, min_amplitude=15))
+    peak = np.searchsorted(peaks["time"], hits["time"], "right") - 1
+    assert (peak >= 0).all()
+    assert (hits["time"] < strax.endtime(peaks)[peak]).all()
+    assert (peaks["time"][1:] >= strax.endtime(peaks)[:-1]).all()
+    assert np.array_equal(np.bincount(peak, minlength=len(peaks)), peaks["n_hits"])
+    area = peaks["area"].sum(dtype=np.float64)
+    assert area == pytest.approx(0.001 * records["area"].sum(dtype=np.float64), rel=1e-5)
+
+
+def test_a_run_of_no_time(tmp_path: Path) -> None:
+    site = Site(tmp_path, three_chunks()[:0])
+    site.document["end"] = site.document["start"]
+    assert site.process()["n_items"] == 0
 
 
 def noise_only() -> Array:

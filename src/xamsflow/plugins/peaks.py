@@ -1,12 +1,13 @@
 """Peaks: hits of all channels that are close in time, with their summed waveform; peak basics.
 
-A peak begins and ends with the hitlets in it, so it never reaches beyond what was recorded. The DAQ
+A peak begins and ends with the hitlets in it, so it does not reach beyond what was recorded. The DAQ
 is cut into chunks in pauses of at least 1000 ns, and a peak ends after ``max_gap`` without hitlets,
 which is at most that. So no peak lies across the border of chunks, wherever it is.
 
-Times: a waveform of more than N_SAMPLES samples is stored in fewer, wider ones. strax then leaves
-out an incomplete last one, so that a long peak's endtime is up to one of its samples (``dt``) too
-early; the area is that of the whole peak.
+A waveform of more than N_SAMPLES samples is stored in fewer, wider ones; the end of the peak is moved
+on so that the last of them is whole. Where the next peak or the end of the chunk is nearer than that,
+strax leaves the incomplete sample out, and the peak ends so much too early; the area is that of the
+whole peak.
 """
 
 from collections.abc import Callable, Sequence
@@ -83,7 +84,7 @@ class _Peaks(SignalsPlugin):
         self.place[channels] = np.arange(len(channels))
         self.is_top = np.isin(channels, self.setting("top_channels"))
 
-    def compute(self, **inputs: Array) -> Array:
+    def compute(self, start: int, end: int, **inputs: Array) -> Array:  # noqa: ARG002 - both or none
         """Return the peaks of a chunk."""
         (records,) = inputs.values()
         dtype = self.dtype_for(self.provides[0])
@@ -99,6 +100,7 @@ class _Peaks(SignalsPlugin):
         hitlets = strax.sort_by_time(hitlets)
 
         def sum_up(peaks: Array) -> None:
+            _complete_last_sample(peaks, end)
             strax.sum_waveform(peaks, hitlets, records, links, self.gains)
             strax.compute_properties(peaks)
 
@@ -199,6 +201,16 @@ def _apart(peaks: Array) -> Array:
     ends[:-1] = np.minimum(ends[:-1], peaks["time"][1:])
     peaks["length"] = (ends - peaks["time"]) // peaks["dt"]
     return ends
+
+
+def _complete_last_sample(peaks: Array, end: int) -> None:
+    """Lengthen peaks to a whole number of the samples that they are going to be stored in."""
+    length = peaks["length"]
+    factor = -(-length // N_SAMPLES)
+    complete = -(-length // factor) * factor
+    next_time = np.append(peaks["time"][1:], end)
+    fits = peaks["time"] + complete * peaks["dt"].astype(np.int64) <= np.minimum(next_time, end)
+    peaks["length"] = np.where(fits, complete, length)
 
 
 def _n_channels(peaks: Array) -> Array:

@@ -1,0 +1,44 @@
+"""What lies below a data type that fails stays stored and is registered."""
+
+BROKEN = """
+from xamsflow.context import context
+from xamsflow.plugins.events import _Events
+
+
+class Events(_Events):
+    def compute(self, peaks, start, end):
+        raise ZeroDivisionError("what a bug says")
+
+
+def broken(detector, processed, config):
+    made = context(detector, processed, config)
+    Events.takes_config = made._plugin_class_registry["events"].takes_config
+    made.register(Events)
+    return made
+"""
+
+
+def test_events_fail_and_peaks_are_registered(make_site):
+    site = make_site(targets=["event_info"], context="broken_events.broken")
+    (site.work / "broken_events.py").write_text(BROKEN)
+    site.add_run(932)
+    assert site.snakemake().returncode != 0
+    document = site.document(932)
+    assert document["processing_status"] == "failed"
+    assert "events in chunk 0 of plugin Events" in document["processing"]["reason"]
+    registered = {entry["type"] for entry in document["data"] if entry["type"] != "live"}
+    assert {"raw_records_v1730", "records", "peaks", "peak_classification"} <= registered
+    assert not {"events", "event_info"} & registered
+
+    # Mended, only what failed is made.
+    peaks = sorted(site.work.glob("data/processed/000932-peaks-*/*"))
+    written = [file.stat().st_mtime_ns for file in peaks]
+    assert peaks
+    site.configure(context=None)
+    site.xamsflow("pend", "932")
+    assert site.snakemake().returncode == 0
+    assert site.status(932) == "done"
+    assert [file.stat().st_mtime_ns for file in peaks] == written
+    types = [entry["type"] for entry in site.document(932)["data"] if entry["type"] != "live"]
+    assert "event_info" in types
+    assert len(types) == len(set(types))
