@@ -1,13 +1,13 @@
 """Peaks: hits of all channels that are close in time, with their summed waveform; peak basics.
 
-A peak begins and ends with the hitlets in it, so it does not reach beyond what was recorded. The DAQ
-is cut into chunks in pauses of at least 1000 ns, and a peak ends after ``max_gap`` without hitlets,
-which is at most that. So no peak lies across the border of chunks, wherever it is.
+A peak begins and ends with the hitlets in it, so it does not reach beyond what was recorded. The
+DAQ is cut into chunks in pauses of at least 1000 ns, and a peak ends after ``max_gap`` without
+hitlets, which is at most that. So no peak lies across the border of chunks, wherever it is.
 
-A waveform of more than N_SAMPLES samples is stored in fewer, wider ones; the end of the peak is moved
-on so that the last of them is whole. Where the next peak or the end of the chunk is nearer than that,
-strax leaves the incomplete sample out, and the peak ends so much too early; the area is that of the
-whole peak.
+A waveform of more than N_SAMPLES samples is stored in fewer, wider ones; the end of the peak is
+moved on so that the last of them is whole. Where the next peak or the end of the chunk is nearer
+than that, strax leaves the incomplete sample out, and the peak ends so much too early; the area
+is that of the whole peak.
 """
 
 from collections.abc import Callable, Sequence
