@@ -99,8 +99,8 @@ class _Peaks(SignalsPlugin):
             each["channel"] = self.place[each["channel"]]
         hitlets = strax.sort_by_time(hitlets)
 
-        def sum_up(peaks: Array) -> None:
-            _complete_last_sample(peaks, end)
+        def sum_up(peaks: Array, starts: Array) -> None:
+            _complete_last_sample(peaks, np.append(starts, end))
             strax.sum_waveform(peaks, hitlets, records, links, self.gains)
             strax.compute_properties(peaks)
 
@@ -116,7 +116,7 @@ class _Peaks(SignalsPlugin):
             result_dtype=np.dtype(_working_dtype(len(self.gains))),
         )
         ends = _apart(result)
-        sum_up(result)
+        sum_up(result, result["time"])
         result, ends = self._split(result, ends, int(records["dt"][0]), sum_up)
         self._set_area_fraction(result)
         self._set_hits(result, ends, found)
@@ -126,7 +126,7 @@ class _Peaks(SignalsPlugin):
         return stored
 
     def _split(
-        self, peaks: Array, ends: Array, dt: int, sum_up: Callable[[Array], None]
+        self, peaks: Array, ends: Array, dt: int, sum_up: Callable[[Array, Array], None]
     ) -> tuple[Array, Array]:
         cut = splitting.cuts(
             peaks["data"],
@@ -148,7 +148,7 @@ class _Peaks(SignalsPlugin):
         parts["length"] = (end - time) // dt
         parts["channel"] = strax.DIGITAL_SUM_WAVEFORM_CHANNEL
         parts["max_gap"] = UNKNOWN
-        sum_up(parts)
+        sum_up(parts, np.sort(np.concatenate([peaks["time"][is_whole], time])))
         peaks = np.concatenate([peaks[is_whole], parts])
         ends = np.concatenate([ends[is_whole], end])
         order = np.argsort(peaks["time"], kind="stable")
@@ -203,13 +203,16 @@ def _apart(peaks: Array) -> Array:
     return ends
 
 
-def _complete_last_sample(peaks: Array, end: int) -> None:
-    """Lengthen peaks to a whole number of the samples that they are going to be stored in."""
+def _complete_last_sample(peaks: Array, limits: Array) -> None:
+    """Lengthen peaks to a whole number of the samples that they are going to be stored in.
+
+    None is made longer than up to the next of `limits`, which are sorted.
+    """
     length = peaks["length"]
     factor = -(-length // N_SAMPLES)
     complete = -(-length // factor) * factor
-    next_time = np.append(peaks["time"][1:], end)
-    fits = peaks["time"] + complete * peaks["dt"].astype(np.int64) <= np.minimum(next_time, end)
+    limit = limits[np.searchsorted(limits, peaks["time"], "right")]
+    fits = peaks["time"] + complete * peaks["dt"].astype(np.int64) <= limit
     peaks["length"] = np.where(fits, complete, length)
 
 

@@ -65,6 +65,17 @@ def test_a_peak_is_split_at_a_deep_minimum() -> None:
     assert first["n_hits"] + second["n_hits"] == 1
 
 
+def test_the_last_part_of_a_split_peak_ends_before_the_next_peak() -> None:
+    # Long enough for stored samples of 600 ns, more than the pause behind it.
+    signal = np.concatenate([square(4000, 60), square(100, 59_000), square(4000, 950)])
+    following = 1000 + len(signal) * DT + 20 * DT + 310
+    peaks = made_of(pulse(1000, 0, signal), pulse(following, 1, square()))["peaks"]
+    assert len(peaks) == 3
+    assert peaks["dt"].max() > 310
+    assert (peaks["time"][1:] >= strax.endtime(peaks)[:-1]).all()
+    assert peaks["area"].sum() == pytest.approx(signal.sum() * 0.01 + 40, rel=1e-4)
+
+
 @pytest.mark.parametrize("minimum", [1600, 3000])
 def test_a_peak_is_not_split_at_a_shallow_minimum(minimum: int) -> None:
     # Neither 25 PE lower than the lower maximum (30 PE per sample) nor 4 times.
