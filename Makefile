@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format lock bench physics
+.PHONY: help install demo test test-htcondor lint format lock bench physics
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
 
 install: $(INSTALLED)  ## the environment, in .venv
 
@@ -23,6 +23,10 @@ demo: install  ## process a few runs on this machine, with a run database of the
 test: install  ## the whole test suite
 	tools/system-packages test
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+
+test-htcondor: install  ## profiles/htcondor on a real HTCondor, as root (docs/batch-systems.md)
+	tools/system-packages htcondor
+	$(BIN)/python -m pytest tests/htcondor
 
 lint: install  ## format check, linters, types, snakemake --lint
 	$(BIN)/ruff format --check src tests benchmarks workflow/scripts

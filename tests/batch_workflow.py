@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from servers.htcondor import HTCondor
 from servers.slurm import Slurm
 from xamsflow.batch.explanation import Explanation, explain
 from xamsflow.layout import REPOSITORY
@@ -48,7 +49,7 @@ rule publish:
 class Workflow:
     """Runs of a small workflow, each doing what a shell script says, by one of the profiles."""
 
-    def __init__(self, folder: Path, server: Slurm, profile: str) -> None:
+    def __init__(self, folder: Path, server: Slurm | HTCondor, profile: str) -> None:
         self.folder = folder
         self.profile = f"profiles/{profile}"
         self.server = server
@@ -66,7 +67,7 @@ class Workflow:
         environment = self.server.environment
         environment |= {"XAMSFLOW_BATCH_INTERVAL_S": "1", "XAMSFLOW_BATCH_GRACE_S": "2"}
         process = subprocess.Popen(
-            command,
+            self.command(command),
             cwd=REPOSITORY,
             env=environment,
             stdout=(self.folder / "terminal").open("a"),
@@ -76,6 +77,10 @@ class Workflow:
         )
         self._processes.append(process)
         return process
+
+    def command(self, command: list[str]) -> list[str]:
+        """Return the command that runs another one where the batch system is."""
+        return command
 
     def run(self, runs: dict[str, str], *options: str) -> int:
         """Run a driver to its end and return its exit code."""

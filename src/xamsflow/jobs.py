@@ -216,7 +216,8 @@ def _report_start(rule: str, run_id: str, configuration: Config, log: Path) -> N
 
 
 def _batch_job() -> str | None:
-    for name in ("PBS_JOBID", "SLURM_JOB_ID"):
+    # HTCondor sets none; the last is our own (batch/htcondor.py).
+    for name in ("PBS_JOBID", "SLURM_JOB_ID", "XAMSFLOW_BATCH_JOB"):
         if job := os.environ.get(name):
             return job
     return None

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from xamsflow.batch import systems
-from xamsflow.batch.commands import Answer, CommandMissingError, CommandTimeoutError, run
+from xamsflow.batch.commands import Answer
 from xamsflow.batch.request import Request
 from xamsflow.batch.submissions import number
 from xamsflow.batch.systems import (
@@ -18,6 +18,7 @@ from xamsflow.batch.systems import (
     LimitReached,
     Rejected,
     Unreachable,
+    ask,
 )
 from xamsflow.errors import FailureClass
 
@@ -45,7 +46,7 @@ class System:
     def submit(self, request: Request, queue: str | None, script: Path, log: Path) -> str:
         """See `BatchSystem`; the queue is the JobCategory."""
         text = description(request, queue, script, log)
-        answer = _ask(["condor_submit", "-terse", "-"], SUBMIT_TIMEOUT_S, text)
+        answer = ask(["condor_submit", "-terse", "-"], SUBMIT_TIMEOUT_S, text)
         if answer.code:
             if re.search(r"MAX_JOBS|limit", answer.text, re.IGNORECASE):
                 raise LimitReached(_line(answer))
@@ -60,7 +61,7 @@ class System:
 
     def alive(self) -> frozenset[str]:
         """See `BatchSystem`."""
-        answer = _ask(["condor_q", "-af", "ClusterId", "JobStatus"], QUERY_TIMEOUT_S)
+        answer = ask(["condor_q", "-af", "ClusterId", "JobStatus"], QUERY_TIMEOUT_S)
         if answer.code:
             raise Unreachable(_line(answer))
         rows = [line.split() for line in answer.out.splitlines()]
@@ -69,7 +70,7 @@ class System:
     def details(self, jobs: Sequence[str]) -> Mapping[str, Details]:
         """See `BatchSystem`. Jobs that are held are taken out of the queue: they have ended."""
         numbers = [number(job) for job in jobs]
-        answer = _ask(["condor_q", *numbers, "-af", *FIELDS, "HoldReason"], QUERY_TIMEOUT_S)
+        answer = ask(["condor_q", *numbers, "-af", *FIELDS, "HoldReason"], QUERY_TIMEOUT_S)
         if answer.code:
             raise Unreachable(_line(answer))
         found = parse_jobs(answer.out)
@@ -79,7 +80,7 @@ class System:
         left = [job for job in numbers if job not in found]
         if left:
             limit = ["-limit", str(len(left))]
-            answer = _ask(["condor_history", *left, *limit, "-af", *FIELDS], QUERY_TIMEOUT_S)
+            answer = ask(["condor_history", *left, *limit, "-af", *FIELDS], QUERY_TIMEOUT_S)
             if answer.code:
                 raise Unreachable(_line(answer))
             found |= parse_jobs(answer.out)
@@ -88,7 +89,7 @@ class System:
 
     def cancel(self, jobs: Sequence[str]) -> None:
         """See `BatchSystem`."""
-        answer = _ask(["condor_rm", *(number(job) for job in jobs)], QUERY_TIMEOUT_S)
+        answer = ask(["condor_rm", *(number(job) for job in jobs)], QUERY_TIMEOUT_S)
         if re.search(r"connect|locate", answer.text, re.IGNORECASE):
             raise Unreachable(_line(answer))
 
@@ -103,8 +104,12 @@ def description(request: Request, queue: str | None, script: Path, log: Path) ->
         f"log = {script.parent / 'condor.log'}",
         f"batch_name = {request.name}",
         f"getenv = {ENVIRONMENT}",
+        'environment = "XAMSFLOW_BATCH_JOB=$(ClusterId).$(ProcId)"',
         "should_transfer_files = NO",
         "notification = never",
+        # A removed or held job ends at once. SIGTERM would reach the shell only, which waits for
+        # its command: that would work on for the node's MachineMaxVacateTime, 10 minutes.
+        "kill_sig = SIGKILL",
         f"request_cpus = {request.cores}",
     ]
     if request.memory_mb is not None:
@@ -156,13 +161,6 @@ def _held(code: str, reason: str) -> End:
 def _states(printed: str) -> list[tuple[str, str]]:
     rows = [line.split() for line in printed.splitlines()]
     return [(row[0], row[1]) for row in rows if len(row) > 1]
-
-
-def _ask(command: Sequence[str], timeout_s: float, text: str = "") -> Answer:
-    try:
-        return run(command, timeout_s=timeout_s, text=text)
-    except (CommandMissingError, CommandTimeoutError) as error:
-        raise Unreachable(str(error)) from error
 
 
 def _line(answer: Answer) -> str:

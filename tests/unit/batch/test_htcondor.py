@@ -57,3 +57,9 @@ def test_the_description_takes_no_secrets_along() -> None:
     assert {'+JobCategory = "short"', '+UseOS = "el9"', "request_memory = 3000"} <= {*lines}
     assert "getenv = PATH, HOME, USER, LANG" in lines
     assert lines[-1] == "queue"
+
+
+def test_a_removed_job_ends_with_all_its_processes() -> None:
+    """By SIGTERM only the shell would hear of it, and wait for its command."""
+    text = htcondor.description(Request("run-1", [], 1, None, None), None, Path("s"), Path("l"))
+    assert "kill_sig = SIGKILL" in text.splitlines()
