@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from xamsflow.batch import slurm, systems
-from xamsflow.batch.commands import Answer, CommandMissingError, CommandTimeoutError, run
+from xamsflow.batch.commands import Answer
 from xamsflow.batch.request import Request
 from xamsflow.batch.submissions import JOB_NAME, number
 from xamsflow.batch.systems import (
@@ -27,6 +27,7 @@ from xamsflow.batch.systems import (
     QueueRefused,
     Rejected,
     Unreachable,
+    ask,
 )
 from xamsflow.errors import FailureClass
 
@@ -109,7 +110,7 @@ class System:
 
     def submit(self, request: Request, queue: str | None, script: Path, log: Path) -> str:
         """See `BatchSystem`."""
-        answer = _ask(qsub(request, queue, script, log), QSUB_TIMEOUT_S)
+        answer = ask(qsub(request, queue, script, log), QSUB_TIMEOUT_S)
         if answer.code:
             raise refusal(answer)
         return job_name(answer.out)
@@ -117,24 +118,24 @@ class System:
     def alive(self) -> frozenset[str]:
         """See `BatchSystem`."""
         user = pwd.getpwuid(os.getuid()).pw_name
-        answer = _ask(["qstat", "-u", user], QSTAT_TIMEOUT_S)
+        answer = ask(["qstat", "-u", user], QSTAT_TIMEOUT_S)
         if answer.code not in (0, UNKNOWN_JOB):
             if not REJECTED.search(answer.text):
                 raise Unreachable(_line(answer))
             # All users' jobs, in the one format that POSIX demands.
-            answer = _ask(["qstat"], QSTAT_TIMEOUT_S)
+            answer = ask(["qstat"], QSTAT_TIMEOUT_S)
             if answer.code not in (0, UNKNOWN_JOB):
                 raise Unreachable(_line(answer))
         return frozenset(parse_table(answer.out))
 
     def details(self, jobs: Sequence[str]) -> Mapping[str, Details]:
         """See `BatchSystem`."""
-        answer = _ask(["qstat", "-f", *jobs], QSTAT_TIMEOUT_S)
+        answer = ask(["qstat", "-f", *jobs], QSTAT_TIMEOUT_S)
         found = dict(parse_full(answer.out))
         unlisted = [job for job in jobs if number(job) not in found]
         if "has finished" in answer.text:
             # OpenPBS keeps ended jobs apart; TORQUE, where -x means XML, never says so.
-            history = _ask(["qstat", "-x", "-f", *unlisted], QSTAT_TIMEOUT_S)
+            history = ask(["qstat", "-x", "-f", *unlisted], QSTAT_TIMEOUT_S)
             found |= parse_full(history.out)
         elif answer.code == UNKNOWN_JOB or "unknown job" in answer.text.lower():
             found |= {number(job): Details(known=False, ended=False, end=None) for job in unlisted}
@@ -145,7 +146,7 @@ class System:
 
     def cancel(self, jobs: Sequence[str]) -> None:
         """See `BatchSystem`."""
-        answer = _ask(["qdel", *jobs], QSTAT_TIMEOUT_S)
+        answer = ask(["qdel", *jobs], QSTAT_TIMEOUT_S)
         if re.search(r"cannot connect|contact|refused|timed? ?out", answer.text, re.IGNORECASE):
             raise Unreachable(_line(answer))
 
@@ -260,13 +261,6 @@ def end_of(code: int, *, openpbs: bool) -> End:
 
 def _is_unclear(details: Details | None) -> bool:
     return details is None or not details.known or (details.ended and details.end is None)
-
-
-def _ask(command: Sequence[str], timeout_s: float) -> Answer:
-    try:
-        return run(command, timeout_s=timeout_s)
-    except (CommandMissingError, CommandTimeoutError) as error:
-        raise Unreachable(str(error)) from error
 
 
 def _line(answer: Answer) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from xamsflow.batch import systems
-from xamsflow.batch.commands import Answer, CommandMissingError, CommandTimeoutError, run
+from xamsflow.batch.commands import Answer
 from xamsflow.batch.request import Request
 from xamsflow.batch.submissions import number
 from xamsflow.batch.systems import (
@@ -23,6 +23,7 @@ from xamsflow.batch.systems import (
     QueueRefused,
     Rejected,
     Unreachable,
+    ask,
 )
 from xamsflow.errors import FailureClass
 
@@ -61,7 +62,7 @@ class System:
 
     def submit(self, request: Request, queue: str | None, script: Path, log: Path) -> str:
         """See `BatchSystem`."""
-        answer = _ask(sbatch(request, queue, script, log), SBATCH_TIMEOUT_S)
+        answer = ask(sbatch(request, queue, script, log), SBATCH_TIMEOUT_S)
         if answer.code == 0:
             # With several clusters: number;cluster.
             names = re.findall(r"^(\d+)(?:;.*)?$", answer.out, flags=re.MULTILINE)
@@ -79,7 +80,7 @@ class System:
     def alive(self) -> frozenset[str]:
         """See `BatchSystem`."""
         user = pwd.getpwuid(os.getuid()).pw_name
-        answer = _ask(["squeue", "--noheader", "--user", user, "--format", "%i"], QUERY_TIMEOUT_S)
+        answer = ask(["squeue", "--noheader", "--user", user, "--format", "%i"], QUERY_TIMEOUT_S)
         if answer.code:
             raise Unreachable(_line(answer))
         return frozenset(answer.out.split())
@@ -90,7 +91,7 @@ class System:
 
     def cancel(self, jobs: Sequence[str]) -> None:
         """See `BatchSystem`."""
-        answer = _ask(["scancel", *jobs], QUERY_TIMEOUT_S)
+        answer = ask(["scancel", *jobs], QUERY_TIMEOUT_S)
         if re.search(r"unable to contact|connection", answer.text, re.IGNORECASE):
             raise Unreachable(_line(answer))
 
@@ -115,7 +116,7 @@ def details(jobs: Sequence[str]) -> dict[str, Details]:
     """
     found = {}
     for job in jobs:
-        answer = _ask(["scontrol", "-o", "show", "job", number(job)], QUERY_TIMEOUT_S)
+        answer = ask(["scontrol", "-o", "show", "job", number(job)], QUERY_TIMEOUT_S)
         if answer.code == 0 and "JobState=" in answer.out:
             found[number(job)] = parse_job(answer.out)
         elif "invalid job id" in answer.text.lower():
@@ -144,13 +145,6 @@ def _failed(fields: Mapping[str, str]) -> End:
     if int(code) > 128:
         return systems.by_signal(int(code) - 128)
     return End(f"exit code {code}", FailureClass.UNKNOWN)
-
-
-def _ask(command: Sequence[str], timeout_s: float) -> Answer:
-    try:
-        return run(command, timeout_s=timeout_s)
-    except (CommandMissingError, CommandTimeoutError) as error:
-        raise Unreachable(str(error)) from error
 
 
 def _line(answer: Answer) -> str:

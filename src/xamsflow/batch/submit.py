@@ -20,6 +20,7 @@ from xamsflow.batch.systems import (
     BatchSystem,
     End,
     LimitReached,
+    NotHere,
     QueueRefused,
     Rejected,
     Unreachable,
@@ -64,18 +65,8 @@ def main(system_name: str, table: str, job_script: str) -> int:
     submission.script.chmod(0o755)
     try:
         job = _persistently(system, site, wanted._replace(options=site.options), submission, log)
-    except (Rejected, QueueRefused) as error:
-        return _refused(
-            submission,
-            End(
-                f"the batch system refuses it: {error}; see {table} and the rule's resources",
-                FailureClass.CONFIGURATION,
-            ),
-        )
-    except (Unreachable, LimitReached) as error:
-        return _refused(
-            submission, End(f"the batch system does not take it: {error}", FailureClass.TRANSIENT)
-        )
+    except (Unreachable, LimitReached, QueueRefused, Rejected) as error:
+        return _refused(submission, _refusal(error, table))
     except _Interrupted:
         return 130
     print(job)
@@ -130,6 +121,8 @@ def _persistently(
                 say(f"waiting until the batch system takes more jobs: {error}")
                 give_up = time.monotonic() + PATIENCE_S
                 pause = LONGEST_PAUSE_S
+            except NotHere:
+                raise
             except Unreachable as error:
                 if time.monotonic() + pause > give_up:
                     raise
@@ -160,6 +153,18 @@ def _to_some_queue(
                 raise
             say(f"queue {queue and queue.name} is not for this job, trying the next: {error}")
     raise AssertionError("there is always a candidate")
+
+
+def _refusal(error: Exception, table: str) -> End:
+    """Return how a submission ended that was given up."""
+    if isinstance(error, NotHere):
+        return End(f"{error}: choose another profile or host", FailureClass.CONFIGURATION)
+    if isinstance(error, Unreachable | LimitReached):
+        return End(f"the batch system does not take it: {error}", FailureClass.TRANSIENT)
+    return End(
+        f"the batch system refuses it: {error}; see {table} and the rule's resources",
+        FailureClass.CONFIGURATION,
+    )
 
 
 def _refused(submission: Submission, end: End) -> int:

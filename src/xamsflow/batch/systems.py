@@ -5,12 +5,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from xamsflow.batch.commands import Answer, CommandMissingError, CommandTimeoutError, run
 from xamsflow.batch.request import Request
 from xamsflow.errors import FailureClass
 
 
 class Unreachable(Exception):  # noqa: N818 - named after what is the case
     """The batch system did not answer; nothing is known of any job."""
+
+
+class NotHere(Unreachable):
+    """This host does not have the batch system's commands."""
 
 
 class QueueRefused(Exception):  # noqa: N818
@@ -107,3 +112,16 @@ FORGOTTEN = End(
     "the batch system has forgotten it, and it left no exit code: killed, or its node was lost",
     FailureClass.TRANSIENT,
 )
+
+
+def ask(command: Sequence[str], timeout_s: float, text: str = "") -> Answer:
+    """Run a command of the batch system; `text` is its standard input.
+
+    Raises NotHere where there is no such command, Unreachable where it does not answer in time.
+    """
+    try:
+        return run(command, timeout_s=timeout_s, text=text)
+    except CommandMissingError as error:
+        raise NotHere(str(error)) from error
+    except CommandTimeoutError as error:
+        raise Unreachable(str(error)) from error
