@@ -66,15 +66,17 @@ def run(options: argparse.Namespace) -> int:
 def _simulate(detector: str) -> list[dict[str, Any]]:
     """Return the documents of the simulated runs, which are made once."""
     from xamsflow import detector as detectors  # noqa: PLC0415
-    from xamsflow.simulate import SimulatedRun, simulate  # noqa: PLC0415
+    from xamsflow.simulate import Physics, SimulatedRun, simulate, truth_path  # noqa: PLC0415
 
     documents = []
     for number, choices in SIMULATED_RUNS.items():
         file = DAQ / f"rundoc_{layout.run_id(number)}.json"
         if not (DAQ / layout.run_id(number)).exists():
             print(f"Simulating run {layout.run_id(number)} in redax's format {choices or ''}")
+            chosen = detectors.load(detector)
+            physics = Physics.of(chosen, number, event_rate=20.0)
             settings = SimulatedRun(
-                number=number, detector=detectors.load(detector), duration=8.0, **choices
+                number=number, detector=chosen, duration=8.0, physics=physics, **choices
             )
             # Beside the others and then renamed: a demo that is stopped here can start again.
             DAQ.mkdir(exist_ok=True)
@@ -82,6 +84,8 @@ def _simulate(detector: str) -> list[dict[str, Any]]:
                 document = simulate(settings, Path(folder))
                 document["data"][0]["location"] = str(DAQ.absolute())
                 receipts.write(file, rundoc.to_json(document))
+                truth = truth_path(Path(folder), number)
+                truth.rename(DAQ / truth.name)
                 (Path(folder) / layout.run_id(number)).rename(DAQ / layout.run_id(number))
         documents.append(rundoc.from_json(receipts.read(file)))
     return documents
@@ -133,8 +137,10 @@ def _print_table(runs: Any) -> None:
 
 
 def _stored(run: str) -> str:
+    """Return how many data types are stored of a run, and how many items the asked ones have."""
     from xamsflow.publish import receipts_on_disk  # noqa: PLC0415
 
     _, made = receipts_on_disk(run)
-    facts = {name: about for receipt in made for name, about in receipt["stored"].items()}
-    return ", ".join(f"{name} ({about['n_items']})" for name, about in sorted(facts.items()))
+    data_types = {name for receipt in made for name in receipt["stored"]}
+    items = ", ".join(f"{receipt['n_items']} {receipt['data_type']}" for receipt in made)
+    return f"{len(data_types)} data types, {items}" if made else ""
