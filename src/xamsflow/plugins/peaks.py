@@ -68,7 +68,7 @@ def peaks(signals: Signals, top: Sequence[int] = ()) -> type[Any]:
 
 
 class _Peaks(SignalsPlugin):
-    __version__ = "1.0.0"
+    __version__ = "1.0.1"
 
     def infer_dtype(self) -> Any:
         """Return strax's fields, with one entry per channel of the group in arrays by channel."""

@@ -14,10 +14,12 @@ def cuts(waveforms: Array, lengths: Array, min_height: float, min_ratio: float) 
     """Tell for each sample of each waveform whether a part begins there that is to be split off.
 
     A waveform is cut at its lowest sample between two maxima if both are more than `min_height`
-    above it and more than `min_ratio` times as high. Only the first ``lengths`` samples count.
+    above it and more than `min_ratio` times as high. Heights are means of a sample and its two
+    neighbours: single samples of a large S2 fluctuate so much that some would be cut by chance.
+    Only the first ``lengths`` samples count.
 
-    It is strax's criterion of a local minimum; strax's own splitter is compiled again in each
-    process, which costs more than processing a short run.
+    It is strax's criterion of a local minimum otherwise; strax's own splitter is compiled again in
+    each process, which costs more than processing a short run.
     """
     cut = np.zeros(waveforms.shape, np.bool_)
     for i in range(len(waveforms)):
@@ -25,7 +27,8 @@ def cuts(waveforms: Array, lengths: Array, min_height: float, min_ratio: float) 
         minimum = np.inf
         minimum_at = 0
         for sample in range(lengths[i]):
-            height = waveforms[i, sample]
+            first, last = max(0, sample - 1), min(lengths[i], sample + 2)
+            height = waveforms[i, first:last].mean()
             if height < minimum:
                 minimum, minimum_at = height, sample
             if min(maximum, height) > max(minimum + min_height, minimum * min_ratio):
