@@ -18,6 +18,12 @@ except XamsflowError as error:
     sys.exit(f"xamsflow: {error}")
 
 driver.configure(settings)
+
+if not workflow.is_main_process:
+    # Before a script Snakemake imports pandas, 0.5 s, if it is there, to see whether a parameter
+    # is a table of it (snakemake/script, _safely_store_params). None is.
+    sys.modules["pandas"] = None
+
 workflow.localrules(*settings.login_node_rules)
 
 

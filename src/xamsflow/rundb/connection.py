@@ -1,5 +1,6 @@
 """Reach the run database: address, tunnel, credentials."""
 
+import atexit
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -7,6 +8,7 @@ from urllib.parse import SplitResult, parse_qs, quote_plus, urlsplit
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
+from pymongo.synchronous import monitor
 from pymongo.uri_parser import parse_uri
 
 from xamsflow import config
@@ -14,6 +16,10 @@ from xamsflow.errors import ConfigurationError
 from xamsflow.rundb import credentials
 from xamsflow.rundb.database import RunDatabase
 from xamsflow.rundb.mongo_errors import Endpoint
+
+# At a process's end PyMongo waits half a second for threads that only sleep once a connection is
+# closed; jobs are many and short. Not a public name, so it may be missing one day.
+atexit.unregister(getattr(monitor, "_shutdown_resources", open))
 
 PORT = 27017
 """MongoDB's own port, where the address names none."""
