@@ -100,6 +100,12 @@ def test_every_end_is_noticed_and_explained_while_other_runs_go_on(workflow: Wor
     assert workflow.explain("run6").failure == FailureClass.RESOURCES
     assert "signal 9" in workflow.explain("run6").reason
 
+    assert workflow.run({"run3": "true"}) == 0, workflow.terminal
+
+    assert "ran out of memory: 2000 MB are asked for now" in workflow.terminal
+    shown = workflow.server.run("scontrol", "-o", "show", "job", workflow.job("run3"))
+    assert "mem=2000M" in shown
+
 
 def test_processes_killed_without_warning_are_noticed(workflow: Workflow) -> None:
     """Not even the shell of the job script is left to say anything."""
@@ -216,6 +222,30 @@ def test_a_request_that_no_queue_takes_is_refused_with_a_reason(workflow: Workfl
     explanation = workflow.explain("run1")
     assert explanation.failure == FailureClass.CONFIGURATION
     assert "refuses" in explanation.reason
+
+
+def test_a_full_queue_is_waited_for(tmp_path: Path) -> None:
+    """Slurm counts ended jobs, too, as long as it remembers them; sbatch itself tries again."""
+    with slurm.running_slurm(job_limit=2, remembered_s=2) as small:
+        full = Workflow(tmp_path, small, "stbc")
+        waits = "touch on-{run}; while [ ! -e go ]; do sleep 0.2; done"
+        runs = {run: waits.format(run=run) for run in ("run1", "run2")}
+        driver = full.start(runs)
+        try:
+            # The other's submission is refused as long as the first is there.
+            wait_until(lambda: list(tmp_path.glob("on-*")), "the first job starts")
+            wait_until(lambda: submitted(tmp_path) == 2, "the second is being submitted")
+            assert len(small.jobs()) == 1
+            (tmp_path / "go").touch()
+            assert driver.wait(timeout=100) == 0, full.terminal
+            assert full.published() == ["run1", "run2"]
+        finally:
+            full.close()
+
+
+def submitted(folder: Path) -> int:
+    """Return how many batch jobs were, or are being, submitted."""
+    return len(list(folder.glob(".snakemake/batch/submissions/*")))
 
 
 def test_status_is_one_query_for_all_jobs(workflow: Workflow, tmp_path: Path) -> None:

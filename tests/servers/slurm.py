@@ -27,8 +27,11 @@ PARTITIONS = {"express": 10, "short": 240, "generic": 1440, "long": 5760}
 class Slurm:
     """Controller, one node and munge; `environment` leads the commands to them."""
 
-    def __init__(self, folder: Path, *, cpus: int = 8, job_limit: int = 10000) -> None:
+    def __init__(
+        self, folder: Path, *, cpus: int = 8, job_limit: int = 10000, remembered_s: int = 300
+    ) -> None:
         self.folder = folder
+        self._remembered_s = remembered_s
         self._cpus = cpus
         self._job_limit = job_limit
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -181,7 +184,7 @@ SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_interval=2
 EnforcePartLimits=ALL
 MaxJobCount={self._job_limit}
-MinJobAge=300
+MinJobAge={self._remembered_s}
 KillWait=2
 MessageTimeout=3
 InactiveLimit=0

@@ -31,7 +31,8 @@ from xamsflow.batch.systems import (
 )
 from xamsflow.errors import FailureClass
 
-QSUB_TIMEOUT_S = 120.0
+QSUB_TIMEOUT_S = 180.0
+"""Behind Slurm's wrapper, sbatch tries for 120 s to get into a full queue before it says so."""
 QSTAT_TIMEOUT_S = 20.0
 """A frozen server blocks its clients; Slurm's give up after 10 s."""
 NAME_LENGTH = 15

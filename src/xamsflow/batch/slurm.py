@@ -27,7 +27,8 @@ from xamsflow.batch.systems import (
 )
 from xamsflow.errors import FailureClass
 
-SBATCH_TIMEOUT_S = 120.0
+SBATCH_TIMEOUT_S = 180.0
+"""It tries for 120 s to get into a full queue before it says so."""
 QUERY_TIMEOUT_S = 20.0
 
 ENDS = {
