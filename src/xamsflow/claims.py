@@ -40,9 +40,11 @@ def targets(run: str) -> tuple[str, ...]:
     return tuple(_read(run).get("targets", ()))
 
 
-def remove(run: str) -> None:
-    """Tell that no driver answers for the run any more."""
-    layout.claim_file(run).unlink(missing_ok=True)
+def remove(claim: Claim) -> None:
+    """Tell that its owner answers for the run no more; another driver's claim stays."""
+    run = layout.run_id(claim.number)
+    if read(run) == claim:
+        layout.claim_file(run).unlink(missing_ok=True)
 
 
 def _read(run: str) -> receipts.Receipt:

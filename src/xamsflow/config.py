@@ -100,6 +100,20 @@ class Config:
         return self.targets
 
 
+def check_targets(config: Config, data_types: Iterable[str]) -> None:
+    """Raise ConfigurationError if `targets` has what a detector with these data types has not.
+
+    Targets by mode are for several detectors and are not checked, nor are those of other contexts.
+    """
+    known = sorted(data_types)
+    for target in config.targets:
+        if config.context is None and target not in known:
+            raise ConfigurationError(
+                f"configuration: targets has {target!r}, allowed for {config.detector} are "
+                f"{', '.join(known)}"
+            )
+
+
 def load(configfiles: Iterable[Path] = ()) -> Config:
     """Return the default configuration with the keys of each file laid over it, in order.
 
@@ -149,8 +163,8 @@ def parse(settings: Mapping[str, Any]) -> Config:
         ),
         daq=Daq(ssh=_ssh_host(daq), live_data=_path(daq["live_data"])),
         storage=Storage(
-            live_data=Path(storage["live_data"]).expanduser(),
-            processed=Path(storage["processed"]).expanduser(),
+            live_data=_expanded(storage["live_data"]),
+            processed=_expanded(storage["processed"]),
             host=storage["host"],
         ),
         login_node_rules=tuple(settings["login_node_rules"]),
@@ -183,7 +197,17 @@ def _override(settings: dict[str, Any], changes: Mapping[str, Any]) -> None:
 
 
 def _path(value: str | None) -> Path | None:
-    return Path(value).expanduser() if value is not None else None
+    return None if value is None else _expanded(value)
+
+
+def _expanded(value: str) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"configuration: {value!r} names the home of a user who is not there",
+            "give the whole path",
+        ) from error
 
 
 def _ssh_host(section: Mapping[str, Any] | None) -> SshHost | None:

@@ -116,6 +116,23 @@ class Detector:
     signals: tuple[Signals, ...] = ()
     led: Led | None = None
 
+    @property
+    def data_types(self) -> tuple[str, ...]:
+        """The names of all data types that there are for it, as `xamsflow.context` makes them."""
+        names = [f"raw_records_{digitizer.name}" for digitizer in self.digitizers]
+        names.append("raw_records_aqmon")
+        if self.tpc is not None:
+            names += ["records", "pulse_counts", "peaks", "peak_basics", "peak_classification"]
+            names += ["events", "event_basics", "corrected_areas", "event_info"]
+            if self.tpc.positions:
+                names.append("peak_positions")
+        for signals in self.signals:
+            for kind in ("records", "pulse_counts", "peaks", "peak_basics"):
+                names.append(f"{kind}_{signals.name}")
+        if self.led is not None:
+            names += ["records_led", "led_calibration"]
+        return tuple(names)
+
 
 def load(name: str) -> Detector:
     """Return a detector from ``config/detectors/<name>.yaml``.

@@ -8,24 +8,28 @@ here: they only report their own start and, when all is well, publish.
 import atexit
 import contextlib
 import logging
-import platform
+import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
-from xamsflow import claims, clock, failures, layout, owner
+from xamsflow import claims, clock, failures, layout, owner, receipts
 from xamsflow.batch import cancel
 from xamsflow.claims import Claim
 from xamsflow.config import Config, Select
-from xamsflow.errors import ConfigurationError, XamsflowError
+from xamsflow.errors import BadDataError, ConfigurationError, XamsflowError
 from xamsflow.failures import Failure
 
 if TYPE_CHECKING:  # the run database's client is not wanted while the Snakefile is parsed
     from xamsflow.rundb import ClaimedRun, PendingRun, RunDatabase
+
+INTERRUPT_S = 1.0
+"""How long after a job's end without a word Ctrl-C may still reach this process."""
 
 HEARTBEAT_S = 60.0
 """Time between signs of life; several fit into a lease (owner.LEASE_S)."""
@@ -48,10 +52,12 @@ class Driver:
         self._config = config
         self._directory = Path.cwd()
         self._owner = str(owner.current())
+        self._interrupted = threading.Event()
         self._claims: dict[str, Claim] = {}
         self._targets: dict[str, tuple[str, ...]] = {}
         self._failed: dict[Path, FailedJob] = {}
         self._done: set[str] = set()
+        self._were_done: set[str] = set()
         self._exit = contextlib.ExitStack()
         self._database: RunDatabase | None = None
 
@@ -86,20 +92,15 @@ class Driver:
         A run that another driver takes at the same moment is left to it.
         """
         database, select = self._open(), self._config.select
-        taken = [
-            *(
-                database.take_over(run, self._owner, self._want(run.number, run.mode))
-                for run in self._stranded(database, select)
-            ),
-            *(
-                database.claim(run.number, self._owner, self._want(run.number, run.mode))
-                for run in database.pending(select)
-            ),
-        ]
-        claimed = [claim for claim in taken if claim is not None]
-        for claim in claimed:
-            self._hold(claim)
-        return newest_first(claim.number for claim in claimed)
+        for stranded in self._stranded(database, select):
+            targets = self._want(stranded.number, stranded.mode)
+            self._hold(database.take_over(stranded, self._owner, targets))
+        for pending in database.pending(select):
+            targets = self._want(pending.number, pending.mode)
+            self._hold(database.claim(pending.number, self._owner, targets))
+        for run in self._claims:
+            _set_aside(layout.rundoc_receipt(run))
+        return newest_first(claim.number for claim in self._claims.values())
 
     def take(self, run: str) -> None:
         """Claim one run that a person asked for, whatever its status.
@@ -108,6 +109,8 @@ class Driver:
         """
         if run in self._claims:
             return
+        from xamsflow.rundb import understand  # noqa: PLC0415
+
         database = self._open()
         number = layout.run_number(run)
         document = database.get(number)
@@ -123,6 +126,8 @@ class Driver:
             raise ConfigurationError(
                 f"run {run} is being processed by {holder}", "wait for its end, then ask again"
             )
+        if understand(document.get("processing_status")).status == "done":
+            self._were_done.add(run)
         self._hold(claim)
 
     def job_failed(self, rule: str, wildcards: Mapping[str, str]) -> None:
@@ -132,6 +137,8 @@ class Driver:
         beside the log, and the next start takes the run over.
         """
         rule, log, failure = failures.of_job(rule, wildcards)
+        if failure.killed and self._interrupted.wait(INTERRUPT_S):
+            failure = replace(failure, reason="stopped by Ctrl-C", interrupted=True)
         run = wildcards["run_id"]
         job = FailedJob(rule, run, log, failure)
         if self._failed.get(log) == job:
@@ -164,22 +171,28 @@ class Driver:
                 say(f"cancelled {len(jobs)} batch jobs: {' '.join(jobs)}")
         failed = {job.run for job in self._failed.values()}
         unfinished = [run for run in self._claims if run not in failed]
+        given_back = 0
         for run in unfinished:
             try:
-                self._open().release(self._claims[run], reason="the driver was stopped")
+                given_back += self._release(self._open(), run, "the driver was stopped")
             except XamsflowError as error:
-                say(f"run {run} could not be given back, the next start takes it over: {error}")
+                left = len(unfinished) - given_back
+                say(f"{left} runs could not be given back, the next start takes them over: {error}")
+                break
         for job in self._failed.values():
             # Once more: the database may have been away, and another job of a failed run may have
             # said since that it runs, and stored something.
-            with contextlib.suppress(XamsflowError), contextlib.chdir(self._directory):
+            try:
                 if job.run in self._claims:
-                    self._publish_failure(self._open(), job)
+                    with contextlib.chdir(self._directory):
+                        self._publish_failure(self._open(), job)
+            except XamsflowError:
+                break  # the database is away
         with contextlib.chdir(self._directory):  # Snakemake has gone back to where it came from
             for run in list(self._claims):
                 self._forget(run)
         if self._done or failed or unfinished:
-            say(f"{len(self._done)} done, {len(failed)} failed, {len(unfinished)} given back")
+            say(f"{len(self._done)} done, {len(failed)} failed, {given_back} given back")
         self._exit.close()
         self._database = None
 
@@ -187,14 +200,18 @@ class Driver:
         """Register what is stored of a run, and say why it failed."""
         from xamsflow.publish import data_entries, receipts_on_disk  # noqa: PLC0415
 
-        transferred, data_types = receipts_on_disk(job.run)
-        for entry in data_entries(transferred, data_types, host=self._config.storage.host):
-            database.add_data(layout.run_number(job.run), entry)
         claim = self._claims.get(job.run)
-        if claim is not None and job.failure.interrupted:
-            database.release(claim, reason=job.failure.reason)
-            self._forget(job.run)
+        if job.failure.interrupted:
+            if claim is not None:
+                self._release(database, job.run, job.failure.reason)
+                self._forget(job.run)
             return
+        try:
+            transferred, data_types = receipts_on_disk(job.run)
+            for entry in data_entries(transferred, data_types, host=self._config.storage.host):
+                database.add_data(layout.run_number(job.run), entry)
+        except BadDataError as error:
+            say(f"run {job.run}: what is stored could not be registered: {error}")
         write = (
             partial(database.fail_unclaimed, layout.run_number(job.run))
             if claim is None
@@ -205,8 +222,10 @@ class Driver:
             reason=job.failure.reason,
             failure=job.failure.failure,
             log=str((self._directory / job.log).resolve()),
-            host=platform.node(),
         )
+
+    def _release(self, database: "RunDatabase", run: str, reason: str) -> bool:
+        return database.release(self._claims[run], reason, was_done=run in self._were_done)
 
     def _stranded(
         self, database: "RunDatabase", select: Select | None = None
@@ -218,14 +237,12 @@ class Driver:
             if run.owner != self._owner and owner.is_dead(run.owner, run.heartbeat_age_s)
         ]
 
-    def _hold(self, claim: Claim) -> None:
+    def _hold(self, claim: Claim | None) -> None:
+        """Answer for a claimed run from now on; None: another driver was faster."""
+        if claim is None:
+            return
         run = layout.run_id(claim.number)
         self._claims[run] = claim
-        published = layout.rundoc_receipt(run)
-        if published.exists():
-            # What was published before is kept, and no longer stands for what will be.
-            time = clock.now().strftime("%Y%m%dT%H%M%S")
-            published.rename(published.with_suffix(f".{time}.json"))
         claims.write(claim, self._targets[run])
 
     def _want(self, number: int, mode: str | None) -> tuple[str, ...]:
@@ -235,8 +252,10 @@ class Driver:
         return targets
 
     def _forget(self, run: str) -> None:
-        if self._claims.pop(run, None) is not None:
-            claims.remove(run)
+        claim = self._claims.pop(run, None)
+        if claim is not None:
+            with contextlib.suppress(OSError):  # left behind, it is nobody's claim any more
+                claims.remove(claim)
 
     def _open(self) -> "RunDatabase":
         """Return the run database, connected for the rest of this process."""
@@ -246,7 +265,19 @@ class Driver:
             self._database = self._exit.enter_context(rundb.open_database(self._config.rundb))
             self._start_heartbeat(self._database)
             self._close_at_exit()
+            self._notice_interrupt()
         return self._database
+
+    def _notice_interrupt(self) -> None:
+        """Remember that Ctrl-C was pressed: it also ends jobs that had no time to say so."""
+        before = signal.getsignal(signal.SIGINT)
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self._interrupted.set()
+            if callable(before):
+                before(number, frame)
+
+        signal.signal(signal.SIGINT, note)
 
     def _close_at_exit(self) -> None:
         atexit.unregister(self.close)  # not twice
@@ -273,6 +304,16 @@ class Driver:
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
         thread.start()
         self._exit.callback(stop.set)
+
+
+def _set_aside(published: Path) -> None:
+    """Keep what was published before under the time of now: it does not stand for what will be."""
+    if published.exists():
+        time = clock.now().strftime("%Y%m%dT%H%M%S")
+        try:
+            published.rename(published.with_suffix(f".{time}.json"))
+        except OSError as error:
+            raise receipts.storage_error(error, published) from error
 
 
 def newest_first(numbers: Iterable[int]) -> list[str]:

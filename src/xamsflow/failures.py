@@ -14,7 +14,7 @@ class Failure:
     """One line for people, and the class that decides what happens next.
 
     `interrupted`: a person stopped the job; the run itself is as good as before. `killed`: the job
-    was told to end, and does not know why.
+    was ended from outside, and nobody knows why.
     """
 
     reason: str
@@ -73,4 +73,4 @@ def of_job(rule: str, wildcards: Mapping[str, str]) -> tuple[str, Path, Failure]
     if said:
         return said[0]
     reason = f"the job ended without a word: killed, out of memory or out of time? see {log}"
-    return name, log, Failure(reason, FailureClass.UNKNOWN)
+    return name, log, Failure(reason, FailureClass.UNKNOWN, killed=True)

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from xamsflow import claims, clock, config, layout, lock, receipts, rundoc
 from xamsflow.config import Config
-from xamsflow.errors import FailureClass, XamsflowError
+from xamsflow.errors import FailureClass, StillTakenError, TransientError, XamsflowError
 from xamsflow.failures import Failure
 
 logger = logging.getLogger(__name__)
@@ -100,16 +100,18 @@ def publish(
         with rundb.open_database(configuration.rundb) as database:
             added = [entry for entry in entries if database.add_data(number, entry)]
             claim = claims.read(run_id)
-            done = claim is not None and database.done(claim, versions=made[0]["versions"])
-        if not done:
-            logger.warning("the run is not claimed by this driver; its status stays as it is")
+            if claim is None or not database.done(claim, versions=made[0]["versions"]):
+                raise TransientError(
+                    f"the status of run {run_id} is not this driver's to change any more",
+                    "somebody changed it meanwhile, or another driver took the run; ask again",
+                )
         receipts.write(
             Path(receipt),
             {
                 "run_id": run_id,
-                "processing_status": "done" if done else None,
-                "owner": claim.owner if claim else None,
-                "attempt": claim.attempt if claim else None,
+                "processing_status": "done",
+                "owner": claim.owner,
+                "attempt": claim.attempt,
                 "data": rundoc.to_json(entries),
                 "added": [entry["type"] for entry in added],
                 "host": platform.node(),
@@ -138,10 +140,13 @@ def _job(rule: str, run_id: str, settings: Settings, log: Path) -> Iterator[Conf
             raise receipts.storage_error(error, log) from error
         logger.info("run %s: %s on %s", run_id, rule, platform.node())
         configuration = config.parse(settings)
-        with lock.exclusive(layout.lock_file(run_id)):
+        with lock.exclusive(layout.lock_file(configuration.storage.processed, run_id)):
             _report_start(rule, run_id, configuration, log)
             yield configuration
         logger.info("run %s: %s done", run_id, rule)
+    except StillTakenError as error:
+        # Nothing is wrong with the run: it waits for the next start.
+        fail(Failure(str(error), error.failure, interrupted=True))
     except XamsflowError as error:
         fail(Failure(str(error), error.failure))
     except MemoryError:
@@ -181,8 +186,9 @@ def _log_to(log: Path) -> None:
             break
         except FileExistsError:
             number += 1
-    log.unlink(missing_ok=True)
-    log.symlink_to(attempt.name)
+    link = attempt.with_suffix(".link")
+    link.symlink_to(attempt.name)
+    link.replace(log)  # another job of the run may start at the same moment
     with file:
         sys.stdout.flush()
         os.dup2(file.fileno(), 1)

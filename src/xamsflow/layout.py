@@ -84,6 +84,9 @@ def incoming(live_data: Path, run: str) -> Path:
     return live_data / f"{run}.incoming"
 
 
-def lock_file(run: str) -> Path:
-    """Return the file whose lock a job holds while it works on a run."""
-    return Path("results") / run / ".lock"
+def lock_file(processed: Path, run: str) -> Path:
+    """Return the file whose lock a job holds while it works on a run.
+
+    It lies with the strax data, so that drivers in several working directories share it.
+    """
+    return processed / ".locks" / run

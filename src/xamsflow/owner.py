@@ -51,8 +51,22 @@ def is_dead(owner: str, heartbeat_age_s: float | None) -> bool:
     """
     process = parse(owner)
     if process is not None and (process.host, process.boot) == (platform.node(), _boot()):
-        return _start_ticks(process.pid) != process.started
+        started = _start_ticks(process.pid)
+        if started is not None or not _exists(process.pid):
+            return started != process.started
     return heartbeat_age_s is None or heartbeat_age_s > LEASE_S
+
+
+def _exists(pid: int) -> bool:
+    """Tell whether there is a process, also where /proc hides those of other users (hidepid)."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    stat = _start_ticks(pid)
+    return stat is not None  # one that has ended and waits for its parent counts as none
 
 
 def _boot() -> str:

@@ -218,13 +218,15 @@ def _damaged(run_id: str, what: str) -> BadDataError:
 def _quality(run: Run, stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return what is known of the quality of a run's data; gaps are times without chunks, in ns."""
     assert run.end is not None
-    quality: dict[str, Any] = {"live_time_ns": run.end - run.start}
+    quality: dict[str, Any] = {"dead_time_ns": 0}
     for facts in stored.values():
         quality |= facts["quality"]
     start = min(facts["start"] for facts in stored.values())
     end = max(facts["end"] for facts in stored.values())
     gaps = [[run.start, min(start, run.end)], [max(end, run.start), run.end]]
     quality["gaps"] = [gap for gap in gaps if gap[0] < gap[1]]
+    not_live = sum(last - first for first, last in quality["gaps"]) + quality["dead_time_ns"]
+    quality["live_time_ns"] = run.end - run.start - not_live
     quality["checks"] = [*quality.get("checks", ()), *STORED_CHECKS]
     return quality
 

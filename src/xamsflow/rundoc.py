@@ -60,6 +60,8 @@ def parse(document: Mapping[str, Any]) -> Run:
     fields = _Fields(f"run {number:06d}", document)
     daq_config = fields.section("daq_config")
     payload = daq_config.number("strax_fragment_payload_bytes", default=220)
+    if isinstance(payload, float):
+        payload = 220  # redax takes only integers, and its own default instead of anything else
     if payload <= 0 or payload % 4:
         raise daq_config.wrong("strax_fragment_payload_bytes", "a multiple of 4 bytes")
     compressor = daq_config.value("compressor", str, "text", default="lz4")
@@ -121,7 +123,6 @@ class _Fields:
         value = self._section.get(key)
         if value is None:
             return default
-        # Web front ends write whole numbers as doubles, and redax then uses its own default.
         if (
             isinstance(value, bool)
             or not isinstance(value, int | float)

@@ -1,8 +1,9 @@
 import copy
+import json
 
 import pytest
 
-from xamsflow import corrections, detector
+from xamsflow import corrections, detector, layout
 from xamsflow.errors import ConfigurationError
 
 PULSES = {
@@ -157,3 +158,9 @@ def test_impossible_settings_are_refused_in_one_line(path, value, words):
     assert words in str(error.value)
     assert str(error.value).startswith("test.yaml: ")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["xams", "xams_2021", "xamsl"])
+def test_the_names_of_data_types_are_those_of_the_plugins(name):
+    lineage = json.loads((layout.REPOSITORY / "lineage.json").read_text())
+    assert set(detector.load(name).data_types) == set(lineage[name])

@@ -110,6 +110,14 @@ def test_a_wrong_configuration(site, settings, words):
     assert_one_line(site.xamsflow("status"), words)
 
 
+def test_an_unknown_target_stops_before_any_run_is_touched(site):
+    site.add_run(932)
+    site.configure(targets=["event_bascis"])
+    for arguments in (["-n"], []):
+        assert_one_line(site.snakemake(*arguments), "event_bascis", "event_basics")
+    assert site.status(932) == "pending"
+
+
 def test_an_unknown_detector(site):
     site.configure(detector="xenonnt")
     assert_one_line(site.snakemake("-n"), "xams, xams_2021, xamsl")
@@ -134,7 +142,8 @@ def test_a_full_disk(site):
 
 
 def test_one_of_two_targets_fails(make_site):
-    site = make_site(targets=["raw_records_v1730", "peeks"])
+    both = ["raw_records_v1730", "peeks"]
+    site = make_site(targets_by_mode=[{"modes": ["*"], "targets": both}])
     site.add_run(932)
     assert_one_line(site.snakemake("--cores", "1"), "peeks")
     document = site.document(932)

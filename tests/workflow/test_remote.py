@@ -129,8 +129,10 @@ def test_a_run_that_is_still_being_taken_is_refused(
     site.add_run(932)
     site.collection.update_one({"number": 932}, {"$set": {"end": None}})
     assert_one_line(site.snakemake("results/000932/rundoc.json"), "000932", "taken")
-    assert site.status(932) == "failed"
-    # Nor is one whose THE_END is missing although its end is known.
+    # Nothing is wrong with it: it waits for the next start.
+    assert site.status(932) == "pending"
+    assert site.document(932).get("processing_failed", 0) == 0
+    # One whose THE_END is missing although it ended long ago is what a crash leaves.
     site.add_run(933)
     the_end = next((site.daq / "000933" / "THE_END").iterdir())
     the_end.rename(site.folder / the_end.name)

@@ -26,9 +26,10 @@ rule process:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        # They decide what is stored.
+        # They decide what is stored, and where.
         detector=asdict(detector),
         context=settings.context,
+        processed=str(settings.storage.processed),
     message:
         "Run {wildcards.run_id}: make {wildcards.data_type}"
     script:

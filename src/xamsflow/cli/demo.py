@@ -100,7 +100,9 @@ def _real_run() -> list[dict[str, Any]]:
         return []
     if not (DAQ / name).exists():
         print(f"Copying the real run {name} to the DAQ folder")
-        shutil.copytree(live_data, DAQ / name)
+        with tempfile.TemporaryDirectory(dir=DAQ, ignore_cleanup_errors=True) as folder:
+            shutil.copytree(live_data, Path(folder) / name)
+            (Path(folder) / name).rename(DAQ / name)
     return [rundoc.from_json(json.loads(document.read_text()))]
 
 

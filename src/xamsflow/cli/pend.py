@@ -2,8 +2,10 @@
 
 import argparse
 import getpass
+import sys
 
 from xamsflow import config, layout
+from xamsflow.errors import ConfigurationError
 
 HELP = "mark runs pending, so that the next start processes them"
 
@@ -18,13 +20,21 @@ def run(options: argparse.Namespace) -> int:
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
 
     code = 0
+    for number in options.runs:
+        layout.run_id(number)
     with rundb.open_database(config.load(options.configfile).rundb) as database:
         for number in options.runs:
             name = layout.run_id(number)
-            if database.set_pending(number, by=getpass.getuser()):
+            try:
+                changed = database.set_pending(number, by=getpass.getuser())
+            except ConfigurationError as error:
+                print(f"xamsflow: {error}", file=sys.stderr)
+                code = 1
+                continue
+            status = "pending" if changed else database.runs([number])[0].status
+            if status == "pending":
                 print(f"{name} is pending")
             else:
-                view = database.runs([number])[0]
-                print(f"{name} is {view.status} and stays so")
-                code = 0 if view.status == "pending" else 1
+                print(f"{name} is {status} and stays so", file=sys.stderr)
+                code = 1
     return code

@@ -14,15 +14,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "runs", nargs="*", type=int, metavar="RUN", help="run numbers; none: the newest"
     )
-    parser.add_argument("--newest", type=int, default=20, metavar="N", help="how many [20]")
+    parser.add_argument("--newest", type=_count, default=20, metavar="N", help="how many [20]")
+
+
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print one line per run, newest first."""
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
 
+    for number in options.runs:
+        layout.run_id(number)
     with rundb.open_database(config.load(options.configfile).rundb) as database:
-        runs = database.runs(options.runs or None, limit=options.newest)
+        runs = database.runs(options.runs or None, limit=None if options.runs else options.newest)
+        for number in set(options.runs) - {run.number for run in runs}:
+            database.get(number)  # says that it is unknown
     print(
         tabulate(
             [

@@ -200,7 +200,7 @@ class RunDatabase:
         self, numbers: Iterable[int] | None = None, limit: int | None = None
     ) -> list[RunSummary]:
         """Return the runs with these numbers (None: all), the `limit` newest ones, newest first."""
-        wanted: Document = {"number": {"$type": ["int", "long"]}}
+        wanted: Document = {"number": {"$type": ["int", "long"], "$gte": 0, "$lte": HIGHEST_NUMBER}}
         if numbers is not None:
             wanted["number"]["$in"] = [operator.index(number) for number in numbers]
         found = self._collection.find(
@@ -322,12 +322,12 @@ class RunDatabase:
         return ours and status.state(document) is State.DONE
 
     @_translated
-    def release(self, claim: Claim, reason: str) -> bool:
-        """Give a claimed run back, pending for whoever comes next."""
+    def release(self, claim: Claim, reason: str, *, was_done: bool = False) -> bool:
+        """Give a claimed run back: pending for whoever comes next, or done as it was before."""
         return self._change(
             claim.number,
             Change(
-                status.RELEASE,
+                status.RELEASE_DONE if was_done else status.RELEASE,
                 by=claim.owner,
                 owner=claim.owner,
                 clears=("owner", "heartbeat", "reason", "failure"),

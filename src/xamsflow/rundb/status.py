@@ -115,6 +115,7 @@ STARTED = Transition(
 FAILED = Transition(leaves=_CLAIMED, reaches=Status.FAILED)
 DONE = Transition(leaves=_CLAIMED, reaches=Status.DONE)
 RELEASE = Transition(leaves=_CLAIMED, reaches=Status.PENDING)
+RELEASE_DONE = Transition(leaves=_CLAIMED, reaches=Status.DONE)
 FAIL_UNCLAIMED = Transition(
     leaves=frozenset({State.ABSENT, State.PENDING, State.FAILED}), reaches=Status.FAILED
 )
