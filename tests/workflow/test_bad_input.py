@@ -151,3 +151,11 @@ def test_one_of_two_targets_fails(make_site):
     assert "peeks" in document["processing"]["reason"]
     # What the other target stored is registered.
     assert "raw_records_v1730" in [entry["type"] for entry in document["data"]]
+
+
+def test_a_document_whose_data_cannot_be_added_to_still_fails(site):
+    site.add_run(932)
+    site.collection.update_one({"number": 932}, {"$set": {"data": "lost"}})
+    assert_one_line(site.snakemake(), "000932")
+    assert site.status(932) == "failed"
+    assert site.snakemake("-n").returncode == 0

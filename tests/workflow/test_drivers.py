@@ -171,3 +171,25 @@ def wait_for(condition):
         assert time.monotonic() < deadline, "it did not happen within two minutes"
         time.sleep(0.05)
     return fulfilled
+
+
+def test_a_start_that_comes_to_nothing_leaves_done_runs_done(site):
+    site.add_run(901, duration=0.6, rate=50)
+    assert site.snakemake().returncode == 0
+    published = (site.work / "results/000901/rundoc.json").read_bytes()
+    asked = site.snakemake("results/000901/rundoc.json", "results/000999/rundoc.json")
+    assert asked.returncode != 0
+    assert site.status(901) == "done"
+    assert (site.work / "results/000901/rundoc.json").read_bytes() == published
+
+
+def test_a_run_that_somebody_else_took_is_not_called_done(site):
+    site.add_run(901, duration=0.6, rate=50)
+    driver = site.start()
+    wait_for(lambda: site.document(901).get("processing", {}).get("stage") == "process")
+    # As if another driver had taken the run over.
+    site.collection.update_one({"number": 901}, {"$set": {"processing.owner": "other:1:1:x"}})
+    said, _ = driver.communicate(timeout=120)
+    assert driver.returncode != 0
+    assert "1 done" not in said
+    assert site.status(901) in ("running", "submitted")
