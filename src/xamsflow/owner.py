@@ -1,5 +1,6 @@
 """Who owns a claim: one process on one host, and whether it is still alive."""
 
+import getpass
 import os
 import platform
 from dataclasses import dataclass
@@ -31,6 +32,14 @@ def current() -> Owner:
     started = _start_ticks(pid)
     assert started is not None, "a running process has a start"
     return Owner(platform.node(), pid, started, _boot())
+
+
+def user() -> str:
+    """Return who runs this process, "unknown" where the number has no name, as on some nodes."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def parse(text: str) -> Owner | None:

@@ -4,12 +4,11 @@ The receipts on disk are the source, so that a run whose last data type failed s
 ones registered.
 """
 
-import getpass
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from xamsflow import clock, layout, receipts
+from xamsflow import clock, layout, owner, receipts
 from xamsflow.errors import BadDataError
 from xamsflow.receipts import Receipt
 
@@ -26,7 +25,7 @@ def data_entries(
     `host` is the cluster's name in the run document. A data type that several receipts tell of is
     entered once. Raises BadDataError where a receipt's data are no longer on disk.
     """
-    common = {"host": host, "time": clock.now(), "by": _user()}
+    common = {"host": host, "time": clock.now(), "by": owner.user()}
     entries = []
     if transfer_receipt is not None:
         folder = _existing(transfer_receipt["destination"], transfer_receipt)
@@ -83,10 +82,3 @@ def _existing(location: str, receipt: Receipt) -> Path:
             f"put it back, or remove the receipts in results/{receipt['run_id']} to make it again",
         )
     return path
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a batch job's user need not be in the node's tables
-        return "unknown"

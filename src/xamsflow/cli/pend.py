@@ -1,10 +1,9 @@
 """Ask for runs to be processed: their status becomes pending."""
 
 import argparse
-import getpass
 import sys
 
-from xamsflow import config, layout
+from xamsflow import config, layout, owner
 from xamsflow.errors import ConfigurationError
 
 HELP = "mark runs pending, so that the next start processes them"
@@ -26,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
         for number in options.runs:
             name = layout.run_id(number)
             try:
-                changed = database.set_pending(number, by=getpass.getuser())
+                changed = database.set_pending(number, by=owner.user())
             except ConfigurationError as error:
                 print(f"xamsflow: {error}", file=sys.stderr)
                 code = 1

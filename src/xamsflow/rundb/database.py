@@ -5,7 +5,6 @@ still in the state that was read. Whoever comes second reads again and finds ano
 """
 
 import functools
-import getpass
 import logging
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ from xamsflow import clock
 from xamsflow.claims import Claim
 from xamsflow.config import Select
 from xamsflow.errors import BadDataError, ConfigurationError, FailureClass, TransientError
+from xamsflow.owner import user
 from xamsflow.rundb import changes, status
 from xamsflow.rundb.changes import Change, count, section
 from xamsflow.rundb.mongo_errors import Endpoint
@@ -361,7 +361,7 @@ class RunDatabase:
             number,
             Change(
                 status.FAIL_UNCLAIMED,
-                by=by or _user(),
+                by=by or user(),
                 sets=sets,
                 clears=("owner", "heartbeat"),
                 only_if={"$nor": [told_before]} if log is not None else {},
@@ -581,10 +581,3 @@ def _failure(
 def _encodable(text: str) -> str:
     """Return text that UTF-8 can hold: file names in messages may have bytes that are none."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # no name for this user id, as in some containers
-        return "unknown"
