@@ -29,7 +29,14 @@ def data_entries(
     entries = []
     if transfer_receipt is not None:
         folder = _existing(transfer_receipt["destination"], transfer_receipt)
-        entries.append({"type": "live", "location": str(folder.parent), **common})
+        entries.append(
+            {
+                "type": "live",
+                "location": str(folder.parent),
+                "size_mb": transfer_receipt["bytes"] / MB,
+                **common,
+            }
+        )
     stored = {}
     for receipt in data_type_receipts:
         for data_type, facts in receipt["stored"].items():

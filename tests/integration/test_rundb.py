@@ -98,6 +98,18 @@ def test_an_unknown_run_is_named_with_the_collection(database, config):
         database.get(932)
 
 
+def test_the_nearest_runs_are_named_where_one_is_unknown(database, runs):
+    for there, told in (
+        ((), "no run at all is there"),
+        ((930, 12), "the nearest there is 000930"),
+        ((935, 940), "the nearest there are 000930 and 000935"),
+    ):
+        for number in there:
+            runs.insert_one(document(number))
+        with pytest.raises(ConfigurationError, match=told):
+            database.get(932)
+
+
 def test_a_number_as_text_is_a_mistake_of_the_caller(database, runs):
     runs.insert_one(document(932, processing_status="pending"))
     for method in (database.get, lambda n: database.claim(n, "me", ())):

@@ -22,7 +22,8 @@ def facts(path, lineage_hash="abc", n_items=7):
 @pytest.fixture
 def transferred(tmp_path):
     (tmp_path / "live" / "000932").mkdir(parents=True)
-    return {"run_id": "000932", "destination": str(tmp_path / "live" / "000932")}
+    destination = tmp_path / "live" / "000932"
+    return {"run_id": "000932", "destination": str(destination), "bytes": 7_500_000}
 
 
 @pytest.fixture
@@ -38,6 +39,7 @@ def test_one_entry_per_stored_data_type_and_one_for_the_live_data(tmp_path, tran
     live, raw, records = data_entries(transferred, [made], host="stbc")
     assert (live["type"], live["host"]) == ("live", "stbc")
     assert live["location"] == str(tmp_path / "live")
+    assert live["size_mb"] == 7.5
     assert raw["type"] == "raw_records_v1730"
     assert raw["location"] == made["stored"]["raw_records_v1730"]["path"]
     assert records["meta"]["lineage"] == made["stored"]["records"]["lineage"]

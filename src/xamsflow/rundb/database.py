@@ -13,7 +13,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from pymongo import DESCENDING
+from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
 
 from xamsflow import clock
@@ -218,6 +218,26 @@ class RunDatabase:
         return _newest_first(_summary(document) for document in found)
 
     @_translated
+    def documents(
+        self, fields: Iterable[str], numbers: Sequence[range] | None = None
+    ) -> list[Document]:
+        """Return these fields of every run in `numbers` (None: all), newest first, by one query.
+
+        Each has besides `now`, the server's time at the query. Documents without a usable run
+        number are left out.
+        """
+        usable = {"$type": ["int", "long"], "$gte": 0, "$lte": HIGHEST_NUMBER}
+        wanted: Document = {"number": usable}
+        if numbers is not None:
+            if not numbers:
+                return []
+            wanted["$or"] = [{"number": {"$gte": part.start, "$lt": part.stop}} for part in numbers]
+        found = self._collection.aggregate(
+            [{"$match": wanted}, {"$project": {**_fields(*fields), "now": "$$NOW"}}]
+        )
+        return sorted(found, key=lambda document: document["number"], reverse=True)
+
+    @_translated
     def claim(self, number: int, owner: str, targets: Sequence[str]) -> Claim | None:
         """Make `owner` answer for a pending run; None if somebody else was faster.
 
@@ -420,7 +440,8 @@ class RunDatabase:
         if not found:
             raise ConfigurationError(
                 f"run {index:06d} is not in {self._collection.full_name} on {self.endpoint.where}",
-                "check the number, and rundb.collection in the configuration",
+                f"check the number ({self._nearest(index)}), and rundb.collection in the "
+                "configuration",
             )
         if len(found) > 1:
             raise BadDataError(
@@ -428,6 +449,23 @@ class RunDatabase:
                 "a person must rename the number of all but one",
             )
         return found[0]
+
+    def _nearest(self, number: int) -> str:
+        """Name the runs before and after a number that is not there."""
+        usable = {"$type": ["int", "long"], "$gte": 0, "$lte": HIGHEST_NUMBER}
+        ways = (({"$lt": number}, DESCENDING), ({"$gt": number}, ASCENDING))
+        found = [
+            f"{document['number']:06d}"
+            for side, order in ways
+            for document in self._collection.find(
+                {"$and": [{"number": usable}, {"number": side}]}, {"number": 1}
+            )
+            .sort("number", order)
+            .limit(1)
+        ]
+        if not found:
+            return "no run at all is there"
+        return f"the nearest there {'is' if len(found) == 1 else 'are'} {' and '.join(found)}"
 
     def _claim_unless_ambiguous(
         self,
