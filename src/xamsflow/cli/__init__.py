@@ -1,7 +1,8 @@
 """The operator's command ``xamsflow``: one module per verb.
 
 A verb's module holds ``HELP`` (one line), ``add_arguments`` and ``run``, which returns the exit
-code. It is loaded only when it is called, so that each verb costs what it needs.
+code; ``ONLY_LOOKS = True`` if it writes nothing into the working directory. What a verb needs is
+loaded only when it is called.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xamsflow import __version__, receipts
-from xamsflow.errors import XamsflowError
+from xamsflow.errors import ConfigurationError, XamsflowError
 
 VERBS = ("status", "pend", "simulate", "demo")
 
@@ -22,11 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     options.configfile = [path.absolute() for path in options.configfile]
     try:
-        try:
-            options.directory.mkdir(parents=True, exist_ok=True)
-            os.chdir(options.directory)
-        except OSError as error:
-            raise receipts.storage_error(error, options.directory) from error
+        _enter(options.directory, only_looks=options.only_looks)
         code: int = options.run(options)
     except XamsflowError as error:
         print(f"xamsflow: {error}", file=sys.stderr)
@@ -37,6 +34,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code
+
+
+def _enter(directory: Path, *, only_looks: bool) -> None:
+    """Go to the working directory, which is made by verbs that write there."""
+    if only_looks and not directory.is_dir():
+        raise ConfigurationError(
+            f"the working directory {directory} is not there",
+            "give with --directory the one in which snakemake is started",
+        )
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        os.chdir(directory)
+    except OSError as error:
+        raise receipts.storage_error(error, directory) from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,5 +75,6 @@ def _parser() -> argparse.ArgumentParser:
             help="working directory, as for snakemake",
         )
         verb.add_arguments(subparser)
-        subparser.set_defaults(run=verb.run)
+        only_looks = getattr(verb, "ONLY_LOOKS", False)
+        subparser.set_defaults(run=verb.run, only_looks=only_looks)
     return parser

@@ -1,54 +1,212 @@
 """The table of runs."""
 
 import argparse
+import json
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
-from tabulate import tabulate
+from xamsflow import clock, config, quantities, run_numbers, terminal
+from xamsflow.terminal import Column
 
-from xamsflow import config, layout
+if TYPE_CHECKING:
+    from xamsflow.run_table import Row
 
 HELP = "show the runs and how far each one is"
+ONLY_LOOKS = True
+
+STATUSES = ("running", "submitted", "pending", "failed", "done", "none")
+"""In the order of the summary; `none` are runs that nobody asked to be processed."""
+
+COLOURS = {"running": "cyan", "submitted": "cyan", "failed": "red", "done": "green"}
+USUAL_ROWS = 20
+
+COLUMNS = (
+    Column("run"),
+    Column("mode", cut=12),
+    Column("start (UTC)", drop=5),
+    Column("length", drop=4, right=True),
+    Column("size", drop=6, right=True),
+    Column("status"),
+    Column("stage", drop=10),
+    Column("try", drop=3, right=True),
+    Column("node", drop=2),
+    Column("job", drop=1),
+    Column("last sign", drop=7, right=True),
+    Column("quality", drop=8),
+    Column("next try", drop=9),
+    Column("reason", cut=24),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the choice of runs."""
-    parser.add_argument(
-        "runs", nargs="*", type=int, metavar="RUN", help="run numbers; none: the newest"
+    add = parser.add_argument
+    parser.description = (
+        "Show the runs and how far each one is. Without a choice: all that are worked on, then "
+        f"what failed, what waits and what was done last, {USUAL_ROWS} lines in all."
     )
-    parser.add_argument("--newest", type=_count, default=20, metavar="N", help="how many [20]")
+    add("runs", nargs="*", metavar="RUN", help="run numbers and ranges, as 932 940-950")
+    add(
+        "--status",
+        action="append",
+        choices=STATUSES,
+        metavar="STATUS",
+        help=f"only runs with this status: {', '.join(STATUSES)}; may be repeated",
+    )
+    add("--failed", action="store_true", help="the same as --status failed")
+    add("--mode", metavar="PATTERN", help="only runs whose mode matches, as '*led*'")
+    add("--since", metavar="TIME", help="only runs that started since, as 2h, 3d or 2024-03-01")
+    add("--newest", type=_count, metavar="N", help="only the N newest of them")
+    add("--all", action="store_true", help="every run")
+    add("--json", action="store_true", help="as JSON, the keys are in docs/operating.md")
 
 
 def _count(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not 1 or more")
     return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print one line per run, newest first."""
-    from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
+    """Print a line with the counts, then one line per run, newest first."""
+    from xamsflow import run_table, rundb  # noqa: PLC0415 - keeps --help fast
 
-    for number in options.runs:
-        layout.run_id(number)
+    numbers = run_numbers.parse_all(options.runs) or None
+    since = quantities.since(options.since, clock.now()) if options.since else None
     with rundb.open_database(config.load(options.configfile).rundb) as database:
-        runs = database.runs(options.runs or None, limit=None if options.runs else options.newest)
-        for number in set(options.runs) - {run.number for run in runs}:
-            database.get(number)  # says that it is unknown
-    print(
-        tabulate(
-            [
-                (
-                    layout.run_id(run.number),
-                    run.mode,
-                    run.start.strftime("%Y-%m-%d %H:%M") if run.start else "",
-                    run.status or "",
-                    run.stage or "",
-                    run.attempt or "",
-                    run.reason or "",
-                )
-                for run in runs
-            ],
-            headers=["run", "mode", "start (UTC)", "status", "stage", "attempt", "reason"],
-            disable_numparse=True,
+        rows = run_table.read(database, numbers)
+        found = {row.number for row in rows}
+        for wanted in numbers or ():
+            if len(wanted) == 1 and wanted.start not in found:
+                database.get(wanted.start)  # says that it is unknown, and which are near
+        where = database.name
+    statuses = set(options.status or ()) | ({"failed"} if options.failed else set())
+    chosen = [row for row in rows if _wanted(row, statuses, options.mode, since)]
+    narrowed = bool(numbers or statuses or options.mode or since or options.newest)
+    counts = Counter(word(row) for row in chosen)
+    shown = chosen if narrowed or options.all or options.json else usual(chosen)
+    shown = shown[: options.newest]
+    if options.json:
+        print(
+            json.dumps(
+                {
+                    "time": clock.now().isoformat(),
+                    "collection": where,
+                    "counts": {status: counts[status] for status in STATUSES},
+                    "runs": [run_table.to_json(row) for row in shown],
+                },
+                indent=1,
+            )
         )
-    )
+        return 0
+    print(summary(counts, where))
+    if shown:
+        print()
+        print(table(shown, clock.now()))
+    elif narrowed:
+        print("No run is like that.")
+    if len(shown) < len(chosen):
+        print()
+        print(more(Counter(word(row) for row in chosen), Counter(word(row) for row in shown)))
     return 0
+
+
+def word(row: "Row") -> str:
+    """Return a run's status as one of STATUSES; what nobody understands counts as none."""
+    return "none" if row.status is None else row.status.value
+
+
+def usual(rows: "Sequence[Row]") -> "list[Row]":
+    """Return what a person wants to see first of all runs, newest first as they come."""
+    groups = {status: [row for row in rows if word(row) == status] for status in STATUSES}
+    shown = groups["running"] + groups["submitted"]
+    room = max(0, USUAL_ROWS - len(shown))
+    first, then = [], []
+    for status in ("failed", "pending", "done", "none"):
+        share = room // 3 if status != "none" else 0  # none of the three hides the others
+        first += groups[status][:share]
+        then += groups[status][share:]
+    shown += [*first, *then][:room]
+    return sorted(shown, key=lambda row: row.number, reverse=True)
+
+
+def _wanted(row: "Row", statuses: set[str], mode: str | None, since: datetime | None) -> bool:
+    return (
+        (not statuses or word(row) in statuses)
+        and (mode is None or fnmatchcase(row.mode, mode))
+        and (since is None or (row.start is not None and row.start >= since))
+    )
+
+
+def summary(counts: Counter[str], where: str) -> str:
+    """Return the line above the table: how many runs have which status."""
+    words = [
+        terminal.coloured(f"{counts[status]} {status}", COLOURS.get(status))
+        for status in STATUSES[:-1]
+        if counts[status]
+    ]
+    if counts["none"]:
+        words.append(f"{counts['none']} not asked for")
+    total = counts.total()
+    return f"{total} run{'' if total == 1 else 's'} in {where}: {', '.join(words) or 'none at all'}"
+
+
+def more(all_runs: Counter[str], shown: Counter[str]) -> str:
+    """Return the line below the table: how many runs it leaves out."""
+    left = all_runs - shown
+    words = [
+        f"{left[status]} more {'not asked for' if status == 'none' else status}"
+        for status in STATUSES
+        if left[status]
+    ]
+    return f"… and {', '.join(words)} (--all shows every run, --failed those that failed)"
+
+
+def table(rows: "Sequence[Row]", now: datetime) -> str:
+    """Return the table; `now` is for the time until a run is tried again."""
+    return terminal.table(
+        COLUMNS,
+        [_cells(row, now) for row in rows],
+        line=terminal.width(),
+        colours=[COLOURS.get(word(row)) for row in rows],
+        coloured_column=[column.name for column in COLUMNS].index("status"),
+    )
+
+
+def _cells(row: "Row", now: datetime) -> list[str]:
+    active = word(row) in ("running", "submitted")
+    status = word(row) if row.status is not None else str(row.status_found or "")
+    if row.status is None and row.end is None and row.start is not None:
+        status = status or "being taken"
+    length = quantities.duration(row.length_s)
+    return [
+        row.run,
+        row.mode,
+        quantities.time(row.start),
+        length,
+        quantities.size(None if row.size_mb is None else row.size_mb * 1e6),
+        status,
+        _stage(row) if word(row) in ("running", "failed") else "",
+        str(row.attempt or ""),
+        (row.host or "").partition(".")[0] if active else "",
+        (row.job_id or "").partition(".")[0] if active else "",
+        quantities.duration(row.age_s),
+        row.verdict or "",
+        _next_try(row, now),
+        row.reason or "",
+    ]
+
+
+def _stage(row: "Row") -> str:
+    chunk, n_chunks = ((row.progress or {}).get(name) for name in ("chunk", "n_chunks"))
+    return f"{row.stage or ''} {chunk}/{n_chunks}" if chunk and n_chunks else row.stage or ""
+
+
+def _next_try(row: "Row", now: datetime) -> str:
+    if row.retry_at is None or word(row) != "failed":
+        return ""
+    left = (row.retry_at - now).total_seconds()
+    return f"in {quantities.duration(left)}" if left > 0 else "now"

@@ -129,6 +129,11 @@ class RunDatabase:
         self._collection = collection
         self.endpoint = endpoint
 
+    @property
+    def name(self) -> str:
+        """Which collection this is, on which server, without credentials."""
+        return f"{self._collection.full_name} on {self.endpoint.where}"
+
     @_translated
     def get(self, number: int) -> Document:
         """Return a run's whole document, times in UTC."""
@@ -439,7 +444,7 @@ class RunDatabase:
         found = list(self._collection.find({"number": index}, fields).limit(2))
         if not found:
             raise ConfigurationError(
-                f"run {index:06d} is not in {self._collection.full_name} on {self.endpoint.where}",
+                f"run {index:06d} is not in {self.name}",
                 f"check the number ({self._nearest(index)}), and rundb.collection in the "
                 "configuration",
             )
