@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from xamsflow import claims, clock, config, layout, lock, receipts, rundoc
+from xamsflow import claims, clock, config, findings, layout, lock, receipts, rundoc
 from xamsflow.config import Config
 from xamsflow.errors import FailureClass, StillTakenError, TransientError, XamsflowError
 from xamsflow.failures import Failure
@@ -100,7 +100,10 @@ def publish(
         with rundb.open_database(configuration.rundb) as database:
             added = [entry for entry in entries if database.add_data(number, entry)]
             claim = claims.read(run_id)
-            if claim is None or not database.done(claim, versions=made[0]["versions"]):
+            quality = findings.summary(made[0]["quality"])
+            if claim is None or not database.done(
+                claim, versions=made[0]["versions"], quality=quality
+            ):
                 raise TransientError(
                     f"the status of run {run_id} is not this driver's to change any more",
                     "somebody changed it meanwhile, or another driver took the run; ask again",
@@ -114,6 +117,7 @@ def publish(
                 "attempt": claim.attempt,
                 "data": rundoc.to_json(entries),
                 "added": [entry["type"] for entry in added],
+                "quality": quality,
                 "host": platform.node(),
                 "time": clock.now().isoformat(),
             },

@@ -17,7 +17,7 @@ from typing import Any
 import numba
 import strax
 
-from xamsflow import clock, layout, receipts, rundoc
+from xamsflow import clock, findings, layout, receipts, rundoc
 from xamsflow.context import context, other, run_config
 from xamsflow.detector import Detector
 from xamsflow.errors import (
@@ -221,6 +221,11 @@ def _quality(run: Run, stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Any
     quality: dict[str, Any] = {"dead_time_ns": 0}
     for facts in stored.values():
         quality |= facts["quality"]
+    found = quality.setdefault("findings", [])
+    unchecked = "records_on_disk" not in quality
+    quality["verdict"] = (
+        findings.Verdict.UNCHECKED if unchecked else findings.verdict(found)
+    ).value
     start = min(facts["start"] for facts in stored.values())
     end = max(facts["end"] for facts in stored.values())
     gaps = [[run.start, min(start, run.end)], [max(end, run.start), run.end]]

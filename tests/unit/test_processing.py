@@ -150,6 +150,8 @@ def test_quality(stored: tuple[Site, Receipt]) -> None:
     assert quality["records_lost"] == 0
     assert quality["gaps"] == []
     assert len(quality["checks"]) > 5
+    assert quality["verdict"] == "clean"
+    assert quality["findings"] == []
 
 
 def test_already_stored_needs_no_live_data(stored: tuple[Site, Receipt], tmp_path: Path) -> None:

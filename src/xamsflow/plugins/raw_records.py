@@ -210,6 +210,7 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
             "dead_time_ns": 0,
             "empty_main_parts": [],
             "ignored_folders": [],
+            "findings": [],
             "checks": list(CHECKS),
         }
 

@@ -328,15 +328,25 @@ class RunDatabase:
         )
 
     @_translated
-    def done(self, claim: Claim, *, versions: Mapping[str, str] | None = None) -> bool:
-        """Say that a claimed run is done; also True if its owner has said so before."""
+    def done(
+        self,
+        claim: Claim,
+        *,
+        versions: Mapping[str, str] | None = None,
+        quality: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Say that a claimed run is done; also True if its owner has said so before.
+
+        `quality` is the verdict on the run's data and the findings behind it.
+        """
+        sets = {"versions": versions, "quality": quality}
         changed = self._change(
             claim.number,
             Change(
                 status.DONE,
                 by=claim.owner,
                 owner=claim.owner,
-                sets={} if versions is None else {"versions": dict(versions)},
+                sets={name: dict(value) for name, value in sets.items() if value is not None},
                 clears=("reason", "failure"),
             ),
         )
@@ -501,7 +511,7 @@ class RunDatabase:
                 transition,
                 by=owner,
                 sets={"owner": owner, "targets": list(targets), "stage": None},
-                clears=("reason", "failure", "host", "job_id", "log", "versions"),
+                clears=("reason", "failure", "host", "job_id", "log", "versions", "quality"),
                 only_if=only_if or {},
             ),
         )
