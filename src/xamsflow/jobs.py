@@ -16,10 +16,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from xamsflow import claims, clock, config, findings, layout, lock, receipts, rundoc
+from xamsflow import claims, clock, config, findings, layout, lock, progress, receipts, rundoc
+from xamsflow.claims import Claim
 from xamsflow.config import Config
 from xamsflow.errors import FailureClass, StillTakenError, TransientError, XamsflowError
 from xamsflow.failures import Failure
+from xamsflow.progress import Meter
 
 logger = logging.getLogger(__name__)
 
@@ -28,14 +30,14 @@ Settings = Mapping[str, Any]
 
 def transfer(*, run_id: str, settings: Settings, receipt: str, log: str) -> None:
     """Bring a run's live data here and write the receipt."""
-    with _job("transfer", run_id, settings, Path(log)) as configuration:
+    with _job("transfer", run_id, settings, Path(log)) as (configuration, meter):
         from xamsflow import rundb  # noqa: PLC0415 - a job loads only what it needs
         from xamsflow.transfer import transfer_run  # noqa: PLC0415
 
         with rundb.open_database(configuration.rundb) as database:
             document = database.get(layout.run_number(run_id))
         receipts.write(
-            Path(receipt), transfer_run(document, configuration.daq, configuration.storage)
+            Path(receipt), transfer_run(document, configuration.daq, configuration.storage, meter)
         )
 
 
@@ -53,11 +55,17 @@ def process(
 
     The run document is the one that the transfer saw, so no run database is needed.
     """
-    with _job("process", run_id, settings, Path(log)) as configuration:
+    with _job("process", run_id, settings, Path(log)) as (configuration, meter):
         from xamsflow import detector  # noqa: PLC0415
         from xamsflow.processing import process_run  # noqa: PLC0415 - strax takes seconds
 
         transferred = receipts.read(Path(transfer_receipt))
+        n_bytes, n_chunks = transferred["bytes"], progress.n_chunks(transferred["files"])
+
+        def on_chunk(made: str, chunk: int) -> None:
+            done = n_bytes * chunk / max(n_chunks, 1)
+            meter.reach(made, min(done, n_bytes), n_bytes, chunk=chunk, n_chunks=n_chunks)
+
         stored: list[receipts.Receipt] = []
         try:
             made = process_run(
@@ -69,6 +77,7 @@ def process(
                 threads=threads,
                 other_context=configuration.context,
                 on_stored=stored.append,
+                on_chunk=on_chunk,
             )
         except BaseException:
             # What is stored below what failed is registered all the same.
@@ -88,7 +97,7 @@ def publish(
     log: str,
 ) -> None:
     """Register what is stored in the run document, set the run done, and write the receipt."""
-    with _job("publish", run_id, settings, Path(log)) as configuration:
+    with _job("publish", run_id, settings, Path(log)) as (configuration, _):
         from xamsflow import rundb  # noqa: PLC0415
         from xamsflow.publish import data_entries  # noqa: PLC0415
 
@@ -125,8 +134,13 @@ def publish(
 
 
 @contextlib.contextmanager
-def _job(rule: str, run_id: str, settings: Settings, log: Path) -> Iterator[Config]:
-    """Run a job's work with its log, its lock, and a known end whatever happens."""
+def _job(rule: str, run_id: str, settings: Settings, log: Path) -> Iterator[tuple[Config, Meter]]:
+    """Run a job's work with its log, its lock, and a known end whatever happens.
+
+    The work notes on the meter how far it is.
+    """
+    meter = Meter()
+    terminal = progress.terminal()  # before the log takes its place
 
     def fail(failure: Failure) -> NoReturn:
         # The driver tells it, at the terminal and in the run document.
@@ -145,8 +159,14 @@ def _job(rule: str, run_id: str, settings: Settings, log: Path) -> Iterator[Conf
         logger.info("run %s: %s on %s", run_id, rule, platform.node())
         configuration = config.parse(settings)
         with lock.exclusive(layout.lock_file(configuration.storage.processed, run_id)):
-            _report_start(rule, run_id, configuration, log)
-            yield configuration
+            claim = claims.read(run_id)
+            _report_start(rule, claim, configuration, log)
+            with (
+                progress.in_log(meter),
+                progress.at_terminal(meter, terminal, f"{rule} of run {run_id}:"),
+                progress.in_run_document(meter, configuration.rundb, claim, rule),
+            ):
+                yield configuration, meter
         logger.info("run %s: %s done", run_id, rule)
     except StillTakenError as error:
         # Nothing is wrong with the run: it waits for the next start.
@@ -206,12 +226,11 @@ def _log_to(log: Path) -> None:
     logging.getLogger("paramiko").setLevel(logging.WARNING)
 
 
-def _report_start(rule: str, run_id: str, configuration: Config, log: Path) -> None:
+def _report_start(rule: str, claim: Claim | None, configuration: Config, log: Path) -> None:
     """Tell the run document that this job has started, if a driver claimed the run.
 
     The work does not depend on it: where the run database is away, the log says so.
     """
-    claim = claims.read(run_id)
     if claim is None:
         return
     from xamsflow import rundb  # noqa: PLC0415

@@ -1,6 +1,7 @@
 """Make a run's data types with strax, check what was stored, and say so in a receipt."""
 
 import errno
+import math
 import os
 import platform
 import resource
@@ -9,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from fractions import Fraction
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -59,6 +61,7 @@ def process_run(
     threads: int = 1,
     other_context: str | None = None,
     on_stored: Callable[[Receipt], None] | None = None,
+    on_chunk: Callable[[str, int], None] | None = None,
 ) -> Receipt:
     """Make a data type of a run, and all below it that is to be stored; return the receipt.
 
@@ -68,7 +71,8 @@ def process_run(
     `other_context` names the function that returns the strax context, see
     :func:`xamsflow.context.other`; None takes this project's own. Data types are made one after
     the other, the lowest first, so that what is below one that fails is stored and stays.
-    `on_stored` is called with the receipt of each of them as soon as it is stored and checked.
+    `on_stored` is called with the receipt of each of them as soon as it is stored and checked,
+    `on_chunk` with the name of one that is being made and the number of the DAQ's chunks behind.
     Raises ConfigurationError for an unknown data type or a folder that cannot be written,
     BadDataError for damaged live or stored data, StillTakenError for a run without end,
     ResourcesError without memory or disk space, TransientError while live data cannot be read.
@@ -102,7 +106,9 @@ def process_run(
     for name in wanted:
         if name in missing:
             with _plain_errors(run_id, name, processed):
-                _make(strax_context, run_id, name)
+                for end in _make(strax_context, run_id, name):
+                    if on_chunk is not None:
+                        on_chunk(name, _chunks_until(end, run))
                 stored[name] = _verify(strax_context, run_id, name, processed)
         if on_stored is not None:
             on_stored(receipt(name))
@@ -163,12 +169,23 @@ def _to_be_stored(strax_context: strax.Context, run_id: str, data_type: str) -> 
     return sorted(saved | {data_type}, key=lambda name: (depth(name), name != data_type, name))
 
 
-def _make(strax_context: strax.Context, run_id: str, data_type: str) -> None:
+def _make(strax_context: strax.Context, run_id: str, data_type: str) -> Iterator[int]:
+    """Make and store a data type; yield the end of what there is, at first and by chunk."""
     if strax_context.is_stored(run_id, data_type):
         return
+    yield 0
     # strax's processor with threads is slower where lz4 is the limit, and a signal that ends the
     # job leaves it waiting for its threads until the batch system kills it.
-    strax_context.make(run_id, data_type, save=(data_type,), processor="single_thread")
+    for chunk in strax_context.get_iter(
+        run_id, data_type, save=(data_type,), processor="single_thread", progress_bar=False
+    ):
+        yield chunk.end
+
+
+def _chunks_until(end: int, run: Run) -> int:
+    """Return how many of the DAQ's chunks have begun before a time in ns since the epoch."""
+    period = run.chunk_duration + run.overlap_duration
+    return max(0, math.ceil(Fraction(end - run.start, period)))
 
 
 def _verify(

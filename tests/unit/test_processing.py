@@ -48,7 +48,9 @@ class Site:
         self.processed = folder / "processed"
         self.document = write_run(self.live_data, RECORDS)
 
-    def process(self, data_type: str = "raw_records_v1730", threads: int = 1) -> Receipt:
+    def process(
+        self, data_type: str = "raw_records_v1730", threads: int = 1, **others: Any
+    ) -> Receipt:
         return processing.process_run(
             document=self.document,
             detector=both_digitizers(),
@@ -56,6 +58,7 @@ class Site:
             processed=self.processed,
             data_type=data_type,
             threads=threads,
+            **others,
         )
 
     def start(self, limit: str = "") -> subprocess.Popen[str]:
@@ -139,6 +142,18 @@ def test_receipt_tells_of_all_that_was_stored(stored: tuple[Site, Receipt]) -> N
     metadata = json.loads(next(path.glob("*-metadata.json")).read_text())
     assert facts["lineage"] == metadata["lineage"]
     assert facts["lineage_hash"] == strax.deterministic_hash(facts["lineage"])
+
+
+def test_how_far_it_is_is_told_by_chunk_of_the_daq(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    told: list[tuple[str, int]] = []
+    site.process(on_chunk=lambda *chunk: told.append(chunk))
+    # The three outputs of one plugin are stored together, the first of them in name is made.
+    name = told[0][0]
+    assert told == [(name, 0), (name, 1), (name, 2), (name, 3)]
+    again: list[tuple[str, int]] = []
+    site.process(on_chunk=lambda *chunk: again.append(chunk))
+    assert again == []
 
 
 def test_quality(stored: tuple[Site, Receipt]) -> None:

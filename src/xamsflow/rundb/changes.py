@@ -64,9 +64,9 @@ class Change:
         entry = {k: v for k, v in entry.items() if v is not None or k == "from"}
         entry["from"] = entry["from"] and str(entry["from"])
         update: Document = {"$set": sets, "$push": {"processing.history": entry}}
-        clears = {f"processing.{name}": "" for name in self.clears if name not in self.sets}
-        if clears:
-            update["$unset"] = clears
+        # Of which job the progress was told is over with the status.
+        clears = [name for name in self.clears if name not in self.sets] + ["progress"]
+        update["$unset"] = {f"processing.{name}": "" for name in clears}
         if reaches is Status.SUBMITTED:
             update["$currentDate"] = {"processing.heartbeat": True}  # the server's clock
         return update

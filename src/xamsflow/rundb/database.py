@@ -306,6 +306,28 @@ class RunDatabase:
         )
 
     @_translated
+    def progress(self, claim: Claim, stage: str, about: Mapping[str, Any]) -> bool:
+        """Say how far the job for a stage of a claimed run is, and so that it lives.
+
+        `about` is kept in ``processing.progress`` with the server's time; any change of status
+        removes it. False where the run is not at that stage any more.
+        """
+        result = self._collection.update_one(
+            {
+                "number": claim.number,
+                "processing_status": Status.RUNNING.value,
+                "processing.owner": claim.owner,
+                "processing.stage": stage,
+            },
+            {
+                "$set": {f"processing.progress.{name}": value for name, value in about.items()}
+                | {"processing.progress.stage": stage},
+                "$currentDate": {"processing.progress.time": True},
+            },
+        )
+        return result.matched_count == 1
+
+    @_translated
     def failed(
         self,
         claim: Claim,

@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from xamsflow import ssh
@@ -29,15 +31,26 @@ END_TIMEOUT = 10
 _OPTIONS = ("--recursive", "-s", f"--timeout={IO_TIMEOUT}")
 
 
-def copy(source: Folder, destination: Path, *, by_checksum: bool = False) -> int:
+def copy(
+    source: Folder,
+    destination: Path,
+    *,
+    by_checksum: bool = False,
+    on_bytes: Callable[[int], None] | None = None,
+) -> int:
     """Copy everything in `source` into the existing folder `destination`; return the bytes sent.
 
     Goes on where an interrupted copy stopped, and deletes nothing. Files of equal size and time
-    count as copied, unless `by_checksum` reads them.
+    count as copied, unless `by_checksum` reads them. `on_bytes` is called about once a second with
+    the bytes of the files that are done.
     """
     # In place, so that the part of a file that is there already is used.
     options = ["--times", "--inplace", "--chmod=u+rwX", "--stats", "--no-human-readable"]
-    output = _run([*options, *(["--checksum"] if by_checksum else [])], source, destination)
+    if by_checksum:
+        options.append("--checksum")
+    if on_bytes is not None:
+        options += ["--info=progress2", "--outbuf=L"]
+    output = _run(options, source, destination, on_bytes)
     sent = re.search(r"^Literal data: (\d+)", output, flags=re.MULTILINE)
     return int(sent[1]) if sent else 0
 
@@ -61,7 +74,12 @@ def version() -> str:
     return found[1] if found else "unknown"
 
 
-def _run(options: list[str], source: Folder, destination: Path) -> str:
+def _run(
+    options: list[str],
+    source: Folder,
+    destination: Path,
+    on_bytes: Callable[[int], None] | None = None,
+) -> str:
     _check_installed("rsync")
     command = ["rsync", *_OPTIONS, *options]
     if source.host is not None:
@@ -70,23 +88,41 @@ def _run(options: list[str], source: Folder, destination: Path) -> str:
     command += ["--", _argument(source), f"{destination}/"]
     # RSYNC_… variables would change what is copied and how.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("RSYNC_")}
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(EXEC_WITH_PARENT), str(os.getpid()), *command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        env=environment | {"LC_ALL": "C"},
-    )
-    try:
-        output, errors = process.communicate()
-    except BaseException:
-        _end(process)
-        raise
-    if process.returncode != 0:
-        raise failure(process.returncode, errors, source, destination)
+    # In a file, so that rsync never waits for somebody to read them.
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(EXEC_WITH_PARENT), str(os.getpid()), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            errors="replace",
+            env=environment | {"LC_ALL": "C"},
+        )
+        try:
+            output = _read(process, on_bytes)
+            process.wait()
+        except BaseException:
+            _end(process)
+            raise
+        if process.returncode != 0:
+            errors.seek(0)
+            raise failure(process.returncode, errors.read(), source, destination)
     return output
+
+
+def _read(process: subprocess.Popen[str], on_bytes: Callable[[int], None] | None) -> str:
+    """Return what rsync says but how far it is, which `on_bytes` is told."""
+    assert process.stdout is not None
+    lines = []
+    with process.stdout:
+        for line in process.stdout:  # how far it is ends with a carriage return
+            progress = re.match(r" +(\d+) +\d+% ", line) if on_bytes is not None else None
+            if progress is None:
+                lines.append(line)
+            elif on_bytes is not None:
+                on_bytes(int(progress[1]))
+    return "".join(lines)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

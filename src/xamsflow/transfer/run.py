@@ -13,6 +13,7 @@ from typing import Any
 from xamsflow import clock, layout, rundoc
 from xamsflow.config import Daq, Storage
 from xamsflow.errors import BadDataError, ConfigurationError, StillTakenError
+from xamsflow.progress import Meter
 from xamsflow.receipts import Receipt, storage_error
 from xamsflow.transfer import ending, rsync, source
 from xamsflow.transfer.source import Folder, Listing
@@ -23,20 +24,28 @@ CHECKSUMS = "checksums"
 IN_PLACE = "in place"
 SOURCE_GONE = "source gone"
 
+COPYING = "copying"
+COMPARING = "comparing"
+READING = "reading checksums"
 
-def transfer_run(document: Mapping[str, Any], daq: Daq, storage: Storage) -> Receipt:
+
+def transfer_run(
+    document: Mapping[str, Any], daq: Daq, storage: Storage, meter: Meter | None = None
+) -> Receipt:
     """Bring a run to ``<storage.live_data>/<run_id>`` and return the receipt of it.
 
     A run that is there already is compared, not copied; an interrupted copy is continued. Nothing
     is deleted or overwritten, here or there. `compared` in the receipt says how source and
     destination were compared: ``checksums``, ``in place`` (they are the same folder) or
     ``source gone`` (the DAQ no longer has the run, what is here is complete by its own THE_END).
+    On `meter` it notes how far it is.
 
     Raises StillTakenError while the DAQ may still write, BadDataError where the run is incomplete
     or what is here differs from it, TransientError where host or disk are away, ResourcesError on a
     full disk, ConfigurationError for wrong paths, keys and access rights.
     """
     started = time.monotonic()
+    meter = meter or Meter()
     run = rundoc.parse(document)
     run_id = layout.run_id(run.number)
     if run.end is None:
@@ -66,9 +75,9 @@ def transfer_run(document: Mapping[str, Any], daq: Daq, storage: Storage) -> Rec
         if compared == CHECKSUMS and exists:
             _compare(there, listing, here)
         elif compared == CHECKSUMS:
-            copied = _copy(there, listing, destination)
+            copied = _copy(there, listing, destination, meter)
     logger.info("reading the checksums of %d files", len(listing.files))
-    files = _files(destination, listing)
+    files = _files(destination, listing, meter)
 
     return {
         "run_id": run_id,
@@ -87,7 +96,7 @@ def transfer_run(document: Mapping[str, Any], daq: Daq, storage: Storage) -> Rec
     }
 
 
-def _copy(there: Folder, listing: Listing, destination: Path) -> int:
+def _copy(there: Folder, listing: Listing, destination: Path, meter: Meter) -> int:
     """Copy beside the destination, compare, rename; return the bytes that were sent."""
     arriving = layout.incoming(destination.parent, destination.name)
     try:
@@ -96,7 +105,13 @@ def _copy(there: Folder, listing: Listing, destination: Path) -> int:
         raise storage_error(error, arriving) from error
     incoming = Folder(None, os.path.realpath(arriving))
     logger.info("copying %.1f MB from %s to %s", listing.size / 1e6, there, incoming)
-    copied = rsync.copy(there, Path(incoming.path))
+
+    def on_bytes(done: int) -> None:
+        meter.reach(COPYING, done, listing.size)
+
+    on_bytes(0)
+    copied = rsync.copy(there, Path(incoming.path), on_bytes=on_bytes)
+    meter.reach(COMPARING, 0, listing.size)
     difference = _difference(there, listing, incoming)
     if difference is not None:
         # Equal size and time, other content: what a power cut leaves of an earlier attempt.
@@ -156,10 +171,13 @@ def _listing(here: Folder) -> Listing:
     return listing
 
 
-def _files(folder: Path, listing: Listing) -> list[dict[str, Any]]:
+def _files(folder: Path, listing: Listing, meter: Meter) -> list[dict[str, Any]]:
     """Return path, size and checksum of every file, sorted by path, for the receipt."""
     result = []
+    done = 0
     for path, file in listing.files.items():
+        meter.reach(READING, done, listing.size)
+        done += file.size
         try:
             with (folder / path).open("rb") as content:
                 checksum = hashlib.file_digest(content, "sha256").hexdigest()

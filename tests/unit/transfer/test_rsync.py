@@ -41,6 +41,13 @@ def test_copy_returns_the_bytes_sent(source: Folder, here: Path) -> None:
     assert (here / "empty").is_dir()
 
 
+def test_copy_says_how_far_it_is(source: Folder, here: Path) -> None:
+    told: list[int] = []
+    assert rsync.copy(source, here, on_bytes=told.append) == 6
+    assert told == sorted(told)
+    assert told[-1] == 6
+
+
 def test_copy_deletes_nothing(source: Folder, here: Path) -> None:
     (here / "mine").write_bytes(b"x")
     rsync.copy(source, here, by_checksum=True)
