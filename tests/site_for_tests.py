@@ -53,6 +53,7 @@ class Site:
             "targets": ["raw_records_v1730"],
             "rundb": {"uri": self.uri, "database": self.database},
             "daq": {"live_data": str(self.daq)},
+            "retry": {"patience_s": 1},
         }
         for changes in (self.settings, settings):
             for key, value in changes.items():

@@ -13,11 +13,15 @@ from xamsflow.errors import BadDataError
 
 @dataclass(frozen=True)
 class Claim:
-    """A run's status is `owner`'s to change; `attempt` counts how often the run was claimed."""
+    """A run's status is `owner`'s to change; `attempt` counts how often the run was claimed.
+
+    `shortages` counts the attempts that failed for want of resources since the run was asked for.
+    """
 
     number: int
     owner: str
     attempt: int
+    shortages: int = 0
 
 
 def write(claim: Claim, targets: Sequence[str]) -> None:
@@ -30,7 +34,7 @@ def read(run: str) -> Claim | None:
     """Return the claim on a run, None where no driver answers for its status."""
     about = _read(run)
     try:
-        return Claim(about["number"], about["owner"], about["attempt"])
+        return Claim(about["number"], about["owner"], about["attempt"], about["shortages"])
     except KeyError:
         return None
 
@@ -38,6 +42,12 @@ def read(run: str) -> Claim | None:
 def targets(run: str) -> tuple[str, ...]:
     """Return the data types that are wanted last of a claimed run, none where it is not claimed."""
     return tuple(_read(run).get("targets", ()))
+
+
+def shortages(run: str) -> int:
+    """Return how often a run has failed for want of resources, 0 where it is not claimed."""
+    claim = read(run)
+    return 0 if claim is None else claim.shortages
 
 
 def remove(claim: Claim) -> None:

@@ -68,6 +68,22 @@ class Storage:
 
 
 @dataclass(frozen=True)
+class Retry:
+    """What is tried again by itself, see xamsflow.policy.
+
+    `resources`, `transient` and `unknown` say how often, by class of failure. `patience_s` is for a
+    job that waits for a host or server.
+    """
+
+    resources: int
+    transient: int
+    unknown: int
+    first_pause_s: int
+    longest_pause_s: int
+    patience_s: int
+
+
+@dataclass(frozen=True)
 class TargetsByMode:
     """What is wanted instead of the usual targets for runs whose mode matches a pattern."""
 
@@ -87,6 +103,7 @@ class Config:
     rundb: Rundb
     daq: Daq
     storage: Storage
+    retry: Retry
     login_node_rules: tuple[str, ...]
 
     def targets_for(self, mode: str | None) -> tuple[str, ...]:
@@ -167,6 +184,7 @@ def parse(settings: Mapping[str, Any]) -> Config:
             processed=_expanded(storage["processed"]),
             host=storage["host"],
         ),
+        retry=Retry(**settings["retry"]),
         login_node_rules=tuple(settings["login_node_rules"]),
     )
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from xamsflow import claims, clock, failures, layout, owner, receipts
+from xamsflow import claims, clock, failures, layout, owner, policy, receipts
 from xamsflow.batch import cancel
 from xamsflow.claims import Claim
 from xamsflow.config import Config, Select
@@ -86,10 +86,20 @@ class Driver:
         """Return the last data types wanted of a run; its jobs know them from the claim."""
         return self._targets.get(run) or claims.targets(run) or self._config.targets
 
+    def enlargement(self, run: str, attempt: int) -> int:
+        """Return how many times of its usual memory and time a run's job asks for.
+
+        `attempt` is Snakemake's.
+        """
+        claim = self._claims.get(run)
+        shortages = claims.shortages(run) if claim is None else claim.shortages
+        return policy.enlargement(shortages, attempt)
+
     def take_pending(self) -> list[str]:
         """Claim the pending runs, and those that a dead driver left behind, newest first.
 
-        A run that another driver takes at the same moment is left to it.
+        Failed runs whose time has come to be tried again count as pending. A run that another
+        driver takes at the same moment is left to it.
         """
         database, select = self._open(), self._config.select
         for stranded in self._stranded(database, select):
@@ -97,7 +107,11 @@ class Driver:
             self._hold(database.take_over(stranded, self._owner, targets))
         for pending in database.pending(select):
             targets = self._want(pending.number, pending.mode)
-            self._hold(database.claim(pending.number, self._owner, targets))
+            self._hold(
+                database.claim(pending.number, self._owner, targets)
+                if pending.retry_at is None
+                else database.claim_again(pending, self._owner, targets)
+            )
         for run in self._claims:
             _set_aside(layout.rundoc_receipt(run))
         return newest_first(claim.number for claim in self._claims.values())
@@ -145,12 +159,14 @@ class Driver:
             return  # told again at the end of the workflow
         if not job.failure.interrupted:
             self._failed[log] = job
+        what_next = ""
         try:
             with self._connection() as database:
                 self._publish_failure(database, job)
+                what_next = _what_next(database, job)
         except XamsflowError as error:
             say(f"run {run}: its failure is not in the run document yet: {error}")
-        say(f"run {run}: {rule} failed: {job.failure.reason} (log: {log})")
+        say(f"run {run}: {rule} failed: {job.failure.reason} (log: {log}){what_next}")
 
     def job_started(self, log: Path) -> None:
         """Note that the job with this log was started, perhaps again after a failure."""
@@ -215,7 +231,11 @@ class Driver:
         write = (
             partial(database.fail_unclaimed, layout.run_number(job.run))
             if claim is None
-            else partial(database.failed, claim)
+            else partial(
+                database.failed,
+                claim,
+                pause_s=partial(policy.pause_s, job.failure.failure, retry=self._config.retry),
+            )
         )
         write(
             job.rule,
@@ -304,6 +324,16 @@ class Driver:
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
         thread.start()
         self._exit.callback(stop.set)
+
+
+def _what_next(database: "RunDatabase", job: FailedJob) -> str:
+    """Return what a person is told besides the reason of a failure."""
+    if job.failure.interrupted:
+        return "; it waits for the next start"
+    (summary,) = database.runs([layout.run_number(job.run)])
+    if summary.retry_at is None:
+        return "; it is not tried again by itself"
+    return f"; it is tried again by a start after {summary.retry_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _set_aside(published: Path) -> None:

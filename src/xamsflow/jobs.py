@@ -21,6 +21,7 @@ from xamsflow.claims import Claim
 from xamsflow.config import Config
 from xamsflow.errors import FailureClass, StillTakenError, TransientError, XamsflowError
 from xamsflow.failures import Failure
+from xamsflow.policy import patiently
 from xamsflow.progress import Meter
 
 logger = logging.getLogger(__name__)
@@ -34,11 +35,16 @@ def transfer(*, run_id: str, settings: Settings, receipt: str, log: str) -> None
         from xamsflow import rundb  # noqa: PLC0415 - a job loads only what it needs
         from xamsflow.transfer import transfer_run  # noqa: PLC0415
 
-        with rundb.open_database(configuration.rundb) as database:
-            document = database.get(layout.run_number(run_id))
-        receipts.write(
-            Path(receipt), transfer_run(document, configuration.daq, configuration.storage, meter)
+        def look() -> Mapping[str, Any]:
+            with rundb.open_database(configuration.rundb) as database:
+                return database.get(layout.run_number(run_id))
+
+        document = patiently(look, configuration.retry)
+        made = patiently(
+            lambda: transfer_run(document, configuration.daq, configuration.storage, meter),
+            configuration.retry,
         )
+        receipts.write(Path(receipt), made)
 
 
 def process(
@@ -106,17 +112,22 @@ def publish(
         entries = data_entries(
             receipts.read(Path(transfer_receipt)), made, host=configuration.storage.host
         )
-        with rundb.open_database(configuration.rundb) as database:
-            added = [entry for entry in entries if database.add_data(number, entry)]
-            claim = claims.read(run_id)
-            quality = findings.summary(made[0]["quality"])
-            if claim is None or not database.done(
-                claim, versions=made[0]["versions"], quality=quality
-            ):
-                raise TransientError(
-                    f"the status of run {run_id} is not this driver's to change any more",
-                    "somebody changed it meanwhile, or another driver took the run; ask again",
+        claim = claims.read(run_id)
+        quality = findings.summary(made[0]["quality"])
+        added: list[str] = []
+
+        def tell() -> bool:
+            with rundb.open_database(configuration.rundb) as database:
+                added.extend(e["type"] for e in entries if database.add_data(number, e))
+                return claim is not None and database.done(
+                    claim, versions=made[0]["versions"], quality=quality
                 )
+
+        if not patiently(tell, configuration.retry) or claim is None:
+            raise TransientError(
+                f"the status of run {run_id} is not this driver's to change any more",
+                "somebody changed it meanwhile, or another driver took the run; ask again",
+            )
         receipts.write(
             Path(receipt),
             {
@@ -125,7 +136,7 @@ def publish(
                 "owner": claim.owner,
                 "attempt": claim.attempt,
                 "data": rundoc.to_json(entries),
-                "added": [entry["type"] for entry in added],
+                "added": added,
                 "quality": quality,
                 "host": platform.node(),
                 "time": clock.now().isoformat(),

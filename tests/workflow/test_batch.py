@@ -11,7 +11,7 @@ from batch_workflow import wait_until
 from servers import slurm
 from servers.slurm import Slurm
 from site_for_tests import Site
-from xamsflow import layout
+from xamsflow import layout, receipts
 
 pytestmark = pytest.mark.skipif(
     bool(slurm.missing()), reason=f"not installed: {', '.join(slurm.missing())}"
@@ -90,3 +90,26 @@ def test_ctrl_c_gives_the_runs_back(batch: Site, server: Slurm) -> None:
     wait_until(lambda: not server.jobs(), "all batch jobs are gone")
     assert batch.status(931) == "pending"
     assert batch.document(931).get("processing_failed", 0) == 0
+
+
+def test_a_run_that_ran_out_of_memory_asks_for_more(batch: Site) -> None:
+    def asked(number: int) -> int:
+        (about,) = batch.work.glob(f".snakemake/batch/submissions/*-{number:06d}.*/request.json")
+        return int(receipts.read(about)["memory_mb"])
+
+    batch.add_run(931)
+    batch.add_run(932)
+    batch.collection.update_one(
+        {"number": 932},
+        {
+            "$set": {
+                "processing_status": "failed",
+                "processing.tries_by_class": {"resources": 1, "transient": 3},
+                "processing.retry_at": batch.document(932)["start"],
+            }
+        },
+    )
+    done = batch.snakemake(*FAST)
+    assert done.returncode == 0, done.stdout
+    assert batch.status(932) == "done"
+    assert asked(932) == 2 * asked(931)

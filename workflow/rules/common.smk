@@ -39,6 +39,15 @@ def is_real_start():
     )
 
 
+def growing(amount):
+    """Return a resource that is asked for more of, each time a run had too little."""
+
+    def resource(wildcards, attempt):
+        return amount * driver.current().enlargement(wildcards.run_id, attempt)
+
+    return resource
+
+
 def runs_to_publish(wildcards):
     """Return the receipts that the pending runs are to end with; a real start claims the runs."""
     with driver.errors_end_the_process():

@@ -23,8 +23,8 @@ rule process:
         "../envs/xamsflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=growing(3000),
+        runtime=growing(60),
     params:
         # They decide what is stored, and where.
         detector=asdict(detector),

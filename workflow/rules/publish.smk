@@ -23,8 +23,8 @@ rule publish:
         "../envs/xamsflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=growing(500),
+        runtime=growing(10),
     message:
         "Run {wildcards.run_id}: publish in the run document"
     script:

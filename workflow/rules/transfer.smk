@@ -21,8 +21,8 @@ rule transfer:
         "../envs/xamsflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 120 * attempt,
+        mem_mb=growing(1000),
+        runtime=growing(120),
     message:
         "Run {wildcards.run_id}: transfer from the DAQ host"
     script:

@@ -1,12 +1,12 @@
 """One change of a run's status as MongoDB's filter and update, made from the document as read."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from xamsflow.rundb.status import Status, Transition, state, understand
+from xamsflow.rundb.status import State, Status, Transition, state, understand
 
 Document = dict[str, Any]
 
@@ -20,7 +20,9 @@ class Change:
 
     `by` is who says so, for the history. `owner`: only if the run is his (None: whoever has it).
     `sets` and `clears` are fields of `processing`; what is set is also told in the history, and
-    `told` there only. `only_if` is a filter that must hold besides.
+    `told` there only. `only_if` is a filter that must hold besides. `retry_at` returns, of a
+    failure, when the run is tried again, given how often it has failed so since it was asked for.
+    `asked`: a person asks for the run, so that counting starts anew.
     """
 
     transition: Transition
@@ -30,6 +32,8 @@ class Change:
     clears: tuple[str, ...] = ()
     told: Mapping[str, Any] = field(default_factory=dict)
     only_if: Mapping[str, Any] = field(default_factory=dict)
+    retry_at: Callable[[int], datetime | None] | None = None
+    asked: bool = False
 
     def allowed(self, document: Mapping[str, Any]) -> bool:
         """Tell whether the run is in a state that is left here, and in the right hands."""
@@ -41,6 +45,9 @@ class Change:
         """Return the update that makes the change to a document that is as it was read."""
         found, reaches, processing = state(document), self.transition.reaches, section(document)
         attempt = processing.get("attempt")
+        clears = {*self.clears, "retry_at"} - set(self.sets)
+        if self.asked or reaches is Status.DONE or _set_by_hand(document):
+            clears |= {"tries", "tries_by_class"}
         sets = {f"processing.{name}": value for name, value in self.sets.items()}
         sets |= {"processing_status": reaches.value, "processing.time": time}
         if found in self.transition.new_attempt:
@@ -60,13 +67,22 @@ class Change:
             failed = document.get("processing_failed")
             sets["processing_failed"] = count(failed) + 1
             entry["was_processing_failed"] = failed if not _is_number(failed) else None
+            if self.retry_at is not None:
+                tries = {name: count(n) for name, n in tries_by_class(document).items()}
+                failure = str(self.sets["failure"])
+                tries[failure] = tries.get(failure, 0) + 1
+                retry_at = self.retry_at(tries[failure])
+                sets["processing.tries_by_class"] = tries
+                sets["processing.tries"] = entry["tries"] = sum(tries.values())
+                if retry_at is not None:
+                    sets["processing.retry_at"] = entry["retry_at"] = retry_at
+                    clears.discard("retry_at")
         # The entry shows that there was no status by `from` being null.
         entry = {k: v for k, v in entry.items() if v is not None or k == "from"}
         entry["from"] = entry["from"] and str(entry["from"])
         update: Document = {"$set": sets, "$push": {"processing.history": entry}}
         # Of which job the progress was told is over with the status.
-        clears = [name for name in self.clears if name not in self.sets] + ["progress"]
-        update["$unset"] = {f"processing.{name}": "" for name in clears}
+        update["$unset"] = {f"processing.{name}": "" for name in sorted(clears | {"progress"})}
         if reaches is Status.SUBMITTED:
             update["$currentDate"] = {"processing.heartbeat": True}  # the server's clock
         return update
@@ -109,6 +125,22 @@ def section(document: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the document's `processing`, empty where there is none that we can use."""
     processing = document.get("processing")
     return processing if isinstance(processing, dict) else {}
+
+
+def tries_by_class(document: Mapping[str, Any]) -> dict[str, int]:
+    """Return how often a run has failed, by class, since a person last asked for it."""
+    found = section(document).get("tries_by_class")
+    if not isinstance(found, dict) or _set_by_hand(document):
+        return {}
+    return {name: count(number) for name, number in found.items()}
+
+
+def _set_by_hand(document: Mapping[str, Any]) -> bool:
+    """Tell whether a person has changed the status past this project's commands, to ask again."""
+    history = section(document).get("history")
+    last = history[-1] if isinstance(history, list) and history else None
+    said = last.get("to") if isinstance(last, dict) else None
+    return state(document) is State.PENDING and said != Status.PENDING
 
 
 def count(value: Any) -> int:

@@ -9,7 +9,7 @@ import logging
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -42,6 +42,14 @@ CLAIMED = {
 }
 """The filter for runs that a driver of this project works on."""
 
+DUE = {
+    "processing_status": Status.FAILED.value,
+    "processing.retry_at": {"$type": "date"},
+    # The server's clock, which also said when: those of two hosts may differ.
+    "$expr": {"$lte": ["$processing.retry_at", "$$NOW"]},
+}
+"""The filter for failed runs that are to be tried again now."""
+
 HIGHEST_NUMBER = 999_999
 
 _P = ParamSpec("_P")
@@ -50,11 +58,16 @@ _R = TypeVar("_R")
 
 @dataclass(frozen=True)
 class PendingRun:
-    """A run that waits; `attempt` counts the earlier attempts at it."""
+    """A run that waits; `attempt` counts the earlier attempts at it.
+
+    `retry_at` is None for one that was asked for, and otherwise since when it waits to be tried
+    again after a failure.
+    """
 
     number: int
     mode: str
     attempt: int
+    retry_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +107,7 @@ class RunSummary:
     attempt: int
     reason: str | None
     failure: str | None
+    retry_at: datetime | None
     processing_failed: int
     owner: str | None
 
@@ -143,14 +157,22 @@ class RunDatabase:
     def pending(self, select: Select) -> list[PendingRun]:
         """Return the pending runs that have ended and that `select` wants, newest first.
 
-        Documents without a usable run number are left out, with a warning in the log.
+        Failed ones whose time has come to be tried again are among them. Documents without a
+        usable run number are left out, with a warning in the log.
         """
         documents = self._collection.find(
             {
-                "$or": [{"processing_status": "pending"}, {"processing_status.status": "pending"}],
+                "$or": [
+                    {"processing_status": "pending"},
+                    {"processing_status.status": "pending"},
+                    DUE,
+                ],
                 "end": {"$ne": None},
             },
-            _fields("number", "mode", "tags", "processing_status", "processing.attempt"),
+            _fields(
+                *("number", "mode", "tags", "processing_status", "processing.attempt"),
+                "processing.retry_at",
+            ),
         )
         runs: dict[int, PendingRun] = {}
         unusable = []
@@ -158,9 +180,16 @@ class RunDatabase:
             number = _number(document)
             if number is None or number in runs:
                 unusable.append(repr(document.get("number")))
-            elif status.state(document) is State.PENDING and _selected(document, select):
-                attempt = count(section(document).get("attempt"))
-                runs[number] = PendingRun(number, _mode(document), attempt)
+            elif (state := status.state(document)) in (
+                State.PENDING,
+                State.FAILED,
+            ) and _selected(document, select):
+                runs[number] = PendingRun(
+                    number,
+                    _mode(document),
+                    attempt=count(section(document).get("attempt")),
+                    retry_at=section(document)["retry_at"] if state is State.FAILED else None,
+                )
         if unusable:
             logger.warning(
                 "pending documents in %s are left out because their number is missing, wrong or "
@@ -213,7 +242,7 @@ class RunDatabase:
             _fields(
                 *("number", "mode", "start", "end", "processing_status", "processing_failed"),
                 *("processing.stage", "processing.attempt", "processing.reason"),
-                *("processing.failure", "processing.owner"),
+                *("processing.failure", "processing.owner", "processing.retry_at"),
             ),
         )
         if limit is not None:
@@ -252,6 +281,15 @@ class RunDatabase:
         return self._claim_unless_ambiguous(status.CLAIM, number, owner, targets)
 
     @_translated
+    def claim_again(self, run: PendingRun, owner: str, targets: Sequence[str]) -> Claim | None:
+        """Make `owner` answer for a failed run whose time has come, as it was read.
+
+        None if somebody else was faster.
+        """
+        only_if = {"processing.retry_at": run.retry_at}
+        return self._claim_unless_ambiguous(status.CLAIM_AGAIN, run.number, owner, targets, only_if)
+
+    @_translated
     def take_over(self, claimed: ClaimedRun, owner: str, targets: Sequence[str]) -> Claim | None:
         """Make `owner` answer for a run whose driver died.
 
@@ -272,7 +310,7 @@ class RunDatabase:
 
         None if a driver of this project works on it.
         """
-        return self._claim(status.CLAIM_ANY, number, owner, targets)
+        return self._claim(status.CLAIM_ANY, number, owner, targets, asked=True)
 
     @_translated
     def heartbeat(self, owner: str) -> int:
@@ -337,8 +375,19 @@ class RunDatabase:
         failure: FailureClass,
         log: str | None = None,
         host: str | None = None,
+        pause_s: Callable[[int], float | None] = lambda _tries: None,
     ) -> bool:
-        """Say that a claimed run has failed; counted once, however many notice it."""
+        """Say that a claimed run has failed; counted once, however many notice it.
+
+        `pause_s` returns after how many seconds it is tried again, None for never, given how often
+        it has failed with this class since a person asked for it.
+        """
+        now = self._server_time()
+
+        def retry_at(tries: int) -> datetime | None:
+            pause = pause_s(tries)
+            return None if pause is None else now + timedelta(seconds=pause)
+
         return self._change(
             claim.number,
             Change(
@@ -346,6 +395,7 @@ class RunDatabase:
                 by=claim.owner,
                 owner=claim.owner,
                 sets=_failure(stage, reason, failure, log, host),
+                retry_at=retry_at,
             ),
         )
 
@@ -430,7 +480,12 @@ class RunDatabase:
         """Ask for a run to be processed, again if need be, in the name of the person `by`."""
         return self._change(
             number,
-            Change(status.SET_PENDING, by=by, clears=("owner", "heartbeat", "reason", "failure")),
+            Change(
+                status.SET_PENDING,
+                by=by,
+                clears=("owner", "heartbeat", "reason", "failure"),
+                asked=True,
+            ),
         )
 
     @_translated
@@ -526,6 +581,8 @@ class RunDatabase:
         owner: str,
         targets: Sequence[str],
         only_if: Mapping[str, Any] | None = None,
+        *,
+        asked: bool = False,
     ) -> Claim | None:
         self._change(
             number,
@@ -535,6 +592,7 @@ class RunDatabase:
                 sets={"owner": owner, "targets": list(targets), "stage": None},
                 clears=("reason", "failure", "host", "job_id", "log", "versions", "quality"),
                 only_if=only_if or {},
+                asked=asked,
             ),
         )
         # Whether it is ours is read again: an earlier claim, the answer to which got lost, counts.
@@ -542,7 +600,17 @@ class RunDatabase:
         processing = section(document)
         if status.state(document) is not State.SUBMITTED or processing.get("owner") != owner:
             return None
-        return Claim(number, owner, count(processing.get("attempt")))
+        tries = changes.tries_by_class(document)
+        return Claim(
+            number,
+            owner,
+            count(processing.get("attempt")),
+            shortages=tries.get(FailureClass.RESOURCES, 0),
+        )
+
+    def _server_time(self) -> datetime:
+        time: datetime = self._collection.database.command("hello")["localTime"]
+        return time
 
     def _change(self, number: int, change: Change) -> bool:
         before: Document | None = None
@@ -639,6 +707,7 @@ def _summary(document: Document) -> RunSummary:
         attempt=count(processing.get("attempt")),
         reason=_text(processing.get("reason")) or view.reason,
         failure=_text(processing.get("failure")),
+        retry_at=_time(processing.get("retry_at")),
         processing_failed=count(document.get("processing_failed")),
         owner=_text(processing.get("owner")),
     )

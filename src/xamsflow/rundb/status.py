@@ -105,6 +105,11 @@ CLAIM = Transition(
     reaches=Status.SUBMITTED,
     new_attempt=frozenset({State.PENDING}),
 )
+CLAIM_AGAIN = Transition(
+    leaves=frozenset({State.FAILED}),
+    reaches=Status.SUBMITTED,
+    new_attempt=frozenset({State.FAILED}),
+)
 CLAIM_ANY = Transition(leaves=_FREE, reaches=Status.SUBMITTED, new_attempt=_FREE)
 TAKE_OVER = Transition(leaves=_CLAIMED, reaches=Status.SUBMITTED, new_attempt=_CLAIMED)
 STARTED = Transition(

@@ -1,0 +1,82 @@
+"""What a start does by itself with runs that failed before."""
+
+from datetime import timedelta
+
+from workflow.test_bad_input import assert_one_line
+
+AT_ONCE = {"first_pause_s": 0}
+
+
+def let_time_pass(site, number):
+    """Bring the moment nearer at which a run is tried again."""
+    site.collection.update_one(
+        {"number": number}, [{"$set": {"processing.retry_at": {"$subtract": ["$$NOW", 1]}}}]
+    )
+
+
+def put_daq_away(site):
+    site.daq.rename(site.folder / "daq-away")
+
+
+def bring_daq_back(site):
+    (site.folder / "daq-away").rename(site.daq)
+
+
+def test_a_run_whose_disk_was_away_is_tried_again_when_its_time_has_come(site):
+    site.add_run(931)
+    put_daq_away(site)
+    assert_one_line(site.snakemake(), "000931", "is missing", "tried again by a start after 20")
+    failed = site.document(931)["processing"]
+    assert (failed["failure"], failed["tries"]) == ("transient", 1)
+    assert failed["tries_by_class"] == {"transient": 1}
+    pause = failed["retry_at"] - failed["time"]
+    assert timedelta(seconds=200) < pause < timedelta(seconds=400)
+    last = failed["history"][-1]
+    assert (last["failure"], last["attempt"], last["tries"]) == ("transient", 1, 1)
+    assert last["log"].endswith("000931.1.log")
+
+    bring_daq_back(site)
+    assert site.snakemake().returncode == 0
+    assert site.status(931) == "failed", "its time has not come"
+    assert "000931" not in site.snakemake("-n").stdout
+
+    let_time_pass(site, 931)
+    assert "000931" in site.snakemake("-n").stdout
+    done = site.snakemake()
+    assert done.returncode == 0, done.stdout
+    processing = site.document(931)["processing"]
+    assert site.status(931) == "done"
+    assert processing["attempt"] == 2
+    assert not {"tries", "tries_by_class", "retry_at", "reason"} & set(processing)
+    assert site.document(931)["processing_failed"] == 1
+
+
+def test_tries_are_counted_until_a_person_asks(make_site):
+    site = make_site(retry={"first_pause_s": 0, "transient": 2})
+    site.add_run(931)
+    put_daq_away(site)
+    for tries in (1, 2, 3):
+        assert site.snakemake().returncode != 0
+        assert site.document(931)["processing"]["tries"] == tries
+    assert "retry_at" not in site.document(931)["processing"]
+    # That is enough: a start has nothing to do, until somebody asks.
+    assert site.snakemake().returncode == 0
+    assert site.document(931)["processing_failed"] == 3
+    assert site.xamsflow("pend", "931").returncode == 0
+    assert "tries" not in site.document(931)["processing"]
+    assert site.snakemake().returncode != 0
+    assert site.document(931)["processing"]["tries"] == 1
+    # Also one who asks past this project's commands.
+    site.collection.update_one({"number": 931}, {"$set": {"processing_status": "pending"}})
+    assert site.snakemake().returncode != 0
+    assert site.document(931)["processing"]["tries"] == 1
+    assert site.document(931)["processing_failed"] == 5
+
+
+def test_bad_data_are_not_tried_again(make_site):
+    site = make_site(retry=AT_ONCE)
+    site.add_run(931, on_disk=False)
+    assert_one_line(site.snakemake(), "not tried again by itself")
+    assert "retry_at" not in site.document(931)["processing"]
+    assert site.snakemake().returncode == 0
+    assert site.document(931)["processing_failed"] == 1
