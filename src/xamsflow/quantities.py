@@ -27,7 +27,7 @@ def duration(seconds: float | None) -> str:
     for unit, name in _DURATIONS:
         if seconds >= unit:
             return f"{_two_digits(seconds / unit)} {name}"
-    return f"{seconds:.0f} s"
+    return f"{_two_digits(seconds)} s"
 
 
 def time(moment: datetime | None) -> str:

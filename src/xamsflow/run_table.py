@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from xamsflow import layout
@@ -125,16 +125,17 @@ def row(document: Mapping[str, Any]) -> Row:
 
 def to_json(one: Row) -> dict[str, Any]:
     """Return a row as plain JSON: times as ISO 8601 in UTC, the names are those of Row."""
-    return {"run": one.run} | {name: _plain(value) for name, value in asdict(one).items()}
+    return {"run": one.run} | {name: plain(value) for name, value in asdict(one).items()}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value of a run document as plain JSON, what has no such form as its text."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {str(name): _plain(inner) for name, inner in value.items()}
+        return {str(name): plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return str(value)  # as of an old tool's status, which may be anything that BSON holds
@@ -171,7 +172,9 @@ def _tags(tags: Any) -> tuple[str, ...]:
 
 
 def _time(value: Any) -> datetime | None:
-    return value if isinstance(value, datetime) else None
+    if not isinstance(value, datetime):
+        return None
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
 def _text(value: Any) -> str | None:

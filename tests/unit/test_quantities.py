@@ -21,7 +21,7 @@ def test_sizes(n_bytes, text):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(None, ""), (0, "0 s"), (59, "59 s"), (60, "1 min"), (90, "1.5 min"), (1200, "20 min"),
+    [(None, ""), (0, "0 s"), (1.54, "1.5 s"), (60, "1 min"), (90, "1.5 min"), (1200, "20 min"),
      (5400, "1.5 h"), (86400 * 12, "12 d")],
 )  # fmt: skip
 def test_durations(seconds, text):

@@ -15,7 +15,7 @@ from pathlib import Path
 from xamsflow import __version__, receipts
 from xamsflow.errors import ConfigurationError, XamsflowError
 
-VERBS = ("status", "pend", "simulate", "demo")
+VERBS = ("status", "show", "log", "pend", "simulate", "demo")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.configfile = [path.absolute() for path in options.configfile]
     try:
         _enter(options.directory, only_looks=options.only_looks)
-        code: int = options.run(options)
+        code: int = options.call(options)
     except XamsflowError as error:
         print(f"xamsflow: {error}", file=sys.stderr)
         return 1
@@ -76,5 +76,5 @@ def _parser() -> argparse.ArgumentParser:
         )
         verb.add_arguments(subparser)
         only_looks = getattr(verb, "ONLY_LOOKS", False)
-        subparser.set_defaults(run=verb.run, only_looks=only_looks)
+        subparser.set_defaults(call=verb.run, only_looks=only_looks)
     return parser

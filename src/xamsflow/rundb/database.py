@@ -9,7 +9,7 @@ import logging
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -147,6 +147,12 @@ class RunDatabase:
     def name(self) -> str:
         """Which collection this is, on which server, without credentials."""
         return f"{self._collection.full_name} on {self.endpoint.where}"
+
+    @_translated
+    def now(self) -> datetime:
+        """Return the time by the server's clock, in UTC."""
+        time: datetime = self._collection.database.command("hello")["localTime"]
+        return time.replace(tzinfo=UTC)  # answers of commands come without
 
     @_translated
     def get(self, number: int) -> Document:

@@ -1,0 +1,93 @@
+"""The log of one run's last attempt."""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from xamsflow import layout, run_files, terminal
+from xamsflow.cli.show import one_run
+from xamsflow.errors import ConfigurationError
+from xamsflow.failures import Failure
+from xamsflow.run_files import Log
+
+HELP = "show the log of what failed last in a run, or of what runs"
+ONLY_LOOKS = True
+
+BLOCK = 1 << 16
+PAUSE_S = 0.3
+"""Time between two looks whether a log that is followed has grown."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the run and which of its logs."""
+    add = parser.add_argument
+    add("run", metavar="RUN", help="a run number")
+    add("--rule", choices=(*layout.LOGS, run_files.BATCH), help="the log of this rule")
+    add("--attempt", type=int, metavar="N", help="that of the N-th attempt [the last]")
+    add("--follow", action="store_true", help="go on as the log grows, until the job has ended")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a log; where it is, and why the attempt failed, goes to the standard error."""
+    name = layout.run_id(one_run(options.run))
+    found = run_files.logs(name)
+    log = choose(found, name, options.rule, options.attempt)
+    print(f"==> {log.path}", file=sys.stderr, flush=True)
+    for text in _lines(log, follow=options.follow):
+        print(text, flush=options.follow)
+    if log.failure:
+        print(f"==> failed: {terminal.printable(log.failure)}", file=sys.stderr)
+    return 0
+
+
+def choose(found: list[Log], name: str, rule: str | None, attempt: int | None) -> Log:
+    """Return the log that is asked for.
+
+    Raises ConfigurationError, which names those that there are, where there is none like it.
+    """
+    fitting = [log for log in found if rule in (None, log.rule) and attempt in (None, log.attempt)]
+    chosen = run_files.last_log(fitting)
+    if chosen is not None:
+        return chosen
+    if not found:
+        raise ConfigurationError(
+            f"there are no logs of run {name} in {Path.cwd() / 'logs'}",
+            f"xamsflow show {name} tells where the run was processed; is --directory right?",
+        )
+    there = ", ".join(f"{log.rule} {log.attempt}" for log in found)
+    raise ConfigurationError(f"run {name} has no such log", f"there are {there}")
+
+
+def _lines(log: Log, *, follow: bool) -> Iterator[str]:
+    """Yield the lines of a log without what would command the terminal."""
+    with log.path.open(encoding="utf-8", errors="replace") as file:
+        rest = ""
+        while True:
+            ended = not follow or _has_ended(log)
+            while part := file.read(BLOCK):
+                *lines, rest = (rest + part).split("\n")
+                yield from map(terminal.printable, lines)
+            if ended:
+                break
+            time.sleep(PAUSE_S)
+    if rest:
+        yield terminal.printable(rest)
+
+
+def _has_ended(log: Log) -> bool:
+    """Tell whether the job of a log has ended, or was started again; a killed one says nothing."""
+    link = log.path.with_name(log.path.name.replace(f".{log.attempt}.log", ".log"))
+    if log.rule == run_files.BATCH or not link.is_symlink():
+        return False
+    receipt = Path(
+        layout.RECEIPTS[log.rule].format(
+            run_id=log.path.name.partition(".")[0], data_type=log.data_type
+        )
+    )
+    return (
+        link.resolve() != log.path.resolve()
+        or Failure.file(link).exists()
+        or (receipt.exists() and receipt.stat().st_mtime >= link.lstat().st_mtime)
+    )

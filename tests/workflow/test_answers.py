@@ -1,0 +1,189 @@
+"""What a person is told of runs that went through the real workflow: show, log."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import time
+
+import pytest
+
+from site_for_tests import XAMSFLOW, Site
+from xamsflow import layout
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, mongod):
+    """A site with a run that is done, one that failed, and one that nobody asked for."""
+    site = Site(tmp_path_factory.mktemp("answers"), mongod.uri, f"test_{secrets.token_hex(6)}")
+    site.add_run(932, on_disk=False)
+    assert site.snakemake().returncode == 1
+    site.xamsflow("pend", "932")
+    (site.folder / "not-there-000932").rename(site.daq / "000932")
+    site.add_run(933, on_disk=False)
+    assert site.snakemake().returncode == 1
+    assert (site.status(932), site.status(933)) == ("done", "failed")
+    site.add_run(940, status=None)
+    return site
+
+
+def test_show_tells_everything_about_a_run(site):
+    said = site.xamsflow("show", "932")
+    assert said.returncode == 0, said.stderr
+    text = said.stdout
+    assert text.startswith("Run 000932: done (attempt 2) last sign ")
+    for expected in (
+        "mode        xamsl",
+        "digitizer   V1730, board 77, channels 0, 1\n",
+        f"to          {site.work}/data/live_data/000932",
+        "compared    ",
+        "raw_records_v1730",
+        "verdict     clean",
+        "pending    submitted",
+        "is missing",  # why the first attempt failed
+        "\ntransfer                         1  ",
+        "  logs/transfer/000932.1.log",
+        "logs/process/000932.raw_records_v1730.",
+        "results/000932/rundoc.json",
+    ):
+        assert expected in text, expected
+    assert "gone" not in text
+    assert "\x1b" not in text
+
+
+def test_show_as_json(site):
+    made = json.loads(site.xamsflow("show", "932", "--json").stdout)
+    assert made["run"] == "000932"
+    assert made["status"]["status"] == "done"
+    assert made["status"]["size_mb"] == made["transfer"]["bytes"] / 1e6
+    assert [entry["to"] for entry in made["history"]][:4] == [
+        "submitted", "running", "failed", "pending",
+    ]  # fmt: skip
+    receipt = json.loads((site.work / "results/000932/raw_records_v1730.json").read_text())
+    (stored,) = (one for one in made["stored"] if one["data_type"] == "raw_records_v1730")
+    assert {k: v for k, v in stored.items() if k in receipt} == {
+        k: receipt[k] for k in stored if k in receipt
+    }
+    assert stored["here"] is True
+    assert made["versions"] == receipt["versions"]
+    assert made["quality"]["verdict"] == "clean"
+    assert {(log["rule"], log["attempt"]) for log in made["logs"]} == {
+        ("transfer", 1), ("transfer", 2), ("process", 1), ("publish", 1),
+    }  # fmt: skip
+
+
+def test_show_of_a_run_that_failed(site):
+    text = site.xamsflow("show", "933").stdout
+    assert text.startswith("Run 000933: failed in transfer (attempt 1)")
+    assert "is missing" in text.splitlines()[1]
+
+
+def test_show_of_a_run_that_nobody_asked_for(site):
+    text = site.xamsflow("show", "940").stdout
+    assert text.startswith("Run 000940: not asked for")
+    assert "Live data" not in text
+
+
+def test_show_says_what_files_know_where_the_database_is_away(site):
+    settings = site.folder / "away.yaml"
+    settings.write_text(
+        "rundb: {uri: 'mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200'}\n", encoding="utf-8"
+    )
+    command = [XAMSFLOW, "show", "932", "--directory", site.work, "--configfile", settings]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert said.returncode == 1
+    assert "does not answer" in said.stderr
+    assert "raw_records_v1730" in said.stdout
+    assert "mode        xamsl" in said.stdout  # from the run document that the transfer saw
+
+
+def test_log_shows_what_failed_last(site):
+    said = site.xamsflow("log", "933")
+    assert said.returncode == 0
+    log = site.work / "logs/transfer/000933.1.log"
+    assert said.stderr.startswith(f"==> {log}\n==> failed: ")
+    assert said.stdout == log.read_text()
+
+
+def test_log_of_a_run_that_is_done_is_the_last_one(site):
+    assert "logs/publish/000932.1.log" in site.xamsflow("log", "932").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--rule", "transfer"], "logs/transfer/000932.2.log"),
+        (["--rule", "transfer", "--attempt", "1"], "logs/transfer/000932.1.log"),
+        (["--rule", "process"], "logs/process/000932.raw_records_v1730.1.log"),
+    ],
+)
+def test_the_log_that_is_asked_for(site, arguments, expected):
+    said = site.xamsflow("log", "932", *arguments)
+    assert said.stderr.strip().endswith(expected)
+    assert said.stdout == (site.work / expected).read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["log", "932", "--attempt", "7"], "has no such log: there are transfer 1, "),
+        (["log", "940"], "there are no logs of run 000940 in "),
+        (["log", "nine"], "'nine' is no run"),
+        (["show", "934"], "the nearest there are 000933 and 000940"),
+        (["show", "932-940"], "932-940 are several runs"),
+    ],
+)
+def test_what_is_wrong_is_said_with_what_to_do(site, arguments, told):
+    said = site.xamsflow(*arguments)
+    assert said.returncode == 1
+    assert told in said.stderr
+    assert said.stderr.count("\n") == 1
+
+
+def test_a_log_is_followed_until_its_job_has_ended(site):
+    folder = site.work / "logs" / "transfer"
+    log, link = folder / "000950.1.log", folder / "000950.log"
+    log.write_text("first\n")
+    link.symlink_to(log.name)
+    command = [XAMSFLOW, "log", "950", "--follow", "--directory", site.work]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "first\n"
+        with log.open("a") as file:
+            file.write("second \x1b[2J")
+            file.flush()
+            time.sleep(0.5)
+            assert process.poll() is None
+            file.write("\nlast")
+        (folder / "000950.failure.json").write_text(
+            json.dumps({"reason": "x", "failure": "unknown", "interrupted": False})
+        )
+        rest, _ = process.communicate(timeout=60)
+        assert rest == "second \\x1b[2J\nlast\n"
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_following_ends_with_ctrl_c(site):
+    log = site.work / layout.TRANSFER_LOG.format(run_id="000951")
+    log.with_suffix(".1.log").write_text("first\n")
+    log.symlink_to("000951.1.log")
+    process = subprocess.Popen(
+        [XAMSFLOW, "log", "951", "--follow", "--directory", site.work],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+    )
+    try:
+        assert process.stdout.readline() == "first\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "Traceback" not in said
+    finally:
+        process.kill()
+        process.communicate()
