@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from xamsflow import layout, schema
+from xamsflow import layout, run_numbers, schema
 from xamsflow.errors import ConfigurationError
 
 SCHEMA = layout.SCHEMAS / "config.schema.yaml"
@@ -27,13 +27,42 @@ class SshHost:
 
 @dataclass(frozen=True)
 class Select:
-    """Which pending runs are taken; None means no limit."""
+    """Which runs are taken; None, and no `runs`, mean no limit.
 
-    first_run: int | None
-    last_run: int | None
-    modes: tuple[str, ...]
-    skip_tags: tuple[str, ...]
-    newest: int | None
+    `modes` and `detectors` are patterns. A run with one of `force_tags` is taken though nobody set
+    it pending, and outside of all limits but `skip_tags`. `max_age_days` counts from its end.
+    `retry`: failed runs too, once the time has come that ``processing.retry_at`` names.
+    """
+
+    first_run: int | None = None
+    last_run: int | None = None
+    runs: tuple[range, ...] = ()
+    modes: tuple[str, ...] = ("*",)
+    detectors: tuple[str, ...] = ("*",)
+    skip_tags: tuple[str, ...] = ()
+    force_tags: tuple[str, ...] = ()
+    max_age_days: float | None = None
+    newest: int | None = None
+    retry: bool = True
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How ``xamsflow watch`` works.
+
+    `auto`: runs without a status are set pending if they ended in the last `max_age_days` (None:
+    whenever). One in `oldest_every` runs that are taken is the oldest, the others are the newest
+    (None: all are). `max_jobs` is how many runs are worked on at a time, None as many as the
+    profile is for. `switch` is the collection, as ``daq.processing``, where somebody can switch it
+    off, None if there is none.
+    """
+
+    auto: bool
+    max_age_days: float | None
+    oldest_every: int | None
+    interval_s: float
+    max_jobs: int | None
+    switch: str | None
 
 
 @dataclass(frozen=True)
@@ -100,6 +129,7 @@ class Config:
     targets: tuple[str, ...]
     targets_by_mode: tuple[TargetsByMode, ...]
     select: Select
+    watch: Watch
     rundb: Rundb
     daq: Daq
     storage: Storage
@@ -148,14 +178,7 @@ def parse(settings: Mapping[str, Any]) -> Config:
     Raises ConfigurationError naming the key, what was found and what is allowed.
     """
     schema.check(dict(settings), SCHEMA, "configuration")
-    select, rundb, daq, storage = (
-        settings[section] for section in ("select", "rundb", "daq", "storage")
-    )
-    first, last = select["first_run"], select["last_run"]
-    if first is not None and last is not None and first > last:
-        raise ConfigurationError(
-            f"configuration: select.first_run is {first}, allowed is {last} (last_run) or less"
-        )
+    rundb, daq, storage = (settings[section] for section in ("rundb", "daq", "storage"))
     return Config(
         detector=settings["detector"],
         context=settings["context"],
@@ -164,13 +187,8 @@ def parse(settings: Mapping[str, Any]) -> Config:
             TargetsByMode(modes=tuple(entry["modes"]), targets=tuple(entry["targets"]))
             for entry in settings["targets_by_mode"]
         ),
-        select=Select(
-            first_run=first,
-            last_run=last,
-            modes=tuple(select["modes"]),
-            skip_tags=tuple(select["skip_tags"]),
-            newest=select["newest"],
-        ),
+        select=_select(settings["select"]),
+        watch=Watch(**settings["watch"]),
         rundb=Rundb(
             uri=rundb["uri"],
             credentials_file=_path(rundb["credentials_file"]),
@@ -187,6 +205,21 @@ def parse(settings: Mapping[str, Any]) -> Config:
         retry=Retry(**settings["retry"]),
         login_node_rules=tuple(settings["login_node_rules"]),
     )
+
+
+def _select(section: Mapping[str, Any]) -> Select:
+    first, last = section["first_run"], section["last_run"]
+    if first is not None and last is not None and first > last:
+        raise ConfigurationError(
+            f"configuration: select.first_run is {first}, allowed is {last} (last_run) or less"
+        )
+    try:
+        runs = run_numbers.parse_all(section["runs"])
+    except ConfigurationError as error:
+        raise ConfigurationError(f"configuration: select.runs: {error}") from error
+    patterns = ("modes", "detectors", "skip_tags", "force_tags")
+    lists = {name: tuple(section[name]) for name in patterns}
+    return Select(**{**section, **lists, "runs": runs})
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -104,14 +104,12 @@ class Driver:
         database, select = self._open(), self._config.select
         for stranded in self._stranded(database, select):
             targets = self._want(stranded.number, stranded.mode)
-            self._hold(database.take_over(stranded, self._owner, targets))
+            claim = database.take_over(stranded, self._owner, targets)
+            self._hold(claim, reprocess=stranded.reprocess)
         for pending in database.pending(select):
             targets = self._want(pending.number, pending.mode)
-            self._hold(
-                database.claim(pending.number, self._owner, targets)
-                if pending.retry_at is None
-                else database.claim_again(pending, self._owner, targets)
-            )
+            claim = database.claim_wanted(pending, self._owner, targets, select.force_tags)
+            self._hold(claim, reprocess=pending.reprocess)
         for run in self._claims:
             _set_aside(layout.rundoc_receipt(run))
         return newest_first(claim.number for claim in self._claims.values())
@@ -142,7 +140,7 @@ class Driver:
             )
         if understand(document.get("processing_status")).status == "done":
             self._were_done.add(run)
-        self._hold(claim)
+        self._hold(claim, reprocess=(document.get("processing") or {}).get("reprocess") is True)
 
     def job_failed(self, rule: str, wildcards: Mapping[str, str]) -> None:
         """Write into the run document why a job of a run has failed, at once.
@@ -257,11 +255,16 @@ class Driver:
             if run.owner != self._owner and owner.is_dead(run.owner, run.heartbeat_age_s)
         ]
 
-    def _hold(self, claim: Claim | None) -> None:
-        """Answer for a claimed run from now on; None: another driver was faster."""
+    def _hold(self, claim: Claim | None, *, reprocess: bool) -> None:
+        """Answer for a claimed run from now on; None: another driver was faster.
+
+        With `reprocess`, what was made of it before does not count.
+        """
         if claim is None:
             return
         run = layout.run_id(claim.number)
+        if reprocess:
+            _set_aside_what_was_made(run)
         self._claims[run] = claim
         claims.write(claim, self._targets[run])
 
@@ -334,6 +337,17 @@ def _what_next(database: "RunDatabase", job: FailedJob) -> str:
     if summary.retry_at is None:
         return "; it is not tried again by itself"
     return f"; it is tried again by a start after {summary.retry_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _set_aside_what_was_made(run: str) -> None:
+    """Keep the receipts of a run's data types in a folder beside: they do not count any more."""
+    earlier = layout.earlier_receipts(run, clock.now())
+    for receipt in layout.receipts_of_data_types(run):
+        try:
+            earlier.mkdir(parents=True, exist_ok=True)
+            receipt.rename(earlier / receipt.name)
+        except OSError as error:
+            raise receipts.storage_error(error, receipt) from error
 
 
 def _set_aside(published: Path) -> None:

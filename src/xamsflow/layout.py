@@ -4,6 +4,7 @@ Patterns hold Snakemake wildcards in braces, so that rules and package share one
 """
 
 import re
+from datetime import datetime
 from pathlib import Path
 
 from xamsflow.errors import ConfigurationError
@@ -67,6 +68,18 @@ def transfer_receipt(run: str) -> Path:
 def data_type_receipt(run: str, data_type: str) -> Path:
     """Return the receipt of a run's data type."""
     return Path(DATA_TYPE_RECEIPT.format(run_id=run, data_type=data_type))
+
+
+def receipts_of_data_types(run: str) -> list[Path]:
+    """Return the receipts of a run's data types that are there, sorted by name."""
+    folder = data_type_receipt(run, "x").parent
+    pattern = re.compile(DATA_TYPE_PATTERN + r"\.json")
+    return sorted(path for path in folder.glob("*.json") if pattern.fullmatch(path.name))
+
+
+def earlier_receipts(run: str, time: datetime) -> Path:
+    """Return the folder for receipts that count no more since `time`, as the data are made anew."""
+    return data_type_receipt(run, "x").parent / "earlier" / time.strftime("%Y%m%dT%H%M%S")
 
 
 def rundoc_receipt(run: str) -> Path:

@@ -1,4 +1,4 @@
-"""One change of a run's status as MongoDB's filter and update, made from the document as read."""
+"""One change of a run document as MongoDB's filter and update, made from the document as read."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,19 +10,20 @@ from xamsflow.rundb.status import State, Status, Transition, state, understand
 
 Document = dict[str, Any]
 
-FIELDS = {"processing_status": 1, "processing_failed": 1, "processing": 1}
+FIELDS = {"processing_status": 1, "processing_failed": 1, "processing": 1, "tags": 1}
 """What has to be read of a document before it is changed."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """What is to be changed, and for whom.
+    """A change of status, and for whom.
 
     `by` is who says so, for the history. `owner`: only if the run is his (None: whoever has it).
     `sets` and `clears` are fields of `processing`; what is set is also told in the history, and
     `told` there only. `only_if` is a filter that must hold besides. `retry_at` returns, of a
     failure, when the run is tried again, given how often it has failed so since it was asked for.
-    `asked`: a person asks for the run, so that counting starts anew.
+    `asked`: a person asks for the run, so that counting starts anew. A tag in `force_tags` has done
+    its work: it is removed, and ``processing.forced`` keeps that it was there.
     """
 
     transition: Transition
@@ -34,6 +35,11 @@ class Change:
     only_if: Mapping[str, Any] = field(default_factory=dict)
     retry_at: Callable[[int], datetime | None] | None = None
     asked: bool = False
+    force_tags: tuple[str, ...] = ()
+
+    def as_read(self, document: Mapping[str, Any]) -> Document:
+        """Return the filter that finds a document only if its status is what was read."""
+        return _status_as_read(document)
 
     def allowed(self, document: Mapping[str, Any]) -> bool:
         """Tell whether the run is in a state that is left here, and in the right hands."""
@@ -50,6 +56,9 @@ class Change:
             clears |= {"tries", "tries_by_class"}
         sets = {f"processing.{name}": value for name, value in self.sets.items()}
         sets |= {"processing_status": reaches.value, "processing.time": time}
+        removed = [name for name in tag_names(document) if name in self.force_tags]
+        if removed:
+            sets["processing.forced"] = True
         if found in self.transition.new_attempt:
             attempt = count(attempt) + 1
             sets["processing.attempt"] = attempt
@@ -61,6 +70,7 @@ class Change:
             "attempt": attempt,
             **{name: value for name, value in self.sets.items() if name != "owner"},
             **self.told,
+            "tags_removed": removed or None,
             "was": _foreign(document.get("processing_status")),
         }
         if reaches is Status.FAILED:
@@ -83,13 +93,69 @@ class Change:
         update: Document = {"$set": sets, "$push": {"processing.history": entry}}
         # Of which job the progress was told is over with the status.
         update["$unset"] = {f"processing.{name}": "" for name in sorted(clears | {"progress"})}
+        if removed:
+            update["$pull"] = {"tags": {"name": {"$in": removed}}}
         if reaches is Status.SUBMITTED:
             update["$currentDate"] = {"processing.heartbeat": True}  # the server's clock
         return update
 
 
-def as_read(document: Mapping[str, Any]) -> Document:
-    """Return the filter that finds a document only if its status is what was read."""
+@dataclass(frozen=True)
+class TagChange:
+    """A tag that a person adds (`adds`) or tags that are taken away (`removes`); the status stays.
+
+    `action` and `reason` are for the history, as `by` is.
+    """
+
+    action: str
+    by: str
+    reason: str | None
+    adds: str | None = None
+    removes: tuple[str, ...] = ()
+    only_if: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_read(self, document: Mapping[str, Any]) -> Document:
+        """Return the filter that finds a document only if status and tags are what was read."""
+        return {**_status_as_read(document), "tags": {"$eq": document.get("tags")}}
+
+    def allowed(self, document: Mapping[str, Any]) -> bool:
+        """Tell whether anything would change."""
+        names = tag_names(document)
+        if self.adds is not None:
+            return self.adds not in names
+        return bool(set(self.removes) & set(names))
+
+    def update(self, document: Mapping[str, Any], time: datetime) -> Document:
+        """Return the update that makes the change to a document that is as it was read."""
+        now = understand(document.get("processing_status")).status
+        told = {
+            "time": time,
+            "from": now and str(now),
+            "to": now and str(now),
+            "by": self.by,
+            "action": self.action,
+            "reason": self.reason,
+        }
+        entry = {name: value for name, value in told.items() if value is not None or name == "from"}
+        if self.adds is None:
+            gone = {"$pull": {"tags": {"name": {"$in": list(self.removes)}}}}
+            return {**gone, "$push": {"processing.history": entry}}
+        tag = {"name": self.adds, "user": self.by, "date": time}
+        if isinstance(document.get("tags"), list):
+            return {"$push": {"tags": tag, "processing.history": entry}}
+        return {"$set": {"tags": [tag]}, "$push": {"processing.history": entry}}
+
+
+def tag_names(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of a run's tags."""
+    found = document.get("tags")
+    if not isinstance(found, list):
+        return ()
+    names = (tag.get("name") for tag in found if isinstance(tag, dict))
+    return tuple(name for name in names if isinstance(name, str))
+
+
+def _status_as_read(document: Mapping[str, Any]) -> Document:
     processing = section(document)
     return {
         "_id": document["_id"],

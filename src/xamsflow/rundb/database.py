@@ -8,9 +8,8 @@ import functools
 import logging
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from fnmatch import fnmatchcase
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from pymongo import ASCENDING, DESCENDING
@@ -18,11 +17,11 @@ from pymongo.collection import Collection
 
 from xamsflow import clock
 from xamsflow.claims import Claim
-from xamsflow.config import Select
+from xamsflow.config import Select, Watch
 from xamsflow.errors import BadDataError, ConfigurationError, FailureClass, TransientError
 from xamsflow.owner import user
-from xamsflow.rundb import changes, status
-from xamsflow.rundb.changes import Change, count, section
+from xamsflow.rundb import changes, selection, status
+from xamsflow.rundb.changes import Change, TagChange, count, section, tag_names
 from xamsflow.rundb.mongo_errors import Endpoint
 from xamsflow.rundb.status import State, Status, Transition
 
@@ -42,14 +41,6 @@ CLAIMED = {
 }
 """The filter for runs that a driver of this project works on."""
 
-DUE = {
-    "processing_status": Status.FAILED.value,
-    "processing.retry_at": {"$type": "date"},
-    # The server's clock, which also said when: those of two hosts may differ.
-    "$expr": {"$lte": ["$processing.retry_at", "$$NOW"]},
-}
-"""The filter for failed runs that are to be tried again now."""
-
 HIGHEST_NUMBER = 999_999
 
 _P = ParamSpec("_P")
@@ -61,13 +52,16 @@ class PendingRun:
     """A run that waits; `attempt` counts the earlier attempts at it.
 
     `retry_at` is None for one that was asked for, and otherwise since when it waits to be tried
-    again after a failure.
+    again after a failure. `forced`: it is wanted only for a tag, which stays until the run is
+    claimed. `reprocess`: what was made before does not count.
     """
 
     number: int
     mode: str
     attempt: int
     retry_at: datetime | None = None
+    forced: bool = False
+    reprocess: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +82,7 @@ class ClaimedRun:
     job_id: str | None
     heartbeat: datetime | None
     heartbeat_age_s: float | None
+    reprocess: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,41 +156,22 @@ class RunDatabase:
 
     @_translated
     def pending(self, select: Select) -> list[PendingRun]:
-        """Return the pending runs that have ended and that `select` wants, newest first.
+        """Return the runs that `select` wants processed now, newest first.
 
-        Failed ones whose time has come to be tried again are among them. Documents without a
-        usable run number are left out, with a warning in the log.
+        They have ended, and are pending, or have failed and are due again, or are forced by a tag.
+        Documents without a usable run number are left out, with a warning in the log.
         """
-        documents = self._collection.find(
-            {
-                "$or": [
-                    {"processing_status": "pending"},
-                    {"processing_status.status": "pending"},
-                    DUE,
-                ],
-                "end": {"$ne": None},
-            },
-            _fields(
-                *("number", "mode", "tags", "processing_status", "processing.attempt"),
-                "processing.retry_at",
-            ),
-        )
+        now = self.now()
+        fields = (*selection.FIELDS, "processing.attempt", "processing.reprocess")
+        documents = self._collection.find(selection.query(select, now), _fields(*fields))
         runs: dict[int, PendingRun] = {}
         unusable = []
         for document in documents:
             number = _number(document)
             if number is None or number in runs:
                 unusable.append(repr(document.get("number")))
-            elif (state := status.state(document)) in (
-                State.PENDING,
-                State.FAILED,
-            ) and _selected(document, select):
-                runs[number] = PendingRun(
-                    number,
-                    _mode(document),
-                    attempt=count(section(document).get("attempt")),
-                    retry_at=section(document)["retry_at"] if state is State.FAILED else None,
-                )
+            elif selection.wanted(document, select, now):
+                runs[number] = _pending_run(document, select)
         if unusable:
             logger.warning(
                 "pending documents in %s are left out because their number is missing, wrong or "
@@ -204,6 +180,17 @@ class RunDatabase:
                 ", ".join(unusable[:10]),
             )
         return _newest_first(runs.values())[: select.newest]
+
+    @_translated
+    def unasked(self, select: Select, watch: Watch) -> list[int]:
+        """Return the numbers of the runs that ``xamsflow watch`` is to set pending, ascending."""
+        now = self.now()
+        documents = self._collection.find(selection.query_to_ask(), _fields(*selection.FIELDS))
+        return sorted(
+            document["number"]
+            for document in documents
+            if _number(document) is not None and selection.to_be_asked(document, select, watch, now)
+        )
 
     @_translated
     def claimed(self, select: Select | None = None) -> list[ClaimedRun]:
@@ -220,10 +207,10 @@ class RunDatabase:
             ]
         }
         fields = _fields(
-            *("number", "mode", "tags", "processing_status", "processing.owner"),
-            *("processing.attempt", "processing.stage", "processing.job_id"),
-            "processing.heartbeat",
+            *(*selection.FIELDS, "processing.attempt", "processing.stage", "processing.job_id"),
+            *("processing.heartbeat", "processing.reprocess"),
         )
+        now = self.now()
         documents = self._collection.aggregate(
             [{"$match": CLAIMED}, {"$project": {**fields, "age_ms": age_ms}}]
         )
@@ -232,7 +219,7 @@ class RunDatabase:
             for document in documents
             if _number(document) is not None
             and status.state(document) in (State.SUBMITTED, State.RUNNING)
-            and (select is None or _selected(document, select))
+            and (select is None or selection.within_limits(document, select, now))
         )
 
     @_translated
@@ -287,13 +274,28 @@ class RunDatabase:
         return self._claim_unless_ambiguous(status.CLAIM, number, owner, targets)
 
     @_translated
-    def claim_again(self, run: PendingRun, owner: str, targets: Sequence[str]) -> Claim | None:
-        """Make `owner` answer for a failed run whose time has come, as it was read.
+    def claim_wanted(
+        self, run: PendingRun, owner: str, targets: Sequence[str], force_tags: Sequence[str]
+    ) -> Claim | None:
+        """Make `owner` answer for a run that :meth:`pending` has found; None if it is so no more.
 
-        None if somebody else was faster.
+        One of `force_tags` is removed from the run: it has done its work.
         """
-        only_if = {"processing.retry_at": run.retry_at}
-        return self._claim_unless_ambiguous(status.CLAIM_AGAIN, run.number, owner, targets, only_if)
+        only_if: Document = {}
+        transition = status.CLAIM
+        if run.forced:
+            transition, only_if = status.CLAIM_ANY, {"tags.name": {"$in": list(force_tags)}}
+        elif run.retry_at is not None:
+            transition, only_if = status.CLAIM_AGAIN, {"processing.retry_at": run.retry_at}
+        return self._claim_unless_ambiguous(
+            transition,
+            run.number,
+            owner,
+            targets,
+            only_if=only_if,
+            force_tags=force_tags,
+            asked=run.forced,
+        )
 
     @_translated
     def take_over(self, claimed: ClaimedRun, owner: str, targets: Sequence[str]) -> Claim | None:
@@ -307,7 +309,7 @@ class RunDatabase:
             "processing.heartbeat": claimed.heartbeat,
         }
         return self._claim_unless_ambiguous(
-            status.TAKE_OVER, claimed.number, owner, targets, only_if
+            status.TAKE_OVER, claimed.number, owner, targets, only_if=only_if
         )
 
     @_translated
@@ -388,7 +390,7 @@ class RunDatabase:
         `pause_s` returns after how many seconds it is tried again, None for never, given how often
         it has failed with this class since a person asked for it.
         """
-        now = self._server_time()
+        now = self.now()
 
         def retry_at(tries: int) -> datetime | None:
             pause = pause_s(tries)
@@ -425,7 +427,7 @@ class RunDatabase:
                 by=claim.owner,
                 owner=claim.owner,
                 sets={name: dict(value) for name, value in sets.items() if value is not None},
-                clears=("reason", "failure"),
+                clears=("reason", "failure", "forced", "reprocess"),
             ),
         )
         if changed:
@@ -482,17 +484,63 @@ class RunDatabase:
         )
 
     @_translated
-    def set_pending(self, number: int, by: str) -> bool:
-        """Ask for a run to be processed, again if need be, in the name of the person `by`."""
+    def set_pending(
+        self,
+        number: int,
+        by: str,
+        *,
+        action: str | None = None,
+        reason: str | None = None,
+        leaves: Iterable[State] = status.SET_PENDING.leaves,
+        reprocess: bool = False,
+    ) -> bool:
+        """Ask for a run to be processed, again if need be, in the name of `by`.
+
+        Only a run in one of the states `leaves` is changed. With `reprocess`, what was made of it
+        before does not count as made. `action` and `reason` are for the history.
+        """
+        told = {"action": action, "reason": None if reason is None else _encodable(reason)}
         return self._change(
             number,
             Change(
-                status.SET_PENDING,
+                replace(status.SET_PENDING, leaves=status.SET_PENDING.leaves & frozenset(leaves)),
                 by=by,
-                clears=("owner", "heartbeat", "reason", "failure"),
+                sets={"reprocess": True} if reprocess else {},
+                clears=("owner", "heartbeat", "reason", "failure", "forced", "reprocess"),
+                told=told,
                 asked=True,
             ),
         )
+
+    @_translated
+    def tag(self, number: int, name: str, by: str, action: str, reason: str | None) -> bool:
+        """Add a tag to a run in the name of `by`; False if it has it already.
+
+        Raises BadDataError where `tags` of the run document is no list.
+        """
+        self._check_tags(number)
+        return self._change(
+            number, TagChange(action, by, None if reason is None else _encodable(reason), adds=name)
+        )
+
+    @_translated
+    def untag(
+        self, number: int, names: Iterable[str], by: str, action: str, reason: str | None
+    ) -> bool:
+        """Remove tags from a run in the name of `by`; False if it has none of them.
+
+        Raises BadDataError where `tags` of the run document is no list.
+        """
+        self._check_tags(number)
+        why = None if reason is None else _encodable(reason)
+        return self._change(number, TagChange(action, by, why, removes=tuple(names)))
+
+    def _check_tags(self, number: int) -> None:
+        found = self._one(number, {"tags": 1}).get("tags")
+        if not isinstance(found, list | None):
+            raise BadDataError(
+                f"run {number:06d}: tags of the run document is {found!r:.80}, expected is a list"
+            )
 
     @_translated
     def insert(self, document: Mapping[str, Any]) -> None:
@@ -571,11 +619,22 @@ class RunDatabase:
         number: int,
         owner: str,
         targets: Sequence[str],
+        *,
         only_if: Mapping[str, Any] | None = None,
+        force_tags: Sequence[str] = (),
+        asked: bool = False,
     ) -> Claim | None:
         """Claim one run of many: a bad document must not keep a driver from the other runs."""
         try:
-            return self._claim(transition, number, owner, targets, only_if)
+            return self._claim(
+                transition,
+                number,
+                owner,
+                targets,
+                only_if=only_if,
+                force_tags=force_tags,
+                asked=asked,
+            )
         except BadDataError as error:
             logger.warning("not processed: %s", error)
             return None
@@ -586,9 +645,10 @@ class RunDatabase:
         number: int,
         owner: str,
         targets: Sequence[str],
-        only_if: Mapping[str, Any] | None = None,
         *,
+        only_if: Mapping[str, Any] | None = None,
         asked: bool = False,
+        force_tags: Sequence[str] = (),
     ) -> Claim | None:
         self._change(
             number,
@@ -599,6 +659,7 @@ class RunDatabase:
                 clears=("reason", "failure", "host", "job_id", "log", "versions", "quality"),
                 only_if=only_if or {},
                 asked=asked,
+                force_tags=tuple(force_tags),
             ),
         )
         # Whether it is ours is read again: an earlier claim, the answer to which got lost, counts.
@@ -614,15 +675,11 @@ class RunDatabase:
             shortages=tries.get(FailureClass.RESOURCES, 0),
         )
 
-    def _server_time(self) -> datetime:
-        time: datetime = self._collection.database.command("hello")["localTime"]
-        return time
-
-    def _change(self, number: int, change: Change) -> bool:
+    def _change(self, number: int, change: Change | TagChange) -> bool:
         before: Document | None = None
         for _ in range(CHANGE_TRIES):
             document = self._one(number, changes.FIELDS)
-            here = changes.as_read(document)
+            here = change.as_read(document)
             # Refused, though nothing has changed: it was the change's own condition.
             if not change.allowed(document) or here == before:
                 return False
@@ -665,21 +722,16 @@ def _time(value: Any) -> datetime | None:
     return value if isinstance(value, datetime) else None
 
 
-def _tags(document: Mapping[str, Any]) -> tuple[str, ...]:
-    tags = document.get("tags")
-    if not isinstance(tags, list):
-        return ()
-    names = (tag.get("name") for tag in tags if isinstance(tag, dict))
-    return tuple(name for name in names if isinstance(name, str))
-
-
-def _selected(document: Mapping[str, Any], select: Select) -> bool:
-    number, mode = document["number"], _mode(document)
-    return (
-        (select.first_run is None or number >= select.first_run)
-        and (select.last_run is None or number <= select.last_run)
-        and any(fnmatchcase(mode, pattern) for pattern in select.modes)
-        and not set(select.skip_tags) & set(_tags(document))
+def _pending_run(document: Document, select: Select) -> PendingRun:
+    processing, found = section(document), status.state(document)
+    forced = found is not State.PENDING and selection.forced_by_tag(document, select)
+    return PendingRun(
+        number=document["number"],
+        mode=_mode(document),
+        attempt=count(processing.get("attempt")),
+        retry_at=processing["retry_at"] if found is State.FAILED and not forced else None,
+        forced=forced,
+        reprocess=processing.get("reprocess") is True,
     )
 
 
@@ -688,7 +740,7 @@ def _claimed_run(document: Document) -> ClaimedRun:
     return ClaimedRun(
         number=document["number"],
         mode=_mode(document),
-        tags=_tags(document),
+        tags=tag_names(document),
         status=Status(document["processing_status"]),
         owner=processing["owner"],
         attempt=count(processing.get("attempt")),
@@ -696,6 +748,7 @@ def _claimed_run(document: Document) -> ClaimedRun:
         job_id=_text(processing.get("job_id")),
         heartbeat=_time(processing.get("heartbeat")),
         heartbeat_age_s=None if age_ms is None else age_ms / 1000,
+        reprocess=processing.get("reprocess") is True,
     )
 
 

@@ -1,0 +1,257 @@
+"""Which runs are taken: each condition by itself, with what it found and what a person can do.
+
+The same conditions choose the runs (:func:`wanted`) and explain the choice (``xamsflow why``), so
+that the two cannot say different things.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any
+
+from xamsflow.config import Select, Watch
+from xamsflow.rundb.changes import section, tag_names
+from xamsflow.rundb.status import State, state
+
+Document = dict[str, Any]
+
+FIELDS = (
+    *("number", "mode", "detectors", "tags", "end", "processing_status"),
+    *("processing.owner", "processing.forced", "processing.retry_at"),
+)
+"""What has to be read of a document to judge it."""
+
+WORKED_ON = frozenset({State.SUBMITTED, State.RUNNING})
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition: what is asked, what was found, whether it is fulfilled, else what to do."""
+
+    name: str
+    found: str
+    ok: bool
+    remedy: str = ""
+
+
+def conditions(document: Mapping[str, Any], select: Select, now: datetime) -> list[Condition]:
+    """Return the conditions for a driver to take a run at `now`, in the order people ask.
+
+    A run is taken if all are ok. How many of the newest are taken is no property of one run and is
+    not among them. A forced run need not keep the limits on number, mode, detector and age.
+    """
+    return [_ended(document), _waits(document, select, now), *_limits(document, select, now)]
+
+
+def conditions_to_ask(
+    document: Mapping[str, Any], select: Select, watch: Watch, now: datetime
+) -> list[Condition]:
+    """Return the conditions for ``xamsflow watch`` to set a run pending that nobody asked for."""
+    return [
+        _ended(document),
+        *_by_itself(document, watch, now),
+        *_limits(document, select, now),
+    ]
+
+
+def wanted(document: Mapping[str, Any], select: Select, now: datetime) -> bool:
+    """Tell whether a driver takes a run at `now`."""
+    return all(condition.ok for condition in conditions(document, select, now))
+
+
+def within_limits(document: Mapping[str, Any], select: Select, now: datetime) -> bool:
+    """Tell whether a run is one of those that `select` is about, however far it is."""
+    return all(condition.ok for condition in _limits(document, select, now))
+
+
+def to_be_asked(document: Mapping[str, Any], select: Select, watch: Watch, now: datetime) -> bool:
+    """Tell whether ``xamsflow watch`` sets a run pending that nobody asked for."""
+    return all(condition.ok for condition in conditions_to_ask(document, select, watch, now))
+
+
+def query(select: Select, now: datetime) -> Document:
+    """Return MongoDB's filter that lets every :func:`wanted` run through, and few others."""
+    ways: list[Document] = [
+        {"processing_status": "pending"},
+        {"processing_status.status": "pending"},
+    ]
+    if select.retry:
+        # Whether it has failed is told by several forms of status, which are looked at here.
+        ways.append({"processing.retry_at": {"$lte": now}})
+    if select.force_tags:
+        ways.append({"tags.name": {"$in": list(select.force_tags)}})
+    return {"$or": ways, "end": {"$ne": None}}
+
+
+def query_to_ask() -> Document:
+    """Return MongoDB's filter that lets through every run that is :func:`to_be_asked`."""
+    return {"processing_status": None, "end": {"$ne": None}}
+
+
+def forced_by_tag(document: Mapping[str, Any], select: Select) -> bool:
+    """Tell whether a run has a tag that forces it, which the next claim removes."""
+    return bool(set(select.force_tags) & set(tag_names(document)))
+
+
+def is_forced(document: Mapping[str, Any], select: Select) -> bool:
+    """Tell whether somebody forces a run: by a tag, or by one that the last claim has removed."""
+    return forced_by_tag(document, select) or section(document).get("forced") is True
+
+
+def _ended(document: Mapping[str, Any]) -> Condition:
+    end = document.get("end")
+    return Condition(
+        "the run has ended",
+        "no end yet" if end is None else _time(end),
+        end is not None,
+        "it is still being taken. If the DAQ crashed, a person must set `end` in the run document",
+    )
+
+
+def _waits(document: Mapping[str, Any], select: Select, now: datetime) -> Condition:
+    """Return whether somebody asked for the run, or the policy for failures does."""
+    number, found = document.get("number"), state(document)
+    name = "it is asked for"
+    if found in WORKED_ON:
+        owner = section(document).get("owner")
+        return Condition(name, f"{found} by {owner}", False, "wait for its end")
+    if forced_by_tag(document, select):
+        return Condition(name, f"by a tag of {', '.join(select.force_tags)}", True)
+    retry_at = section(document).get("retry_at")
+    if found is State.FAILED and isinstance(retry_at, datetime):
+        if select.retry:
+            remedy = f"wait until then, or `xamsflow retry {number}`"
+            return Condition(name, f"again from {_time(retry_at)}", retry_at <= now, remedy)
+        remedy = f"select.retry is off: `xamsflow retry {number}`"
+        return Condition(name, "failed", False, remedy)
+    remedies = {
+        State.FAILED: f"mend the cause, then `xamsflow retry {number}`",
+        State.DONE: f"nothing to do; to process it again, `xamsflow reprocess {number}`",
+        State.ELSEWHERE: "another tool works on it, or has left it so: "
+        f"`xamsflow pend {number} --force`",
+    }
+    return Condition(
+        name,
+        "nobody did" if found is State.ABSENT else _status(document),
+        found is State.PENDING,
+        remedies.get(found, f"`xamsflow pend {number}`"),
+    )
+
+
+def _by_itself(document: Mapping[str, Any], watch: Watch, now: datetime) -> list[Condition]:
+    number, end = document.get("number"), document.get("end")
+    pend = f"`xamsflow pend {number}`"
+    found = [
+        Condition("watch asks for runs by itself", f"watch.auto: {watch.auto}", watch.auto, pend),
+        Condition(
+            "nobody has said anything of it yet",
+            "no status" if state(document) is State.ABSENT else _status(document),
+            state(document) is State.ABSENT,
+            pend,
+        ),
+    ]
+    if watch.max_age_days is not None:
+        found.append(_age("watch.max_age_days", end, watch.max_age_days, now, pend))
+    return found
+
+
+def _limits(document: Mapping[str, Any], select: Select, now: datetime) -> list[Condition]:
+    forced = is_forced(document, select)
+    return [
+        *(
+            Condition(limit.name, f"{limit.found} (forced)", True) if forced else limit
+            for limit in _limits_by_rule(document, select, now)
+        ),
+        _tags(document, select),
+    ]
+
+
+def _limits_by_rule(
+    document: Mapping[str, Any], select: Select, now: datetime
+) -> Iterable[Condition]:
+    number, mode = document["number"], document.get("mode")
+    mode = mode if isinstance(mode, str) else ""
+    first, last = select.first_run, select.last_run
+    if first is not None or last is not None:
+        yield Condition(
+            f"its number is from {_or_any(first)} to {_or_any(last)}",
+            str(number),
+            (first is None or number >= first) and (last is None or number <= last),
+            "change select.first_run or select.last_run",
+        )
+    if select.runs:
+        yield Condition(
+            f"its number is one of {_ranges(select.runs)}",
+            str(number),
+            any(number in part for part in select.runs),
+            "change select.runs",
+        )
+    yield Condition(
+        f"its mode is {' or '.join(select.modes)}",
+        repr(mode) if mode else "no mode",
+        any(fnmatchcase(mode, pattern) for pattern in select.modes),
+        "change select.modes",
+    )
+    detectors = _detectors(document)
+    yield Condition(
+        f"its detector is {' or '.join(select.detectors)}",
+        ", ".join(detectors) or "no detector",
+        any(
+            fnmatchcase(detector, pattern)
+            for detector in detectors or ("",)
+            for pattern in select.detectors
+        ),
+        "change select.detectors",
+    )
+    if select.max_age_days is not None:
+        remedy = "change select.max_age_days, or force it by a tag"
+        yield _age("select.max_age_days", document.get("end"), select.max_age_days, now, remedy)
+
+
+def _tags(document: Mapping[str, Any], select: Select) -> Condition:
+    forbidden = [name for name in tag_names(document) if name in select.skip_tags]
+    number = document["number"]
+    return Condition(
+        f"it has no tag {' or '.join(select.skip_tags)}" if select.skip_tags else "any tag will do",
+        ", ".join(tag_names(document)) or "no tags",
+        not forbidden,
+        f"`xamsflow release {number}`",
+    )
+
+
+def _age(key: str, end: Any, days: float, now: datetime, remedy: str) -> Condition:
+    known = isinstance(end, datetime)  # that there is none is a condition of its own
+    return Condition(
+        f"it ended in the last {days:g} days ({key})",
+        _time(end) if end is not None else "no end yet",
+        end is None or (known and now - end <= timedelta(days=days)),
+        remedy,
+    )
+
+
+def _detectors(document: Mapping[str, Any]) -> tuple[str, ...]:
+    found = document.get("detectors")
+    if isinstance(found, str):
+        return (found,)
+    return tuple(name for name in found if isinstance(name, str)) if isinstance(found, list) else ()
+
+
+def _status(document: Mapping[str, Any]) -> str:
+    return f"{document.get('processing_status')!s:.60}"
+
+
+def _or_any(number: int | None) -> str:
+    return "any" if number is None else str(number)
+
+
+def _ranges(ranges: Iterable[range]) -> str:
+    return ", ".join(
+        str(part.start) if len(part) == 1 else f"{part.start}-{part.stop - 1}" for part in ranges
+    )
+
+
+def _time(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return repr(value)
