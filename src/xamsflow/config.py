@@ -1,17 +1,20 @@
 """The configuration: ``config/config.yaml``, overridden key by key, checked, as typed values."""
 
+import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from xamsflow import layout, run_numbers, schema
+from xamsflow import layout, run_numbers, schema, yaml_file
 from xamsflow.errors import ConfigurationError
 
 SCHEMA = layout.SCHEMAS / "config.schema.yaml"
+
+ENVIRONMENT = "XAMSFLOW_CONFIG"
+"""Name of the variable by which a workflow hands its configuration to the scripts it starts."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,28 @@ def parse(settings: Mapping[str, Any]) -> Config:
     Raises ConfigurationError naming the key, what was found and what is allowed.
     """
     schema.check(dict(settings), SCHEMA, "configuration")
+    return _typed(settings)
+
+
+def to_environment(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment by which scripts get plain settings that `parse` has accepted."""
+    return {ENVIRONMENT: json.dumps(settings)}
+
+
+def from_environment() -> Config:
+    """Return the configuration of the workflow that started this process.
+
+    It is not checked again: to load the checker takes longer than all else a short job does first.
+    Raises ConfigurationError where no workflow started this process.
+    """
+    if ENVIRONMENT not in os.environ:
+        raise ConfigurationError(
+            f"the environment has no {ENVIRONMENT}", "scripts are started by snakemake"
+        )
+    return _typed(json.loads(os.environ[ENVIRONMENT]))
+
+
+def _typed(settings: Mapping[str, Any]) -> Config:
     rundb, daq, storage = (settings[section] for section in ("rundb", "daq", "storage"))
     return Config(
         detector=settings["detector"],
@@ -224,12 +249,12 @@ def _select(section: Mapping[str, Any]) -> Select:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings = yaml_file.read(path)
     except OSError as error:
         raise ConfigurationError(
             f"cannot read the configuration {path} ({error.strerror})"
         ) from error
-    except yaml.YAMLError as error:
+    except yaml_file.Error as error:
         raise ConfigurationError(f"{path} is no valid YAML: {error}") from error
     if settings is None:
         return {}

@@ -6,9 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from xamsflow import corrections, layout, schema
+from xamsflow import corrections, layout, schema, yaml_file
 from xamsflow.errors import ConfigurationError
 
 SCHEMA = layout.SCHEMAS / "detector.schema.yaml"
@@ -145,8 +143,8 @@ def load(name: str) -> Detector:
         path = folder / layout.DETECTORS / f"{name}.yaml"
         if path.is_file():
             try:
-                settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-            except (OSError, yaml.YAMLError) as error:
+                settings = yaml_file.read(path)
+            except (OSError, yaml_file.Error) as error:
                 raise ConfigurationError(f"cannot read {path}: {error}") from error
             return parse(name, settings, str(path))
     known = sorted(

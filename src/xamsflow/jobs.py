@@ -26,12 +26,10 @@ from xamsflow.progress import Meter
 
 logger = logging.getLogger(__name__)
 
-Settings = Mapping[str, Any]
 
-
-def transfer(*, run_id: str, settings: Settings, receipt: str, log: str) -> None:
+def transfer(*, run_id: str, receipt: str, log: str) -> None:
     """Bring a run's live data here and write the receipt."""
-    with _job("transfer", run_id, settings, Path(log)) as (configuration, meter):
+    with _job("transfer", run_id, Path(log)) as (configuration, meter):
         from xamsflow import rundb  # noqa: PLC0415 - a job loads only what it needs
         from xamsflow.transfer import transfer_run  # noqa: PLC0415
 
@@ -51,7 +49,6 @@ def process(
     *,
     run_id: str,
     data_type: str,
-    settings: Settings,
     transfer_receipt: str,
     receipt: str,
     log: str,
@@ -61,7 +58,7 @@ def process(
 
     The run document is the one that the transfer saw, so no run database is needed.
     """
-    with _job("process", run_id, settings, Path(log)) as (configuration, meter):
+    with _job("process", run_id, Path(log)) as (configuration, meter):
         from xamsflow import detector  # noqa: PLC0415
         from xamsflow.processing import process_run  # noqa: PLC0415 - strax takes seconds
 
@@ -96,14 +93,13 @@ def process(
 def publish(
     *,
     run_id: str,
-    settings: Settings,
     transfer_receipt: str,
     data_type_receipts: Sequence[str],
     receipt: str,
     log: str,
 ) -> None:
     """Register what is stored in the run document, set the run done, and write the receipt."""
-    with _job("publish", run_id, settings, Path(log)) as (configuration, _):
+    with _job("publish", run_id, Path(log)) as (configuration, _):
         from xamsflow import rundb  # noqa: PLC0415
         from xamsflow.publish import data_entries  # noqa: PLC0415
 
@@ -145,7 +141,7 @@ def publish(
 
 
 @contextlib.contextmanager
-def _job(rule: str, run_id: str, settings: Settings, log: Path) -> Iterator[tuple[Config, Meter]]:
+def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter]]:
     """Run a job's work with its log, its lock, and a known end whatever happens.
 
     The work notes on the meter how far it is.
@@ -168,7 +164,7 @@ def _job(rule: str, run_id: str, settings: Settings, log: Path) -> Iterator[tupl
         except OSError as error:
             raise receipts.storage_error(error, log) from error
         logger.info("run %s: %s on %s", run_id, rule, platform.node())
-        configuration = config.parse(settings)
+        configuration = config.from_environment()
         with lock.exclusive(layout.lock_file(configuration.storage.processed, run_id)):
             claim = claims.read(run_id)
             _report_start(rule, claim, configuration, log)

@@ -13,6 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 """The checkout with ``config/`` and ``workflow/``, from which the package is installed editable."""
 
 SNAKEFILE = REPOSITORY / "workflow" / "Snakefile"
+SCRIPTS = REPOSITORY / "workflow" / "scripts"
 SCHEMAS = REPOSITORY / "workflow" / "schemas"
 DEFAULT_CONFIG = REPOSITORY / "config" / "config.yaml"
 DETECTORS = Path("config") / "detectors"

@@ -3,13 +3,13 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jsonschema
-import yaml
-from jsonschema.exceptions import best_match
-
+from xamsflow import yaml_file
 from xamsflow.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import jsonschema
 
 
 def check(data: Any, schema_file: Path, what: str) -> None:
@@ -17,13 +17,16 @@ def check(data: Any, schema_file: Path, what: str) -> None:
 
     `what` names the checked thing in the message, as a file name.
     """
-    schema = yaml.safe_load(schema_file.read_text(encoding="utf-8"))
+    import jsonschema  # noqa: PLC0415 - most jobs check nothing, and start faster without
+    from jsonschema.exceptions import best_match  # noqa: PLC0415
+
+    schema = yaml_file.read(schema_file)
     mistake = best_match(jsonschema.Draft202012Validator(schema).iter_errors(data))
     if mistake is not None:
         raise ConfigurationError(f"{what}: {_explain(mistake)}")
 
 
-def _explain(mistake: jsonschema.ValidationError) -> str:
+def _explain(mistake: "jsonschema.ValidationError") -> str:
     key = ".".join(str(part) for part in mistake.absolute_path)
     schema = mistake.schema if isinstance(mistake.schema, dict) else {}
     instance: Any = mistake.instance
@@ -48,7 +51,7 @@ def _explain(mistake: jsonschema.ValidationError) -> str:
     return f"{key or 'the whole file'} is {found}, allowed is {_allowed(mistake, wanted, schema)}"
 
 
-def _allowed(mistake: jsonschema.ValidationError, value: Any, schema: dict[str, Any]) -> str:
+def _allowed(mistake: "jsonschema.ValidationError", value: Any, schema: dict[str, Any]) -> str:
     match mistake.validator:
         case "type":
             names = value if isinstance(value, list) else [value]

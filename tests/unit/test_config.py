@@ -1,4 +1,6 @@
 import copy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,3 +122,32 @@ def test_any_value_is_accepted_or_refused_in_one_line(key, value):
         config.parse(settings)
     except ConfigurationError as error:
         assert "\n" not in str(error)
+
+
+def test_a_script_gets_the_configuration_of_its_workflow(tmp_path, monkeypatch):
+    text = "rundb: {tunnel: {host: h}}\nselect: {modes: ['*a*']}\ntargets: [records]"
+    settings = config.load([write(tmp_path / "mine.yaml", text)])
+    plain = copy.deepcopy(DEFAULTS)
+    plain["targets"] = ["records"]
+    plain["select"]["modes"] = ["*a*"]
+    plain["rundb"]["tunnel"] = {"host": "h"}
+    for name, value in config.to_environment(plain).items():
+        monkeypatch.setenv(name, value)
+    assert config.from_environment() == settings
+
+
+def test_a_script_that_no_workflow_started_says_so(tmp_path, monkeypatch):
+    for name in config.to_environment({}):
+        monkeypatch.delenv(name, raising=False)
+    log = tmp_path / "a.log"
+    command = [sys.executable, str(layout.SCRIPTS / "transfer.py"), "000932"]
+    done = subprocess.run(
+        [*command, str(tmp_path / "receipt"), str(log)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert "started by snakemake" in log.read_text()
+    assert "Traceback" not in log.read_text()

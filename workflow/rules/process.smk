@@ -32,5 +32,6 @@ rule process:
         processed=str(settings.storage.processed),
     message:
         "Run {wildcards.run_id}: make {wildcards.data_type}"
-    script:
-        "../scripts/process.py"
+    shell:
+        script("process.py")
+        + " {wildcards.run_id} {wildcards.data_type} {threads} {input:q} {output:q} {log:q}"

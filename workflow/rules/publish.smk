@@ -27,5 +27,5 @@ rule publish:
         runtime=growing(10),
     message:
         "Run {wildcards.run_id}: publish in the run document"
-    script:
-        "../scripts/publish.py"
+    shell:
+        script("publish.py") + " {wildcards.run_id} {output:q} {log:q} {input:q}"

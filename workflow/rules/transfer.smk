@@ -25,5 +25,5 @@ rule transfer:
         runtime=growing(120),
     message:
         "Run {wildcards.run_id}: transfer from the DAQ host"
-    script:
-        "../scripts/transfer.py"
+    shell:
+        script("transfer.py") + " {wildcards.run_id} {output:q} {log:q}"

@@ -1,13 +1,15 @@
 """Make a data type of a run, and all that lies below it."""
 
+import sys
+
 from xamsflow import jobs
 
+run_id, data_type, threads, transfer_receipt, receipt, log = sys.argv[1:]
 jobs.process(
-    run_id=snakemake.wildcards.run_id,
-    data_type=snakemake.wildcards.data_type,
-    settings=snakemake.config,
-    transfer_receipt=snakemake.input[0],
-    receipt=snakemake.output[0],
-    log=snakemake.log[0],
-    threads=snakemake.threads,
+    run_id=run_id,
+    data_type=data_type,
+    transfer_receipt=transfer_receipt,
+    receipt=receipt,
+    log=log,
+    threads=int(threads),
 )

@@ -1,12 +1,14 @@
 """Tell everybody what became of a run."""
 
+import sys
+
 from xamsflow import jobs
 
+run_id, receipt, log, transfer_receipt, *data_type_receipts = sys.argv[1:]
 jobs.publish(
-    run_id=snakemake.wildcards.run_id,
-    settings=snakemake.config,
-    transfer_receipt=snakemake.input[0],
-    data_type_receipts=snakemake.input[1:],
-    receipt=snakemake.output[0],
-    log=snakemake.log[0],
+    run_id=run_id,
+    transfer_receipt=transfer_receipt,
+    data_type_receipts=data_type_receipts,
+    receipt=receipt,
+    log=log,
 )

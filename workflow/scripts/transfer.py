@@ -1,10 +1,8 @@
 """Bring a run's live data here."""
 
+import sys
+
 from xamsflow import jobs
 
-jobs.transfer(
-    run_id=snakemake.wildcards.run_id,
-    settings=snakemake.config,
-    receipt=snakemake.output[0],
-    log=snakemake.log[0],
-)
+run_id, receipt, log = sys.argv[1:]
+jobs.transfer(run_id=run_id, receipt=receipt, log=log)
