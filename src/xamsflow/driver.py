@@ -12,8 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -22,8 +21,8 @@ from xamsflow import claims, clock, failures, layout, owner, policy, receipts
 from xamsflow.batch import cancel
 from xamsflow.claims import Claim
 from xamsflow.config import Config, Select
-from xamsflow.errors import BadDataError, ConfigurationError, XamsflowError
-from xamsflow.failures import Failure
+from xamsflow.errors import ConfigurationError, XamsflowError
+from xamsflow.failures import FailedJob, Failure
 
 if TYPE_CHECKING:  # the run database's client is not wanted while the Snakefile is parsed
     from xamsflow.rundb import ClaimedRun, PendingRun, RunDatabase
@@ -33,16 +32,6 @@ INTERRUPT_S = 1.0
 
 HEARTBEAT_S = 60.0
 """Time between signs of life; several fit into a lease (owner.LEASE_S)."""
-
-
-@dataclass(frozen=True)
-class FailedJob:
-    """A job that failed and was not started again since."""
-
-    rule: str
-    run: str
-    log: Path
-    failure: Failure
 
 
 class Driver:
@@ -102,6 +91,7 @@ class Driver:
         driver takes at the same moment is left to it.
         """
         database, select = self._open(), self._config.select
+        self._publish_journal(database)
         for stranded in self._stranded(database, select):
             targets = self._want(stranded.number, stranded.mode)
             claim = database.take_over(stranded, self._owner, targets)
@@ -124,6 +114,7 @@ class Driver:
         from xamsflow.rundb import understand  # noqa: PLC0415
 
         database = self._open()
+        self._publish_journal(database)
         number = layout.run_number(run)
         document = database.get(number)
         targets = self._want(number, document.get("mode"))
@@ -145,9 +136,11 @@ class Driver:
     def job_failed(self, rule: str, wildcards: Mapping[str, str]) -> None:
         """Write into the run document why a job of a run has failed, at once.
 
-        What was stored before is registered. Where the run database is away, the failure stays
-        beside the log, and the next start takes the run over.
+        What was stored before is registered. Where the run database is away, the failure is kept
+        in the journal.
         """
+        from xamsflow import journal  # noqa: PLC0415
+
         rule, log, failure = failures.of_job(rule, wildcards)
         if failure.killed and self._interrupted.wait(INTERRUPT_S):
             failure = replace(failure, reason="stopped by Ctrl-C", interrupted=True)
@@ -158,12 +151,17 @@ class Driver:
         if not job.failure.interrupted:
             self._failed[log] = job
         what_next = ""
-        try:
-            with self._connection() as database:
-                self._publish_failure(database, job)
-                what_next = _what_next(database, job)
-        except XamsflowError as error:
-            say(f"run {run}: its failure is not in the run document yet: {error}")
+        claim = self._claims.get(run)
+        if claim is not None and journal.keeps(claim.number, claim.owner):
+            pass  # it is done, or failed before, and only the run document is not told
+        else:
+            try:
+                with self._connection() as database:
+                    self._publish_failure(database, job)
+                    what_next = _what_next(database, job)
+            except XamsflowError as error:
+                say(f"run {run}: its failure is not in the run document yet: {error}")
+                self._keep_failure(job)
         say(f"run {run}: {rule} failed: {job.failure.reason} (log: {log}){what_next}")
 
     def job_started(self, log: Path) -> None:
@@ -174,15 +172,24 @@ class Driver:
         Failure.file(log).unlink(missing_ok=True)
 
     def published(self, run: str) -> None:
-        """Note that a run's outcome stands in the run document."""
-        self._done.add(run)
-        self._forget(run)
+        """Note that a claimed run's outcome stands in the run document."""
+        if run in self._claims:
+            self._done.add(run)
+            self._forget(run)
 
     def close(self) -> None:
         """Give back the claimed runs that neither ended nor failed, and say how it went."""
         with contextlib.chdir(self._directory):  # Snakemake has gone back to where it came from
-            if jobs := cancel.remaining_jobs():
-                say(f"cancelled {len(jobs)} batch jobs: {' '.join(jobs)}")
+            self._close()
+        self._exit.close()
+        self._database = None
+
+    def _close(self) -> None:
+        if jobs := cancel.remaining_jobs():
+            say(f"cancelled {len(jobs)} batch jobs: {' '.join(jobs)}")
+        if self._database is not None:
+            with contextlib.suppress(XamsflowError):
+                self._publish_journal(self._database)
         failed = {job.run for job in self._failed.values()}
         unfinished = [run for run in self._claims if run not in failed]
         given_back = 0
@@ -194,25 +201,38 @@ class Driver:
                 say(f"{left} runs could not be given back, the next start takes them over: {error}")
                 break
         for job in self._failed.values():
-            # Once more: the database may have been away, and another job of a failed run may have
-            # said since that it runs, and stored something.
+            # Once more: another job of a failed run may have said since that it runs, and stored
+            # something.
             try:
                 if job.run in self._claims:
-                    with contextlib.chdir(self._directory):
-                        self._publish_failure(self._open(), job)
+                    self._publish_failure(self._open(), job)
             except XamsflowError:
                 break  # the database is away
-        with contextlib.chdir(self._directory):  # Snakemake has gone back to where it came from
-            for run in list(self._claims):
-                self._forget(run)
+        for run in list(self._claims):
+            self._forget(run)
         if self._done or failed or unfinished:
             say(f"{len(self._done)} done, {len(failed)} failed, {given_back} given back")
-        self._exit.close()
-        self._database = None
+        if kept := sum(1 for _ in layout.JOURNAL.glob("*.json")):
+            say(
+                f"{kept} outcomes are kept in {layout.JOURNAL} until the run database is back; the "
+                "next start tells them, or xamsflow pend"
+            )
+
+    def _keep_failure(self, job: FailedJob) -> None:
+        """Keep a failure in the journal; where even that fails, the next start finds out anew."""
+        from xamsflow import journal  # noqa: PLC0415
+
+        claim = self._claims.get(job.run)
+        if claim is None or job.failure.interrupted:
+            return
+        try:
+            journal.keep_failure(claim, job, self._config)
+        except XamsflowError as error:
+            say(f"run {job.run}: its failure cannot be kept either: {error}")
 
     def _publish_failure(self, database: "RunDatabase", job: FailedJob) -> None:
         """Register what is stored of a run, and say why it failed."""
-        from xamsflow.publish import data_entries, receipts_on_disk  # noqa: PLC0415
+        from xamsflow.publish import tell_failure  # noqa: PLC0415
 
         claim = self._claims.get(job.run)
         if job.failure.interrupted:
@@ -220,27 +240,17 @@ class Driver:
                 self._release(database, job.run, job.failure.reason)
                 self._forget(job.run)
             return
-        try:
-            transferred, data_types = receipts_on_disk(job.run)
-            for entry in data_entries(transferred, data_types, host=self._config.storage.host):
-                database.add_data(layout.run_number(job.run), entry)
-        except BadDataError as error:
-            say(f"run {job.run}: what is stored could not be registered: {error}")
-        write = (
-            partial(database.fail_unclaimed, layout.run_number(job.run))
-            if claim is None
-            else partial(
-                database.failed,
-                claim,
-                pause_s=partial(policy.pause_s, job.failure.failure, retry=self._config.retry),
-            )
-        )
-        write(
-            job.rule,
-            reason=job.failure.reason,
-            failure=job.failure.failure,
-            log=str((self._directory / job.log).resolve()),
-        )
+        tell_failure(database, claim, job, self._config)
+
+    def _publish_journal(self, database: "RunDatabase") -> None:
+        """Publish what is kept on disk from when the run database was away."""
+        from xamsflow import journal  # noqa: PLC0415
+
+        for run, outcome in journal.publish(database, self._config).items():
+            say(f"run {run}: the run document is told now that it is {outcome}")
+            if outcome == "done":
+                self._failed = {log: job for log, job in self._failed.items() if job.run != run}
+                self.published(run)
 
     def _release(self, database: "RunDatabase", run: str, reason: str) -> bool:
         return database.release(self._claims[run], reason, was_done=run in self._were_done)
@@ -248,11 +258,18 @@ class Driver:
     def _stranded(
         self, database: "RunDatabase", select: Select | None = None
     ) -> "list[ClaimedRun]":
-        """Return the runs whose driver died, of all or of those that `select` wants."""
+        """Return the runs whose driver died, of all or of those that `select` wants.
+
+        One of which the journal keeps the outcome has ended.
+        """
+        from xamsflow import journal  # noqa: PLC0415
+
         return [
             run
             for run in database.claimed(select)
-            if run.owner != self._owner and owner.is_dead(run.owner, run.heartbeat_age_s)
+            if run.owner != self._owner
+            and owner.is_dead(run.owner, run.heartbeat_age_s)
+            and not journal.keeps(run.number, run.owner)
         ]
 
     def _hold(self, claim: Claim | None, *, reprocess: bool) -> None:
@@ -285,6 +302,8 @@ class Driver:
         if self._database is None:
             from xamsflow import rundb  # noqa: PLC0415
 
+            for folder in layout.FOLDERS:
+                receipts.check_writable(folder)
             self._database = self._exit.enter_context(rundb.open_database(self._config.rundb))
             self._start_heartbeat(self._database)
             self._close_at_exit()
@@ -323,6 +342,7 @@ class Driver:
             while not stop.wait(HEARTBEAT_S):
                 with contextlib.suppress(XamsflowError):  # the next one may get through
                     database.heartbeat(self._owner)
+                    self._publish_journal(database)
 
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
         thread.start()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from xamsflow import layout, receipts
 from xamsflow.batch import explanation
-from xamsflow.errors import BadDataError, FailureClass
+from xamsflow.errors import BadDataError, FailureClass, XamsflowError
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,16 @@ class Failure:
             return None
 
 
+@dataclass(frozen=True)
+class FailedJob:
+    """A job of the workflow that failed, its run, its log and why."""
+
+    rule: str
+    run: str
+    log: Path
+    failure: Failure
+
+
 def of_job(rule: str, wildcards: Mapping[str, str]) -> tuple[str, Path, Failure]:
     """Return which rule failed, its log, and why, when Snakemake reports a job as failed.
 
@@ -72,5 +82,9 @@ def of_job(rule: str, wildcards: Mapping[str, str]) -> tuple[str, Path, Failure]
         return name, log, Failure(explained.reason, explained.failure)
     if said:
         return said[0]
+    try:
+        receipts.check_writable(log.parent)
+    except XamsflowError as error:  # so it could not say a word
+        return name, log, Failure(str(error), error.failure)
     reason = f"the job ended without a word: killed, out of memory or out of time? see {log}"
     return name, log, Failure(reason, FailureClass.UNKNOWN, killed=True)

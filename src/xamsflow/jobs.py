@@ -16,10 +16,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from xamsflow import claims, clock, config, findings, layout, lock, progress, receipts, rundoc
+from xamsflow import claims, config, findings, journal, layout, lock, progress, receipts, rundoc
+from xamsflow import publish as publishing
 from xamsflow.claims import Claim
 from xamsflow.config import Config
-from xamsflow.errors import FailureClass, StillTakenError, TransientError, XamsflowError
+from xamsflow.errors import (
+    BadDataError,
+    FailureClass,
+    StillTakenError,
+    TransientError,
+    XamsflowError,
+)
 from xamsflow.failures import Failure
 from xamsflow.policy import patiently
 from xamsflow.progress import Meter
@@ -62,7 +69,8 @@ def process(
         from xamsflow import detector  # noqa: PLC0415
         from xamsflow.processing import process_run  # noqa: PLC0415 - strax takes seconds
 
-        transferred = receipts.read(Path(transfer_receipt))
+        transferred = receipts.read_or_set_aside(Path(transfer_receipt), publishing.TRANSFER_NEEDS)
+        _wait_for_live_data(transferred, configuration)
         n_bytes, n_chunks = transferred["bytes"], progress.n_chunks(transferred["files"])
 
         def on_chunk(made: str, chunk: int) -> None:
@@ -101,43 +109,58 @@ def publish(
     """Register what is stored in the run document, set the run done, and write the receipt."""
     with _job("publish", run_id, Path(log)) as (configuration, _):
         from xamsflow import rundb  # noqa: PLC0415
-        from xamsflow.publish import data_entries  # noqa: PLC0415
 
-        number = layout.run_number(run_id)
-        made = [receipts.read(Path(path)) for path in data_type_receipts]
-        entries = data_entries(
-            receipts.read(Path(transfer_receipt)), made, host=configuration.storage.host
+        made = [
+            receipts.read_or_set_aside(Path(path), publishing.DATA_TYPE_NEEDS)
+            for path in data_type_receipts
+        ]
+        transferred = receipts.read_or_set_aside(Path(transfer_receipt), publishing.TRANSFER_NEEDS)
+        done = publishing.Done(
+            data=publishing.data_entries(transferred, made, host=configuration.storage.host),
+            versions=made[0]["versions"],
+            quality=findings.summary(made[0]["quality"]),
         )
         claim = claims.read(run_id)
-        quality = findings.summary(made[0]["quality"])
-        added: list[str] = []
+        if claim is None:
+            raise _not_ours(run_id)
 
-        def tell() -> bool:
+        def tell() -> receipts.Receipt | None:
             with rundb.open_database(configuration.rundb) as database:
-                added.extend(e["type"] for e in entries if database.add_data(number, e))
-                return claim is not None and database.done(
-                    claim, versions=made[0]["versions"], quality=quality
-                )
+                return publishing.tell_done(database, claim, done)
 
-        if not patiently(tell, configuration.retry) or claim is None:
+        try:
+            told = patiently(tell, configuration.retry)
+        except TransientError as error:
+            journal.keep_done(claim, done, configuration)
             raise TransientError(
-                f"the status of run {run_id} is not this driver's to change any more",
-                "somebody changed it meanwhile, or another driver took the run; ask again",
-            )
-        receipts.write(
-            Path(receipt),
-            {
-                "run_id": run_id,
-                "processing_status": "done",
-                "owner": claim.owner,
-                "attempt": claim.attempt,
-                "data": rundoc.to_json(entries),
-                "added": added,
-                "quality": quality,
-                "host": platform.node(),
-                "time": clock.now().isoformat(),
-            },
-        )
+                f"run {run_id} is done, and kept in {layout.JOURNAL} until the run document can "
+                f"be told ({error})"
+            ) from error
+        if told is None:
+            raise _not_ours(run_id)
+        receipts.write(Path(receipt), told)
+
+
+def _wait_for_live_data(transferred: receipts.Receipt, configuration: Config) -> None:
+    """Wait until this node sees all files of a transferred run, which on NFS may take a while."""
+
+    def look() -> None:
+        try:
+            publishing.check_live_data(transferred)
+        except BadDataError as error:
+            raise TransientError(str(error)) from error
+
+    try:
+        patiently(look, configuration.retry)
+    except TransientError:
+        publishing.check_live_data(transferred)
+
+
+def _not_ours(run_id: str) -> TransientError:
+    return TransientError(
+        f"the status of run {run_id} is not this driver's to change any more",
+        "somebody changed it meanwhile, or another driver took the run; ask again",
+    )
 
 
 @contextlib.contextmanager

@@ -27,6 +27,9 @@ DATA_TYPE_RECEIPT = "results/{run_id}/{data_type}.json"
 RUNDOC_RECEIPT = "results/{run_id}/rundoc.json"
 CLAIM = "results/{run_id}/claim.json"
 
+JOURNAL = Path("journal")
+"""The folder of outcomes that the run database could not be told yet."""
+
 TRANSFER_LOG = "logs/transfer/{run_id}.log"
 PROCESS_LOG = "logs/process/{run_id}.{data_type}.log"
 PUBLISH_LOG = "logs/publish/{run_id}.log"
@@ -42,6 +45,12 @@ RECEIPTS = {
     "publish": RUNDOC_RECEIPT,
 }
 """By rule, in the order of the chain."""
+
+FOLDERS = (
+    Path("results"),
+    *(Path(parent) / rule for parent in ("logs", "benchmarks") for rule in LOGS),
+)
+"""Where every start writes; strax data and live data may lie elsewhere."""
 
 
 def run_id(number: int) -> str:
@@ -91,6 +100,11 @@ def rundoc_receipt(run: str) -> Path:
 def claim_file(run: str) -> Path:
     """Return the file that tells a run's jobs which driver claimed it."""
     return Path(CLAIM.format(run_id=run))
+
+
+def journal_file(number: int, attempt: int) -> Path:
+    """Return the file that keeps the outcome of an attempt at a run until it can be published."""
+    return JOURNAL / f"{run_id(number)}.{attempt}.json"
 
 
 def incoming(live_data: Path, run: str) -> Path:

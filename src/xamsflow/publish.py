@@ -4,17 +4,91 @@ The receipts on disk are the source, so that a run whose last data type failed s
 ones registered.
 """
 
-from collections.abc import Iterable
+import logging
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from xamsflow import clock, layout, owner, receipts
+from xamsflow import clock, layout, owner, policy, receipts, rundoc
+from xamsflow.claims import Claim
+from xamsflow.config import Config
 from xamsflow.errors import BadDataError
+from xamsflow.failures import FailedJob
 from xamsflow.receipts import Receipt
+
+if TYPE_CHECKING:
+    from xamsflow.rundb import RunDatabase
+
+logger = logging.getLogger(__name__)
 
 MB = 1_000_000
 
 DataEntry = dict[str, Any]
+
+TRANSFER_NEEDS = ("run_id", "run_document", "destination", "bytes", "files")
+DATA_TYPE_NEEDS = ("run_id", "data_type", "stored", "quality", "versions")
+"""The keys without which a receipt is none."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What the run document is told of a run that is done."""
+
+    data: list[DataEntry]
+    versions: Mapping[str, str]
+    quality: Mapping[str, Any]
+
+
+def tell_done(database: "RunDatabase", claim: Claim, done: Done) -> Receipt | None:
+    """Register what is stored, set the run done, and return the receipt of it.
+
+    None, with the status unchanged, if the run is not the claim's any more. Repeating it changes
+    nothing.
+    """
+    added = [entry["type"] for entry in done.data if database.add_data(claim.number, entry)]
+    if not database.done(claim, versions=done.versions, quality=done.quality):
+        return None
+    return {
+        "run_id": layout.run_id(claim.number),
+        "processing_status": "done",
+        "owner": claim.owner,
+        "attempt": claim.attempt,
+        "data": rundoc.to_json(done.data),
+        "added": added,
+        "quality": done.quality,
+        "host": platform.node(),
+        "time": clock.now().isoformat(),
+    }
+
+
+def tell_failure(
+    database: "RunDatabase", claim: Claim | None, job: FailedJob, config: Config
+) -> bool:
+    """Register what is stored of a run all the same, and say why it failed and what follows.
+
+    `claim` None is for a run that nobody claimed. False, with the status unchanged, if the run is
+    not the claim's any more, or this was told before.
+    """
+    number = layout.run_number(job.run)
+    try:
+        transferred, data_types = receipts_on_disk(job.run)
+        for entry in data_entries(transferred, data_types, host=config.storage.host):
+            database.add_data(number, entry)
+    except BadDataError as error:
+        logger.warning("run %s: what is stored could not be registered: %s", job.run, error)
+    failure = job.failure.failure
+    write = (
+        partial(database.fail_unclaimed, number)
+        if claim is None
+        else partial(
+            database.failed, claim, pause_s=partial(policy.pause_s, failure, retry=config.retry)
+        )
+    )
+    log = str(job.log.resolve())
+    return write(job.rule, reason=job.failure.reason, failure=failure, log=log)
 
 
 def data_entries(
@@ -23,12 +97,13 @@ def data_entries(
     """Return the entries of the run document's ``data`` that the receipts stand for.
 
     `host` is the cluster's name in the run document. A data type that several receipts tell of is
-    entered once. Raises BadDataError where a receipt's data are no longer on disk.
+    entered once. Raises BadDataError where a receipt's data are no longer on disk as they were.
     """
     common = {"host": host, "time": clock.now(), "by": owner.user()}
     entries = []
     if transfer_receipt is not None:
-        folder = _existing(transfer_receipt["destination"], transfer_receipt)
+        check_live_data(transfer_receipt)
+        folder = Path(transfer_receipt["destination"])
         entries.append(
             {
                 "type": "live",
@@ -40,7 +115,10 @@ def data_entries(
     stored = {}
     for receipt in data_type_receipts:
         for data_type, facts in receipt["stored"].items():
-            _existing(facts["path"], receipt)
+            folder = _existing(facts["path"], receipt)
+            found = sum(file.stat().st_size for file in folder.iterdir() if file.suffix != ".json")
+            if found != facts["bytes"]:
+                raise _changed(f"{folder} has {found} bytes of data", facts["bytes"], receipt)
             stored[data_type, facts["lineage_hash"]] = facts
     for (data_type, lineage_hash), facts in stored.items():
         entries.append(
@@ -81,11 +159,34 @@ def receipts_on_disk(run: str) -> tuple[Receipt | None, list[Receipt]]:
     return transfer, data_types
 
 
+def check_live_data(receipt: Receipt) -> None:
+    """Raise BadDataError unless the files of a transferred run are there, with their sizes."""
+    folder = _existing(receipt["destination"], receipt)
+    for file in receipt["files"]:
+        path = folder / file["path"]
+        try:
+            found = path.stat().st_size
+        except FileNotFoundError:
+            found = 0
+        if found != file["size"]:
+            raise _changed(f"{path} has {found} bytes", file["size"], receipt)
+
+
 def _existing(location: str, receipt: Receipt) -> Path:
     path = Path(location)
     if not path.is_dir():
         raise BadDataError(
             f"run {receipt['run_id']}: {path} is gone though a receipt tells of it",
-            f"put it back, or remove the receipts in results/{receipt['run_id']} to make it again",
+            _remedy(receipt),
         )
     return path
+
+
+def _changed(what: str, expected: int, receipt: Receipt) -> BadDataError:
+    return BadDataError(
+        f"run {receipt['run_id']}: {what}, its receipt says {expected}", _remedy(receipt)
+    )
+
+
+def _remedy(receipt: Receipt) -> str:
+    return f"put it back, or remove the receipts in results/{receipt['run_id']} to make it again"

@@ -5,12 +5,16 @@ import errno
 import json
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from xamsflow.errors import BadDataError, ConfigurationError, ResourcesError
+from xamsflow.errors import BadDataError, ConfigurationError, ResourcesError, TransientError
 
 Receipt = dict[str, Any]
+
+PROBE_BYTES = 16_384
+"""What has to fit on a disk that counts as having space: a receipt or a log."""
 
 
 def write(path: Path, receipt: Receipt) -> None:
@@ -33,10 +37,11 @@ def write(path: Path, receipt: Receipt) -> None:
         raise storage_error(error, path) from error
 
 
-def read(path: Path) -> Receipt:
+def read(path: Path, needs: Iterable[str] = ()) -> Receipt:
     """Return a receipt.
 
-    Raises FileNotFoundError where there is none, BadDataError where it is no JSON object.
+    Raises FileNotFoundError where there is none, BadDataError where it is no JSON object or lacks
+    one of the keys `needs`.
     """
     try:
         receipt = json.loads(path.read_text(encoding="utf-8"))
@@ -46,7 +51,43 @@ def read(path: Path) -> Receipt:
         ) from error
     if not isinstance(receipt, dict):
         raise BadDataError(f"{path} is no receipt", "remove it and start again")
+    missing = [key for key in needs if key not in receipt]
+    if missing:
+        raise BadDataError(f"{path} lacks {', '.join(missing)}", "remove it and start again")
     return receipt
+
+
+def read_or_set_aside(path: Path, needs: Iterable[str]) -> Receipt:
+    """Return a receipt that a rule needs; put one that cannot be used aside, to be made again.
+
+    Raises TransientError for such a one, as for one that is not there: the next start makes it.
+    """
+    try:
+        return read(path, needs)
+    except FileNotFoundError as error:
+        raise TransientError(f"{path} is not there (any more)", "the next try makes it") from error
+    except BadDataError as error:
+        aside = path.with_name(f"{path.name}.unreadable")
+        try:
+            path.replace(aside)
+        except OSError as failed:
+            raise storage_error(failed, path) from failed
+        raise TransientError(
+            f"{error.what}; it was put aside as {aside.name}", "the next try makes it again"
+        ) from error
+
+
+def check_writable(folder: Path) -> None:
+    """Raise ResourcesError or ConfigurationError where no receipt could be written to a folder."""
+    probe = folder / f".{secrets.token_hex(4)}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            probe.write_bytes(bytes(PROBE_BYTES))
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(error, folder) from error
 
 
 def storage_error(error: OSError, path: Path) -> ResourcesError | ConfigurationError:

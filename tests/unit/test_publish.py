@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from xamsflow import layout, receipts
@@ -7,6 +9,9 @@ from xamsflow.publish import data_entries, receipts_on_disk
 
 def facts(path, lineage_hash="abc", n_items=7):
     path.mkdir(parents=True, exist_ok=True)
+    for chunk in range(2):
+        (path / f"{chunk:06d}").write_bytes(bytes(1_250_000))
+    (path / "metadata.json").write_text("{}")
     return {
         "lineage_hash": lineage_hash,
         "path": str(path),
@@ -23,7 +28,14 @@ def facts(path, lineage_hash="abc", n_items=7):
 def transferred(tmp_path):
     (tmp_path / "live" / "000932").mkdir(parents=True)
     destination = tmp_path / "live" / "000932"
-    return {"run_id": "000932", "destination": str(destination), "bytes": 7_500_000}
+    (destination / "file").write_bytes(bytes(7_500_000))
+    files = [{"path": "file", "size": 7_500_000}]
+    return {
+        "run_id": "000932",
+        "destination": str(destination),
+        "bytes": 7_500_000,
+        "files": files,
+    }
 
 
 @pytest.fixture
@@ -54,8 +66,17 @@ def test_a_data_type_that_two_receipts_tell_of_is_entered_once(transferred, made
 
 
 def test_a_receipt_whose_data_are_gone_is_not_believed(tmp_path, transferred, made):
-    (tmp_path / "000932-records-def").rmdir()
+    shutil.rmtree(tmp_path / "000932-records-def")
     with pytest.raises(BadDataError, match="000932-records-def is gone"):
+        data_entries(transferred, [made], host="stbc")
+
+
+@pytest.mark.parametrize(
+    "file", ["live/000932/file", "000932-records-def/000001", "000932-raw_records_v1730-abc/000000"]
+)
+def test_a_receipt_whose_data_have_changed_is_not_believed(tmp_path, transferred, made, file):
+    (tmp_path / file).write_bytes(b"short")
+    with pytest.raises(BadDataError, match="its receipt says"):
         data_entries(transferred, [made], host="stbc")
 
 
@@ -69,5 +90,5 @@ def test_of_a_failed_run_what_is_certain_is_found(tmp_path, monkeypatch, transfe
     layout.data_type_receipt("000932", "broken").write_text("{")
     assert receipts_on_disk("000932") == (transferred, [made])
     # Data that are gone are not registered.
-    (tmp_path / "000932-records-def").rmdir()
+    shutil.rmtree(tmp_path / "000932-records-def")
     assert receipts_on_disk("000932") == (transferred, [])

@@ -16,12 +16,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Set each run pending; one that is being worked on is left alone, and the exit code is 1."""
-    from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
+    from xamsflow import journal, rundb  # noqa: PLC0415 - keeps --help fast
 
     code = 0
     for number in options.runs:
         layout.run_id(number)
-    with rundb.open_database(config.load(options.configfile).rundb) as database:
+    configuration = config.load(options.configfile)
+    with rundb.open_database(configuration.rundb) as database:
+        journal.publish(database, configuration)  # it must not come after what is asked for now
         for number in options.runs:
             name = layout.run_id(number)
             try:

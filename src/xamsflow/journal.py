@@ -1,0 +1,116 @@
+"""Outcomes that the run database could not be told, kept on disk until it can.
+
+One file per claim, written by rename, in the folder ``journal``. Whoever writes into the run
+database next publishes them: a driver at its start, with each sign of life and at its end, and
+``xamsflow pend``. Each changes the run document once, as a change is made only while the run still
+is the claim's.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xamsflow import layout, receipts, rundoc
+from xamsflow.claims import Claim
+from xamsflow.config import Config
+from xamsflow.errors import BadDataError, FailureClass, TransientError, XamsflowError
+from xamsflow.failures import FailedJob, Failure
+from xamsflow.publish import Done, tell_done, tell_failure
+
+if TYPE_CHECKING:
+    from xamsflow.rundb import RunDatabase
+
+logger = logging.getLogger(__name__)
+
+KINDS = ("done", "failed")
+
+
+def keep_done(claim: Claim, done: Done, config: Config) -> None:
+    """Keep that a claimed run is done."""
+    about = {**asdict(done), "data": rundoc.to_json(done.data)}
+    _keep(claim, "done", about, config)
+
+
+def keep_failure(claim: Claim, job: FailedJob, config: Config) -> None:
+    """Keep that a claimed run has failed; one that is done stays so."""
+    if not keeps(claim.number, claim.owner):
+        about = {"rule": job.rule, "log": str(job.log), **asdict(job.failure)}
+        _keep(claim, "failed", about, config)
+
+
+def keeps(number: int, owner: str) -> bool:
+    """Tell whether an outcome is kept of the run that `owner` claimed."""
+    return any(
+        entry["claim"]["owner"] == owner for _, entry in _entries(f"{layout.run_id(number)}.*.json")
+    )
+
+
+def publish(database: "RunDatabase", config: Config) -> dict[str, str]:
+    """Publish all that is kept for this run database; return "done" or "failed" by run.
+
+    An entry is removed when the run document says the same, or says that the run is another's by
+    now. Raises TransientError where the database is away again; what else keeps an entry from being
+    published is told in the log, and the entry stays.
+    """
+    published = {}
+    for path, entry in _entries("*.json"):
+        if entry["collection"] != _collection(config):
+            continue
+        claim, run = Claim(**entry["claim"]), layout.run_id(entry["claim"]["number"])
+        try:
+            told = _tell(database, claim, entry, config)
+            if told:
+                published[run] = str(entry["outcome"])
+            else:
+                logger.warning("run %s is another's by now: %s is dropped", run, path)
+            path.unlink(missing_ok=True)
+        except TransientError:
+            raise
+        except (XamsflowError, OSError) as error:
+            logger.warning("%s cannot be published: %s", path, error)
+    return published
+
+
+def _tell(database: "RunDatabase", claim: Claim, entry: dict[str, Any], config: Config) -> bool:
+    about = entry["about"]
+    if entry["outcome"] == "failed":
+        failure = Failure(about["reason"], FailureClass(about["failure"]))
+        job = FailedJob(about["rule"], layout.run_id(claim.number), Path(about["log"]), failure)
+        return tell_failure(database, claim, job, config)
+    data = [rundoc.from_json(one) for one in about["data"]]
+    receipt = tell_done(database, claim, Done(data, about["versions"], about["quality"]))
+    if receipt is None:
+        return False
+    receipts.write(layout.rundoc_receipt(layout.run_id(claim.number)), receipt)
+    return True
+
+
+def _keep(claim: Claim, outcome: str, about: dict[str, Any], config: Config) -> None:
+    receipts.write(
+        layout.journal_file(claim.number, claim.attempt),
+        {
+            "collection": _collection(config),
+            "claim": asdict(claim),
+            "outcome": outcome,
+            "about": about,
+        },
+    )
+
+
+def _entries(pattern: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for path in sorted(layout.JOURNAL.glob(pattern)):
+        try:
+            entry = receipts.read(path, needs=("collection", "claim", "outcome", "about"))
+        except FileNotFoundError:
+            continue  # another process has just published it
+        except BadDataError as error:
+            logger.warning("left aside: %s", error)
+            continue
+        if entry["outcome"] in KINDS:
+            yield path, entry
+
+
+def _collection(config: Config) -> str:
+    return f"{config.rundb.database}.{config.rundb.collection}"

@@ -1,0 +1,130 @@
+"""A run database that is away: what became of the runs is kept, and told later, once."""
+
+import shutil
+
+import pytest
+
+from servers.mongod import restartable
+from site_for_tests import Site
+from workflow.test_bad_input import assert_one_line
+from workflow.test_drivers import wait_for
+
+
+@pytest.fixture
+def outage(tmp_path):
+    """A site with a run database of its own, which can be stopped."""
+    with restartable(tmp_path / "mongod") as mongod:
+        uri = f"{mongod.server.uri}/?serverSelectionTimeoutMS=500"
+        yield Site(tmp_path / "site", uri, "outage"), mongod
+
+
+def outcomes(site, number):
+    return [
+        entry["to"]
+        for entry in site.document(number)["processing"]["history"]
+        if entry["to"] in ("done", "failed")
+    ]
+
+
+def stop_during_processing(site, mongod):
+    driver = site.start()
+    wait_for(lambda: list(site.work.glob("logs/process/*.log")))
+    mongod.stop()
+    said, _ = driver.communicate(timeout=120)
+    assert driver.returncode == 1, said
+    assert "Traceback" not in said
+    mongod.start()
+    return said
+
+
+def test_a_done_run_is_published_by_the_next_start_and_nothing_is_made_again(outage):
+    site, mongod = outage
+    site.add_run(931)
+    said = stop_during_processing(site, mongod)
+    assert "kept in journal" in said
+    jobs = sorted(path.name for path in site.work.glob("logs/*/*.[0-9].log"))
+    assert site.status(931) == "running"
+    assert "000931" not in site.snakemake("-n").stdout
+
+    done = site.snakemake()
+    assert done.returncode == 0, done.stdout
+    assert site.status(931) == "done"
+    assert outcomes(site, 931) == ["done"]
+    assert site.document(931)["processing"]["attempt"] == 1
+    assert sorted(path.name for path in site.work.glob("logs/*/*.[0-9].log")) == jobs
+    assert (site.work / "results/000931/rundoc.json").exists()
+    assert not list(site.work.glob("journal/*"))
+    types = [entry["type"] for entry in site.document(931)["data"]]
+    assert types.count("live") == 2
+    assert "raw_records_v1730" in types
+
+
+def test_a_failed_run_is_told_by_whoever_comes_next(outage):
+    site, mongod = outage
+    site.add_run(931)
+    site.add_run(932)
+    file = next((site.daq / "000931" / "000001").iterdir())
+    file.write_bytes(file.read_bytes()[:-5])
+    stop_during_processing(site, mongod)
+    assert len(list(site.work.glob("journal/*.json"))) == 2
+    shutil.copytree(site.work / "journal", site.folder / "copy")
+
+    assert site.xamsflow("pend", "932").returncode == 0
+    assert outcomes(site, 931) == ["failed"]
+    assert outcomes(site, 932) == ["done"]
+    assert site.status(932) == "pending", "asked for again"
+    processing = site.document(931)["processing"]
+    assert (processing["failure"], processing["stage"]) == ("bad_data", "process")
+    assert site.document(931)["processing_failed"] == 1
+
+    # Who tells it again, as after a crash just before the entry was removed, changes nothing.
+    shutil.copytree(site.folder / "copy", site.work / "journal", dirs_exist_ok=True)
+    assert site.snakemake().returncode == 0
+    assert outcomes(site, 931) == ["failed"]
+    assert site.document(931)["processing_failed"] == 1
+    assert outcomes(site, 932) == ["done", "done"]
+
+
+def test_an_outage_of_seconds_is_waited_for(outage):
+    site, mongod = outage
+    site.configure(retry={"patience_s": 60})
+    site.add_run(931)
+    driver = site.start()
+    wait_for(lambda: list(site.work.glob("logs/process/*.log")))
+    mongod.stop()
+    wait_for(lambda: "trying again" in log_of(site, "publish"))
+    mongod.start()
+    said, _ = driver.communicate(timeout=120)
+    assert driver.returncode == 0, said
+    assert site.status(931) == "done"
+
+
+def log_of(site, rule):
+    return "".join(path.read_text() for path in site.work.glob(f"logs/{rule}/*.1.log"))
+
+
+def test_an_unwritable_logs_folder_stops_before_any_run_is_touched(site):
+    site.add_run(931)
+    (site.work / "logs").touch()
+    assert_one_line(site.snakemake(), "logs")
+    assert site.status(931) == "pending"
+    assert "processing" not in site.document(931)
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", '{"run_id": "000931"}', "[]"])
+def test_a_torn_receipt_is_made_again(make_site, content):
+    site = make_site(retry={"first_pause_s": 0})
+    site.add_run(931)
+    assert site.snakemake("results/000931/transfer.json").returncode == 0
+    (site.work / "results/000931/transfer.json").write_text(content)
+    assert_one_line(site.snakemake(), "transfer.json", "put aside")
+    assert site.document(931)["processing"]["failure"] == "transient"
+    assert site.snakemake().returncode == 0
+    assert site.status(931) == "done"
+
+
+def test_a_touch_does_nothing_to_runs(site):
+    site.add_run(931)
+    assert site.snakemake().returncode == 0
+    touched = site.snakemake("--touch", "results/000931/rundoc.json")
+    assert "1 done" not in touched.stdout
