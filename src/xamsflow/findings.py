@@ -93,9 +93,9 @@ RULES = {
         Rule(
             "T5",
             "wrong record length",
-            (REJECT,),
+            (REJECT, DEGRADED),
             "a file holds no whole number of records; a record's length is not what its place in "
-            "the pulse demands",
+            f"the pulse demands; {_COPY}",
             "strax_fragment_payload_bytes of the run document is wrong, or the file damaged",
         ),
         Rule(
@@ -270,7 +270,7 @@ RULES = {
         Rule(
             "overlapping_pulses",
             "pulses of a channel overlap",
-            (REJECT,),
+            (DEGRADED,),
             "a channel's next pulse begins behind the one before",
             _TWO_RUNS,
         ),
@@ -381,6 +381,11 @@ class Findings:
                 value = getattr(finding, name)
                 unknown = last[name] is None or value is None
                 last[name] = None if unknown else last[name] + value
+
+    @property
+    def lost_records(self) -> int:
+        """How many records are known to be missing."""
+        return sum(one["lost_records"] or 0 for one in self.listed)
 
     @property
     def verdict(self) -> Verdict:

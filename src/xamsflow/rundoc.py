@@ -32,6 +32,7 @@ class Run:
     Times are ns since the epoch; `start` keeps the fraction of a second, `end` is None while the
     run is being taken. `readers` maps a reader's name to its number of threads. `location` is the
     parent folder of the run's live data on the DAQ host, None where the document names none.
+    `rate` is the average in MB/s that the DAQ read from the digitizers, None where it says none.
     Durations of chunk and overlap are ns, `record_length` is in samples.
     """
 
@@ -47,6 +48,7 @@ class Run:
     chunk_duration: int
     overlap_duration: int
     boards: tuple[Board, ...]
+    rate: float | None = None
 
 
 def parse(document: Mapping[str, Any]) -> Run:
@@ -80,6 +82,7 @@ def parse(document: Mapping[str, Any]) -> Run:
         chunk_duration=_duration(daq_config, "strax_chunk_length", 5),
         overlap_duration=_duration(daq_config, "strax_chunk_overlap", Fraction(1, 2)),
         boards=_boards(daq_config),
+        rate=_rate(document),
     )
 
 
@@ -192,6 +195,22 @@ def _tags(document: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(
         tag["name"] for tag in tags if isinstance(tag, dict) and isinstance(tag.get("name"), str)
     )
+
+
+def _rate(document: Mapping[str, Any]) -> float | None:
+    """Return the sum over detectors; it serves only as a check, so what is odd counts as none."""
+    rates = document.get("rate")
+    if not isinstance(rates, dict):
+        return None
+    averages = [rate.get("avg") for rate in rates.values() if isinstance(rate, dict)]
+    numbers = [
+        float(average)
+        for average in averages
+        if isinstance(average, int | float)
+        and not isinstance(average, bool)
+        and math.isfinite(average)
+    ]
+    return sum(numbers) if numbers else None
 
 
 def _live_location(document: Mapping[str, Any]) -> str | None:

@@ -16,7 +16,6 @@ samples of every digitizer (2, 4 or 10 ns). So all outputs are moved by exactly 
 chunk boundaries included, and stay on their digitizers' sampling grid without any rounding.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -30,9 +29,9 @@ from immutabledict import immutabledict
 
 from xamsflow.detector import Detector
 from xamsflow.errors import BadDataError, ConfigurationError
-from xamsflow.plugins import live_data
-from xamsflow.plugins.live_data import Part, Records
-from xamsflow.plugins.straxen_reader import ArtificialDeadtimeInserted, DAQReader
+from xamsflow.findings import Findings
+from xamsflow.live_data import Channels, Format, Reader, Window
+from xamsflow.plugins.straxen_reader import DAQReader
 
 DEAD_TIME = "aqmon"
 """The name under which straxen's users look for artificial dead time: ``raw_records_aqmon``."""
@@ -40,93 +39,33 @@ DEAD_TIME = "aqmon"
 CHECKS = (
     "each file is one complete lz4 frame or blosc buffer of whole records",
     "no folder and no thread's file is missing before the last one",
+    "each thread has finished, and no file is unfinished",
     "each overlap equals its copy",
     "each record starts in its folder's window",
     "each record is of a channel and sample width of the detector",
-    "each record has the length that its place in the pulse demands",
+    "each record has the length that its place in the pulse demands, and samples of 14 bits",
+    "each pulse is complete, and those of a channel do not overlap",
     "no record is there twice",
-    "records on disk are the records stored and the records lost",
+    "no thread's part has far too few pulses",
+    "data last as long as the run",
+    "records on disk are the records stored",
 )
-
-
-UNKNOWN = -1
-
-
-@dataclass(frozen=True)
-class _Window:
-    """Records that start in [start, end), in ns since the run's start.
-
-    `order` sorts `records` by time and channel; what follows it is in that order. `output` is
-    the place of a record's output in the channel map.
-    """
-
-    name: str
-    start: int
-    end: int
-    records: Records
-    order: npt.NDArray[np.int64]
-    time: npt.NDArray[np.int64]
-    endtime: npt.NDArray[np.int64]
-    output: npt.NDArray[np.int16]
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    @property
-    def last_endtime(self) -> int:
-        """The end of the record that ends last, or the window's start."""
-        return int(self.endtime.max(initial=self.start))
-
-
-@dataclass(frozen=True)
-class _Overlap:
-    """Where an overlap is cut; `left` and `right` are places in order of time.
-
-    If `is_dead`, there was no pause to cut in, and records around the cut are in neither.
-    """
-
-    window: _Window
-    break_time: int
-    left: npt.NDArray[np.int64]
-    right: npt.NDArray[np.int64]
-    is_dead: bool = False
 
 
 @dataclass(frozen=True)
 class _Selection:
     """Records of a window that belong to a chunk: their places in order of time."""
 
-    window: _Window
+    window: Window
     places: npt.NDArray[np.int64]
+
+    @classmethod
+    def all_of(cls, window: Window) -> "_Selection":
+        return cls(window, np.arange(len(window)))
 
     def of_output(self, output: int) -> npt.NDArray[np.int64]:
         chosen: npt.NDArray[np.int64] = self.places[self.window.output[self.places] == output]
         return chosen
-
-
-@dataclass(frozen=True)
-class _Channels:
-    """Output and sample width (ns) by channel, UNKNOWN where the detector has no such channel.
-
-    There is an entry for each 16-bit pattern: a negative channel looks up its unsigned one.
-    """
-
-    output: npt.NDArray[np.int16]
-    sample_width: npt.NDArray[np.int16]
-
-    @classmethod
-    def of(
-        cls,
-        ranges: Mapping[str, tuple[int, int]],
-        sample_widths: Mapping[str, int],
-        dead_time_width: int,
-    ) -> "_Channels":
-        output = np.full(2**16, UNKNOWN, np.int16)
-        sample_width = np.full(2**16, UNKNOWN, np.int16)
-        for i, (name, (first, last)) in enumerate(ranges.items()):
-            output[first : last + 1] = i
-            sample_width[first : last + 1] = sample_widths.get(name, dead_time_width)
-        return cls(output, sample_width)
 
 
 def raw_records(detector: Detector) -> type[DAQReader]:
@@ -195,7 +134,7 @@ def channel_map(
 
 
 class _RawRecordsReader(DAQReader):  # type: ignore[misc]
-    __version__ = "1.0.0"
+    __version__ = "1.1.0"
     # Chunks are read one after the other: each begins where the overlap before it was cut.
     parallel = False
 
@@ -207,9 +146,8 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
             "records_on_disk": 0,
             "records_stored": 0,
             "records_lost": 0,
-            "dead_time_ns": 0,
             "empty_main_parts": [],
-            "ignored_folders": [],
+            "channels": [],
             "findings": [],
             "checks": list(CHECKS),
         }
@@ -241,165 +179,100 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
                 f"{dict(self.ranges)}",
                 "leave it out",
             )
-        self.channels = _Channels.of(self.ranges, config["sample_widths"], self.dt_max)
-        self.live_data = live_data.survey(folder, config["readout_threads"])
-        self.quality["ignored_folders"] += self.live_data.ignored
-        self.overlap: _Overlap | None = None
+        self.findings = Findings(self.run_name)
+        self.quality["findings"] = self.findings.listed
+        self.reader = Reader(
+            folder,
+            self._format(),
+            Channels.of(config["detector"], self.ranges, config["sample_widths"], self.dt_max),
+            self.findings,
+        )
+        self.next_chunk = 0
+        """The DAQ's chunk that is read next."""
+        self.start = 0
+        """Where the next chunk of strax begins, ns since the run's start."""
+        self.left_over: list[_Selection] = []
+        """Records behind that time which have been read already."""
+
+    def _format(self) -> Format:
+        config = self.config
+        duration = _epoch_ns(config["run_end_time"]) - self.t0
+        return Format(
+            readers=config["readout_threads"],
+            compressor=config["daq_compressor"],
+            record_length=config["record_length"],
+            chunk_duration=config["daq_chunk_duration"],
+            overlap_duration=config["daq_overlap_chunk_duration"],
+            duration=duration if config["run_end_time"] else None,
+        )
 
     def is_ready(self, chunk_i: int) -> bool:
-        """Return whether the chunk exists; a run without data has one, which is empty."""
-        return chunk_i < max(1, self.live_data.n_chunks)
+        """Return whether there is data for the chunk; a run without any has one empty chunk."""
+        return self.next_chunk < self.reader.n_chunks or (chunk_i == 0 and not self.reader.n_chunks)
 
     def source_finished(self) -> bool:
         """Return True: only finished runs are read."""
         return True
 
-    def compute(self, chunk_i: int) -> dict[str, strax.Chunk]:
-        """Return a chunk of each output: the main part, and its share of the overlaps beside it."""
-        if not self.live_data.n_chunks:
-            end = max(self.t0, _epoch_ns(self.config["run_end_time"]))
-            return self._split([], [], self.t0, end)
-        period = self.config["daq_chunk_duration"] + self.config["daq_overlap_chunk_duration"]
-        start = chunk_i * period
-        end = start + self.config["daq_chunk_duration"]
-        main = self._load(self.live_data.main[chunk_i], start, end)
-        taken = [_Selection(main, np.arange(len(main)))]
-        dead_times = []
-        before, after = self.overlap, None
-        if before is not None:
-            taken.insert(0, _Selection(before.window, before.right))
-            start = before.break_time
-            if before.is_dead:
-                dead_times.append((before.break_time, before.window.end))
-        if self.live_data.post[chunk_i] is None:
-            # Records that start in the last window may end behind it.
-            end = max(end, main.last_endtime)
-        else:
-            after = self._load_overlap(chunk_i, end)
-            taken.append(_Selection(after.window, after.left))
-            end = after.break_time
-            if after.is_dead:
-                dead_times.append((end - self.longest_record, end))
-        self.overlap = after
-        result = self._split(taken, dead_times, self.t0 + start, self.t0 + end)
-        self._count(main, after, dead_times, result)
-        if chunk_i == self.live_data.n_chunks - 1:
-            self._check_balance()
+    def compute(self, chunk_i: int) -> dict[str, strax.Chunk]:  # noqa: ARG002 - strax passes it
+        """Return a chunk of each output, up to a time at which the run can be cut.
+
+        This is the DAQ's main part with its share of the overlaps beside it. Where an overlap has
+        no pause to cut in, the chunk goes on with the DAQ's next one.
+        """
+        if not self.reader.n_chunks:
+            return self._split([], self.t0, max(self.t0, _epoch_ns(self.config["run_end_time"])))
+        taken, start, cut = self.left_over, self.start, None
+        while cut is None:
+            daq_chunk, self.next_chunk = self.next_chunk, self.next_chunk + 1
+            taken = [*taken, _Selection.all_of(self.reader.main(daq_chunk))]
+            overlap = self.reader.overlap(daq_chunk)
+            if overlap is not None:
+                taken = [*taken, _Selection.all_of(overlap)]
+            cut = self._cut(taken, overlap, is_last=self.next_chunk == self.reader.n_chunks)
+            if cut is None:
+                self.findings.add(
+                    "T16",
+                    f"no pause of {self.safe_break} ns between chunks {daq_chunk} and "
+                    f"{self.next_chunk}, they are stored as one",
+                    chunk=daq_chunk,
+                )
+        # Only the last window can be cut.
+        last = taken[-1]
+        before = last.window.time < cut
+        self.left_over = [_Selection(last.window, last.places[~before])]
+        self.start = cut
+        taken = [*taken[:-1], _Selection(last.window, last.places[before])]
+        result = self._split(taken, self.t0 + start, self.t0 + cut)
+        self._count(result)
         return result
 
-    def _load(self, part: Part, start: int, end: int) -> _Window:
-        """Read and check a folder whose records start in [start, end)."""
-        records = live_data.read_part(part, self.config["daq_compressor"], self.record_dtype)
-        time = np.ascontiguousarray(records["time"])
-        channel = np.ascontiguousarray(records["channel"])
-        self._check_channels(part, records, channel)
-        self._check_lengths(part, records)
-        outside = np.flatnonzero((time < start) | (time >= end))
-        if len(outside):
-            raise self._bad(
-                part,
-                f"a record starts at {time[outside[0]]} ns, expected is {start} to {end}",
-                "strax_chunk_length and strax_chunk_overlap of the run document may be wrong",
-            )
-        order = np.lexsort((channel, time))
-        time, channel = time[order], channel[order]
-        twice = np.flatnonzero((time[1:] == time[:-1]) & (channel[1:] == channel[:-1]))
-        if len(twice):
-            raise self._bad(
-                part,
-                f"channel {channel[twice[0]]} has two records at {time[twice[0]]} ns",
-                "two runs may have been written into one folder",
-            )
-        return _Window(
-            name=part.folder.name,
-            start=start,
-            end=end,
-            records=records,
-            order=order,
-            time=time,
-            endtime=strax.endtime(records)[order],
-            output=self.channels.output[channel.view(np.uint16)],
-        )
+    def _cut(
+        self, taken: Sequence[_Selection], overlap: Window | None, *, is_last: bool
+    ) -> int | None:
+        """Return the time at which no record is cut, by straxen's rules; None if there is none.
 
-    def _check_channels(self, part: Part, records: Records, channel: npt.NDArray[np.int16]) -> None:
-        expected = self.channels.sample_width[channel.view(np.uint16)]
-        wrong = np.flatnonzero((expected != records["dt"]) | (expected == UNKNOWN))
-        if not len(wrong):
-            return
-        record = records[wrong[0]]
-        listed = ", ".join(
-            f"{name} {first} to {last}" for name, (first, last) in self.ranges.items()
-        )
-        detector = self.config["detector"]
-        if expected[wrong[0]] == UNKNOWN:
-            raise self._bad(
-                part,
-                f"a record is of channel {record['channel']}, {detector} has {listed}",
-                "correct the detector file, or choose the right detector",
-            )
-        name = list(self.ranges)[self.channels.output[record["channel"]]]
-        raise self._bad(
-            part,
-            f"a record of channel {record['channel']} has {record['dt']} ns per sample, "
-            f"{detector} has {expected[wrong[0]]} ns for {name} ({listed})",
-            "correct the detector file, or choose the right detector",
-        )
-
-    def _check_lengths(self, part: Part, records: Records) -> None:
-        n_samples = self.config["record_length"]
-        length, fragment = records["length"], records["record_i"].astype(np.int64)
-        left = records["pulse_length"] - fragment * n_samples
-        wrong = np.flatnonzero(
-            (length < 1) | (fragment < 0) | (length != np.minimum(left, n_samples))
-        )
-        if len(wrong):
-            record = records[wrong[0]]
-            raise self._bad(
-                part,
-                f"record {record['record_i']} of a pulse of {record['pulse_length']} samples has "
-                f"{record['length']} samples, with {n_samples} per record",
-                "strax_fragment_payload_bytes of the run document is wrong, or the file damaged",
-            )
-
-    def _load_overlap(self, chunk_i: int, end: int) -> _Overlap:
-        """Read the overlap behind a chunk and find where to cut it, by straxen's rules."""
-        post, pre = self.live_data.post[chunk_i], self.live_data.pre[chunk_i]
-        assert post is not None
-        window = self._load(post, end, end + self.config["daq_overlap_chunk_duration"])
-        if pre is not None:
-            live_data.check_copy(post, pre, self.config["daq_compressor"], self.record_dtype)
-        everything = np.arange(len(window))
-        at_end = window.end - self.safe_break
-        if not len(window) or window.last_endtime < at_end:
-            return _Overlap(window, at_end, left=everything, right=everything[:0])
-        if chunk_i == self.live_data.n_chunks - 1:
-            # No chunk follows that could take what is right of a break: there is nothing to cut.
-            run_end = max(window.end, window.last_endtime)
-            return _Overlap(window, run_end, left=everything, right=everything[:0])
+        All of `taken` has been read and not been returned yet; at the end of the run all of it is
+        returned.
+        """
+        data_end = max(selection.window.last_endtime for selection in taken)
+        if overlap is None:
+            return max(taken[-1].window.end, data_end)
+        at_end: int = overlap.end - self.safe_break
+        if data_end < at_end or (not len(overlap) and data_end <= at_end):
+            return at_end
+        if is_last:
+            return max(overlap.end, data_end)
         # Records of the main part may reach into the overlap by the length of one.
-        busy_until = np.maximum.accumulate(
-            np.maximum(window.endtime, window.start + self.longest_record)
-        )
-        breaks = 1 + np.flatnonzero(window.time[1:] >= busy_until[:-1] + self.safe_break)
-        if len(breaks):
-            i = breaks[0]
-            return _Overlap(window, int(window.time[i]), left=everything[:i], right=everything[i:])
-        kept = np.flatnonzero(window.endtime <= at_end)
-        warnings.warn(
-            f"run {self.run_name}: no pause of {self.safe_break} ns in {post.folder}, "
-            f"{len(window) - len(kept)} records are lost and dead time is inserted around its end",
-            ArtificialDeadtimeInserted,
-            stacklevel=2,
-        )
-        return _Overlap(window, at_end, left=kept, right=everything[:0], is_dead=True)
+        reach = [selection.window.last_endtime for selection in taken[:-1]]
+        busy = max(overlap.start + self.longest_record, *reach)
+        busy_until = np.maximum.accumulate(np.concatenate([[busy], overlap.endtime]))
+        (breaks,) = np.nonzero(overlap.time >= busy_until[:-1] + self.safe_break)
+        # straxen looks only between records: the one before the first is the last resort.
+        chosen = breaks[breaks > 0][:1] if (breaks > 0).any() else breaks[:1]
+        return int(overlap.time[chosen[0]]) if len(chosen) else None
 
-    def _split(
-        self,
-        taken: Sequence[_Selection],
-        dead_times: Sequence[tuple[int, int]],
-        start: int,
-        end: int,
-    ) -> dict[str, strax.Chunk]:
+    def _split(self, taken: Sequence[_Selection], start: int, end: int) -> dict[str, strax.Chunk]:
         """Copy the records taken, each into its output."""
         result = {}
         for output, name in enumerate(self.ranges):
@@ -408,55 +281,32 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
             filled = 0
             for window, chosen in parts:
                 target = data[filled : filled + len(chosen)]
+                records = window.records.view(self.record_dtype)
                 # Other modes than "clip" would first copy into a buffer.
-                np.take(window.records, window.order[chosen], out=target, mode="clip")
+                np.take(records, window.order[chosen], out=target, mode="clip")
                 filled += len(chosen)
-            if name == DEAD_TIME and dead_times:
-                data = np.concatenate([data, self._dead_records(dead_times)])
-                data = data[np.argsort(data["time"], kind="stable")]
             data["time"] += self.t0
             data_type = f"raw_records_{name}"
             result[data_type] = self.chunk(start=start, end=end, data=data, data_type=data_type)
         return result
 
-    def _dead_records(self, dead_times: Sequence[tuple[int, int]]) -> Records:
-        records = np.zeros(len(dead_times), self.record_dtype)
-        start, end = np.array(dead_times).T
-        records["time"] = start
-        records["length"] = (end - start) // self.dt_max
-        records["dt"] = self.dt_max
-        records["channel"] = self.config["dead_time_channel"]
-        return records
-
-    def _count(
-        self,
-        main: _Window,
-        after: _Overlap | None,
-        dead_times: Sequence[tuple[int, int]],
-        result: dict[str, strax.Chunk],
-    ) -> None:
-        self.quality["records_on_disk"] += len(main)
-        self.quality["records_stored"] += sum(map(len, result.values())) - len(dead_times)
-        self.quality["dead_time_ns"] += sum(end - start for start, end in dead_times)
-        if after is not None:
-            self.quality["records_on_disk"] += len(after.window)
-            self.quality["records_lost"] += len(after.window) - len(after.left) - len(after.right)
-        if not len(main):
-            self.quality["empty_main_parts"].append(main.name)
-
-    def _check_balance(self) -> None:
-        on_disk, stored, lost = (
-            self.quality[f"records_{where}"] for where in ("on_disk", "stored", "lost")
-        )
-        if on_disk != stored + lost:
-            raise BadDataError(
-                f"run {self.run_name}: {on_disk} records on disk, {stored} stored, {lost} lost in "
-                "dead time; this is a mistake of the reader",
-                "keep the live data and report it",
+    def _count(self, result: dict[str, strax.Chunk]) -> None:
+        quality, reader = self.quality, self.reader
+        quality["records_stored"] += sum(map(len, result.values()))
+        quality["records_on_disk"] = reader.n_records
+        if self.next_chunk < reader.n_chunks:
+            return
+        reader.finish()
+        quality["empty_main_parts"] = reader.empty_main_parts
+        quality["channels"] = reader.channels_with_data
+        quality["records_lost"] = self.findings.lost_records
+        on_disk, stored = quality["records_on_disk"], quality["records_stored"]
+        if on_disk != stored:
+            self.findings.add(
+                "balance",
+                f"{on_disk} records on disk, {stored} stored",
+                lost_records=on_disk - stored,
             )
-
-    def _bad(self, part: Part, what: str, remedy: str) -> BadDataError:
-        return BadDataError(f"run {self.run_name}: in {part.folder} {what}", remedy)
 
 
 def _epoch_ns(seconds: float) -> int:

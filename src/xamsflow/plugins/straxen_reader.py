@@ -32,4 +32,3 @@ def _load() -> ModuleType:
 
 
 DAQReader = _load().DAQReader
-ArtificialDeadtimeInserted = _load().ArtificialDeadtimeInserted

@@ -1,0 +1,340 @@
+"""The parts of a run, one after the other, read and checked.
+
+Main parts and overlaps are asked for in the order of time: main part 0, overlap 0, main part 1, …
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xamsflow.findings import DEGRADED, Findings
+from xamsflow.live_data import files, records
+from xamsflow.live_data.files import DamagedFileError, Records
+from xamsflow.live_data.folder import Overlap, survey
+from xamsflow.live_data.pulses import Pulses
+from xamsflow.live_data.rates import Rates
+from xamsflow.live_data.records import SHORT_CLOCK, Channels
+from xamsflow.rundoc import NS_PER_S
+
+MIN_SILENCE = 5 * NS_PER_S
+"""ns between data and the run's end that say nothing: the DAQ takes its time to stop."""
+
+SURE_OF_MORE = 50
+"""Pulses to be expected in a silence before the end, for it to be none."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a run was written: durations in ns, record length in samples.
+
+    `readers` maps a reader's name to its number of threads, None where nobody knows. `duration` is
+    the run's, None where nobody knows.
+    """
+
+    readers: Mapping[str, int] | None
+    compressor: str
+    record_length: int
+    chunk_duration: int
+    overlap_duration: int
+    duration: int | None
+
+    @property
+    def dtype(self) -> np.dtype[np.void]:
+        """One record, as strax reads it; redax writes some fields unsigned."""
+        return np.dtype(
+            [
+                ("time", "<i8"),
+                ("length", "<i4"),
+                ("dt", "<i2"),
+                ("channel", "<i2"),
+                ("pulse_length", "<i4"),
+                ("record_i", "<i2"),
+                ("baseline", "<i2"),
+                ("data", "<i2", (self.record_length,)),
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class Window:
+    """Records that start in [start, end), in ns since the run's start.
+
+    `order` sorts `records` by time and channel; what follows it is in that order. `output` is
+    the place of a record's output in the detector's channel map.
+    """
+
+    name: str
+    start: int
+    end: int
+    records: Records
+    order: npt.NDArray[np.int64]
+    time: npt.NDArray[np.int64]
+    endtime: npt.NDArray[np.int64]
+    output: npt.NDArray[np.int16]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def last_endtime(self) -> int:
+        """The end of the record that ends last, or the window's start."""
+        return int(self.endtime.max(initial=self.start))
+
+
+class Reader:
+    """Reads a run that has ended, and adds to `findings` whatever is wrong with it."""
+
+    def __init__(self, folder: Path, form: Format, channels: Channels, findings: Findings) -> None:
+        self.form = form
+        self.channels = channels
+        self.findings = findings
+        self.n_records = 0
+        self.empty_main_parts: list[str] = []
+        self.live_data = survey(folder, form.readers, findings)
+        self._pulses = Pulses(form.record_length, findings)
+        self._rates = Rates(
+            self.live_data.threads, self.n_chunks, form.chunk_duration, form.overlap_duration
+        )
+        self._empty: set[str] = set()
+        """Threads without data in the last main part."""
+        self._check_before_start()
+
+    @property
+    def n_chunks(self) -> int:
+        """Number of chunks that the DAQ wrote; 0 if no thread received any data."""
+        return len(self.live_data.chunks)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all unique records that have been read."""
+        return self.n_records * self.form.dtype.itemsize
+
+    @property
+    def channels_with_data(self) -> list[int]:
+        """All channels that have had a pulse so far."""
+        return self._pulses.channels
+
+    def main(self, chunk: int) -> Window:
+        """Read the main part of a chunk."""
+        start = chunk * (self.form.chunk_duration + self.form.overlap_duration)
+        window = start, start + self.form.chunk_duration
+        was_empty, self._empty = bool(self._empty), set()
+        pieces = []
+        overlaps = self.live_data.chunks[chunk].overlap
+        for thread, file in self.live_data.chunks[chunk].main.items():
+            data = files.read(file)
+            self._check_placeholder(data, file, overlaps.get(thread), chunk)
+            piece = self._decode(data, file, window, chunk)
+            if not len(piece):
+                self._empty.add(thread)
+            self._count(thread, chunk, piece, overlap=False)
+            pieces.append(piece)
+        name = f"{chunk:06d}"
+        if not sum(map(len, pieces)):
+            self.empty_main_parts.append(name)
+        return self._window(name, window, pieces, chunk, after_empty=was_empty)
+
+    def overlap(self, chunk: int) -> Window | None:
+        """Read the overlap behind a chunk; the last chunk may have none."""
+        overlaps = self.live_data.chunks[chunk].overlap
+        if not overlaps and chunk == self.n_chunks - 1:
+            return None
+        start = chunk * (self.form.chunk_duration + self.form.overlap_duration)
+        start += self.form.chunk_duration
+        window = start, start + self.form.overlap_duration
+        pieces = []
+        for thread, overlap in overlaps.items():
+            piece = self._read_overlap(overlap, window, chunk)
+            self._count(thread, chunk, piece, overlap=True)
+            pieces.append(piece)
+        return self._window(f"{chunk:06d}_post", window, pieces, chunk, after_empty=False)
+
+    def finish(self) -> None:
+        """Check what can only be said when all parts have been read."""
+        self._pulses.finish()
+        self._rates.finish(self.findings)
+        self._check_duration()
+
+    def _count(self, thread: str, chunk: int, piece: Records, *, overlap: bool) -> None:
+        n_pulses = int(np.count_nonzero(piece["record_i"] == 0))
+        self._rates.count(thread, chunk, n_pulses, len(piece), overlap=overlap)
+
+    def _decode(self, data: bytes, file: Path, window: tuple[int, int], chunk: int) -> Records:
+        """Return the records of a file, none if they cannot be used."""
+        try:
+            found = files.decode(data, self.form.compressor, self.form.dtype)
+        except DamagedFileError as error:
+            self.findings.add(
+                error.rule, f"{file} {error}", lost_ns=None, lost_records=None, chunk=chunk
+            )
+            return np.zeros(0, self.form.dtype)
+        usable = records.check(
+            found,
+            file,
+            window=window,
+            channels=self.channels,
+            findings=self.findings,
+            chunk=chunk,
+        )
+        return found if usable else found[:0]
+
+    def _read_overlap(self, overlap: Overlap, window: tuple[int, int], chunk: int) -> Records:
+        """Return the records of a thread's overlap; where it is damaged, those of its copy."""
+        copies = [file for file in (overlap.post, overlap.pre) if file is not None]
+        contents = [files.read(file) for file in copies]
+        if len(set(contents)) == 1:
+            return self._decode(contents[0], copies[0], window, chunk)
+        damages = [self._damage(data) for data in contents]
+        for i, damage in enumerate(damages):
+            if damage is not None and damages[1 - i] is None:
+                self.findings.add(
+                    damage.rule,
+                    f"{copies[i]} {damage}, its copy {copies[1 - i]} is used",
+                    severity=DEGRADED,
+                    chunk=chunk,
+                )
+                return self._decode(contents[1 - i], copies[1 - i], window, chunk)
+        if damages == [None, None] and not self._are_equal(*contents):
+            self.findings.add(
+                "T17",
+                f"{copies[0]} and its copy {copies[1]} differ",
+                lost_records=None,
+                chunk=chunk,
+            )
+        return self._decode(contents[0], copies[0], window, chunk)
+
+    def _damage(self, data: bytes) -> DamagedFileError | None:
+        if not data:
+            return DamagedFileError("T17", "is empty")
+        try:
+            files.decode(data, self.form.compressor, self.form.dtype)
+        except DamagedFileError as error:
+            return error
+        return None
+
+    def _are_equal(self, data: bytes, copied: bytes) -> bool:
+        """Compare what files hold: the same records may be compressed in two ways."""
+        one, other = (
+            files.decode(content, self.form.compressor, self.form.dtype)
+            for content in (data, copied)
+        )
+        return one.tobytes() == other.tobytes()
+
+    def _window(
+        self,
+        name: str,
+        window: tuple[int, int],
+        pieces: list[Records],
+        chunk: int,
+        *,
+        after_empty: bool,
+    ) -> Window:
+        if len(pieces) == 1:
+            found = pieces[0]
+        else:
+            found = np.concatenate([np.zeros(0, self.form.dtype), *pieces])
+        time = np.ascontiguousarray(found["time"])
+        channel = np.ascontiguousarray(found["channel"])
+        order = np.lexsort((channel, time))
+        time, channel = time[order], channel[order]
+        where = str(self.live_data.folder / name)
+        twice = np.flatnonzero((time[1:] == time[:-1]) & (channel[1:] == channel[:-1]))
+        if len(twice):
+            self.findings.add(
+                "T32",
+                f"in {where} {len(twice)} records are there twice, the first of channel "
+                f"{channel[twice[0]]} at {time[twice[0]]} ns",
+                chunk=chunk,
+            )
+        else:
+            self._pulses.follow(found, order, where, chunk, after_empty=after_empty)
+        self.n_records += len(found)
+        duration = found["length"] * found["dt"].astype(np.int64)
+        return Window(
+            name=name,
+            start=window[0],
+            end=window[1],
+            records=found,
+            order=order,
+            time=time,
+            endtime=time + duration[order],
+            output=self.channels.output[channel.view(np.uint16)],
+        )
+
+    def _check_placeholder(
+        self, data: bytes, file: Path, overlap: Overlap | None, chunk: int
+    ) -> None:
+        """Check that an empty main part is one of redax: then it wrote no overlap either."""
+        if data or overlap is None:
+            return
+        behind = overlap.post or overlap.pre
+        if behind is None or not files.size(behind):
+            return
+        self.findings.add(
+            "T6",
+            f"{file} is empty, but {behind} is not: the DAQ never writes that",
+            lost_ns=self.form.chunk_duration,
+            lost_records=None,
+            chunk=chunk,
+        )
+
+    def _check_before_start(self) -> None:
+        folder = self.live_data.folder / "000000_pre"
+        if not folder.is_dir():
+            return
+        n_records = 0
+        for file in self.live_data.before_start:
+            try:
+                data = files.read(file)
+                n_records += len(files.decode(data, self.form.compressor, self.form.dtype))
+            except DamagedFileError as error:
+                self.findings.add("T18", f"{file} {error}", severity=DEGRADED, lost_records=None)
+        if n_records:
+            self.findings.add(
+                "T18",
+                f"{folder} holds {n_records} records from before the start, they are left out",
+                severity=DEGRADED,
+                lost_records=n_records,
+            )
+        else:
+            self.findings.add("T18", f"{folder} is there, without records")
+
+    def _check_duration(self) -> None:
+        duration, n_pulses = self.form.duration, self._pulses.n_pulses
+        if duration is None or not n_pulses:
+            return
+        first, end = self._pulses.first, self._pulses.end
+        if end > duration + MIN_SILENCE:
+            late = self._pulses.ending_behind(duration + MIN_SILENCE)
+            short_clock = all(width == SHORT_CLOCK for width in late.values())
+            listed = ", ".join(str(channel) for channel in late)
+            self.findings.add(
+                "T23" if short_clock else "duration",
+                f"channels {listed} have data until {(end - duration) / NS_PER_S:.2f} s behind "
+                "the end of the run document",
+                severity=DEGRADED,
+            )
+        silence = duration - end
+        expected = n_pulses / max(1, end - first) * silence
+        if silence > MIN_SILENCE and expected > SURE_OF_MORE:
+            per_pulse = self.n_records / n_pulses
+            self.findings.add(
+                "duration",
+                f"data end {silence / NS_PER_S:.2f} s before the end of the run document, and "
+                f"about {expected:.0f} pulses were to be expected there",
+                lost_ns=silence,
+                lost_records=round(expected * per_pulse),
+            )
+
+
+def facts(reader: Reader) -> dict[str, Any]:
+    """Return what is known of a run once it has been read."""
+    return {
+        "records_on_disk": reader.n_records,
+        "empty_main_parts": reader.empty_main_parts,
+        "channels": reader.channels_with_data,
+    }
