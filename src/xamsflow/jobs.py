@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from xamsflow import claims, config, findings, journal, layout, lock, progress, receipts, rundoc
+from xamsflow import claims, config, journal, layout, lock, progress, receipts, rundoc
 from xamsflow import publish as publishing
 from xamsflow.claims import Claim
 from xamsflow.config import Config
@@ -115,11 +115,7 @@ def publish(
             for path in data_type_receipts
         ]
         transferred = receipts.read_or_set_aside(Path(transfer_receipt), publishing.TRANSFER_NEEDS)
-        done = publishing.Done(
-            data=publishing.data_entries(transferred, made, host=configuration.storage.host),
-            versions=made[0]["versions"],
-            quality=findings.summary(made[0]["quality"]),
-        )
+        done = publishing.done(transferred, made, host=configuration.storage.host)
         claim = claims.read(run_id)
         if claim is None:
             raise _not_ours(run_id)

@@ -7,6 +7,7 @@ import re
 from datetime import datetime
 from pathlib import Path
 
+from xamsflow import clock
 from xamsflow.errors import ConfigurationError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -60,12 +61,17 @@ def run_id(number: int) -> str:
     return f"{number:06d}"
 
 
+def is_run_id(name: str) -> bool:
+    """Tell whether a name is a run's: six digits."""
+    return re.fullmatch(RUN_ID_PATTERN, name, flags=re.ASCII) is not None
+
+
 def run_number(run: str) -> int:
     """Return the number of a run called by its six digits.
 
     Raises ConfigurationError for anything else.
     """
-    if not re.fullmatch(RUN_ID_PATTERN, run, flags=re.ASCII):
+    if not is_run_id(run):
         raise ConfigurationError(f"{run!r} is no run", "give the number with six digits, as 000932")
     return int(run)
 
@@ -110,6 +116,12 @@ def journal_file(number: int, attempt: int) -> Path:
 def incoming(live_data: Path, run: str) -> Path:
     """Return the folder in which a run arrives, beside its final one."""
     return live_data / f"{run}.incoming"
+
+
+def set_aside(path: Path) -> Path:
+    """Return where a wrong file or folder is kept, in a folder beside it that nobody looks into."""
+    time = clock.now().strftime("%Y%m%dT%H%M%S%f")[:-3]
+    return path.parent / ".set_aside" / f"{path.name}.{time}"
 
 
 def lock_file(processed: Path, run: str) -> Path:

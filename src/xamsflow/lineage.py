@@ -7,8 +7,10 @@ before are not found any more: CHANGELOG then says "reprocess".
 import json
 from pathlib import Path
 
-from xamsflow import detector, layout
-from xamsflow.context import context
+from xamsflow import detector as detectors
+from xamsflow import layout
+from xamsflow.context import context, other
+from xamsflow.detector import Detector
 
 FILE = layout.REPOSITORY / "lineage.json"
 
@@ -18,13 +20,18 @@ Hashes = dict[str, dict[str, str]]
 def hashes() -> Hashes:
     """Return the lineage hash by detector and data type, both sorted by name."""
     return {
-        path.stem: _of_detector(path.stem)
+        path.stem: of(detectors.load(path.stem))
         for path in sorted((layout.REPOSITORY / layout.DETECTORS).glob("*.yaml"))
     }
 
 
-def _of_detector(name: str) -> dict[str, str]:
-    strax_context = context(detector.load(name), Path("nowhere"), readonly=True)
+def of(detector: Detector, other_context: str | None = None) -> dict[str, str]:
+    """Return the lineage hash by data type; `other_context` as in the configuration."""
+    nowhere = Path("nowhere")
+    if other_context is None:
+        strax_context = context(detector, nowhere, readonly=True)
+    else:
+        strax_context = other(other_context)(detector, nowhere, {})
     return {
         data_type: strax_context.key_for("0", data_type).lineage_hash
         for data_type in sorted(strax_context.tree)

@@ -19,7 +19,7 @@ from typing import Any
 import numba
 import strax
 
-from xamsflow import clock, findings, layout, receipts, rundoc
+from xamsflow import clock, findings, layout, receipts, rundoc, strax_folder
 from xamsflow.context import context, other, run_config
 from xamsflow.detector import Detector
 from xamsflow.errors import (
@@ -115,6 +115,32 @@ def process_run(
     return receipt(data_type)
 
 
+def stored_receipt(
+    *,
+    document: Mapping[str, Any],
+    detector: Detector,
+    processed: Path,
+    data_type: str,
+    other_context: str | None = None,
+) -> Receipt | None:
+    """Return the receipt of a data type that is stored with all below it, None if it is not.
+
+    Nothing is made or written. Raises as :func:`process_run`.
+    """
+    started = time.monotonic()
+    run = rundoc.parse(document)
+    run_id = layout.run_id(run.number)
+    make_context = context if other_context is None else other(other_context)
+    with _plain_errors(run_id, data_type, processed):
+        strax_context = make_context(detector, processed, run_config(run, Path(run_id)))
+        wanted = _to_be_stored(strax_context, run_id, data_type)
+        folders = [processed / str(strax_context.key_for(run_id, name)) for name in wanted]
+        if not all(folder.is_dir() for folder in folders):
+            return None
+        stored = {name: _verify(strax_context, run_id, name, processed) for name in wanted}
+        return _receipt(run, data_type, stored, already_stored=True, started=started)
+
+
 def _receipt(
     run: Run,
     data_type: str,
@@ -195,41 +221,7 @@ def _verify(
     path = (processed / str(strax_context.key_for(run_id, data_type))).absolute()
     if not path.is_dir():
         raise BadDataError(f"run {run_id}: {data_type} was made, yet {path} is not there")
-    metadata = strax_context.get_metadata(run_id, data_type)
-    chunks = metadata["chunks"]
-    if "exception" in metadata or "writing_ended" not in metadata or not chunks:
-        raise _damaged(run_id, f"{path} is not complete")
-    n_bytes = 0
-    for number, chunk in enumerate(chunks):
-        if chunk["chunk_i"] != number or (number and chunk["start"] != chunks[number - 1]["end"]):
-            raise _damaged(run_id, f"chunk {number} of {path} does not follow the one before it")
-        if chunk["n"]:
-            n_bytes += _file_size(run_id, path / chunk["filename"], chunk.get("filesize"))
-    return {
-        "lineage_hash": metadata["lineage_hash"],
-        "path": str(path),
-        "n_items": sum(chunk["n"] for chunk in chunks),
-        "n_chunks": len(chunks),
-        "bytes": n_bytes,
-        "start": metadata["start"],
-        "end": metadata["end"],
-        "lineage": metadata["lineage"],
-        "quality": metadata.get("quality", {}),
-    }
-
-
-def _file_size(run_id: str, file: Path, expected: int | None) -> int:
-    try:
-        size = file.stat().st_size
-    except FileNotFoundError as error:
-        raise _damaged(run_id, f"{file} is missing") from error
-    if not size or (expected is not None and size != expected):
-        raise _damaged(run_id, f"{file} has {size} bytes, it was written with {expected or 'some'}")
-    return size
-
-
-def _damaged(run_id: str, what: str) -> BadDataError:
-    return BadDataError(f"run {run_id}: {what}", "move its folder away, then process the run again")
+    return strax_folder.check(path)
 
 
 def _quality(run: Run, stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -4,15 +4,16 @@ The receipts on disk are the source, so that a run whose last data type failed s
 ones registered.
 """
 
+import contextlib
 import logging
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xamsflow import clock, layout, owner, policy, receipts, rundoc
+from xamsflow import clock, findings, layout, owner, policy, receipts, rundoc, strax_folder
 from xamsflow.claims import Claim
 from xamsflow.config import Config
 from xamsflow.errors import BadDataError
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MB = 1_000_000
+
+PROTOCOL = "FileSytemBackend"
+"""strax's own name of the class that reads the data, as it spells it."""
 
 DataEntry = dict[str, Any]
 
@@ -40,6 +44,18 @@ class Done:
     data: list[DataEntry]
     versions: Mapping[str, str]
     quality: Mapping[str, Any]
+
+
+def done(transfer_receipt: Receipt, data_type_receipts: Sequence[Receipt], host: str) -> Done:
+    """Return what is to be told of a run whose targets these receipts are of.
+
+    Raises BadDataError as :func:`data_entries`.
+    """
+    return Done(
+        data=data_entries(transfer_receipt, data_type_receipts, host),
+        versions=data_type_receipts[0]["versions"],
+        quality=findings.summary(data_type_receipts[0]["quality"]),
+    )
 
 
 def tell_done(database: "RunDatabase", claim: Claim, done: Done) -> Receipt | None:
@@ -97,44 +113,47 @@ def data_entries(
     """Return the entries of the run document's ``data`` that the receipts stand for.
 
     `host` is the cluster's name in the run document. A data type that several receipts tell of is
-    entered once. Raises BadDataError where a receipt's data are no longer on disk as they were.
+    entered once. Raises BadDataError where a receipt's data are no longer on disk, or not of the
+    size and lineage that the receipt tells of.
     """
-    common = {"host": host, "time": clock.now(), "by": owner.user()}
     entries = []
     if transfer_receipt is not None:
         check_live_data(transfer_receipt)
         folder = Path(transfer_receipt["destination"])
-        entries.append(
-            {
-                "type": "live",
-                "location": str(folder.parent),
-                "size_mb": transfer_receipt["bytes"] / MB,
-                **common,
-            }
-        )
+        entries.append(live_entry(folder.parent, transfer_receipt["bytes"], host))
     stored = {}
     for receipt in data_type_receipts:
         for data_type, facts in receipt["stored"].items():
-            folder = _existing(facts["path"], receipt)
-            found = sum(file.stat().st_size for file in folder.iterdir() if file.suffix != ".json")
-            if found != facts["bytes"]:
-                raise _changed(f"{folder} has {found} bytes of data", facts["bytes"], receipt)
+            check_stored(facts, receipt)
             stored[data_type, facts["lineage_hash"]] = facts
-    for (data_type, lineage_hash), facts in stored.items():
-        entries.append(
-            {
-                "type": data_type,
-                "location": facts["path"],
-                "protocol": "FileSytemBackend",  # strax's own name of the class, as it spells it
-                "meta": {"lineage": facts["lineage"]},
-                "lineage_hash": lineage_hash,
-                "n_chunks": facts["n_chunks"],
-                "n_items": facts["n_items"],
-                "size_mb": facts["bytes"] / MB,
-                **common,
-            }
-        )
-    return entries
+    return entries + [
+        data_entry(data_type, facts, host) for (data_type, _), facts in stored.items()
+    ]
+
+
+def live_entry(live_data: Path, n_bytes: int, host: str) -> DataEntry:
+    """Return the entry of a run's live data in the folder `live_data` of the cluster."""
+    size_mb = n_bytes / MB
+    return {"type": "live", "location": str(live_data), "size_mb": size_mb, **_common(host)}
+
+
+def data_entry(data_type: str, facts: Mapping[str, Any], host: str) -> DataEntry:
+    """Return the entry of a stored data type; `facts` as :func:`xamsflow.strax_folder.check`."""
+    return {
+        "type": data_type,
+        "location": facts["path"],
+        "protocol": PROTOCOL,
+        "meta": {"lineage": facts["lineage"]},
+        "lineage_hash": facts["lineage_hash"],
+        "n_chunks": facts["n_chunks"],
+        "n_items": facts["n_items"],
+        "size_mb": facts["bytes"] / MB,
+        **_common(host),
+    }
+
+
+def _common(host: str) -> DataEntry:
+    return {"host": host, "time": clock.now(), "by": owner.user()}
 
 
 def receipts_on_disk(run: str) -> tuple[Receipt | None, list[Receipt]]:
@@ -144,19 +163,29 @@ def receipts_on_disk(run: str) -> tuple[Receipt | None, list[Receipt]]:
     failed, of which what is certain is to be registered.
     """
     transfer: Receipt | None = None
+    with contextlib.suppress(BadDataError, OSError):
+        receipt = receipts.read_transfer(layout.transfer_receipt(run))
+        data_entries(receipt, [], host="")
+        transfer = receipt
     data_types = []
-    for path in sorted(layout.transfer_receipt(run).parent.glob("[a-z]*.json")):
-        try:
-            receipt = receipts.read(path)
-            if path == layout.transfer_receipt(run):
-                data_entries(receipt, [], host="")
-                transfer = receipt
-            elif "stored" in receipt:
-                data_entries(None, [receipt], host="")
-                data_types.append(receipt)
-        except (BadDataError, OSError, KeyError, TypeError, AttributeError):
-            continue
+    for path in layout.receipts_of_data_types(run):
+        with contextlib.suppress(BadDataError, OSError):
+            receipt = receipts.read_data_type(path)
+            data_entries(None, [receipt], host="")
+            data_types.append(receipt)
     return transfer, data_types
+
+
+def check_stored(facts: Mapping[str, Any], receipt: Receipt) -> None:
+    """Raise BadDataError unless the data of one data type are there, as the receipt says of them.
+
+    Compared are strax's metadata and the sizes of all files.
+    """
+    path = _existing(facts["path"], receipt)
+    found = strax_folder.check(path)
+    for key in ("lineage_hash", "n_items", "n_chunks", "bytes", "start", "end"):
+        if found[key] != facts[key]:
+            raise _changed(f"{path} has {key} {found[key]}", facts[key], receipt)
 
 
 def check_live_data(receipt: Receipt) -> None:
@@ -182,7 +211,7 @@ def _existing(location: str, receipt: Receipt) -> Path:
     return path
 
 
-def _changed(what: str, expected: int, receipt: Receipt) -> BadDataError:
+def _changed(what: str, expected: object, receipt: Receipt) -> BadDataError:
     return BadDataError(
         f"run {receipt['run_id']}: {what}, its receipt says {expected}", _remedy(receipt)
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from xamsflow import layout, schema
 from xamsflow.errors import BadDataError, ConfigurationError, ResourcesError, TransientError
 
 Receipt = dict[str, Any]
@@ -45,15 +46,13 @@ def read(path: Path, needs: Iterable[str] = ()) -> Receipt:
     """
     try:
         receipt = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise BadDataError(
-            f"{path} is no receipt ({error})", "remove it and start again"
-        ) from error
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
     if not isinstance(receipt, dict):
-        raise BadDataError(f"{path} is no receipt", "remove it and start again")
+        raise _damaged(path, "no JSON object")
     missing = [key for key in needs if key not in receipt]
     if missing:
-        raise BadDataError(f"{path} lacks {', '.join(missing)}", "remove it and start again")
+        raise _damaged(path, f"it lacks {', '.join(missing)}")
     return receipt
 
 
@@ -88,6 +87,45 @@ def check_writable(folder: Path) -> None:
             probe.unlink(missing_ok=True)
     except OSError as error:
         raise storage_error(error, folder) from error
+
+
+def read_transfer(path: Path) -> Receipt:
+    """Return the receipt of a run's transfer.
+
+    Raises as :func:`read`, and BadDataError where something is missing, or is another run's.
+    """
+    return _read_checked(path, "transfer", run_id=path.parent.name)
+
+
+def read_data_type(path: Path) -> Receipt:
+    """Return the receipt of a run's data type; raises as :func:`read_transfer`."""
+    receipt = _read_checked(path, "data_type", run_id=path.parent.name, data_type=path.stem)
+    if receipt["data_type"] not in receipt["stored"]:
+        raise _damaged(path, f"stored lacks {receipt['data_type']}")
+    return receipt
+
+
+def read_published(path: Path) -> Receipt:
+    """Return the receipt of what was published; raises as :func:`read_transfer`."""
+    return _read_checked(path, "rundoc", run_id=path.parent.name)
+
+
+def _read_checked(path: Path, kind: str, **expected: str) -> Receipt:
+    receipt = read(path)
+    mistake = schema.mistake(receipt, layout.SCHEMAS / "receipts" / f"{kind}.schema.yaml")
+    if mistake is not None:
+        raise _damaged(path, mistake)
+    for key, value in expected.items():
+        if receipt[key] != value:
+            raise _damaged(path, f"{key} is {receipt[key]}")
+    return receipt
+
+
+def _damaged(path: Path, why: str) -> BadDataError:
+    return BadDataError(
+        f"{path} is no receipt, or a damaged one ({why})",
+        "move it away and start again: it is made anew from what is stored",
+    )
 
 
 def storage_error(error: OSError, path: Path) -> ResourcesError | ConfigurationError:

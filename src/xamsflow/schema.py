@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,24 @@ def check(data: Any, schema_file: Path, what: str) -> None:
 
     `what` names the checked thing in the message, as a file name.
     """
-    import jsonschema  # noqa: PLC0415 - most jobs check nothing, and start faster without
-    from jsonschema.exceptions import best_match  # noqa: PLC0415
+    found = mistake(data, schema_file)
+    if found is not None:
+        raise ConfigurationError(f"{what}: {found}")
 
-    schema = yaml_file.read(schema_file)
-    mistake = best_match(jsonschema.Draft202012Validator(schema).iter_errors(data))
-    if mistake is not None:
-        raise ConfigurationError(f"{what}: {_explain(mistake)}")
+
+def mistake(data: Any, schema_file: Path) -> str | None:
+    """Return the key, what was found and what is allowed, None for data without mistake."""
+    from jsonschema.exceptions import best_match  # noqa: PLC0415 - as in _validator
+
+    found = best_match(_validator(schema_file).iter_errors(data))
+    return None if found is None else _explain(found)
+
+
+@cache
+def _validator(schema_file: Path) -> "jsonschema.Draft202012Validator":
+    import jsonschema  # noqa: PLC0415 - most jobs check nothing, and start faster without
+
+    return jsonschema.Draft202012Validator(yaml_file.read(schema_file))
 
 
 def _explain(mistake: "jsonschema.ValidationError") -> str:

@@ -289,7 +289,7 @@ def test_damaged_stored_data_are_reported_and_kept(site: Site, damage: str) -> N
     else:
         file.unlink()
     before = sorted(path.iterdir())
-    with pytest.raises(BadDataError, match=f"{file} .*move its folder away"):
+    with pytest.raises(BadDataError, match=f"{file} .*moves its folder aside"):
         site.process()
     assert sorted(path.iterdir()) == before
 

@@ -1,27 +1,28 @@
+import json
 import shutil
 
 import pytest
 
-from xamsflow import layout, receipts
+from xamsflow import layout, receipts, strax_folder
 from xamsflow.errors import BadDataError
 from xamsflow.publish import data_entries, receipts_on_disk
 
 
 def facts(path, lineage_hash="abc", n_items=7):
+    """Make a folder as strax stores it, and return what a receipt says of it."""
     path.mkdir(parents=True, exist_ok=True)
-    for chunk in range(2):
-        (path / f"{chunk:06d}").write_bytes(bytes(1_250_000))
-    (path / "metadata.json").write_text("{}")
-    return {
-        "lineage_hash": lineage_hash,
-        "path": str(path),
-        "n_items": n_items,
-        "n_chunks": 2,
-        "bytes": 2_500_000,
-        "start": 1,
-        "end": 2,
-        "lineage": {"records": ["Records", "1.0.0", {}]},
-    }
+    prefix = path.name.partition("-")[2]
+    chunks = [
+        {"chunk_i": 0, "n": n_items, "start": 1, "end": 2, "filename": "0", "filesize": 2_500_000},
+        {"chunk_i": 1, "n": 0, "start": 2, "end": 3},
+    ]
+    (path / "0").write_bytes(bytes(2_500_000))
+    metadata = {"lineage_hash": lineage_hash, "lineage": {"records": ["Records", "1.0.0", {}]}}
+    metadata |= {"chunks": chunks, "writing_ended": 9.0, "start": 1, "end": 3}
+    (path / f"{prefix}-metadata.json").write_text(json.dumps(metadata))
+    found = strax_folder.check(path)
+    del found["quality"]
+    return found
 
 
 @pytest.fixture
@@ -29,12 +30,13 @@ def transferred(tmp_path):
     (tmp_path / "live" / "000932").mkdir(parents=True)
     destination = tmp_path / "live" / "000932"
     (destination / "file").write_bytes(bytes(7_500_000))
-    files = [{"path": "file", "size": 7_500_000}]
     return {
         "run_id": "000932",
         "destination": str(destination),
         "bytes": 7_500_000,
-        "files": files,
+        "compared": "checksums",
+        "files": [{"path": "file", "size": 7_500_000, "sha256": "0" * 64}],
+        "run_document": {},
     }
 
 
@@ -44,7 +46,8 @@ def made(tmp_path):
         "raw_records_v1730": facts(tmp_path / "000932-raw_records_v1730-abc"),
         "records": facts(tmp_path / "000932-records-def", "def"),
     }
-    return {"run_id": "000932", "stored": stored}
+    about = {"run_id": "000932", "data_type": "records", "quality": {}, "versions": {}}
+    return {**about, **stored["records"], "stored": stored}
 
 
 def test_one_entry_per_stored_data_type_and_one_for_the_live_data(tmp_path, transferred, made):
@@ -71,11 +74,8 @@ def test_a_receipt_whose_data_are_gone_is_not_believed(tmp_path, transferred, ma
         data_entries(transferred, [made], host="stbc")
 
 
-@pytest.mark.parametrize(
-    "file", ["live/000932/file", "000932-records-def/000001", "000932-raw_records_v1730-abc/000000"]
-)
-def test_a_receipt_whose_data_have_changed_is_not_believed(tmp_path, transferred, made, file):
-    (tmp_path / file).write_bytes(b"short")
+def test_a_receipt_whose_live_data_have_changed_is_not_believed(tmp_path, transferred, made):
+    (tmp_path / "live" / "000932" / "file").write_bytes(b"short")
     with pytest.raises(BadDataError, match="its receipt says"):
         data_entries(transferred, [made], host="stbc")
 
@@ -92,3 +92,26 @@ def test_of_a_failed_run_what_is_certain_is_found(tmp_path, monkeypatch, transfe
     # Data that are gone are not registered.
     shutil.rmtree(tmp_path / "000932-records-def")
     assert receipts_on_disk("000932") == (transferred, [])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda folder: (folder / "0").write_bytes(b"short"), "has 5 bytes"),
+        (lambda folder: (folder / "0").unlink(), "0 is missing"),
+        (lambda folder: (folder / "records-def-metadata.json").write_text("{"), "is no JSON"),
+        (lambda folder: (folder / "records-def-metadata.json").write_text("[]"), "is no JSON obj"),
+        (lambda folder: (folder / "records-def-metadata.json").write_text("{}"), "are not strax's"),
+        (lambda folder: (folder / "records-def-metadata.json").unlink(), "json is missing"),
+    ],
+)
+def test_stored_data_of_other_size_are_not_published(change, message, tmp_path, made):
+    change(tmp_path / "000932-records-def")
+    with pytest.raises(BadDataError, match=message):
+        data_entries(None, [made], host="stbc")
+
+
+def test_data_that_are_not_those_of_the_receipt_are_not_published(tmp_path, made):
+    facts(tmp_path / "000932-records-def", "def", n_items=8)
+    with pytest.raises(BadDataError, match="has n_items 8, its receipt says 7"):
+        data_entries(None, [made], host="stbc")

@@ -61,3 +61,21 @@ def test_errors_of_storage_by_what_a_person_can_do(tmp_path):
     denied = receipts.storage_error(OSError(13, "Permission denied", "/data/x"), tmp_path)
     assert isinstance(denied, ConfigurationError)
     assert "/data/x" in str(denied)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{}", "missing key run_id"),
+        ('{"run_id": "000932"}', "missing key"),
+        ('{"run_id": 932}', "missing key"),
+    ],
+)
+@pytest.mark.parametrize("read", [receipts.read_transfer, receipts.read_data_type])
+def test_a_receipt_without_what_others_read_is_named(tmp_path, read, content, message):
+    path = tmp_path / "000932" / "records.json"
+    path.parent.mkdir()
+    path.write_text(content)
+    with pytest.raises(BadDataError, match=rf"records\.json .*{message}.*: move it away") as error:
+        read(path)
+    assert len(str(error.value).splitlines()) == 1

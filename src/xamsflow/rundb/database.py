@@ -579,6 +579,24 @@ class RunDatabase:
         )
         return result.matched_count == 1
 
+    @_translated
+    def remove_data(self, number: int, entry: Mapping[str, Any], reason: str, by: str) -> bool:
+        """Move an entry from a run's `data` to ``processing.gone``, with the reason; False if gone.
+
+        So nothing that anybody wrote is lost.
+        """
+        document = self._one(number, changes.FIELDS)
+        if room := changes.room(document):
+            put_aside = {"_id": document["_id"], "processing": {"$eq": document["processing"]}}
+            self._collection.update_one(put_aside, room)
+        same = {name: {"$eq": entry.get(name)} for name in IDENTITY}
+        gone = {"entry": dict(entry), "reason": reason, "by": by, "time": clock.now()}
+        result = self._collection.update_one(
+            {"_id": document["_id"], "data": {"$elemMatch": same}},
+            {"$pull": {"data": same}, "$push": {"processing.gone": gone}},
+        )
+        return result.matched_count == 1
+
     def _one(self, number: int, fields: Mapping[str, int] | None = None) -> Document:
         # A number as text would match nothing, and MongoDB would not mind.
         index = operator.index(number)

@@ -1,5 +1,5 @@
 """Bring a run's live data from the DAQ host, whole and unchanged."""
 
-from xamsflow.transfer.run import transfer_run
+from xamsflow.transfer.run import IN_PLACE, transfer_run
 
-__all__ = ["transfer_run"]
+__all__ = ["IN_PLACE", "transfer_run"]

@@ -1,0 +1,86 @@
+"""Whether all places say the same of the runs, and mending where they do not."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from xamsflow import config, layout, run_numbers
+
+if TYPE_CHECKING:  # loads the run database's client
+    from xamsflow.reconcile import Outcome, Sources
+
+HELP = "compare run documents, receipts, data and jobs; list and mend disagreements"
+ONLY_LOOKS = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of runs, and whether to mend."""
+    parser.add_argument(
+        "runs", nargs="*", metavar="RUN", help="run numbers and ranges, as 932 940-950; none: all"
+    )
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="mend what is found; data are never deleted, what is wrong is set aside by rename",
+    )
+    parser.add_argument(
+        "--checksums", action="store_true", help="read all live data and compare their SHA-256"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object per disagreement")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print one line per disagreement; return 0 if there is none, or none any more."""
+    from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.reconcile import Sources, reconcile  # noqa: PLC0415
+
+    settings = config.load(options.configfile)
+    asked = run_numbers.parse_all(options.runs)
+    left = 0
+    with rundb.open_database(settings.rundb) as database:
+        sources = Sources(settings, database, checksums=options.checksums)
+        for outcome in reconcile(sources, _runs(asked, sources), repair=options.repair):
+            left += not outcome.repaired
+            print(json.dumps(_plain(outcome)) if options.json else _line(outcome), flush=True)
+    if not left:
+        print("all agrees", file=sys.stderr)
+    return 1 if left else 0
+
+
+def _runs(asked: Sequence[range], sources: "Sources") -> set[str]:
+    """Return the runs asked for: of a range those that are known, a single one in any case."""
+    single = {layout.run_id(numbers.start) for numbers in asked if len(numbers) == 1}
+    if asked and len(single) == len(asked):
+        return single
+    known = sources.all_runs()
+    return single | {
+        run
+        for run in known
+        if not asked or any(layout.run_number(run) in numbers for numbers in asked)
+    }
+
+
+def _line(outcome: "Outcome") -> str:
+    found = outcome.disagreement
+    if outcome.repaired:
+        done = f"repaired: {found.remedy}"
+    elif outcome.error is not None:
+        done = f"NOT repaired: {outcome.error}"
+    else:
+        done = f"{'repair' if found.repair else 'not for --repair'}: {found.remedy}"
+    return " ".join(f"{found.run} {found.kind}: {found.what}; {done}".split())
+
+
+def _plain(outcome: "Outcome") -> dict[str, Any]:
+    found = outcome.disagreement
+    return {
+        "run": found.run,
+        "kind": found.kind,
+        "what": found.what,
+        "remedy": found.remedy,
+        "can_be_repaired": found.repair is not None,
+        "repaired": outcome.repaired,
+        "error": outcome.error,
+    }
