@@ -116,6 +116,21 @@ class Retry:
 
 
 @dataclass(frozen=True)
+class Notify:
+    """Who is told, and of what; see xamsflow.notify.
+
+    `command` is a program and its arguments, None: nobody is told.
+    """
+
+    command: tuple[str, ...] | None
+    events: tuple[str, ...]
+    absence_h: float
+    space_left_gb: float
+    repeat_h: float
+    timeout_s: float
+
+
+@dataclass(frozen=True)
 class TargetsByMode:
     """What is wanted instead of the usual targets for runs whose mode matches a pattern."""
 
@@ -137,6 +152,7 @@ class Config:
     daq: Daq
     storage: Storage
     retry: Retry
+    notify: Notify
     login_node_rules: tuple[str, ...]
 
     def targets_for(self, mode: str | None) -> tuple[str, ...]:
@@ -228,6 +244,7 @@ def _typed(settings: Mapping[str, Any]) -> Config:
             host=storage["host"],
         ),
         retry=Retry(**settings["retry"]),
+        notify=_notify(settings["notify"]),
         login_node_rules=tuple(settings["login_node_rules"]),
     )
 
@@ -245,6 +262,17 @@ def _select(section: Mapping[str, Any]) -> Select:
     patterns = ("modes", "detectors", "skip_tags", "force_tags")
     lists = {name: tuple(section[name]) for name in patterns}
     return Select(**{**section, **lists, "runs": runs})
+
+
+def _notify(section: Mapping[str, Any]) -> Notify:
+    command = section["command"]
+    return Notify(
+        **{
+            **section,
+            "command": None if command is None else tuple(command),
+            "events": tuple(section["events"]),
+        }
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from xamsflow import claims, clock, failures, layout, owner, policy, receipts
+from xamsflow import claims, clock, failures, layout, notify, owner, policy, receipts
 from xamsflow.batch import cancel
 from xamsflow.claims import Claim
 from xamsflow.config import Config, Select
@@ -163,6 +163,8 @@ class Driver:
                 say(f"run {run}: its failure is not in the run document yet: {error}")
                 self._keep_failure(job)
         say(f"run {run}: {rule} failed: {job.failure.reason} (log: {log}){what_next}")
+        if not job.failure.interrupted:
+            notify.failed(self._config, run, stage=rule, failure=job.failure, log=log)
 
     def job_started(self, log: Path) -> None:
         """Note that the job with this log was started, perhaps again after a failure."""
@@ -176,6 +178,7 @@ class Driver:
         if run in self._claims:
             self._done.add(run)
             self._forget(run)
+            notify.succeeded(self._config, run)
 
     def close(self) -> None:
         """Give back the claimed runs that neither ended nor failed, and say how it went."""
@@ -217,6 +220,7 @@ class Driver:
                 f"{kept} outcomes are kept in {layout.JOURNAL} until the run database is back; the "
                 "next start tells them, or xamsflow pend"
             )
+        notify.finish()
 
     def _keep_failure(self, job: FailedJob) -> None:
         """Keep a failure in the journal; where even that fails, the next start finds out anew."""

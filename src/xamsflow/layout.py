@@ -31,6 +31,9 @@ CLAIM = "results/{run_id}/claim.json"
 JOURNAL = Path("journal")
 """The folder of outcomes that the run database could not be told yet."""
 
+NOTIFIED = Path(".xamsflow") / "notified.json"
+"""What people were told already."""
+
 TRANSFER_LOG = "logs/transfer/{run_id}.log"
 PROCESS_LOG = "logs/process/{run_id}.{data_type}.log"
 PUBLISH_LOG = "logs/publish/{run_id}.log"

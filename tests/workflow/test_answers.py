@@ -16,7 +16,10 @@ from xamsflow import layout
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, mongod):
     """A site with a run that is done, one that failed, and one that nobody asked for."""
-    site = Site(tmp_path_factory.mktemp("answers"), mongod.uri, f"test_{secrets.token_hex(6)}")
+    folder = tmp_path_factory.mktemp("answers")
+    told = f"cat >> {folder}/told"
+    settings = {"notify": {"command": ["sh", "-c", told], "events": ["failure", "recovery"]}}
+    site = Site(folder, mongod.uri, f"test_{secrets.token_hex(6)}", settings)
     site.add_run(932, on_disk=False)
     assert site.snakemake().returncode == 1
     site.xamsflow("pend", "932")
@@ -50,6 +53,14 @@ def test_show_tells_everything_about_a_run(site):
         assert expected in text, expected
     assert "gone" not in text
     assert "\x1b" not in text
+
+
+def test_people_were_told_of_the_failure_and_of_its_end(site):
+    lines = (site.folder / "told").read_text().splitlines()
+    told = [line for line in lines if line.startswith("run ")]
+    assert len(told) == 2  # the second failure was like the first
+    assert told[0].startswith("run 000932 failed in transfer: ")
+    assert told[1] == "run 000932 is done, the first one after failures"
 
 
 def test_show_as_json(site):
