@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from batch_workflow import Workflow, long, press_ctrl_c, wait_until
+from profile_settings import status_command
 from servers import slurm
 from servers.slurm import Slurm
 from xamsflow.batch import submissions
@@ -269,7 +270,10 @@ def test_status_is_one_query_for_all_jobs(workflow: Workflow, tmp_path: Path) ->
 
     def call(program: str, argument: str) -> str:
         done = subprocess.run(
-            [profile / program, argument],
+            status_command("stbc", argument)
+            if program == "status"
+            else f"{profile / program} {argument}",
+            shell=True,
             env=environment,
             check=True,
             capture_output=True,

@@ -136,7 +136,7 @@ def test_a_job_killed_without_a_word_fails_its_run_at_once(site):
     job = next(
         pid
         for pid in descendants(driver.pid)[1:]
-        if b"process.py" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[-2]
+        if b"process.py" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1]
     )
     kill(job)
     # The other run is still to be done, and the run document does not wait for it.

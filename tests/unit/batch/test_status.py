@@ -3,15 +3,16 @@
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
+from profile_settings import status_command
 from xamsflow.batch import cancel, explanation, status, submissions, systems, watch
 from xamsflow.batch.request import Request
 from xamsflow.batch.submissions import Submission
 from xamsflow.batch.systems import FORGOTTEN, OVER_TIME, SUCCESS, Details, Unreachable
 from xamsflow.errors import FailureClass
-from xamsflow.layout import REPOSITORY
 
 
 class Scripted:
@@ -165,10 +166,11 @@ def test_the_fast_path_in_shell_says_the_same(system: Scripted, tmp_path: Path) 
     system.queue = {"1"}
     assert status.status("x", "1.vm") == "running"
 
-    program = REPOSITORY / "profiles" / "stbc" / "status"
     # Without any command to call: neither qstat nor Python.
     words = [
-        subprocess.run([program, job], env={"PATH": ""}, capture_output=True, check=True).stdout
+        subprocess.run(
+            status_command("stbc", job), shell=True, env={"PATH": ""}, stdout=PIPE, check=True
+        ).stdout
         for job in ("1.vm", "2.vm", "3.vm")
     ]
 
