@@ -147,6 +147,7 @@ class Site:
                 "--configfile",
                 str(self.configfile),
             ],
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,

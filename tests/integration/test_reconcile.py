@@ -215,7 +215,7 @@ def fail_in_document(place: Processed) -> None:
 
 
 def pend_in_document(place: Processed) -> None:
-    place.site.xamsflow("pend", "932")
+    place.site.xamsflow("pend", "--yes", "932")
 
 
 def strip_data(place: Processed) -> None:

@@ -22,7 +22,7 @@ def site(tmp_path_factory, mongod):
     site = Site(folder, mongod.uri, f"test_{secrets.token_hex(6)}", settings)
     site.add_run(932, on_disk=False)
     assert site.snakemake().returncode == 1
-    site.xamsflow("pend", "932")
+    site.xamsflow("pend", "--yes", "932")
     (site.folder / "not-there-000932").rename(site.daq / "000932")
     site.add_run(933, on_disk=False)
     assert site.snakemake().returncode == 1

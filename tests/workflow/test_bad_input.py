@@ -34,7 +34,7 @@ def test_a_missing_run_folder_fails_that_run_only(site):
     assert site.snakemake().returncode == 0
     assert site.status(932) == "failed"
     (site.folder / "not-there-000932").rename(site.daq / "000932")
-    site.xamsflow("pend", "932")
+    site.xamsflow("pend", "--yes", "932")
     assert site.snakemake().returncode == 0
     assert site.status(932) == "done"
     assert site.document(932)["processing_failed"] == 1

@@ -35,7 +35,7 @@ def test_events_fail_and_peaks_are_registered(make_site):
     written = [file.stat().st_mtime_ns for file in peaks]
     assert peaks
     site.configure(context=None)
-    site.xamsflow("pend", "932")
+    site.xamsflow("pend", "--yes", "932")
     assert site.snakemake().returncode == 0
     assert site.status(932) == "done"
     assert [file.stat().st_mtime_ns for file in peaks] == written

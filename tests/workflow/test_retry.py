@@ -62,7 +62,7 @@ def test_tries_are_counted_until_a_person_asks(make_site):
     # That is enough: a start has nothing to do, until somebody asks.
     assert site.snakemake().returncode == 0
     assert site.document(931)["processing_failed"] == 3
-    assert site.xamsflow("pend", "931").returncode == 0
+    assert site.xamsflow("pend", "--yes", "931").returncode == 0
     assert "tries" not in site.document(931)["processing"]
     assert site.snakemake().returncode != 0
     assert site.document(931)["processing"]["tries"] == 1

@@ -15,7 +15,11 @@ from pathlib import Path
 from xamsflow import __version__, receipts
 from xamsflow.errors import ConfigurationError, XamsflowError
 
-VERBS = ("status", "show", "log", "pend", "reconcile", "simulate", "demo")
+VERBS = (
+    *("status", "show", "log"),
+    *("pend", "hold", "release", "retry", "reprocess", "abandon"),
+    *("reconcile", "simulate", "demo"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

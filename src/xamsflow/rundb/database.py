@@ -491,7 +491,7 @@ class RunDatabase:
         *,
         action: str | None = None,
         reason: str | None = None,
-        leaves: Iterable[State] = status.SET_PENDING.leaves,
+        leaves: Iterable[State] = frozenset(State),
         reprocess: bool = False,
     ) -> bool:
         """Ask for a run to be processed, again if need be, in the name of `by`.
@@ -499,11 +499,12 @@ class RunDatabase:
         Only a run in one of the states `leaves` is changed. With `reprocess`, what was made of it
         before does not count as made. `action` and `reason` are for the history.
         """
+        transition = status.REPROCESS if reprocess else status.SET_PENDING
         told = {"action": action, "reason": None if reason is None else _encodable(reason)}
         return self._change(
             number,
             Change(
-                replace(status.SET_PENDING, leaves=status.SET_PENDING.leaves & frozenset(leaves)),
+                replace(transition, leaves=transition.leaves & frozenset(leaves)),
                 by=by,
                 sets={"reprocess": True} if reprocess else {},
                 clears=("owner", "heartbeat", "reason", "failure", "forced", "reprocess"),

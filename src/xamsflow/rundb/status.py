@@ -125,3 +125,4 @@ FAIL_UNCLAIMED = Transition(
     leaves=frozenset({State.ABSENT, State.PENDING, State.FAILED}), reaches=Status.FAILED
 )
 SET_PENDING = Transition(leaves=_FREE - {State.PENDING}, reaches=Status.PENDING)
+REPROCESS = Transition(leaves=_FREE, reaches=Status.PENDING)

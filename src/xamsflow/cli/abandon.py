@@ -1,0 +1,19 @@
+"""Exclude runs for good."""
+
+import argparse
+
+from xamsflow.cli import asking
+
+HELP = "exclude runs from processing, by the tag abandon (other tools may remove their data)"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of runs."""
+    asking.add_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exclude runs for good."""
+    from xamsflow import requests  # noqa: PLC0415 - keeps --help fast
+
+    return asking.run(options, requests.ABANDON)

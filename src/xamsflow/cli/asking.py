@@ -1,0 +1,171 @@
+"""What the verbs have in common that change run documents: choose runs, show, ask, do."""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from xamsflow import config, layout, owner, run_numbers, terminal
+from xamsflow.errors import ConfigurationError
+from xamsflow.terminal import Column
+
+if TYPE_CHECKING:
+    from xamsflow.requests import Outlook, Request
+    from xamsflow.rundb import RunDatabase
+
+SHOWN_ROWS = 30
+"""More are counted: a person looks at no longer table before saying yes."""
+
+COLUMNS = (Column("run"), Column("mode", cut=12), Column("status", drop=1), Column("will be"))
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    number: int
+    document: Mapping[str, Any]
+    outlook: "Outlook"
+    named: bool
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, force: bool = False) -> None:
+    """Add the choice of runs, the reason, and how to ask; `force` where a verb has use for it."""
+    add = parser.add_argument
+    add("runs", nargs="*", metavar="RUN", help="run numbers and ranges, as 932 940-950")
+    add("--mode", action="append", metavar="PATTERN", help="runs whose mode matches, as '*led*'")
+    add("--tag", action="append", metavar="TAG", help="runs that have this tag")
+    add("--reason", metavar="TEXT", help="why, for the history in the run document")
+    add("--yes", action="store_true", help="do not ask")
+    add("--dry-run", action="store_true", help="show what would be done, and do nothing")
+    if force:
+        add(
+            "--force",
+            action="store_true",
+            help="also runs that another tool has, by their status; not those that a driver of "
+            "this project works on",
+        )
+    else:
+        parser.set_defaults(force=False)
+
+
+def run(options: argparse.Namespace, request: "Request") -> int:
+    """Do what is asked to the chosen runs; return 0 only if it stands so for all that were named.
+
+    Of runs chosen by range, mode or tag, those to which it does not apply are left alone.
+    """
+    from xamsflow import journal, rundb  # noqa: PLC0415 - keeps --help fast
+
+    if not (options.runs or options.mode or options.tag):
+        raise ConfigurationError(
+            f"{request.name} which runs?", "give numbers, ranges as 932-940, --mode or --tag"
+        )
+    configuration = config.load(options.configfile)
+    with rundb.open_database(configuration.rundb) as database:
+        if not options.dry_run:
+            journal.publish(database, configuration)  # must not come after what is asked for now
+        chosen = _choose(database, options, request)
+        to_do = [one for one in chosen if one.outlook.changes]
+        _show(chosen, options.dry_run)
+        refused = sum(one.outlook.refused and one.named for one in chosen)
+        if not chosen:
+            print("No run is like that.")
+            return 1
+        if options.dry_run or not to_do:
+            return 1 if refused else 0
+        if not options.yes and not _confirmed(request, len(to_do)):
+            print("Nothing was changed.")
+            return 1
+        return _do(database, request, options.reason, to_do) or (1 if refused else 0)
+
+
+def _choose(
+    database: "RunDatabase", options: argparse.Namespace, request: "Request"
+) -> list[_Chosen]:
+    from xamsflow import requests  # noqa: PLC0415 - pymongo's part of bson takes its time
+
+    ranges = run_numbers.parse_all(options.runs)
+    named = {part.start for part in ranges if len(part) == 1}
+    found: dict[int, Mapping[str, Any]] = {}
+    for document in database.documents(requests.FIELDS, ranges or None):
+        if document["number"] in found:
+            database.get(document["number"])  # says that it is there twice
+        found[document["number"]] = document
+    for number in sorted(named - set(found)):
+        database.get(number)  # says that it is unknown, and which are near
+    chosen = []
+    for number, run in found.items():
+        if _matches(run, options.mode, options.tag):
+            manner = requests.Manner(named=number in named, force=options.force)
+            chosen.append(_Chosen(number, run, request.judge(run, manner), manner.named))
+    return chosen
+
+
+def _matches(
+    document: Mapping[str, Any], modes: Sequence[str] | None, tags: Sequence[str] | None
+) -> bool:
+    from xamsflow.rundb.changes import tag_names  # noqa: PLC0415
+
+    mode = document.get("mode")
+    mode = mode if isinstance(mode, str) else ""
+    return (modes is None or any(fnmatchcase(mode, pattern) for pattern in modes)) and (
+        tags is None or bool(set(tags) & set(tag_names(document)))
+    )
+
+
+def _show(chosen: Sequence[_Chosen], dry_run: bool) -> None:
+    listed = [one for one in chosen if one.outlook.changes or one.named]
+    if listed:
+        rows = [_cells(one) for one in listed[:SHOWN_ROWS]]
+        print(terminal.table(COLUMNS, rows, line=terminal.width()))
+    if len(listed) > SHOWN_ROWS:
+        print(f"… and {len(listed) - SHOWN_ROWS} more")
+    left = Counter(one.outlook.effect for one in chosen if not (one.outlook.changes or one.named))
+    for effect, count in left.most_common(5):
+        print(f"{count} {'is' if count == 1 else 'are'} left alone: {effect}")
+    if dry_run:
+        print("Nothing was changed (--dry-run).")
+
+
+def _cells(one: _Chosen) -> list[str]:
+    mode, status = one.document.get("mode"), one.document.get("processing_status")
+    effect = one.outlook.effect
+    return [
+        layout.run_id(one.number),
+        mode if isinstance(mode, str) else "",
+        "" if status is None else f"{status!s:.30}",
+        effect if one.outlook.changes else f"(as it is) {effect}",
+    ]
+
+
+def _confirmed(request: "Request", count: int) -> bool:
+    if not sys.stdin.isatty():
+        raise ConfigurationError(
+            "nothing was changed: there is no terminal to ask at",
+            "add --yes to do it, or --dry-run only to look",
+        )
+    runs = "this run" if count == 1 else f"these {count} runs"
+    try:
+        answer = input(f"{request.question.capitalize()} {runs}? [y/N] ")
+    except EOFError:
+        return False
+    return answer.strip().lower() in ("y", "yes")
+
+
+def _do(
+    database: "RunDatabase", request: "Request", reason: str | None, to_do: Sequence[_Chosen]
+) -> int:
+    from xamsflow.requests import Author  # noqa: PLC0415
+    from xamsflow.rundb.status import state  # noqa: PLC0415
+
+    author = Author(owner.user(), request.name, reason)
+    changed = 0
+    for one in to_do:
+        if request.change(database, one.number, author, state(one.document)):
+            changed += 1
+        else:
+            run = layout.run_id(one.number)
+            print(f"xamsflow: {run} was changed by somebody else meanwhile", file=sys.stderr)
+    print(f"{changed} run{'' if changed == 1 else 's'} {request.outcome}.")
+    return 0 if changed == len(to_do) else 1

@@ -1,0 +1,19 @@
+"""Keep runs from being processed until they are released."""
+
+import argparse
+
+from xamsflow.cli import asking
+
+HELP = "keep runs from being processed, by the tag hold-processing"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of runs."""
+    asking.add_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Keep runs from being processed until they are released."""
+    from xamsflow import requests  # noqa: PLC0415 - keeps --help fast
+
+    return asking.run(options, requests.HOLD)

@@ -1,0 +1,19 @@
+"""Make the data of runs again, where settings or software have changed."""
+
+import argparse
+
+from xamsflow.cli import asking
+
+HELP = "make runs again that are done: what settings and software of now would not make the same"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of runs."""
+    asking.add_arguments(parser, force=True)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Make the data of runs again, where settings or software have changed."""
+    from xamsflow import requests  # noqa: PLC0415 - keeps --help fast
+
+    return asking.run(options, requests.REPROCESS)

@@ -1,0 +1,19 @@
+"""Try failed runs again."""
+
+import argparse
+
+from xamsflow.cli import asking
+
+HELP = "mark failed runs pending, tries counted anew"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of runs."""
+    asking.add_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Try failed runs again."""
+    from xamsflow import requests  # noqa: PLC0415 - keeps --help fast
+
+    return asking.run(options, requests.RETRY)

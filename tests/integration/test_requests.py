@@ -1,0 +1,228 @@
+"""The verbs that change run documents, on a real run database."""
+
+import os
+import pty
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from xamsflow import cli, owner, rundb
+from xamsflow import config as configuration
+
+ALIVE = str(owner.current())
+END = datetime(2024, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def runs(site, monkeypatch):
+    monkeypatch.chdir(site.work)
+    monkeypatch.setenv("LOGNAME", "astrid")
+    return site.collection
+
+
+@pytest.fixture
+def ask(site, capsys, runs):
+    """Return a function that runs the command in this process: exit code, what it said."""
+
+    def ask(*arguments: str) -> tuple[int, str]:
+        code = cli.main([*arguments, "--configfile", str(site.configfile)])
+        captured = capsys.readouterr()
+        return code, captured.out + captured.err
+
+    return ask
+
+
+def document(number, status=None, /, **fields):
+    found = {"number": number, "mode": "bkg", "start": END - timedelta(hours=1), "end": END}
+    if status is not None:
+        found["processing_status"] = status
+    return found | fields
+
+
+def claimed(number, holder=ALIVE):
+    return document(number, "running", processing={"owner": holder, "attempt": 1})
+
+
+def statuses(runs):
+    return {run["number"]: run.get("processing_status") for run in runs.find()}
+
+
+def tags(runs, number):
+    return [tag["name"] for tag in runs.find_one({"number": number}).get("tags") or []]
+
+
+def test_pend_shows_asks_and_writes_who_and_why(ask, runs):
+    runs.insert_many([document(931), document(932, "failed", processing_failed=2)])
+    code, said = ask("pend", "931-932", "--yes", "--reason", "Kr calibration")
+    assert code == 0
+    assert "2 runs pending" in said
+    assert statuses(runs) == {931: "pending", 932: "pending"}
+    (entry,) = runs.find_one({"number": 932})["processing"]["history"]
+    assert (entry["by"], entry["action"], entry["reason"]) == ("astrid", "pend", "Kr calibration")
+    assert (entry["from"], entry["to"]) == ("failed", "pending")
+    assert entry["time"] > END
+    code, said = ask("pend", "932", "--yes")
+    assert (code, "is pending already" in said) == (0, True)
+
+
+@pytest.mark.parametrize("verb", ["pend", "hold", "abandon", "retry", "reprocess", "release"])
+def test_nothing_is_done_unasked(ask, runs, verb):
+    tagged = {"tags": [{"name": "hold-processing"}]} if verb == "release" else {}
+    runs.insert_one(document(932, "failed", **tagged))
+    before = list(runs.find())
+    code, said = ask(verb, "932", "--dry-run")
+    assert (code, "Nothing was changed (--dry-run)" in said) == (0, True)
+    code, said = ask(verb, "932")
+    assert code == 1
+    assert "there is no terminal to ask at: add --yes" in said
+    code, said = ask(verb)
+    assert (code, f"{verb} which runs?" in said) == (1, True)
+    assert list(runs.find()) == before
+
+
+def test_at_a_terminal_it_asks(site, runs):
+    runs.insert_one(document(932))
+    for answer, status in (("n", None), ("y", "pending")):
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            ["xamsflow", "pend", "932", "--configfile", str(site.configfile)],
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=site.work,
+            env=os.environ | {"PATH": f"{os.path.dirname(os.sys.executable)}:{os.environ['PATH']}"},  # noqa: PTH120
+        )
+        os.close(theirs)
+        os.write(ours, f"{answer}\n".encode())
+        said, _ = process.communicate(timeout=60)
+        os.close(ours)
+        assert "Ask for this run? [y/N]" in said
+        assert process.returncode == (0 if answer == "y" else 1)
+        assert statuses(runs)[932] == status
+
+
+def test_runs_that_are_worked_on_stay_with_who_has_them(ask, runs):
+    runs.insert_many([claimed(931), claimed(932, "gone:1:1:x"), document(933, "submitted_job")])
+    before = list(runs.find())
+    for verb in ("pend", "reprocess"):
+        code, said = ask(verb, "931", "932", "933", "--yes")
+        assert code == 1
+        assert f"is being processed by {ALIVE}: wait for its end" in said
+        assert "its driver gone:1:1:x has died: the next start takes it over" in said
+        assert "another tool has it, by its status 'submitted_job'; if it has given up" in said
+        assert list(runs.find()) == before
+    assert ask("retry", "931", "--yes")[0] == 1
+    assert ask("pend", "931-933", "--force", "--yes")[0] == 0
+    assert statuses(runs) == {931: "running", 932: "running", 933: "pending"}
+    # A tag does not take a run from anybody, and it is said that the work goes on.
+    code, said = ask("hold", "931", "--yes")
+    assert (code, "which goes on to its end" in said) == (0, True)
+    assert statuses(runs)[931] == "running"
+    assert runs.find_one({"number": 931})["processing"]["owner"] == ALIVE
+
+
+def test_hold_and_release(site, ask, runs):
+    other = {"name": "messy", "user": "daq", "date": END}
+    runs.insert_many([document(931, "pending", tags=[other]), document(932, "pending", tags=None)])
+    select = configuration.load([site.configfile]).select
+    with rundb.open_database(configuration.load([site.configfile]).rundb) as database:
+        assert ask("hold", "931", "932", "--yes", "--reason", "bad HV")[0] == 0
+        assert database.pending(select) == []
+        held = runs.find_one({"number": 931})
+        assert held["tags"][0] == other
+        assert held["tags"][1].keys() == {"name", "user", "date"}
+        assert (held["tags"][1]["name"], held["tags"][1]["user"]) == ("hold-processing", "astrid")
+        entry = held["processing"]["history"][-1]
+        assert (entry["action"], entry["reason"], entry["to"]) == ("hold", "bad HV", "pending")
+        assert "is held already" in ask("hold", "931", "--yes")[1]
+        assert "not taken for its tag hold-processing: xamsflow release" in ask("pend", "931")[1]
+        assert ask("abandon", "932", "--yes")[0] == 0
+        assert tags(runs, 932) == ["hold-processing", "abandon"]
+        code, said = ask("release", "--tag", "hold-processing", "--yes")
+        assert (code, "2 runs released" in said) == (0, True)
+        assert (tags(runs, 931), tags(runs, 932)) == (["messy"], [])
+        assert [run.number for run in database.pending(select)] == [932, 931]
+    assert "is not held" in ask("release", "931", "--yes")[1]
+
+
+def test_tags_of_another_shape_are_not_destroyed(ask, runs):
+    runs.insert_one(document(931, tags="Kr"))
+    code, said = ask("hold", "931", "--yes")
+    assert (code, "run 000931: tags of the run document is 'Kr', expected is a list" in said) == (
+        1,
+        True,
+    )
+    assert runs.find_one({"number": 931})["tags"] == "Kr"
+
+
+def test_retry_counts_anew_and_is_for_failed_runs_only(ask, runs):
+    failed = {"tries": 3, "tries_by_class": {"transient": 3}, "retry_at": END, "reason": "x"}
+    runs.insert_many(
+        [document(931, "failed", processing=failed), document(932, "done"), document(933)]
+    )
+    code, said = ask("retry", "931-933", "--yes")
+    assert code == 0
+    assert "1 is left alone: is done, not failed" in said
+    assert statuses(runs) == {931: "pending", 932: "done", 933: None}
+    assert runs.find_one({"number": 931})["processing"].keys() == {"history", "time"}
+    assert ask("retry", "932", "--yes")[0] == 1
+
+
+def test_runs_by_mode(ask, runs):
+    runs.insert_many(
+        [
+            document(931, mode="xamsl_led"),
+            document(932, "done", mode="led"),
+            document(933, mode="bkg"),
+            document(934, mode=None),
+        ]
+    )
+    code, said = ask("pend", "--mode", "*led*", "--yes")
+    assert code == 0
+    assert "1 is left alone: is done" in said
+    assert statuses(runs) == {931: "pending", 932: "done", 933: None, 934: None}
+    assert ask("pend", "932", "933", "--mode", "bkg", "--yes")[0] == 0
+    assert statuses(runs) == {931: "pending", 932: "done", 933: "pending", 934: None}
+    code, said = ask("hold", "--mode", "nai", "--yes")
+    assert (code, "No run is like that" in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["93x"], "'93x' is no run: give a number, as 932, or a range, as 932-940"),
+        (["940-932"], "did you mean 932-940?"),
+        (["933"], "run 000933 is not in"),
+        (["933"], "the nearest there are 000931 and 000935"),
+    ],
+)
+def test_wrong_runs_are_told_and_nothing_is_changed(ask, runs, arguments, expected):
+    runs.insert_many([document(931), document(935)])
+    code, said = ask("pend", "931", *arguments, "--yes")
+    assert code == 1
+    assert expected in said
+    assert set(statuses(runs).values()) == {None}
+
+
+def test_no_database_and_no_right_to_write(site, ask, mongod_with_users, tmp_path, monkeypatch):
+    site.configure(rundb={"uri": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"})
+    code, said = ask("pend", "931", "--yes")
+    assert (code, "does not answer" in said, said.count("\n")) == (1, True, 1)
+    import pymongo  # noqa: PLC0415
+
+    server = mongod_with_users
+    with pymongo.MongoClient(server.uri, username=server.user, password=server.password) as client:
+        client[site.database]["runs_new"].insert_one(document(931))
+        client.admin.command(
+            "createUser", f"looks_{site.database}", pwd="x",
+            roles=[{"role": "read", "db": site.database}],
+        )  # fmt: skip
+    monkeypatch.setenv("MONGO_USER", f"looks_{site.database}")
+    monkeypatch.setenv("MONGO_PASSWORD", "x")
+    site.configure(rundb={"uri": server.uri})
+    for verb in ("pend", "hold"):
+        code, said = ask(verb, "931", "--yes")
+        assert code == 1
+        assert f"does not allow this (not authorized on {site.database}" in said
+        assert "Traceback" not in said
