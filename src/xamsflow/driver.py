@@ -141,6 +141,9 @@ class Driver:
         """
         from xamsflow import journal  # noqa: PLC0415
 
+        if rule not in layout.RECEIPTS:
+            say(f"run {wildcards['run_id']}: {rule} failed, which changes nothing of the run")
+            return
         rule, log, failure = failures.of_job(rule, wildcards)
         if failure.killed and self._interrupted.wait(INTERRUPT_S):
             failure = replace(failure, reason="stopped by Ctrl-C", interrupted=True)

@@ -163,6 +163,28 @@ def _not_ours(run_id: str) -> TransientError:
     )
 
 
+def overview(*, run_id: str, output: str, log: str) -> None:
+    """Draw the picture of a run from what is stored of it.
+
+    The run is not locked: what is stored is only read, and a picture is no part of its processing.
+    """
+    with _for_people(Path(log)) as configuration:
+        from xamsflow import detector  # noqa: PLC0415
+        from xamsflow import overview as overviews  # noqa: PLC0415
+
+        overviews.make_run(run_id, detector.load(configuration.detector), Path(output))
+
+
+@contextlib.contextmanager
+def _for_people(log: Path) -> Iterator[Config]:
+    """Run what shows people how things are: where it fails, nothing else does."""
+    try:
+        _log_to(log)
+        yield config.from_environment()
+    except XamsflowError as error:
+        sys.exit(f"xamsflow: {error}")
+
+
 @contextlib.contextmanager
 def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter]]:
     """Run a job's work with its log, its lock, and a known end whatever happens.

@@ -26,6 +26,7 @@ DATA_TYPE_PATTERN = r"(?!(?:transfer|rundoc|claim)\b)[a-z][a-z0-9_]*"
 TRANSFER_RECEIPT = "results/{run_id}/transfer.json"
 DATA_TYPE_RECEIPT = "results/{run_id}/{data_type}.json"
 RUNDOC_RECEIPT = "results/{run_id}/rundoc.json"
+OVERVIEW = "results/{run_id}/overview.png"
 CLAIM = "results/{run_id}/claim.json"
 
 JOURNAL = Path("journal")
@@ -37,10 +38,12 @@ NOTIFIED = Path(".xamsflow") / "notified.json"
 TRANSFER_LOG = "logs/transfer/{run_id}.log"
 PROCESS_LOG = "logs/process/{run_id}.{data_type}.log"
 PUBLISH_LOG = "logs/publish/{run_id}.log"
+OVERVIEW_LOG = "logs/overview/{run_id}.log"
 
 TRANSFER_BENCHMARK = "benchmarks/transfer/{run_id}.tsv"
 PROCESS_BENCHMARK = "benchmarks/process/{run_id}.{data_type}.tsv"
 PUBLISH_BENCHMARK = "benchmarks/publish/{run_id}.tsv"
+OVERVIEW_BENCHMARK = "benchmarks/overview/{run_id}.tsv"
 
 LOGS = {"transfer": TRANSFER_LOG, "process": PROCESS_LOG, "publish": PUBLISH_LOG}
 RECEIPTS = {
@@ -48,7 +51,7 @@ RECEIPTS = {
     "process": DATA_TYPE_RECEIPT,
     "publish": RUNDOC_RECEIPT,
 }
-"""By rule, in the order of the chain."""
+"""By rule, in the order of the chain; a run has failed if one of these rules has."""
 
 FOLDERS = (
     Path("results"),
@@ -104,6 +107,11 @@ def earlier_receipts(run: str, time: datetime) -> Path:
 def rundoc_receipt(run: str) -> Path:
     """Return the receipt of what was published in the run document."""
     return Path(RUNDOC_RECEIPT.format(run_id=run))
+
+
+def overview(run: str) -> Path:
+    """Return the picture of a run."""
+    return Path(OVERVIEW.format(run_id=run))
 
 
 def claim_file(run: str) -> Path:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from xamsflow import receipts
+from xamsflow import colors, receipts
 from xamsflow.simulate import Signal
 from xamsflow.validation import checks
 from xamsflow.validation.checks import Check, Findings
@@ -19,10 +19,7 @@ from xamsflow.validation.quality import KINDS
 
 Array = NDArray[Any]
 
-COLORS = {Signal.S1: "#1f6fb4", Signal.S2: "#c8501e"}
-"""Apart also for those who do not tell red from green."""
-
-GRAY = "#8a8a8a"
+COLORS = {Signal.S1: colors.S1, Signal.S2: colors.S2}
 
 
 def write(findings: Findings, folder: Path, title: str) -> list[Path]:
@@ -59,7 +56,7 @@ def _figure(findings: Findings, results: Sequence[Check], title: str) -> Figure:
 
 def _draw_efficiency(axes: Axes, findings: Findings) -> None:
     axes.set_title("Efficiency")
-    axes.axhline(checks.MIN_EFFICIENCY, color=GRAY, linewidth=1, linestyle="--")
+    axes.axhline(checks.MIN_EFFICIENCY, color=colors.GRAY, linewidth=1, linestyle="--")
     for kind, efficiency in findings.efficiency.items():
         filled = efficiency.n > 0
         middle = np.sqrt(efficiency.edges[1:] * efficiency.edges[:-1])[filled]
@@ -87,8 +84,8 @@ def _draw_efficiency(axes: Axes, findings: Findings) -> None:
 
 def _draw_bias(axes: Axes, findings: Findings) -> None:
     axes.set_title("Area bias")
-    axes.axhspan(-100 * checks.MAX_BIAS, 100 * checks.MAX_BIAS, color=GRAY, alpha=0.15)
-    axes.axhline(0, color=GRAY, linewidth=1)
+    axes.axhspan(-100 * checks.MAX_BIAS, 100 * checks.MAX_BIAS, color=colors.GRAY, alpha=0.15)
+    axes.axhline(0, color=colors.GRAY, linewidth=1)
     for kind, areas in findings.areas.items():
         middle = np.sqrt(areas.edges[1:] * areas.edges[:-1])
         axes.errorbar(
@@ -117,8 +114,8 @@ def _draw_bias(axes: Axes, findings: Findings) -> None:
 
 def _draw_resolution(axes: Axes, findings: Findings) -> None:
     axes.set_title("Area resolution (labels: photon statistics, %)")
-    axes.axhspan(0, checks.MAX_RESOLUTION, color=GRAY, alpha=0.15)
-    axes.axhline(1, color=GRAY, linewidth=1)
+    axes.axhspan(0, checks.MAX_RESOLUTION, color=colors.GRAY, alpha=0.15)
+    axes.axhline(1, color=colors.GRAY, linewidth=1)
     for kind, areas in findings.areas.items():
         middle = np.sqrt(areas.edges[1:] * areas.edges[:-1])
         axes.errorbar(
@@ -168,13 +165,15 @@ def _draw_time(axes: Axes, findings: Findings) -> None:
 def _draw_drift(axes: Axes, findings: Findings) -> None:
     axes.set_title("Drift time residual of events")
     for values, color, label in (
-        (findings.drift.of_interaction, GRAY, "from depth of interaction"),
+        (findings.drift.of_interaction, colors.GRAY, "from depth of interaction"),
         (findings.drift.of_light, "#2a7f4f", "from center of light"),
     ):
         rms = np.sqrt(np.mean(np.square(values))) if len(values) else np.nan
         _histogram(axes, values, 300, color, f"{label}: rms {rms:.0f} ns")
     for side in (-1, 1):
-        axes.axvline(side * checks.MAX_DRIFT_RESIDUAL, color=GRAY, linewidth=1, linestyle="--")
+        axes.axvline(
+            side * checks.MAX_DRIFT_RESIDUAL, color=colors.GRAY, linewidth=1, linestyle="--"
+        )
     axes.set_xlabel("reconstructed - true drift time (ns)")
     axes.set_ylabel("events")
     axes.legend(fontsize=8)

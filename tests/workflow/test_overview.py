@@ -1,0 +1,25 @@
+"""The picture of a run, asked for by its name."""
+
+
+def test_a_picture_is_made_when_asked_for_and_changes_nothing_of_the_run(site):
+    site.add_run(932)
+    assert site.snakemake().returncode == 0
+    picture = site.work / "results" / "000932" / "overview.png"
+    assert not picture.exists()
+
+    # matplotlib looks at this file, and cannot read it.
+    broken = site.work / "matplotlibrc"
+    broken.write_bytes(b"\xff\xfe\xff")
+    failed = site.snakemake("results/000932/overview.png")
+    assert failed.returncode != 0
+    assert "overview failed, which changes nothing of the run" in failed.stdout
+    assert not picture.exists()
+    assert site.status(932) == "done"
+    assert site.document(932).get("processing_failed", 0) == 0
+
+    broken.unlink()
+    made = site.snakemake("results/000932/overview.png")
+    assert made.returncode == 0, made.stdout
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert site.status(932) == "done"
+    assert (site.work / "logs" / "overview" / "000932.log").is_file()
