@@ -19,6 +19,7 @@ from xamsflow.plugins.peaks import peak_basics, peaks
 from xamsflow.plugins.raw_records import raw_records
 from xamsflow.plugins.records import records
 from xamsflow.rundoc import NS_PER_S, Run
+from xamsflow.storage import DataDirectory
 
 
 def context(
@@ -33,7 +34,7 @@ def context(
     run's own settings, see :func:`run_config`. With `readonly` nothing is ever written.
     """
     return strax.Context(
-        storage=[strax.DataDirectory(str(processed), deep_scan=True, readonly=readonly)],
+        storage=[DataDirectory(str(processed), deep_scan=True, readonly=readonly)],
         config=dict(config or {}),
         register=plugins(detector),
         allow_multiprocess=False,

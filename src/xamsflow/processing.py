@@ -16,10 +16,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numba
 import strax
 
-from xamsflow import clock, findings, layout, receipts, rundoc, strax_folder
+from xamsflow import clock, findings, layout, memory, receipts, rundoc, strax_folder
 from xamsflow.context import context, other, run_config
 from xamsflow.detector import Detector
 from xamsflow.errors import (
@@ -29,6 +28,7 @@ from xamsflow.errors import (
     StillTakenError,
     XamsflowError,
 )
+from xamsflow.plugins.settings import THREADS
 from xamsflow.receipts import Receipt
 from xamsflow.rundoc import Run
 
@@ -67,7 +67,7 @@ def process_run(
 
     `document` is the run document with datetimes, `live_data` the parent folder of the runs. What
     is already stored is not made again; what an earlier attempt left unfinished is started afresh.
-    `threads` is what numba's parallel functions may use; all else runs in one thread.
+    `threads` is how many chunks are computed at a time; reading and writing are done beside that.
     `other_context` names the function that returns the strax context, see
     :func:`xamsflow.context.other`; None takes this project's own. Data types are made one after
     the other, the lowest first, so that what is below one that fails is stored and stays.
@@ -84,13 +84,14 @@ def process_run(
         raise StillTakenError(f"run {run_id} is still being taken", "process it when it has an end")
     if run.end < run.start:
         raise BadDataError(f"run {run_id}: end of the run document is before its start")
-    available = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # made at run time
-    numba.set_num_threads(max(1, min(threads, available)))
+    memory.keep_freed()
     with _plain_errors(run_id, data_type, processed):
         # Here, as strax stumbles where another job makes the folder at the same moment.
         processed.mkdir(parents=True, exist_ok=True)
         make_context = context if other_context is None else other(other_context)
         strax_context = make_context(detector, processed, run_config(run, live_data / run_id))
+        if other_context is None:
+            strax_context.set_config({THREADS: threads})
         wanted = _to_be_stored(strax_context, run_id, data_type)
         missing = [name for name in wanted if not strax_context.is_stored(run_id, name)]
         if missing:

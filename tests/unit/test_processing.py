@@ -317,7 +317,7 @@ def test_no_right_to_write(site: Site) -> None:
 
 def test_no_space_left(site: Site) -> None:
     # A limit on the size of files is what of a full disk can be had without one.
-    limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
+    limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))"
     process = site.start(limit)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1

@@ -69,6 +69,8 @@ def peaks(signals: Signals, top: Sequence[int] = ()) -> type[Any]:
 
 class _Peaks(SignalsPlugin):
     __version__ = "1.0.1"
+    # MB of a chunk on disk: strax copies what it has gathered with each chunk that it adds.
+    chunk_target_size_mb = 40
 
     def infer_dtype(self) -> Any:
         """Return strax's fields, with one entry per channel of the group in arrays by channel."""

@@ -96,8 +96,8 @@ class _Records(SignalsPlugin):
         found, hitlets = hits.find_hitlets(
             made, self.setting("hit_threshold"), (before, behind), links
         )
-        made = strax.cut_outside_hits(made, found, left_extension=before, right_extension=behind)
-        hits.integrate_hitlets(made, hitlets, *links)
+        hits.keep_hitlets(made, hitlets, *links)
+        made["reduction_level"] = strax.ReductionLevel.HITS_ONLY
         _count(counts, made, found, channels)
         return dict(zip(self.provides, (made, counts), strict=True))
 

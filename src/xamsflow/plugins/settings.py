@@ -1,10 +1,15 @@
-"""Settings of plugins as strax options: tracked, with the detector's values as defaults."""
+"""What the plugins of all groups of signals share: settings as strax options, and threads."""
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 import strax
 from immutabledict import immutabledict
+
+THREADS = "threads"
+"""The option that says how many chunks are computed at a time; it changes no result."""
 
 Setting = tuple[str, Any, str]
 """Name, default and meaning of an option."""
@@ -16,15 +21,17 @@ def suffix(name: str) -> str:
 
 
 def options(settings: Iterable[Setting], end: str = "") -> immutabledict[str, strax.Option]:
-    """Return tracked options, for a plugin's ``takes_config``.
+    """Return options for a plugin's ``takes_config``: the settings, tracked, and the threads.
 
     Equal names have equal defaults within a context, so `end` keeps groups of signals apart.
     """
+    threads = strax.Option(THREADS, default=1, track=False, help="Chunks computed at a time")
     return immutabledict(
         {
             f"{name}{end}": strax.Option(f"{name}{end}", default=value, infer_type=False, help=text)
             for name, value, text in settings
         }
+        | {THREADS: threads}
     )
 
 
@@ -32,7 +39,28 @@ class SignalsPlugin(strax.Plugin):  # type: ignore[misc]
     """A plugin that is made once for each group of signals; `end` closes all its names."""
 
     end = ""
+    parallel = True
 
     def setting(self, name: str) -> Any:
         """Return the value of an option, called by its name without the group's."""
         return self.config[f"{name}{self.end}"]
+
+    def iter(
+        self, iters: Mapping[str, Iterator[strax.Chunk]], executor: Executor | None = None
+    ) -> Iterator[Any]:
+        """Yield results in order; chunks do not depend on one another, so some are made together.
+
+        An `executor` is that of strax's processor with threads, which waits for the results itself.
+        """
+        threads = self.config[THREADS]
+        if executor is not None or threads == 1:
+            yield from super().iter(iters, executor)
+            return
+        ahead: deque[Future[Any]] = deque()
+        with ThreadPoolExecutor(threads, thread_name_prefix="chunk") as pool:
+            for future in super().iter(iters, pool):
+                ahead.append(future)
+                if len(ahead) == threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()

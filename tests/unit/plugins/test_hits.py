@@ -1,0 +1,68 @@
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import strax
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hand_made import BASELINE, BEFORE, DT, N_SAMPLES, pulse
+from xamsflow.plugins import hits
+
+Array = npt.NDArray[Any]
+
+EXTENSION = (3, 20)
+THRESHOLD = 15
+
+
+def records_of(seed: int, n_pulses: int) -> Array:
+    """Return records of pulses with random light, several in a channel and longer than a record."""
+    random = np.random.default_rng(seed)
+    made = []
+    for channel in range(3):
+        time = 1000
+        for _ in range(n_pulses):
+            signal = random.normal(0, 12, random.integers(1, 4 * N_SAMPLES))
+            raw = pulse(time, channel, signal, baseline=BASELINE + random.random())
+            time = int(strax.endtime(raw)[-1]) + (BEFORE + int(random.integers(0, 500))) * DT
+            made.append(raw)
+    raw = strax.sort_by_time(np.concatenate(made))
+    records = np.zeros(len(raw), strax.record_dtype(N_SAMPLES))
+    for name in raw.dtype.names:
+        records[name] = raw[name]
+    strax.baseline(records, baseline_samples=40, flip=True)
+    strax.zero_out_of_bounds(records)
+    return records
+
+
+@settings(deadline=None)  # strax compiles
+@given(seed=st.integers(0, 2**32), n_pulses=st.integers(0, 6))
+def test_hits_and_what_is_kept_are_those_of_strax(seed: int, n_pulses: int) -> None:
+    if not n_pulses:
+        records = np.zeros(0, strax.record_dtype(N_SAMPLES))
+    else:
+        records = records_of(seed, n_pulses)
+    links = strax.record_links(records)
+    found, hitlets = hits.find_hitlets(records, THRESHOLD, EXTENSION, links)
+    expected = strax.find_hits(records, min_amplitude=float(THRESHOLD))
+    assert len(found) == len(hitlets) == len(expected)
+    for name in set(found.dtype.names) - {"left_integration", "right_integration"}:
+        assert np.array_equal(found[name], expected[name]), name
+
+    by_strax = strax.cut_outside_hits(
+        records, expected, left_extension=EXTENSION[0], right_extension=EXTENSION[1]
+    )
+    hits.keep_hitlets(records, hitlets, *links)
+    assert np.array_equal(records["data"], by_strax["data"])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_hitlets_of_a_channel_do_not_overlap_and_hold_their_hits(seed: int) -> None:
+    records = records_of(seed, 8)
+    found, hitlets = hits.find_hitlets(records, THRESHOLD, EXTENSION, strax.record_links(records))
+    assert (hitlets["time"] <= found["time"]).all()
+    assert (strax.endtime(hitlets) >= strax.endtime(found)).all()
+    for channel in range(3):
+        mine = strax.sort_by_time(hitlets[hitlets["channel"] == channel])
+        assert (strax.endtime(mine)[:-1] <= mine["time"][1:]).all()
