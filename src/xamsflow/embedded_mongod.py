@@ -84,7 +84,7 @@ def running(folder: Path, auth: bool = False, port: int | None = None) -> Iterat
     process, port = _start(program, data, log, port, auth)
     try:
         if auth:
-            file = folder / "credentials.yaml"
+            file = (folder / "credentials.yaml").absolute()
             user, password = _credentials(file, port)
             yield MongoServer(port, log, process.pid, user, password, file)
         else:

@@ -3,6 +3,8 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from bson import Binary, Code, Decimal128, MaxKey, MinKey, ObjectId, Regex
+from bson.datetime_ms import DatetimeMS
 from bson.int64 import Int64
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +34,27 @@ DOCUMENT = {
 }
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.datetimes()
+
+BSON = (
+    SCALARS
+    | st.integers(-(2**63), 2**63 - 1).map(Int64)
+    | st.integers(-(2**63), 2**63 - 1).map(DatetimeMS)
+    | st.binary(max_size=20)
+    | st.binary(max_size=20).map(Binary)
+    | st.binary(min_size=12, max_size=12).map(ObjectId)
+    | st.sampled_from(
+        [Decimal128("1.5"), Decimal128("NaN"), MinKey(), MaxKey(), Regex("^a"), Code("f()")]
+    )
+)
+ANYTHING = st.recursive(
+    BSON, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4)
+)
+PATHS = (
+    [[key] for key in DOCUMENT]
+    + [["daq_config", key] for key in DOCUMENT["daq_config"]]
+    + [["daq_config", "boards", 0, "board"], ["daq_config", "channels", "77"], ["data", 0]]
+    + [["daq_config", "processing_threads", "xams-daq_reader_0"]]
+)
 
 
 def changed(path, value):
@@ -91,6 +114,13 @@ def test_defaults_of_redax():
         (["daq_config", "strax_chunk_length"], 0, "above 0 s"),
         (["daq_config", "strax_chunk_overlap"], float("nan"), "a number"),
         (["daq_config", "boards"], [{"board": "x"}], "boards"),
+        (["daq_config", "channels"], {"77": None}, "daq_config.channels.77 of the run document"),
+        (["start"], datetime(1, 1, 1, tzinfo=UTC), "a date from 1970 to 2261"),
+        (["end"], datetime(9999, 1, 1, tzinfo=UTC), "a date from 1970 to 2261"),
+        (["daq_config", "processing_threads"], {"../../etc/x": 1}, "names of readers"),
+        (["daq_config", "processing_threads"], {"r": float("inf")}, "processing_threads.r"),
+        (["daq_config", "strax_chunk_length"], 1e300, "up to 86400 s"),
+        (["daq_config", "strax_fragment_payload_bytes"], 2**40, "multiple of 4"),
     ],
 )
 def test_a_wrong_field_is_named_in_one_line(path, value, words):
@@ -100,17 +130,49 @@ def test_a_wrong_field_is_named_in_one_line(path, value, words):
     assert "\n" not in str(error.value)
 
 
-@given(
-    path=st.sampled_from(
-        [[key] for key in DOCUMENT] + [["daq_config", key] for key in DOCUMENT["daq_config"]]
-    ),
-    value=SCALARS | st.lists(SCALARS) | st.dictionaries(st.text(), SCALARS),
-)
+@given(path=st.sampled_from(PATHS), value=ANYTHING)
 def test_any_document_is_read_or_refused_in_one_line(path, value):
+    document = changed(path, value)
     try:
-        rundoc.parse(changed(path, value))
+        run = rundoc.parse(document)
     except BadDataError as error:
         assert "\n" not in str(error)
+        return
+    # What is accepted fits into strax's fields.
+    times = (run.start, run.end or 0, run.chunk_duration, run.overlap_duration)
+    assert all(0 <= time < 2**63 for time in times)
+    assert 0 < run.record_length < 2**20
+
+
+@given(ANYTHING)
+def test_a_document_that_went_through_json_is_read_or_refused_in_one_line(value):
+    try:
+        back = rundoc.from_json(rundoc.to_json(changed(["comments"], value)))
+    except BadDataError as error:
+        assert "\n" not in str(error)
+        return
+    assert rundoc.parse(back) == rundoc.parse(DOCUMENT)
+
+
+@given(
+    st.recursive(
+        st.text() | st.integers(),
+        lambda inner: st.dictionaries(
+            st.sampled_from(["$date", "$oid", "$numberLong", "$binary", "x"]), inner, max_size=2
+        ),
+    )
+)
+def test_json_that_is_no_document_is_refused_in_one_line(data):
+    try:
+        assert isinstance(rundoc.from_json(data), dict)
+    except BadDataError as error:
+        assert "\n" not in str(error)
+
+
+def test_a_number_stored_as_double_is_one():
+    assert rundoc.parse(changed(["number"], 932.0)).number == 932
+    with pytest.raises(BadDataError, match=r"number is 932\.5: it must be whole"):
+        rundoc.parse(changed(["number"], 932.5))
 
 
 def test_json_keeps_the_types_of_bson():

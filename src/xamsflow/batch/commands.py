@@ -19,6 +19,10 @@ class Answer(NamedTuple):
         return f"{self.out}\n{self.err}".strip()
 
 
+SECRET_VARIABLES = frozenset({"MONGO_USER", "MONGO_PASSWORD"})
+"""Never handed on: batch systems keep the environment of a submission, and show it to some."""
+
+
 class CommandMissingError(Exception):
     """The command is not installed on this host."""
 
@@ -33,7 +37,9 @@ def run(command: Sequence[str], *, timeout_s: float, text: str = "") -> Answer:
     It is kept apart from the terminal's Ctrl-C, which would end it between a submission and the
     batch job's number.
     """
-    environment = {**os.environ, "LC_ALL": "C"}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES
+    } | {"LC_ALL": "C"}
     try:
         done = subprocess.run(
             command,

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -34,17 +35,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Make a DAQ folder and run documents, process them all, and show what came out."""
     from xamsflow import embedded_mongod, rundb  # noqa: PLC0415
+    from xamsflow.rundb import credentials  # noqa: PLC0415
 
     configuration = config.load(options.configfile)
     print(f"The demo lives in {Path.cwd()}")
     documents = [*_simulate(configuration.detector), *_real_run()]
-    with embedded_mongod.running(Path("mongod")) as server:
+    for name in (credentials.USER_VARIABLE, credentials.PASSWORD_VARIABLE):
+        os.environ.pop(name, None)  # they are of another database, and would come first
+    with embedded_mongod.running(Path("mongod"), auth=True) as server:
         print(f"A run database of its own listens at {server.uri}")
         settings = Path("demo.yaml")
         settings.write_text(
             yaml.safe_dump(
                 {
-                    "rundb": {"uri": server.uri},
+                    "rundb": {
+                        "uri": server.uri,
+                        "credentials_file": str(server.credentials_file),
+                    },
                     "daq": {"live_data": str(DAQ)},
                     "storage": {"host": "demo"},
                 }

@@ -1,5 +1,6 @@
 """User and password of the run database: from the environment or a file of mode 0600."""
 
+import errno
 import os
 import stat
 from dataclasses import dataclass, field
@@ -26,8 +27,8 @@ def find(file: Path | None) -> Credentials | None:
     """Return the credentials from the environment, else from `file`, None where there are none.
 
     `file` None means the default file, if that exists. Raises ConfigurationError where one of the
-    two variables is missing, or where the file is missing, readable for others, or holds something
-    else. No error shows what stands in the file.
+    two variables is missing, or where the file is missing, a link, another user's, usable by
+    others, or holds something else. No error shows what stands in the file.
     """
     user = os.environ.get(USER_VARIABLE) or None
     password = os.environ.get(PASSWORD_VARIABLE) or None
@@ -49,15 +50,18 @@ def find(file: Path | None) -> Credentials | None:
 def _read(path: Path) -> Credentials:
     expected = "write two lines there, user: NAME and password: 'WORD', the word in quotes"
     try:
-        with path.open(encoding="utf-8") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise ConfigurationError(
-                    f"others may use the credentials file {path} (mode {mode:04o})",
-                    f"chmod 600 {path}",
-                )
+        # What is looked at is what is read: the open file, whatever its name leads to later. A pipe
+        # must not hold us up.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, encoding="utf-8") as file:
+            _check_private(path, os.fstat(file.fileno()))
             content = yaml.safe_load(file)
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ConfigurationError(
+                f"the credentials file {path} is a symbolic link",
+                "name the file itself in rundb.credentials_file",
+            ) from error
         raise ConfigurationError(
             f"cannot read the credentials file {path} ({error.strerror})",
             "correct rundb.credentials_file, or set MONGO_USER and MONGO_PASSWORD",
@@ -71,3 +75,20 @@ def _read(path: Path) -> Credentials:
         if not isinstance(value, str) or not value:
             raise ConfigurationError(f"{key} in {path} is no text", expected)
     return Credentials(content["user"], content["password"])
+
+
+def _check_private(path: Path, status: os.stat_result) -> None:
+    mode = stat.S_IMODE(status.st_mode)
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigurationError(
+            f"{path} is no file", "rundb.credentials_file names a file of mode 0600"
+        )
+    if status.st_uid != os.geteuid():
+        raise ConfigurationError(
+            f"the credentials file {path} belongs to another user (uid {status.st_uid})",
+            "make one of your own",
+        )
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigurationError(
+            f"others may use the credentials file {path} (mode {mode:04o})", f"chmod 600 {path}"
+        )

@@ -7,7 +7,7 @@ still in the state that was read. Whoever comes second reads again and finds ano
 import functools
 import logging
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from pymongo import ASCENDING, DESCENDING
 from pymongo.collection import Collection
 
-from xamsflow import clock
+from xamsflow import clock, rundoc
 from xamsflow.claims import Claim
 from xamsflow.config import Select, Watch
 from xamsflow.errors import BadDataError, ConfigurationError, FailureClass, TransientError
@@ -42,6 +42,9 @@ CLAIMED = {
 """The filter for runs that a driver of this project works on."""
 
 HIGHEST_NUMBER = 999_999
+
+NUMBER_TYPES = ["int", "long", "double"]
+"""JavaScript, as in MongoDB's shell, writes whole numbers as double; equal they are to MongoDB."""
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -170,8 +173,8 @@ class RunDatabase:
             number = _number(document)
             if number is None or number in runs:
                 unusable.append(repr(document.get("number")))
-            elif selection.wanted(document, select, now):
-                runs[number] = _pending_run(document, select)
+            elif selection.wanted({**document, "number": number}, select, now):
+                runs[number] = _pending_run({**document, "number": number}, select)
         if unusable:
             logger.warning(
                 "pending documents in %s are left out because their number is missing, wrong or "
@@ -188,8 +191,8 @@ class RunDatabase:
         documents = self._collection.find(selection.query_to_ask(), _fields(*selection.FIELDS))
         return sorted(
             document["number"]
-            for document in documents
-            if _number(document) is not None and selection.to_be_asked(document, select, watch, now)
+            for document in _numbered(documents)
+            if selection.to_be_asked(document, select, watch, now)
         )
 
     @_translated
@@ -216,9 +219,8 @@ class RunDatabase:
         )
         return _newest_first(
             _claimed_run(document)
-            for document in documents
-            if _number(document) is not None
-            and status.state(document) in (State.SUBMITTED, State.RUNNING)
+            for document in _numbered(documents)
+            if status.state(document) in (State.SUBMITTED, State.RUNNING)
             and (select is None or selection.within_limits(document, select, now))
         )
 
@@ -227,7 +229,7 @@ class RunDatabase:
         self, numbers: Iterable[int] | None = None, limit: int | None = None
     ) -> list[RunSummary]:
         """Return the runs with these numbers (None: all), the `limit` newest ones, newest first."""
-        wanted: Document = {"number": {"$type": ["int", "long"], "$gte": 0, "$lte": HIGHEST_NUMBER}}
+        wanted: Document = {"number": {"$type": NUMBER_TYPES, "$gte": 0, "$lte": HIGHEST_NUMBER}}
         if numbers is not None:
             wanted["number"]["$in"] = [operator.index(number) for number in numbers]
         found = self._collection.find(
@@ -242,7 +244,7 @@ class RunDatabase:
             if limit < 1:
                 return []
             found = found.sort("number", DESCENDING).limit(limit)
-        return _newest_first(_summary(document) for document in found)
+        return _newest_first(_summary(document) for document in _numbered(found))
 
     @_translated
     def documents(
@@ -253,7 +255,7 @@ class RunDatabase:
         Each has besides `now`, the server's time at the query. Documents without a usable run
         number are left out.
         """
-        usable = {"$type": ["int", "long"], "$gte": 0, "$lte": HIGHEST_NUMBER}
+        usable = {"$type": NUMBER_TYPES, "$gte": 0, "$lte": HIGHEST_NUMBER}
         wanted: Document = {"number": usable}
         if numbers is not None:
             if not numbers:
@@ -262,7 +264,7 @@ class RunDatabase:
         found = self._collection.aggregate(
             [{"$match": wanted}, {"$project": {**_fields(*fields), "now": "$$NOW"}}]
         )
-        return sorted(found, key=lambda document: document["number"], reverse=True)
+        return sorted(_numbered(found), key=operator.itemgetter("number"), reverse=True)
 
     @_translated
     def claim(self, number: int, owner: str, targets: Sequence[str]) -> Claim | None:
@@ -617,16 +619,17 @@ class RunDatabase:
 
     def _nearest(self, number: int) -> str:
         """Name the runs before and after a number that is not there."""
-        usable = {"$type": ["int", "long"], "$gte": 0, "$lte": HIGHEST_NUMBER}
+        usable = {"$type": NUMBER_TYPES, "$gte": 0, "$lte": HIGHEST_NUMBER}
         ways = (({"$lt": number}, DESCENDING), ({"$gt": number}, ASCENDING))
         found = [
-            f"{document['number']:06d}"
+            f"{near:06d}"
             for side, order in ways
             for document in self._collection.find(
                 {"$and": [{"number": usable}, {"number": side}]}, {"number": 1}
             )
             .sort("number", order)
             .limit(1)
+            if (near := _number(document)) is not None
         ]
         if not found:
             return "no run at all is there"
@@ -723,10 +726,17 @@ def _newest_first(runs: Iterable[_Run]) -> list[_Run]:
 
 
 def _number(document: Mapping[str, Any]) -> int | None:
-    number = document.get("number")
-    if not isinstance(number, int) or isinstance(number, bool):
-        return None
-    return number if 0 <= number <= HIGHEST_NUMBER else None
+    number = rundoc.whole(document.get("number"))
+    return number if number is not None and 0 <= number <= HIGHEST_NUMBER else None
+
+
+def _numbered(documents: Iterable[Document]) -> Iterator[Document]:
+    """Yield the documents with a usable run number, which is an int then."""
+    for document in documents:
+        number = _number(document)
+        if number is not None:
+            document["number"] = number
+            yield document
 
 
 def _mode(document: Mapping[str, Any]) -> str:

@@ -114,8 +114,33 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
 
 
 def test_a_folder_is_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match="cannot read the credentials file"):
+    with pytest.raises(ConfigurationError, match=r"cannot read the credentials file|is no file"):
         credentials.find(tmp_path)
+
+
+def test_a_link_is_refused(tmp_path):
+    file = write(tmp_path / "c", GOOD)
+    (tmp_path / "link").symlink_to(file)
+    with pytest.raises(ConfigurationError, match="link is a symbolic link: name the file itself"):
+        credentials.find(tmp_path / "link")
+
+
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(ConfigurationError, match="pipe is no file"):
+        credentials.find(tmp_path / "pipe")
+
+
+def test_another_users_file_is_refused(tmp_path):
+    file = write(tmp_path / "c", GOOD)
+    if os.geteuid() == 0:
+        os.chown(file, 12345, -1)
+        found = "belongs to another user"
+    else:
+        file, found = Path("/etc/shadow"), "cannot read|belongs to another user"
+    with pytest.raises(ConfigurationError, match=found) as error:
+        credentials.find(file)
+    assert SECRET not in str(error.value)
 
 
 def test_the_password_is_in_no_repr():
