@@ -49,6 +49,22 @@ def test_one_fails_and_one_is_cancelled_while_another_goes_on(workflow: Workflow
     assert "cancelled" in workflow.explain("run3").reason
 
 
+def test_no_batch_job_gets_the_password(
+    workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONGO_USER", "secret-user")
+    monkeypatch.setenv("MONGO_PASSWORD", "secret-word")
+    record = "scontrol show job $SLURM_JOB_ID >record; scontrol write batch_script $SLURM_JOB_ID -"
+    assert workflow.run({"run1": f"env >environment; {record} >>record"}) == 0, workflow.terminal
+    assert "SLURM_JOB_ID" in (workflow.folder / "environment").read_text()
+    assert "JobId=" in (workflow.folder / "record").read_text()
+    for folder in (workflow.folder, workflow.server.folder):
+        for path in folder.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                content = path.read_bytes()
+                assert b"secret-word" not in content and b"secret-user" not in content, path
+
+
 def test_a_killed_driver_s_successor_takes_up_its_jobs(workflow: Workflow) -> None:
     runs = {"run1": "touch on-run1; while [ ! -e go ]; do sleep 0.2; done"}
     driver = workflow.start(runs)

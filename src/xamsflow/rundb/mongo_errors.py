@@ -24,8 +24,8 @@ INTERRUPTED = frozenset({91, 262, 11600, 11601, 11602})  # it shuts down, or end
 TOO_LARGE = frozenset({10334, 17419, 17420})
 
 CREDENTIALS_REMEDY = (
-    "check MONGO_USER and MONGO_PASSWORD or the file rundb.credentials_file, "
-    "and authSource in rundb.uri"
+    "check MONGO_USER and MONGO_PASSWORD (which batch jobs do not get) or the file "
+    "rundb.credentials_file, and authSource in rundb.uri"
 )
 
 

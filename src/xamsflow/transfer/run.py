@@ -15,6 +15,7 @@ from xamsflow.config import Daq, Storage
 from xamsflow.errors import BadDataError, ConfigurationError, StillTakenError
 from xamsflow.progress import Meter
 from xamsflow.receipts import Receipt, storage_error
+from xamsflow.rundoc import Run
 from xamsflow.transfer import ending, rsync, source
 from xamsflow.transfer.source import Folder, Listing
 
@@ -50,12 +51,7 @@ def transfer_run(
     run_id = layout.run_id(run.number)
     if run.end is None:
         raise StillTakenError(f"run {run_id} is still being taken", "its document has no end yet")
-    parent = str(daq.live_data) if daq.live_data is not None else run.location
-    if parent is None:
-        raise ConfigurationError(
-            f"the run document of {run_id} does not say where its live data are",
-            "set daq.live_data",
-        )
+    parent = _parent(run, daq)
     destination = Path(os.path.abspath(storage.live_data)) / run_id  # noqa: PTH100
     there, listing = source.find(daq.ssh, parent, run_id)
     exists = os.path.lexists(destination)
@@ -94,6 +90,25 @@ def transfer_run(
         "host": socket.gethostname(),
         "time": clock.now().isoformat(),
     }
+
+
+def _parent(run: Run, daq: Daq) -> str:
+    """Return the folder on the DAQ host in which the run lies."""
+    if daq.live_data is not None:
+        return str(daq.live_data)
+    run_id = layout.run_id(run.number)
+    if run.location is None:
+        raise ConfigurationError(
+            f"the run document of {run_id} does not say where its live data are",
+            "set daq.live_data",
+        )
+    if not run.location.startswith("/") or "\0" in run.location:
+        raise BadDataError(
+            f"run {run_id}: location of the live data is {run.location!r:.80} in the run document, "
+            "expected is an absolute path",
+            "correct it, or set daq.live_data",
+        )
+    return run.location
 
 
 def _copy(there: Folder, listing: Listing, destination: Path, meter: Meter) -> int:
