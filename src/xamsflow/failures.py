@@ -62,7 +62,8 @@ def of_job(rule: str, wildcards: Mapping[str, str]) -> tuple[str, Path, Failure]
     Of a group Snakemake reports every job, whichever failed: each gets the same answer. A job that
     was killed leaves nothing, or nothing exact, to say; then the batch system is asked.
     """
-    together = explanation.members(rule, wildcards) or [(rule, dict(wildcards))]
+    reported = Path(layout.LOGS[rule].format(**wildcards))
+    together = explanation.members(rule, wildcards, reported) or [(rule, dict(wildcards))]
     together.sort(key=lambda member: list(layout.RECEIPTS).index(member[0]))
     jobs = [
         (
@@ -77,7 +78,7 @@ def of_job(rule: str, wildcards: Mapping[str, str]) -> tuple[str, Path, Failure]
         if not left.killed:
             return name, log, left
     name, log = next(((name, log) for name, log, made in jobs if not made.exists()), jobs[-1][:2])
-    explained = explanation.explain(rule, wildcards)
+    explained = explanation.explain(rule, wildcards, reported)
     if explained is not None:
         return name, log, Failure(explained.reason, explained.failure)
     if said:

@@ -184,6 +184,28 @@ def test_a_killed_driver_s_successor_takes_up_its_jobs(workflow: CondorWorkflow)
     assert workflow.starts("run1") == 1
 
 
+def test_a_batch_system_that_is_away_harms_nothing(workflow: CondorWorkflow) -> None:
+    """Neither the jobs that it has nor one that is to be submitted meanwhile."""
+    waits = "touch on-$RUN; while [ ! -e go ]; do sleep 0.2; done"
+    driver = workflow.start({"run1": waits.replace("$RUN", "run1")})
+    workflow.wait_for_start("run1")
+    workflow.server.stop_queue()
+    wait_until(lambda: "does not answer" in workflow.terminal, "the driver notices")
+    # A second driver, which has to submit.
+    late = workflow.start({"run2": "true"})
+    wait_until(lambda: "trying again in 4 s" in workflow.terminal, "the submission is tried again")
+    assert driver.poll() is None
+    assert late.poll() is None
+
+    workflow.server.start_queue()
+    (workflow.folder / "go").touch()
+
+    assert driver.wait(timeout=120) == 0, workflow.terminal
+    assert late.wait(timeout=120) == 0, workflow.terminal
+    assert workflow.published() == ["run1", "run2"]
+    assert workflow.starts("run1") == 1
+
+
 def test_a_full_queue_is_waited_for() -> None:
     with htcondor.running_htcondor(job_limit=1) as small:
         folder = small.folder / "work"

@@ -131,20 +131,30 @@ class HTCondor:
             "LANG": "C.UTF-8",
         }
 
-    def command(self, command: Sequence[str], cwd: Path) -> list[str]:
+    def command(self, command: Sequence[str], cwd: Path, *, user: int = USER) -> list[str]:
         """Return the command that runs another one in there, as an ordinary user."""
         assert self._holder is not None
         inside = 'cd "$0" && exec "$@"'
         return [
             *("nsenter", f"--mount=/proc/{self._holder.pid}/ns/mnt"),
-            *("chroot", f"--userspec={USER}:{USER}", str(self._root)),
+            *("chroot", f"--userspec={user}:{user}", str(self._root)),
             *("sh", "-c", inside, str(cwd), *command),
         ]
 
-    def run(self, *command: str, cwd: Path | None = None, check: bool = True) -> str:
+    def stop_queue(self) -> None:
+        """Stop the daemon that users talk to; jobs run on."""
+        self.run("condor_off", "-schedd", "-fast", user=0)
+
+    def start_queue(self) -> None:
+        """Start it again."""
+        self.run("condor_on", "-schedd", user=0)
+
+    def run(
+        self, *command: str, cwd: Path | None = None, check: bool = True, user: int = USER
+    ) -> str:
         """Run a command in there and return what it printed."""
         done = subprocess.run(
-            self.command(command, cwd or Path("/")),
+            self.command(command, cwd or Path("/"), user=user),
             env=self.environment,
             capture_output=True,
             text=True,

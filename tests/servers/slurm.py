@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from xamsflow.exec_with_parent import with_parent
+
 START_TIMEOUT_S = 30
 COMMANDS = ("slurmctld", "slurmd", "munged", "sbatch", "qsub")
 SEARCHED = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
@@ -124,7 +126,7 @@ class Slurm:
         assert program, f"{name} is not installed"
         with (self.folder / "log" / f"{name}.out").open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                [program, *arguments],
+                with_parent([program, *arguments]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -1,8 +1,12 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from xamsflow import failures, layout, receipts
+from xamsflow.batch import submissions
+from xamsflow.batch.request import Request
+from xamsflow.batch.systems import OVER_TIME
 from xamsflow.errors import FailureClass
 from xamsflow.failures import Failure
 
@@ -47,3 +51,21 @@ def test_each_job_has_its_own():
     assert Failure.file(Path("logs/process/000932.a.log")) != Failure.file(
         Path("logs/process/000932.b.log")
     )
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_an_earlier_batch_job_does_not_explain_what_ran_elsewhere_since(elsewhere):
+    members = [("transfer", {"run_id": "000932"}), ("process", WILDCARDS)]
+    submission = submissions.new(Request("run-000932", members, 1, 2000, 60))
+    submission.set_job("12.vm")
+    submission.set_end(OVER_TIME)
+    ended = (submission.folder / "end.json").stat().st_mtime
+    LOG.with_suffix(".1.log").touch()
+    LOG.symlink_to(LOG.with_suffix(".1.log").name)
+    started = ended + (10 if elsewhere else -10)
+    os.utime(LOG, (started, started), follow_symlinks=False)
+
+    rule, log, failure = failures.of_job("process", WILDCARDS)
+
+    assert (rule, log) == (("process", LOG) if elsewhere else ("transfer", log))
+    assert ("wall time" in failure.reason) is not elsewhere

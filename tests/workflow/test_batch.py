@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import site_for_tests
-from batch_workflow import wait_until
+from batch_workflow import press_ctrl_c, wait_until
 from servers import slurm
 from servers.slurm import Slurm
 from site_for_tests import Site
@@ -66,6 +66,23 @@ def test_one_ends_done_one_is_deleted_one_is_missing(batch: Site, server: Slurm)
     assert [batch.document(n)["processing_failed"] for n in (932, 933)] == [1, 1]
 
 
+def test_rules_of_the_login_node_run_beside_the_driver(batch: Site) -> None:
+    batch.configure(login_node_rules=["transfer", "publish"])
+    batch.add_run(931)
+
+    done = batch.snakemake(*FAST, "--groups", "process=run", "--local-cores", "2")
+
+    assert done.returncode == 0, done.stdout
+    assert batch.status(931) == "done"
+    (job,) = batch.work.glob(".snakemake/batch/submissions/*/job")
+    told = {
+        entry["stage"]: entry.get("job_id")
+        for entry in batch.document(931)["processing"]["history"]
+        if entry["to"] == "running"
+    }
+    assert told == {"transfer": None, "process": job.read_text().strip(), "publish": None}
+
+
 def test_a_killed_driver_s_jobs_are_taken_up_and_not_repeated(batch: Site) -> None:
     batch.add_run(931, **LONG)
     driver = batch.start(*FAST)
@@ -84,8 +101,7 @@ def test_ctrl_c_gives_the_runs_back(batch: Site, server: Slurm) -> None:
     batch.add_run(931, **LONG)
     driver = batch.start(*FAST)
     running_job(batch, 931)
-    os.killpg(driver.pid, signal.SIGINT)
-    driver.communicate(timeout=60)
+    press_ctrl_c(driver)
 
     wait_until(lambda: not server.jobs(), "all batch jobs are gone")
     assert batch.status(931) == "pending"

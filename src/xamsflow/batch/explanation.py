@@ -40,30 +40,40 @@ class Explanation(NamedTuple):
     failure: FailureClass
 
 
-def members(rule: str, wildcards: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
+def members(
+    rule: str, wildcards: Mapping[str, str], log: Path | None = None
+) -> list[tuple[str, dict[str, str]]]:
     """Return rule and wildcards of all jobs of the workflow in a job's newest batch job.
 
-    Snakemake reports each job of a group as failed if one is. Empty where no batch system was used.
+    Snakemake reports each job of a group as failed if one is. Empty where no batch system was used,
+    also where the job's `log` was made after the end of the batch job: it ran elsewhere since.
     """
-    submission = submissions.newest(target(rule, wildcards))
+    submission = _newest(rule, wildcards, log)
     about = submission.about if submission is not None else {}
     return [(name, dict(values)) for name, values in about.get("members", [])]
 
 
-def explain(rule: str, wildcards: Mapping[str, str]) -> Explanation | None:
+def explain(rule: str, wildcards: Mapping[str, str], log: Path | None = None) -> Explanation | None:
     """Return why the batch job of a job of the workflow failed.
 
-    None where no batch system was used or the batch job did not fail. A job of a group gets what
-    holds for the group's batch job. What the job itself has left to say is more exact, unless it
-    was killed. May take some seconds, as the batch system is asked.
+    None where no batch system was used (`log` as for :func:`members`) or the batch job did not
+    fail. A job of a group gets what holds for the group's batch job. What the job itself has left
+    to say is more exact, unless it was killed. May take some seconds, as the batch system is asked.
     """
-    submission = submissions.newest(target(rule, wildcards))
+    submission = _newest(rule, wildcards, log)
     if submission is None:
         return None
     end = end_of(submission)
     if end is None or end.failure is None:  # the latter only for the type
         return None
     return Explanation(_in_words(submission, end), end.failure)
+
+
+def _newest(rule: str, wildcards: Mapping[str, str], log: Path | None) -> Submission | None:
+    submission = submissions.newest(target(rule, wildcards))
+    if submission is not None and log is not None and submission.ended_before(log):
+        return None
+    return submission
 
 
 def end_of(submission: Submission) -> End | None:

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +16,8 @@ from xamsflow.errors import (
     TransientError,
     XamsflowError,
 )
+from xamsflow.exec_with_parent import with_parent
 from xamsflow.transfer.source import Folder
-
-EXEC_WITH_PARENT = Path(__file__).with_name("exec_with_parent.py")
 
 IO_TIMEOUT = 600
 """Seconds without a byte until rsync gives up."""
@@ -91,7 +89,7 @@ def _run(
     # In a file, so that rsync never waits for somebody to read them.
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(EXEC_WITH_PARENT), str(os.getpid()), *command],
+            with_parent(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -1,8 +1,4 @@
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -119,26 +115,3 @@ def test_failures(source: Folder, code: int, message: str, kind: type[XamsflowEr
     error = rsync.failure(code, message, source, Path("/cluster/000932.incoming"))
     assert type(error) is kind, error
     assert "\n" not in str(error)
-
-
-@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
-def test_ends_with_the_process_that_started_it(ending: signal.Signals) -> None:
-    script = f"""
-import os, subprocess, sys
-command = [sys.executable, "-I", {str(rsync.EXEC_WITH_PARENT)!r}, str(os.getpid())]
-child = subprocess.Popen([*command, "sh", "-c", "echo ready; exec sleep 60"], stdout=sys.stdout)
-print(child.pid, flush=True)
-child.wait()
-"""
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
-    ) as parent:
-        assert parent.stdout is not None
-        lines = {parent.stdout.readline().strip(), parent.stdout.readline().strip()}
-        child = int((lines - {"ready"}).pop())
-        parent.send_signal(ending)
-        parent.stdout.read()  # ends when the last of both has ended
-    deadline = time.monotonic() + 20
-    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not Path(f"/proc/{child}").exists()

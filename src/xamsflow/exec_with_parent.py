@@ -1,16 +1,26 @@
 """Run a command that ends with the process that started it: ``exec_with_parent.py PID COMMAND…``.
 
 A batch system kills a job's Python with SIGKILL, and a copy left running would fight with the next
-attempt's. A program of its own because Python code between fork and exec may deadlock in a process
-with threads, as those of ssh connections.
+attempt's; no more shall a server outlive what it was started for. A program of its own because
+Python code between fork and exec may deadlock in a process with threads.
 """
 
 import ctypes
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+
+
+def with_parent(command: Sequence[str]) -> list[str]:
+    """Return the command that runs another one so that it gets SIGTERM when we end, in any way.
+
+    To Linux that means the thread that starts it (PR_SET_PDEATHSIG in prctl(2)). A command that
+    cannot be run ends with exit code 1, and with the reason in one line on stderr.
+    """
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
 
 
 def main() -> None:
@@ -20,7 +30,10 @@ def main() -> None:
     if os.getppid() != parent:  # it died before we asked
         sys.exit(1)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and exec would keep that
-    os.execvp(command[0], command)
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        sys.exit(error.strerror)
 
 
 if __name__ == "__main__":
