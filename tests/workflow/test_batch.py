@@ -11,7 +11,7 @@ from batch_workflow import press_ctrl_c, wait_until
 from servers import slurm
 from servers.slurm import Slurm
 from site_for_tests import Site
-from xamsflow import layout, receipts
+from xamsflow import layout, lock, receipts
 
 pytestmark = pytest.mark.skipif(
     bool(slurm.missing()), reason=f"not installed: {', '.join(slurm.missing())}"
@@ -101,9 +101,11 @@ def test_ctrl_c_gives_the_runs_back(batch: Site, server: Slurm) -> None:
     batch.add_run(931, **LONG)
     driver = batch.start(*FAST)
     running_job(batch, 931)
-    press_ctrl_c(driver)
+    # Once the transfer has ended, the next rule waits here.
+    with lock.exclusive(layout.lock_file(batch.work / "data" / "processed", "000931")):
+        press_ctrl_c(driver)
+        wait_until(lambda: not server.jobs(), "all batch jobs are gone")
 
-    wait_until(lambda: not server.jobs(), "all batch jobs are gone")
     assert batch.status(931) == "pending"
     assert batch.document(931).get("processing_failed", 0) == 0
 
