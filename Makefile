@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-htcondor lint format lock bench physics
+.PHONY: help install demo test test-htcondor faults lint format lock bench physics
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,6 +27,10 @@ test: install  ## the whole test suite
 test-htcondor: install  ## profiles/htcondor on a real HTCondor, as root (docs/batch-systems.md)
 	tools/system-packages htcondor
 	$(BIN)/python -m pytest tests/htcondor
+
+faults: install  ## every fault at several moments, and the table of fault and outcome
+	tools/system-packages test
+	cd tests && ../$(BIN)/python -m faults --output ../faults.md
 
 lint: install  ## format check, linters, types, snakemake --lint
 	$(BIN)/ruff format --check src tests benchmarks workflow/scripts

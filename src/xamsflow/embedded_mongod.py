@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, distribution
@@ -65,13 +65,15 @@ class MongoServer:
 
 
 @contextmanager
-def running(folder: Path, auth: bool = False, port: int | None = None) -> Iterator[MongoServer]:
+def running(
+    folder: Path, auth: bool = False, port: int | None = None, options: Sequence[str] = ()
+) -> Iterator[MongoServer]:
     """Run a server on 127.0.0.1 with its data and its log in `folder`, until the block ends.
 
     Data that are there already are served again, with the same password. `port` None takes a free
-    one. The server also ends when the thread that started it does, so that none is left behind.
-    Raises ConfigurationError where the program cannot run here, TransientError where it does not
-    start.
+    one; `options` are more of mongod's own. The server also ends when the thread that started it
+    does, so that none is left behind. Raises ConfigurationError where the program cannot run here,
+    TransientError where it does not start.
     """
     program = _program()
     data = folder / "data"
@@ -80,7 +82,7 @@ def running(folder: Path, auth: bool = False, port: int | None = None) -> Iterat
     except OSError as error:
         raise storage_error(error, data) from error
     log = folder / "mongod.log"
-    process, port = _start(program, data, log, port, auth)
+    process, port = _start(program, data, log, port, [*options, *(["--auth"] if auth else [])])
     try:
         if auth:
             file = (folder / "credentials.yaml").absolute()
@@ -107,7 +109,7 @@ def _program() -> Path:
 
 
 def _start(
-    program: Path, data: Path, log: Path, port: int | None, auth: bool
+    program: Path, data: Path, log: Path, port: int | None, options: Sequence[str]
 ) -> tuple["subprocess.Popen[bytes]", int]:
     for _ in range(5):
         chosen = port or _free_port()
@@ -115,7 +117,7 @@ def _start(
         command += ["--dbpath", str(data), "--logpath", str(log), "--logappend"]
         command += ["--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
         command += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
-        command += ["--auth"] if auth else []
+        command += options
         seen = log.stat().st_size if log.exists() else 0
         errors = log.with_suffix(".err")
         with errors.open("wb") as stderr:

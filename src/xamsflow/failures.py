@@ -87,5 +87,7 @@ def of_job(rule: str, wildcards: Mapping[str, str]) -> tuple[str, Path, Failure]
         receipts.check_writable(log.parent)
     except XamsflowError as error:  # so it could not say a word
         return name, log, Failure(str(error), error.failure)
+    if end := explanation.last_words(log):
+        return name, log, Failure(f"{end.reason}: see {log}", end.failure or FailureClass.UNKNOWN)
     reason = f"the job ended without a word: killed, out of memory or out of time? see {log}"
     return name, log, Failure(reason, FailureClass.UNKNOWN, killed=True)

@@ -6,6 +6,7 @@ its log for the driver to publish; or it was killed, and the driver finds neithe
 """
 
 import contextlib
+import errno
 import gc
 import logging
 import os
@@ -123,6 +124,7 @@ def publish(
         claim = claims.read(run_id)
         if claim is None:
             raise _not_ours(run_id)
+        receipts.check_writable(Path(receipt).parent)  # it must not be done without a receipt
 
         def tell() -> receipts.Receipt | None:
             with rundb.open_database(configuration.rundb) as database:
@@ -202,6 +204,7 @@ def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter]]:
         sys.exit(1)
 
     signal.signal(signal.SIGTERM, _raise_terminated)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         try:
             _log_to(log)
@@ -225,9 +228,6 @@ def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter]]:
         fail(Failure(str(error), error.failure, interrupted=True))
     except XamsflowError as error:
         fail(Failure(str(error), error.failure))
-    except MemoryError:
-        traceback.print_exc()
-        fail(Failure("out of memory: ask for more", FailureClass.RESOURCES))
     except KeyboardInterrupt:
         fail(Failure("stopped by Ctrl-C", FailureClass.TRANSIENT, interrupted=True))
     except _Terminated:
@@ -235,6 +235,8 @@ def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter]]:
         fail(Failure(reason, FailureClass.TRANSIENT, killed=True))
     except Exception as error:  # the last line of defence: nobody reads a traceback
         traceback.print_exc()
+        if _is_want_of_memory(error):
+            fail(Failure("out of memory: ask for more", FailureClass.RESOURCES))
         line = " ".join(f"{type(error).__name__}: {error}".split())
         fail(Failure(f"unexpected {line}: see {log}", FailureClass.UNKNOWN))
 
@@ -252,6 +254,20 @@ def _loading() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def _is_want_of_memory(error: BaseException) -> bool:
+    """Tell whether an error comes from it, also where a library could not be loaded for that."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if (
+            isinstance(cause, MemoryError)
+            or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM)
+            or (isinstance(cause, ImportError) and "failed to map segment" in str(cause))
+        ):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 class _Terminated(BaseException):

@@ -1,7 +1,8 @@
 """The real MongoDB server of the package, as tests need it: stopped and started, with guests."""
 
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,15 @@ from xamsflow.embedded_mongod import MongoServer
 class Mongod:
     """A server that a test can stop and start again, on the same port and with its data."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, auth: bool = False, options: Sequence[str] = ()) -> None:
         self._folder = folder
+        self._how = {"auth": auth, "options": options}
         self._exit = ExitStack()
-        self.server = self._exit.enter_context(embedded_mongod.running(folder))
+        self.server = self._exit.enter_context(embedded_mongod.running(folder, **self._how))
 
     def start(self) -> None:
         """Start the server again."""
-        again = embedded_mongod.running(self._folder, port=self.server.port)
+        again = embedded_mongod.running(self._folder, port=self.server.port, **self._how)
         self.server = self._exit.enter_context(again)
 
     def stop(self) -> None:
@@ -33,13 +35,24 @@ class Mongod:
 
 
 @contextmanager
-def restartable(folder: Path) -> Iterator[Mongod]:
+def restartable(
+    folder: Path, *, auth: bool = False, options: Sequence[str] = ()
+) -> Iterator[Mongod]:
     """Run a server that can be stopped and started within the block."""
-    mongod = Mongod(folder)
+    mongod = Mongod(folder, auth=auth, options=options)
     try:
         yield mongod
     finally:
         mongod.stop()
+
+
+def make_replica_set(server: MongoServer) -> None:
+    """Make a server started with ``--replSet rs`` the only member, and primary, of a set."""
+    member = {"_id": 0, "host": f"127.0.0.1:{server.port}"}
+    with pymongo.MongoClient[dict[str, Any]](server.uri, directConnection=True) as client:
+        client.admin.command("replSetInitiate", {"_id": "rs", "members": [member]})
+        while not client.admin.command("hello")["isWritablePrimary"]:
+            time.sleep(0.05)
 
 
 def scratch(server: MongoServer, tunnel: SshHost | None = None, options: str = "") -> Rundb:

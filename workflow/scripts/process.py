@@ -1,8 +1,12 @@
 """Make a data type of a run, and all that lies below it."""
 
+import signal
 import sys
 
-from xamsflow import jobs
+# Ctrl-C while modules are loaded needs no traceback; later it is dealt with.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from xamsflow import jobs  # noqa: E402
 
 run_id, data_type, threads, transfer_receipt, receipt, log = sys.argv[1:]
 jobs.process(

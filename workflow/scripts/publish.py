@@ -1,8 +1,12 @@
 """Tell everybody what became of a run."""
 
+import signal
 import sys
 
-from xamsflow import jobs
+# Ctrl-C while modules are loaded needs no traceback; later it is dealt with.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from xamsflow import jobs  # noqa: E402
 
 run_id, receipt, log, transfer_receipt, *data_type_receipts = sys.argv[1:]
 jobs.publish(

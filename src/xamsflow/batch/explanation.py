@@ -23,6 +23,7 @@ IN_LOGS = (
         re.compile(
             r"PBS: job killed: (?:p?v?mem)|oom.kill|Out Of Memory|Exceeded (?:job|step) memory"
             r"|exceeded memory limit|MemoryError|Cannot allocate memory|bad_alloc"
+            r"|LLVM ERROR: out of memory|failed to map segment"
         ),
         OVER_MEMORY,
     ),
@@ -81,7 +82,7 @@ def end_of(submission: Submission) -> End | None:
     code = submission.exit_code
     if code == 0 or (code is None and (submission.end is None or submission.end.failure is None)):
         return None
-    in_log = _in_log(submission)
+    in_log = last_words(Path(str(submission.about.get("log"))))
     if in_log in (OVER_TIME, OVER_MEMORY):
         return in_log
     if code is None:
@@ -94,10 +95,10 @@ def end_of(submission: Submission) -> End | None:
     return in_log or End(f"exit code {code}", FailureClass.UNKNOWN)
 
 
-def _in_log(submission: Submission) -> End | None:
-    log = submission.about.get("log")
+def last_words(log: Path) -> End | None:
+    """Return the end that the last lines of a job's output speak of, None where they do not."""
     try:
-        with Path(str(log)).open("rb") as file:
+        with log.open("rb") as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - LOG_TAIL_BYTES))
             tail = file.read().decode(errors="replace")
