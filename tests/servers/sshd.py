@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from xamsflow.config import SshHost
-from xamsflow.transfer.rsync import EXEC_WITH_PARENT
+from xamsflow.exec_with_parent import with_parent
 
 SSHD = "/usr/sbin/sshd"  # OpenSSH's server wants to be called by its full path
 START_TIMEOUT = 20
@@ -82,17 +81,7 @@ MaxStartups 100
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # privilege separation needs it
         self._process = subprocess.Popen(
             # It also ends when the tests are killed.
-            [
-                sys.executable,
-                str(EXEC_WITH_PARENT),
-                str(os.getpid()),
-                SSHD,
-                "-D",
-                "-f",
-                str(self.folder / "sshd_config"),
-                "-E",
-                str(self.log),
-            ],
+            with_parent([SSHD, "-D", "-f", str(self.folder / "sshd_config"), "-E", str(self.log)]),
             stdin=subprocess.DEVNULL,
             # A session of its own, so that its connections can be ended with it.
             start_new_session=True,
