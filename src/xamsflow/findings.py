@@ -338,12 +338,14 @@ class Findings:
 
     `listed` holds them as plain data for receipts, and is kept up to date. With `stop`, a finding
     of severity reject is raised as BadDataError at once; otherwise reading goes on, as far as it
-    makes sense, to find all there is.
+    makes sense, to find all there is. The first ones in `listed` are those made before.
     """
 
-    def __init__(self, run_id: str, *, stop: bool = True) -> None:
+    def __init__(
+        self, run_id: str, *, stop: bool = True, listed: Iterable[Mapping[str, Any]] = ()
+    ) -> None:
         self.run_id = run_id
-        self.listed: list[dict[str, Any]] = []
+        self.listed: list[dict[str, Any]] = [dict(one) for one in listed]
         self._stop = stop
         self._count: Counter[tuple[str, Severity]] = Counter()
 

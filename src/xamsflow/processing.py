@@ -18,7 +18,7 @@ from typing import Any
 
 import strax
 
-from xamsflow import clock, findings, layout, memory, receipts, rundoc, strax_folder
+from xamsflow import clock, layout, memory, receipts, rundoc, strax_folder
 from xamsflow.context import context, other, run_config
 from xamsflow.detector import Detector
 from xamsflow.errors import (
@@ -28,6 +28,8 @@ from xamsflow.errors import (
     StillTakenError,
     XamsflowError,
 )
+from xamsflow.findings import Findings, Verdict
+from xamsflow.live_data import Channels, run_document
 from xamsflow.plugins.settings import THREADS
 from xamsflow.receipts import Receipt
 from xamsflow.rundoc import Run
@@ -102,7 +104,7 @@ def process_run(
                 stored[name] = _verify(strax_context, run_id, name, processed)
 
     def receipt(name: str) -> Receipt:
-        return _receipt(run, name, stored, already_stored=not missing, started=started)
+        return _receipt(run, detector, name, stored, already_stored=not missing, started=started)
 
     for name in wanted:
         if name in missing:
@@ -139,11 +141,12 @@ def stored_receipt(
         if not all(folder.is_dir() for folder in folders):
             return None
         stored = {name: _verify(strax_context, run_id, name, processed) for name in wanted}
-        return _receipt(run, data_type, stored, already_stored=True, started=started)
+        return _receipt(run, detector, data_type, stored, already_stored=True, started=started)
 
 
 def _receipt(
     run: Run,
+    detector: Detector,
     data_type: str,
     stored: Mapping[str, Mapping[str, Any]],
     *,
@@ -159,7 +162,7 @@ def _receipt(
             name: {key: value for key, value in facts.items() if key != "quality"}
             for name, facts in stored.items()
         },
-        "quality": _quality(run, stored),
+        "quality": _quality(run, detector, stored),
         "already_stored": already_stored,
         "versions": versions(),
         "host": socket.gethostname(),
@@ -225,17 +228,39 @@ def _verify(
     return strax_folder.check(path)
 
 
-def _quality(run: Run, stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _findings(
+    run: Run,
+    detector: Detector,
+    quality: Mapping[str, Any],
+    stored: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return all findings on a run, those made while its raw records were read among them.
+
+    These are stored with the raw records, so that they are known also when others made them.
+    """
+    if "findings" not in quality:
+        return {"findings": [], "verdict": Verdict.UNCHECKED.value}
+    found = Findings(layout.run_id(run.number), listed=quality["findings"])
+    raw = [f"raw_records_{one.name}" for one in detector.digitizers]
+    on_disk = quality["records_on_disk"]
+    if all(name in stored for name in raw):
+        n_items = sum(stored[name]["n_items"] for name in raw)
+        if n_items != on_disk:
+            found.add("balance", f"{on_disk} records on disk, {n_items} stored")
+    n_bytes = on_disk * quality["record_bytes"]
+    run_document.check(run, Channels.of_detector(detector), quality["channels"], n_bytes, found)
+    return {"findings": found.listed, "verdict": found.verdict.value}
+
+
+def _quality(
+    run: Run, detector: Detector, stored: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
     """Return what is known of the quality of a run's data; gaps are times without chunks, in ns."""
     assert run.end is not None
     quality: dict[str, Any] = {"dead_time_ns": 0}
     for facts in stored.values():
         quality |= facts["quality"]
-    found = quality.setdefault("findings", [])
-    unchecked = "records_on_disk" not in quality
-    quality["verdict"] = (
-        findings.Verdict.UNCHECKED if unchecked else findings.verdict(found)
-    ).value
+    quality |= _findings(run, detector, quality, stored)
     start = min(facts["start"] for facts in stored.values())
     end = max(facts["end"] for facts in stored.values())
     gaps = [[run.start, min(start, run.end)], [max(end, run.start), run.end]]

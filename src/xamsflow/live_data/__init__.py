@@ -5,19 +5,19 @@ without complaint. So everything that its format promises is checked here, while
 
 ::
 
-    files    one file: its framing, and the records in it
-    folder   which files a run has, and which are missing
-    records  whether the records of a file are what digitizers give
-    pulses   whether the pulses of a run are complete, channel by channel
-    rates    whether there are as many pulses as there should be
-    document what the run document says against what is on disk
-    reader   a run's parts, one after the other, with all of these checks
+    files         one file: its framing, and the records in it
+    folder        which files a run has, and which are missing
+    records       whether the records of a file are what digitizers give
+    pulses        whether the pulses of a run are complete, channel by channel
+    rates         whether there are as many pulses as there should be
+    run_document  what it says against what is on disk
+    reader        a run's parts, one after the other, with all of these checks
 
 What is found is added to the run's :class:`xamsflow.findings.Findings`.
 """
 
 from xamsflow.live_data.files import Records
 from xamsflow.live_data.reader import Format, Reader, Window
-from xamsflow.live_data.records import Channels
+from xamsflow.live_data.records import Channels, channel_map
 
-__all__ = ["Channels", "Format", "Reader", "Records", "Window"]
+__all__ = ["Channels", "Format", "Reader", "Records", "Window", "channel_map"]

@@ -29,7 +29,9 @@ class Rates:
         self._durations = main_ns, overlap_ns
         # By thread, chunk, and main part or overlap.
         self._pulses = np.zeros((len(threads), n_chunks, 2), np.int64)
+        # Of main parts: whether there is a file, and whether it has records.
         self._written = np.zeros((len(threads), n_chunks), bool)
+        self._has_data = np.zeros((len(threads), n_chunks), bool)
         self._records = np.zeros(len(threads), np.int64)
 
     def count(
@@ -38,20 +40,21 @@ class Rates:
         """Add a file."""
         index = self._threads.index(thread)
         self._pulses[index, chunk, int(overlap)] = n_pulses
-        self._written[index, chunk] |= not overlap
+        if not overlap:
+            self._written[index, chunk] = True
+            self._has_data[index, chunk] = n_records > 0
         self._records[index] += n_records
 
     def finish(self, findings: Findings) -> None:
         """Check all parts."""
-        for index, thread in enumerate(self._threads):
+        for index in range(len(self._threads)):
             per_pulse = self._records[index] / max(1, self._pulses[index].sum())
-            self._check_parts(thread, self._pulses[index], per_pulse, findings)
+            self._check_parts(index, per_pulse, findings)
             self._check_end(index, per_pulse, findings)
             self._note_empty_parts(index, findings)
 
-    def _check_parts(
-        self, thread: str, pulses: np.ndarray, per_pulse: float, findings: Findings
-    ) -> None:
+    def _check_parts(self, index: int, per_pulse: float, findings: Findings) -> None:
+        thread, pulses = self._threads[index], self._pulses[index]
         rates = pulses / self._durations
         main_ns = self._durations[0]
         for chunk in range(1, len(pulses)):
@@ -67,7 +70,7 @@ class Rates:
             if expected < MIN_EXPECTED or found > TOO_FEW * expected:
                 continue
             findings.add(
-                "T14" if found else "T6",
+                "T14" if self._has_data[index, chunk] else "T6",
                 f"in the main part of chunk {chunk}, {thread} has {found} pulses, about "
                 f"{expected:.0f} were to be expected from the parts around it",
                 severity=DEGRADED,
@@ -98,8 +101,7 @@ class Rates:
             )
 
     def _note_empty_parts(self, index: int, findings: Findings) -> None:
-        empty = self._written[index] & (self._pulses[index, :, 0] == 0)
-        (chunks,) = np.nonzero(empty)
+        (chunks,) = np.nonzero(self._written[index] & ~self._has_data[index])
         if len(chunks):
             shown = ", ".join(str(chunk) for chunk in chunks[:5])
             findings.add(

@@ -1,6 +1,6 @@
 """Whether the records of one file are what digitizers give, in one pass over them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,16 @@ from typing import Any
 import numba
 import numpy as np
 import numpy.typing as npt
+from immutabledict import immutabledict
 
+from xamsflow.detector import Detector
 from xamsflow.findings import DEGRADED, REJECT, Findings, Severity
 from xamsflow.live_data.files import Records
 
 UNKNOWN = -1
+
+DEAD_TIME = "aqmon"
+"""The name under which straxen's users look for artificial dead time: ``raw_records_aqmon``."""
 
 HEADER_WORDS = 12
 """16-bit words of a record before its samples."""
@@ -28,6 +33,15 @@ SHORT_CLOCK = 10
 
 GARBAGE = 4
 """One wrong record in so many, of two kinds or more: records are not as long as assumed."""
+
+
+def channel_map(
+    digitizer_channels: Mapping[str, Sequence[int]], dead_time_channel: int
+) -> immutabledict[str, tuple[int, int]]:
+    """Return first and last channel, both included, of each output, by ascending channel."""
+    ranges = {name: (first, last) for name, (first, last) in digitizer_channels.items()}
+    ranges[DEAD_TIME] = (dead_time_channel, dead_time_channel)
+    return immutabledict(sorted(ranges.items(), key=lambda item: item[1]))
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,16 @@ class Channels:
             output[first : last + 1] = i
             sample_width[first : last + 1] = sample_widths.get(name, dead_time_width)
         return cls(detector, ranges, output, sample_width)
+
+    @classmethod
+    def of_detector(cls, detector: Detector) -> "Channels":
+        """Return them for a detector."""
+        widths = {one.name: one.sample_width for one in detector.digitizers}
+        ranges = channel_map(
+            {one.name: (one.first_channel, one.last_channel) for one in detector.digitizers},
+            detector.dead_time_channel,
+        )
+        return cls.of(detector.name, ranges, widths, max(widths.values()))
 
     def __str__(self) -> str:
         listed = (f"{name} {first} to {last}" for name, (first, last) in self.ranges.items())

@@ -16,7 +16,7 @@ samples of every digitizer (2, 4 or 10 ns). So all outputs are moved by exactly 
 chunk boundaries included, and stay on their digitizers' sampling grid without any rounding.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -30,11 +30,9 @@ from immutabledict import immutabledict
 from xamsflow.detector import Detector
 from xamsflow.errors import BadDataError, ConfigurationError
 from xamsflow.findings import Findings
-from xamsflow.live_data import Channels, Format, Reader, Window
+from xamsflow.live_data import Channels, Format, Reader, Window, channel_map
+from xamsflow.live_data.records import DEAD_TIME
 from xamsflow.plugins.straxen_reader import DAQReader
-
-DEAD_TIME = "aqmon"
-"""The name under which straxen's users look for artificial dead time: ``raw_records_aqmon``."""
 
 CHECKS = (
     "each file is one complete lz4 frame or blosc buffer of whole records",
@@ -124,15 +122,6 @@ def raw_records(detector: Detector) -> type[DAQReader]:
     return RawRecords
 
 
-def channel_map(
-    digitizer_channels: Mapping[str, Sequence[int]], dead_time_channel: int
-) -> immutabledict[str, tuple[int, int]]:
-    """Return first and last channel, both included, of each output, by ascending channel."""
-    ranges = {name: (first, last) for name, (first, last) in digitizer_channels.items()}
-    ranges[DEAD_TIME] = (dead_time_channel, dead_time_channel)
-    return immutabledict(sorted(ranges.items(), key=lambda item: item[1]))
-
-
 class _RawRecordsReader(DAQReader):  # type: ignore[misc]
     __version__ = "1.1.0"
     # Chunks are read one after the other: each begins where the overlap before it was cut.
@@ -174,6 +163,7 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
         self.safe_break = config["safe_break_in_pulses"]
         self.longest_record = config["record_length"] * self.dt_max
         self.record_dtype = self.dtype_for(self.provides[0])
+        self.quality["record_bytes"] = self.record_dtype.itemsize
         self.ranges = channel_map(config["digitizer_channels"], config["dead_time_channel"])
         if config["channel_map"] != self.ranges:
             raise ConfigurationError(

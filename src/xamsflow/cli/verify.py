@@ -1,0 +1,138 @@
+"""Check live data: all that `process` checks, without storing anything."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from xamsflow import config, detector, layout, receipts, run_numbers, rundoc
+from xamsflow.config import Config
+from xamsflow.errors import BadDataError, ConfigurationError, XamsflowError
+
+HELP = "check a run's live data, and tell what is wrong with them"
+ONLY_LOOKS = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the runs and where they are."""
+    parser.description = (
+        "Check the live data of runs: all that is checked when they are processed, and whether "
+        "their files are still those that were transferred. Nothing is written. The exit code is 0 "
+        "if the data can be processed, also where something is missing (degraded)."
+    )
+    add = parser.add_argument
+    add("runs", nargs="+", metavar="RUN", help="run numbers and ranges, as 932 940-950")
+    add(
+        "--live-data",
+        type=Path,
+        metavar="DIR",
+        help="parent folder of the runs [storage.live_data of the configuration]",
+    )
+    add(
+        "--rundoc",
+        type=Path,
+        metavar="FILE",
+        help="the run document as JSON [from the transfer's receipt, or the run database]",
+    )
+    add("--detector", metavar="NAME", help="a file in config/detectors [the configured one]")
+    add("--json", action="store_true", help="as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the verdict on each run and what was found; return 0 if none is rejected."""
+    from xamsflow.verification import verify_run  # noqa: PLC0415 - keeps --help fast
+
+    configuration = config.load(options.configfile)
+    live_data = options.live_data or configuration.storage.live_data
+    runs = _runs(options.runs, live_data)
+    if options.rundoc is not None and len(runs) > 1:
+        raise ConfigurationError("--rundoc is given with several runs", "give one run")
+    one_detector = detector.load(options.detector or configuration.detector)
+    code, told = 0, []
+    for run_id in runs:
+        transferred = _transferred(run_id, live_data)
+        try:
+            document = _document(run_id, options.rundoc, transferred, configuration)
+            found = verify_run(live_data / run_id, one_detector, document, transferred)
+        except XamsflowError as error:
+            print(f"xamsflow: {error}", file=sys.stderr)
+            code = 1
+            continue
+        code = max(code, int(found.verdict == "reject"))
+        told.append(found.as_json())
+        if not options.json:
+            _show(told[-1])
+    if options.json:
+        print(json.dumps(told, indent=1))
+    return code
+
+
+def _runs(words: list[str], live_data: Path) -> list[str]:
+    """Return the runs asked for, of a range those that are there."""
+    runs = []
+    for numbers in run_numbers.parse_all(words):
+        names = [layout.run_id(number) for number in numbers]
+        runs += names if len(names) == 1 else [one for one in names if (live_data / one).is_dir()]
+    if not runs:
+        raise ConfigurationError(f"none of these runs is in {live_data}", "look at --live-data")
+    return runs
+
+
+def _transferred(run_id: str, live_data: Path) -> receipts.Receipt | None:
+    """Return the transfer's receipt if it is of these very files."""
+    try:
+        receipt = receipts.read(layout.transfer_receipt(run_id))
+        here = Path(receipt["destination"]).resolve() == (live_data / run_id).resolve()
+    except (FileNotFoundError, BadDataError, KeyError, TypeError):
+        return None
+    return receipt if here else None
+
+
+def _document(
+    run_id: str,
+    file: Path | None,
+    transferred: receipts.Receipt | None,
+    configuration: Config,
+) -> dict[str, Any] | None:
+    """Return the run document from where there is one, None if there is none to be had."""
+    if file is not None:
+        try:
+            document = rundoc.from_json(receipts.read(file))
+        except FileNotFoundError as error:
+            raise ConfigurationError(f"{file} is not there") from error
+        if document.get("number") != layout.run_number(run_id):
+            raise ConfigurationError(
+                f"{file} is the document of run {document.get('number')}, not of {run_id}"
+            )
+        return document
+    if transferred is not None:
+        return rundoc.from_json(transferred["run_document"])
+    from xamsflow import rundb  # noqa: PLC0415
+
+    try:
+        with rundb.open_database(configuration.rundb) as database:
+            return database.get(layout.run_number(run_id))
+    except XamsflowError as error:
+        print(f"xamsflow: without the run document: {error}", file=sys.stderr)
+        return None
+
+
+def _show(found: dict[str, Any]) -> None:
+    print(
+        f"{found['run_id']} {found['verdict'].upper()}: {found['n_chunks']} chunks, "
+        f"{found['records_on_disk']} records, {found['bytes'] / 1e6:.1f} MB in {found['folder']}"
+    )
+    for one in found["findings"]:
+        more = f" (and {one['and_more']} more of these)" if one.get("and_more") else ""
+        print(f"  {one['severity']:8}  {one['rule']:>4}  {one['message']}{more}{_missing(one)}")
+
+
+def _missing(finding: dict[str, Any]) -> str:
+    records, ns = finding["lost_records"], finding["lost_ns"]
+    if records == 0 and ns == 0:
+        return ""
+    parts = ["records unknown" if records is None else f"{records} records"] if records != 0 else []
+    if ns:
+        parts.append(f"up to {ns / 1e9:.6g} s")
+    return f" [missing: {', '.join(parts)}]"
