@@ -177,6 +177,14 @@ def overview(*, run_id: str, output: str, log: str) -> None:
         overviews.make_run(run_id, detector.load(configuration.detector), Path(output))
 
 
+def page(*, log: str) -> None:
+    """Write the page that shows how things are."""
+    with _for_people(Path(log)) as configuration:
+        from xamsflow import page as pages  # noqa: PLC0415
+
+        pages.make(configuration)
+
+
 @contextlib.contextmanager
 def _for_people(log: Path) -> Iterator[Config]:
     """Run what shows people how things are: where it fails, nothing else does."""

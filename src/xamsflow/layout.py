@@ -27,6 +27,7 @@ TRANSFER_RECEIPT = "results/{run_id}/transfer.json"
 DATA_TYPE_RECEIPT = "results/{run_id}/{data_type}.json"
 RUNDOC_RECEIPT = "results/{run_id}/rundoc.json"
 OVERVIEW = "results/{run_id}/overview.png"
+PAGE = Path("results") / "index.html"
 CLAIM = "results/{run_id}/claim.json"
 
 JOURNAL = Path("journal")
@@ -39,11 +40,13 @@ TRANSFER_LOG = "logs/transfer/{run_id}.log"
 PROCESS_LOG = "logs/process/{run_id}.{data_type}.log"
 PUBLISH_LOG = "logs/publish/{run_id}.log"
 OVERVIEW_LOG = "logs/overview/{run_id}.log"
+PAGE_LOG = "logs/page/page.log"
 
 TRANSFER_BENCHMARK = "benchmarks/transfer/{run_id}.tsv"
 PROCESS_BENCHMARK = "benchmarks/process/{run_id}.{data_type}.tsv"
 PUBLISH_BENCHMARK = "benchmarks/publish/{run_id}.tsv"
 OVERVIEW_BENCHMARK = "benchmarks/overview/{run_id}.tsv"
+PAGE_BENCHMARK = "benchmarks/page/page.tsv"
 
 LOGS = {"transfer": TRANSFER_LOG, "process": PROCESS_LOG, "publish": PUBLISH_LOG}
 RECEIPTS = {

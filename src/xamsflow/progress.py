@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
+from xamsflow import quantities
 from xamsflow.claims import Claim
 from xamsflow.config import Rundb
 from xamsflow.errors import XamsflowError
@@ -92,7 +93,7 @@ class Progress:
         if self.mb_per_s is not None:
             parts.append(f"{self.mb_per_s:.1f} MB/s")
         if self.time_left_s is not None:
-            parts.append(f"{in_words(self.time_left_s)} left")
+            parts.append(f"{quantities.duration(self.time_left_s)} left")
         return ", ".join(parts)
 
 
@@ -128,13 +129,6 @@ def n_chunks(files: Iterable[Mapping[str, Any]]) -> int:
     """Return the number of chunks of a run, from the files in the receipt of its transfer."""
     folders = {str(file["path"]).partition("/")[0] for file in files}
     return sum(re.fullmatch(r"\d{6}", folder, flags=re.ASCII) is not None for folder in folders)
-
-
-def in_words(seconds: float) -> str:
-    """Return a time as people say it, as ``40 s``, ``12 min`` or ``3.5 h``."""
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.1f} h"
 
 
 @contextlib.contextmanager

@@ -46,14 +46,6 @@ def test_what_is_not_known_yet_is_left_open():
     assert empty.time_left_s is None
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.2, "0 s"), (99.4, "99 s"), (100, "2 min"), (5969, "99 min"), (5971, "1.7 h")],
-)  # fmt: skip
-def test_times_in_words(seconds, words):
-    assert progress.in_words(seconds) == words
-
-
 def test_a_new_piece_of_work_begins_anew():
     meter = Meter()
     assert meter.read() is None

@@ -1,7 +1,10 @@
 """What is written about the workflow is what it does."""
 
+import base64
+import json
 import re
 import subprocess
+import sys
 
 from site_for_tests import XAMSFLOW
 from xamsflow import cli, layout
@@ -31,6 +34,78 @@ def test_each_rule_has_one_name_everywhere():
             assert f"/{rule}/" in getattr(layout, f"{rule.upper()}_{folder}")
 
 
+ASK_SNAKEMAKE = """
+import json, sys
+from pathlib import Path
+from snakemake.api import SnakemakeApi
+from snakemake.io import InputFiles, Wildcards
+from snakemake.settings.types import OutputSettings, ResourceSettings
+
+told = {}
+with SnakemakeApi(OutputSettings()) as api:
+    workflow = api.workflow(
+        resource_settings=ResourceSettings(cores=1),
+        snakefile=Path(sys.argv[1]),
+        workdir=Path(sys.argv[2]),
+    )
+    workflow.list_rules()
+    wildcards = Wildcards(fromdict={"run_id": "000932", "data_type": "records"})
+    for rule in workflow._workflow.rules:
+        resources = rule.expand_resources(wildcards, InputFiles(), 1)
+        told[rule.name] = {
+            "input": [str(file) for file in rule.input if not callable(file)],
+            "output": [str(file) for file in rule.output],
+            "log": [str(file) for file in rule.log],
+            "benchmark": [str(rule.benchmark)],
+            "resources": {name: resources.get(name) for name in ("mem_mb", "runtime")},
+        }
+print(json.dumps(told))
+"""
+
+
+def test_the_tables_of_rules_say_what_snakemake_knows(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", ASK_SNAKEMAKE, str(layout.SNAKEFILE), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    known = json.loads(done.stdout.splitlines()[-1])
+    text = (layout.REPOSITORY / "docs" / "data-flow.md").read_text()
+    files, asked = (
+        {row[0].strip("[").partition("]")[0]: row[1:] for row in _table(text, column)}
+        for column in ("needs", "memory (MB)")
+    )
+    assert sorted(files) == sorted(asked) == RULES == sorted(set(known) - {"all"})
+    for rule in RULES:
+        needs, leaves, code = files[rule]
+        memory, minutes, log, benchmark = asked[rule]
+        about = known[rule]
+        inputs = set(re.findall(r"`(results/[^`]+)`", needs))
+        if about["input"]:  # what a function returns is not known without a run
+            assert inputs == _patterns(about["input"])
+        assert set(re.findall(r"`(results/[^`]+)`", leaves)) == _patterns(about["output"])
+        assert {log.strip("`")} == _patterns(about["log"])
+        assert {benchmark.strip("`")} == _patterns(about["benchmark"])
+        assert about["resources"] == {"mem_mb": int(memory), "runtime": int(minutes)}
+        assert (layout.REPOSITORY / code.strip("`")).exists()
+
+
+def _patterns(files: list[str]) -> set[str]:
+    """Return files with wildcards as the documentation writes them: without their constraints."""
+    return {
+        re.sub(r"\{(run_id|data_type)(,.*?)?\}(?=[./])", r"<\1>", file.replace("{6}", ""))
+        for file in files
+    }
+
+
+def _table(text: str, column: str) -> list[list[str]]:
+    """Return the rows of the table with this column, without its head."""
+    found = re.search(rf"^\| rule \|.* {re.escape(column)} .*\n\|[-|]+\n((?:\|.*\n)+)", text, re.M)
+    assert found is not None, column
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in found[1].splitlines()]
+
+
 def test_the_readme_is_short_and_its_links_lead_somewhere():
     text = (layout.REPOSITORY / "README.md").read_text()
     assert len(text.splitlines()) <= 100
@@ -56,18 +131,18 @@ def test_every_verb_has_help():
         subprocess.run([XAMSFLOW, verb, "--help"], capture_output=True, check=True)
 
 
-def test_the_report_of_snakemake_can_be_made(site):
+def test_the_report_of_snakemake_holds_the_picture_with_its_caption(site):
     site.add_run(932)
-    assert site.snakemake().returncode == 0
+    wanted = ["results/000932/overview.png", "results/index.html"]
+    assert site.snakemake(*wanted).returncode == 0
+    report = site.folder / "report.html"
     made = subprocess.run(
-        [
-            *site.command(
-                "results/000932/rundoc.json", "--report", str(site.folder / "report.html")
-            ),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
+        site.command(*wanted, "--report", str(report)), capture_output=True, text=True, check=False
     )
     assert made.returncode == 0, made.stderr
-    assert "SHA-256" in (site.folder / "report.html").read_text()
+    text = report.read_text()
+    assert "SHA-256" in text
+    assert "Run 000932 at one glance" in text
+    assert "All runs at one glance" in text
+    picture = (site.work / wanted[0]).read_bytes()
+    assert base64.b64encode(picture).decode() in text

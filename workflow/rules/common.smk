@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
@@ -97,6 +98,15 @@ def receipts_to_publish(wildcards):
             for target in driver.current().targets(run)
         ),
     ]
+
+
+def receipts_on_disk(wildcards):
+    """Return the receipts that there are: a newer one makes the page out of date."""
+    return sorted(
+        str(path)
+        for pattern in (layout.TRANSFER_RECEIPT, layout.RUNDOC_RECEIPT)
+        for path in Path().glob(pattern.format(run_id="[0-9]" * 6))
+    )
 
 
 wildcard_constraints:

@@ -1,7 +1,7 @@
 # Show people what became of the runs. Where this fails, nothing of a run does.
 #
-# Needs:  the strax data and receipts of a run that is published.
-# Leaves: results/<run_id>/overview.png.
+# Needs:  the strax data and receipts of a run that is published; the run documents.
+# Leaves: results/<run_id>/overview.png, results/index.html.
 
 
 rule overview:
@@ -30,3 +30,29 @@ rule overview:
         "Run {wildcards.run_id}: draw its picture"
     shell:
         script("overview.py") + " {wildcards.run_id} {output:q} {log:q}"
+
+
+rule page:
+    input:
+        receipts_on_disk,
+    output:
+        report(
+            layout.PAGE,
+            caption="../report/page.rst",
+            category="All runs",
+            labels={"stage": "page"},
+        ),
+    log:
+        layout.PAGE_LOG,
+    benchmark:
+        layout.PAGE_BENCHMARK
+    conda:
+        "../envs/xamsflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    message:
+        "Write the page of all runs"
+    shell:
+        script("page.py") + " {log:q}"

@@ -16,7 +16,7 @@ from xamsflow import __version__, receipts
 from xamsflow.errors import ConfigurationError, XamsflowError
 
 VERBS = (
-    *("status", "show", "log", "verify"),
+    *("status", "show", "log", "page", "verify"),
     *("pend", "hold", "release", "retry", "reprocess", "abandon"),
     *("reconcile", "simulate", "demo"),
 )

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Make a DAQ folder and run documents, process them all, and show what came out."""
-    from xamsflow import embedded_mongod, rundb  # noqa: PLC0415
+    from xamsflow import embedded_mongod, page, rundb  # noqa: PLC0415
     from xamsflow.rundb import credentials  # noqa: PLC0415
 
     configuration = config.load(options.configfile)
@@ -67,6 +67,8 @@ def run(options: argparse.Namespace) -> int:
         code = _snakemake([*options.configfile, settings])
         with rundb.open_database(demo.rundb) as database:
             _print_table(database.runs([document["number"] for document in documents]))
+        page.make_pictures(demo, len(documents))
+        print(f"page         {Path.cwd() / page.make(demo)}")
     return code
 
 

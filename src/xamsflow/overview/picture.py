@@ -13,9 +13,8 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
-from xamsflow import colors, receipts
+from xamsflow import colors, quantities, receipts
 from xamsflow.overview.contents import AREA, KINDS, WIDTH, Channel, Contents, Waveform
-from xamsflow.progress import in_words
 from xamsflow.rundoc import NS_PER_S
 
 COLORS = {
@@ -92,12 +91,14 @@ def _title(figure: Figure, contents: Contents) -> None:
     begin, end = (
         datetime.fromtimestamp(time / NS_PER_S, UTC) for time in (contents.start, contents.end)
     )
-    times = f"{begin:%Y-%m-%d %H:%M:%S} to {end:%H:%M:%S} UTC, {in_words(contents.duration)}"
+    times = (
+        f"{begin:%Y-%m-%d %H:%M:%S} to {end:%H:%M:%S} UTC, {quantities.duration(contents.duration)}"
+    )
     if contents.live_time_ns is not None and contents.duration:
         live = contents.live_time_ns / NS_PER_S / contents.duration
         times += f", live {100 * live:.4g} %"
     sizes = [
-        f"{size / 1e6:.3g} MB {what}"
+        f"{quantities.size(size)} {what}"
         for size, what in ((contents.bytes_live, "live data"), (contents.bytes_stored, "stored"))
         if size
     ]
@@ -207,7 +208,7 @@ def _joined(spans: Sequence[tuple[float, float]], gap: float) -> list[tuple[floa
 def _seconds(time: float) -> str:
     if not time:
         return "none"
-    return f"{1e3 * time:.3g} ms" if time < 1 else in_words(time)
+    return f"{1e3 * time:.3g} ms" if time < 1 else quantities.duration(time)
 
 
 def _area_width(axes: Axes, contents: Contents) -> None:
