@@ -280,7 +280,8 @@ def _read(path: Path) -> dict[str, Any]:
         settings = yaml_file.read(path)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot read the configuration {path} ({error.strerror})"
+            f"cannot read the configuration {path} ({error.strerror})",
+            "correct the path that --configfile gives",
         ) from error
     except yaml_file.Error as error:
         raise ConfigurationError(f"{path} is no valid YAML: {error}") from error

@@ -79,9 +79,14 @@ def _ranges(path: Path, content: bytes) -> list[tuple[int, int, Any]]:
     try:
         pairs = json.loads(content, object_pairs_hook=_Pairs)
     except ValueError as error:
-        raise ConfigurationError(f"{path} is no valid JSON ({error})") from error
+        raise ConfigurationError(
+            f"{path} is no valid JSON ({error})", "restore it from the repository, or correct it"
+        ) from error
     if not isinstance(pairs, _Pairs):
-        raise ConfigurationError(f"{path} must hold one object from run range to value")
+        raise ConfigurationError(
+            f"{path} must hold one object from run range to value",
+            "restore it from the repository, or correct it",
+        )
     ranges = []
     for key, value in pairs:
         match = _RANGE.fullmatch(key)

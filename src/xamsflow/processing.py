@@ -85,7 +85,9 @@ def process_run(
     if run.end is None:
         raise StillTakenError(f"run {run_id} is still being taken", "process it when it has an end")
     if run.end < run.start:
-        raise BadDataError(f"run {run_id}: end of the run document is before its start")
+        raise BadDataError(
+            f"run {run_id}: end of the run document is before its start", "correct the run document"
+        )
     memory.keep_freed()
     with _plain_errors(run_id, data_type, processed):
         # Here, as strax stumbles where another job makes the folder at the same moment.
@@ -224,7 +226,10 @@ def _verify(
     """Check what is stored against strax's own metadata; return the facts for the receipt."""
     path = (processed / str(strax_context.key_for(run_id, data_type))).absolute()
     if not path.is_dir():
-        raise BadDataError(f"run {run_id}: {data_type} was made, yet {path} is not there")
+        raise BadDataError(
+            f"run {run_id}: {data_type} was made, yet {path} is not there",
+            "was it moved? then process the run again",
+        )
     return strax_folder.check(path)
 
 

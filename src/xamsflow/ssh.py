@@ -140,7 +140,10 @@ def _load_known_hosts(client: paramiko.SSHClient, target: SshHost) -> None:
                 f"write it with ssh-keyscan -p {target.port} {target.host} and compare the keys",
             ) from error
         except (InvalidHostKey, ValueError) as error:
-            raise ConfigurationError(f"{file} is no list of known hosts: {error}") from error
+            raise ConfigurationError(
+                f"{file} is no list of known hosts: {error}",
+                "remove the wrong line, as ssh-keygen -R does, or write the file anew",
+            ) from error
 
 
 def _check_identity(target: SshHost) -> None:

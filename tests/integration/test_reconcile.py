@@ -421,6 +421,12 @@ def test_an_older_tools_status_is_understood_and_stays(status, place: Processed,
     assert place.document()["processing_status"] == status
 
 
+def test_a_run_that_is_to_be_processed_again_stays_pending(place: Processed, ask):
+    place.update(processing_status="pending", **{"processing.reprocess": True})
+    assert ask("--repair") == (0, [])
+    assert place.document()["processing_status"] == "pending"
+
+
 def test_older_tools_entries_stay(place: Processed, ask):
     older = [
         {"type": "peaks", "host": "stbc", "location": "/gone", "lineage_hash": "x", "n_chunks": 3},

@@ -1026,3 +1026,19 @@ def test_a_document_that_grows_too_large_is_bad_data(database, runs):
     runs.insert_one(document(932, comments=["x" * (16 * 2**20 - 10_000)]))
     with pytest.raises(BadDataError, match="too large"):
         database.add_data(932, {**ENTRY, "meta": "x" * 20_000})
+
+
+def test_a_number_stored_as_a_double_is_a_run_number(runs, database):
+    """As JavaScript, MongoDB's own shell included, writes it."""
+    runs.insert_one({**document(932), "number": 932.0, "processing_status": "pending"})
+    runs.insert_one({**document(933), "number": 933.5, "processing_status": "pending"})
+    (pending,) = database.pending(ALL)
+    assert (pending.number, type(pending.number)) == (932, int)
+    claim = database.claim(932, "me", ["events"])
+    assert claim == Claim(932, "me", 1)
+    assert [type(run.number) for run in database.claimed()] == [int]
+    assert [(run.number, type(run.number)) for run in database.runs()] == [(932, int)]
+    (found,) = database.documents(["number"])
+    assert type(found["number"]) is int
+    assert database.done(claim)
+    assert rundoc.whole(database.get(932)["number"]) == 932

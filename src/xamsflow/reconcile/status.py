@@ -94,6 +94,9 @@ def stored_yet_not_done(evidence: Evidence, sources: Sources) -> Iterator[Disagr
         or status.status not in ("failed", "pending")
     ):
         return
+    processing = document.get("processing")
+    if isinstance(processing, dict) and processing.get("reprocess"):
+        return  # what is stored is to be made anew
     transfer = evidence.transfer
     if transfer is None or transfer.content is None or evidence.live_data is None:
         return

@@ -98,7 +98,9 @@ def _find(
         first = list(scan(folder.path))
     except OSError as error:
         if isinstance(error, NotADirectoryError):
-            raise BadDataError(f"{where}: {run} is no folder") from error
+            raise BadDataError(
+                f"{where}: {run} is no folder", "find out on the DAQ host what it is"
+            ) from error
         if not isinstance(error, FileNotFoundError):
             raise _unreadable(error, where, run) from error
         _check_parent(where, scan)
@@ -176,7 +178,9 @@ def _sftp(host: SshHost) -> Iterator[paramiko.SFTPClient]:
         except (paramiko.SSHException, EOFError) as error:
             transport = client.get_transport()
             if transport is None or not transport.is_active():
-                raise TransientError(f"lost the connection to {name} ({error})") from error
+                raise TransientError(
+                    f"lost the connection to {name} ({error})", "try again"
+                ) from error
             raise ConfigurationError(
                 f"{name} offers no SFTP ({error})", "ask its administrator to switch it on"
             ) from error
