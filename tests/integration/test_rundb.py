@@ -187,7 +187,7 @@ def test_select_narrows_what_is_pending(narrowed, expected, database, runs):
 
 def test_pending_documents_without_a_number_are_told_in_the_log(database, runs, caplog):
     runs.insert_one(document(5, processing_status="pending", mode=None))
-    for number in ("000932", 7.0, None, True, -1, 10**6, [7]):
+    for number in ("000932", 7.5, None, True, -1, 10**6, [7]):
         runs.insert_one({**document(0, processing_status="pending"), "number": number})
     with caplog.at_level(logging.WARNING):
         assert database.pending(ALL) == [rundb.PendingRun(5, "", 0)]
