@@ -16,6 +16,7 @@ from xamsflow.errors import BadDataError, TransientError
 from xamsflow.findings import Findings, Verdict
 from xamsflow.live_data import Channels, Format, Reader, run_document
 from xamsflow.live_data.files import LZ4_MAGIC
+from xamsflow.progress import Meter
 from xamsflow.receipts import Receipt
 from xamsflow.rundoc import NS_PER_S, Run
 
@@ -55,12 +56,14 @@ def verify_run(
     detector: Detector,
     document: Mapping[str, Any] | None = None,
     transferred: Receipt | None = None,
+    meter: Meter | None = None,
 ) -> Verification:
     """Read a run's `folder` and return all that is wrong with it.
 
     Without its `document`, facts are taken from the files, or assumed as redax's defaults. With
-    `transferred`, the transfer's receipt, files are compared with what arrived. Raises
-    TransientError where the run cannot be read, ConfigurationError without the right to.
+    `transferred`, the transfer's receipt, files are compared with what arrived. On `meter` it
+    notes how far it is. Raises TransientError where the run cannot be read, ConfigurationError
+    without the right to.
     """
     findings = Findings(folder.name, stop=False)
     run = None if document is None else _parse(document, folder, findings)
@@ -77,6 +80,10 @@ def verify_run(
     for chunk in range(reader.n_chunks):
         reader.main(chunk)
         reader.overlap(chunk)
+        if meter is not None:
+            all_bytes = reader.n_bytes * reader.n_chunks // (chunk + 1)  # if they are all alike
+            n_chunks = reader.n_chunks
+            meter.reach("checks", reader.n_bytes, all_bytes, chunk=chunk + 1, n_chunks=n_chunks)
     reader.finish()
     if run is not None:
         run_document.check(

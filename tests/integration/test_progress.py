@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import yaml
 
 from servers.mongod import restartable
 from site_for_tests import Site
-from xamsflow import config, embedded_mongod, layout, progress, rundb
+from xamsflow import config, embedded_mongod, layout, progress, rundb, rundoc
 from xamsflow.claims import Claim
 from xamsflow.config import Rundb
 from xamsflow.progress import Meter
@@ -189,6 +190,31 @@ def test_jobs_tell_their_log_and_terminal_and_the_run_document(make_site):
     log = (site.work / "process.log").read_text()
     for told_once in (log, shown):
         assert told_once.count("records: 1 of 3 chunks, ") == 1
+
+
+VERIFY = """
+import sys
+from xamsflow import cli, progress
+
+progress.TERMINAL_S = 0.001
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def test_a_command_shows_at_a_terminal_how_far_it_is(site):
+    site.add_run(932, duration=3.0, rate=3000.0)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", VERIFY, "verify", "932", "--live-data", str(site.daq)]
+    document = site.folder / "rundoc.json"
+    document.write_text(json.dumps(rundoc.to_json(site.document(932))))
+    done = subprocess.run(
+        [*command, "--rundoc", str(document)], stderr=theirs, stdout=subprocess.PIPE, check=True
+    )
+    os.close(theirs)
+    shown = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    assert re.search(r"^run 000932: checks: \d of 5 chunks", shown)
+    assert b"checks:" not in done.stdout
 
 
 def run_at_terminal(site, stage, arguments):

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from xamsflow import config, detector, layout, receipts, run_numbers, rundoc
+from xamsflow import config, detector, layout, progress, receipts, run_numbers, rundoc
 from xamsflow.config import Config
 from xamsflow.errors import BadDataError, ConfigurationError, XamsflowError
+from xamsflow.progress import Meter
 
 HELP = "check a run's live data, and tell what is wrong with them"
 ONLY_LOOKS = True
@@ -50,11 +51,15 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigurationError("--rundoc is given with several runs", "give one run")
     one_detector = detector.load(options.detector or configuration.detector)
     code, told = 0, []
+    terminal = progress.terminal()
     for run_id in runs:
         transferred = _transferred(run_id, live_data)
         try:
             document = _document(run_id, options.rundoc, transferred, configuration)
-            found = verify_run(live_data / run_id, one_detector, document, transferred)
+            meter = Meter()
+            with progress.at_terminal(meter, terminal, f"run {run_id}:"):
+                folder = live_data / run_id
+                found = verify_run(folder, one_detector, document, transferred, meter)
         except XamsflowError as error:
             print(f"xamsflow: {error}", file=sys.stderr)
             code = 1
