@@ -11,6 +11,7 @@ from batch_workflow import Workflow, long, press_ctrl_c, wait_until
 from servers import slurm
 from servers.slurm import Slurm
 from xamsflow.batch.explanation import explain
+from xamsflow.doctor import batch_system
 from xamsflow.errors import FailureClass
 
 pytestmark = pytest.mark.skipif(
@@ -86,3 +87,17 @@ def test_ctrl_c_cancels_all_jobs(workflow: Workflow) -> None:
 
     assert press_ctrl_c(driver) != 0
     wait_until(lambda: not workflow.jobs(), "all batch jobs are gone")
+
+
+def test_the_doctor_asks_the_batch_system(server: Slurm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", server.environment["PATH"])
+    monkeypatch.setenv("SLURM_CONF", server.environment["SLURM_CONF"])
+    for profile in ("stbc", "slurm"):
+        (result,) = batch_system.examine(batch_system.find(profile))
+        assert result.verdict == "ok", result
+        assert "are here; you have " in result.value
+    monkeypatch.setenv("SLURM_CONF", "/nonexistent")
+    for profile in ("stbc", "slurm"):
+        (result,) = batch_system.examine(batch_system.find(profile))
+        assert result.verdict == "problem", result
+        assert "does not answer" in result.value

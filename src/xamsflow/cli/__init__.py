@@ -18,7 +18,7 @@ from xamsflow.errors import ConfigurationError, XamsflowError
 VERBS = (
     *("status", "show", "log", "page", "verify"),
     *("pend", "hold", "release", "retry", "reprocess", "abandon"),
-    *("reconcile", "simulate", "demo"),
+    *("doctor", "reconcile", "simulate", "demo"),
 )
 
 

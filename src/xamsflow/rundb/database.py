@@ -147,6 +147,38 @@ class RunDatabase:
         return f"{self._collection.full_name} on {self.endpoint.where}"
 
     @_translated
+    def version(self) -> str:
+        """Return the server's version."""
+        return str(self._collection.database.client.server_info()["version"])
+
+    @_translated
+    def actions(self) -> frozenset[str] | None:
+        """Return what our account may do with the run documents, in MongoDB's own words.
+
+        None where the server asks nobody who they are, and so refuses nothing.
+        """
+        said = self._collection.database.command("connectionStatus", showPrivileges=True)
+        about = said["authInfo"]
+        if not about["authenticatedUsers"]:
+            return None
+        allowed: set[str] = set()
+        for privilege in about["authenticatedUserPrivileges"]:
+            resource = privilege["resource"]
+            database, name = resource.get("db"), resource.get("collection")
+            ours = database in ("", self._collection.database.name) and name in (
+                "",
+                self._collection.name,
+            )
+            if ours or resource.get("anyResource"):
+                allowed.update(privilege["actions"])
+        return frozenset(allowed)
+
+    @_translated
+    def estimated_count(self) -> int:
+        """Return how many documents there are, by the server's own bookkeeping."""
+        return self._collection.estimated_document_count()
+
+    @_translated
     def now(self) -> datetime:
         """Return the time by the server's clock, in UTC."""
         time: datetime = self._collection.database.command("hello")["localTime"]

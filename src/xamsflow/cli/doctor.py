@@ -1,0 +1,73 @@
+"""Is everything in order that processing needs?"""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xamsflow import config, notify, terminal
+from xamsflow.errors import ConfigurationError, XamsflowError
+
+if TYPE_CHECKING:
+    from xamsflow.doctor import Result
+
+HELP = "check hosts, database, disks, batch system and versions, with a remedy for what is wrong"
+ONLY_LOOKS = True
+
+COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what is checked besides."""
+    add = parser.add_argument
+    add("--profile", metavar="NAME", help="also its batch system, as stbc or profiles/stbc")
+    add("--notify", action="store_true", help="only send a test message by notify.command")
+    add("--json", action="store_true", help="a list of name, verdict, value and remedy")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print one line per check, with the remedy below; return 1 if there is a problem."""
+    from xamsflow import doctor  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.doctor import batch_system  # noqa: PLC0415
+
+    configuration = config.load(options.configfile)
+    if options.notify:
+        return _send_test(configuration.notify)
+    profile: Path | None = batch_system.find(options.profile) if options.profile else None
+    found = []
+    for result in doctor.examine(configuration, profile):
+        found.append(result)
+        if not options.json:
+            _print(result)
+    counts = dict.fromkeys(doctor.Verdict, 0)
+    for result in found:
+        counts[result.verdict] += 1
+    if options.json:
+        print(json.dumps([asdict(result) for result in found], indent=1))
+    else:
+        told = [f"{number} {verdict}" for verdict, number in counts.items() if number]
+        print(f"\n{', '.join(told)}")
+    return 1 if counts[doctor.Verdict.PROBLEM] else 0
+
+
+def _print(result: "Result") -> None:
+    verdict = terminal.coloured(f"{result.verdict:<8}", COLOURS[result.verdict])
+    print(f"{verdict} {result.name:<18} {terminal.printable(result.value)}", flush=True)
+    if result.remedy:
+        print(f"{'':<27} -> {terminal.printable(result.remedy)}", flush=True)
+
+
+def _send_test(settings: config.Notify) -> int:
+    if settings.command is None:
+        raise ConfigurationError(
+            "notify.command is null, so nobody is told anything",
+            "set it to the program and arguments that send a message",
+        )
+    try:
+        notify.send_test(settings)
+    except XamsflowError as error:
+        print(f"problem  {error}")
+        return 1
+    print(f"ok       {settings.command[0]} took a test message; has it arrived?")
+    return 0
