@@ -51,7 +51,10 @@ def pulse(
     after: int = BEFORE,
     dt: int = DT,
 ) -> Array:
-    """Return the raw records of a pulse whose `signal` (ADC counts) begins at `time` (ns)."""
+    """Return the raw records of a pulse whose `signal` (ADC counts) begins at `time` (ns).
+
+    The digitizer measures no baseline: to half a count, it would be another one.
+    """
     height = np.concatenate([np.zeros(before), np.atleast_1d(signal), np.zeros(after)])
     samples = np.clip(np.rint(baseline + (height if upwards else -height)), 0, 2**14 - 1)
     n_records = -(-len(samples) // N_SAMPLES)
@@ -63,7 +66,6 @@ def pulse(
     records["channel"] = channel
     records["pulse_length"] = len(samples)
     records["record_i"] = fragment
-    records["baseline"] = BASELINE
     padded = np.zeros(n_records * N_SAMPLES)
     padded[: len(samples)] = samples
     records["data"] = padded.reshape(n_records, N_SAMPLES)

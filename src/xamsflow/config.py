@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,13 @@ class Notify:
     timeout_s: float
 
 
+_OF_SOME_DETECTOR = re.compile(
+    r"(raw_records|records|pulse_counts|peaks|peak_basics)_[a-z][a-z0-9]*"
+    r"|peak_positions|led_calibration"
+)
+"""Data types that one detector has and another has not."""
+
+
 @dataclass(frozen=True)
 class TargetsByMode:
     """What is wanted instead of the usual targets for runs whose mode matches a pattern."""
@@ -166,18 +174,33 @@ class Config:
         return self.targets
 
 
-def check_targets(config: Config, data_types: Iterable[str]) -> None:
-    """Raise ConfigurationError if `targets` has what a detector with these data types has not.
+def of_detector(config: Config, data_types: Collection[str]) -> Config:
+    """Return the configuration for a detector with these data types.
 
-    Targets by mode are for several detectors and are not checked, nor are those of other contexts.
+    Targets by mode are for several detectors: what this one has not is left out, and runs get the
+    usual targets where nothing is left. Raises ConfigurationError if `targets` has what the
+    detector has not, or if targets by mode have what no detector could have. With another context,
+    nobody knows its data types, and nothing is changed.
     """
-    known = sorted(data_types)
+    if config.context is not None:
+        return config
+    known = ", ".join(sorted(data_types))
     for target in config.targets:
-        if config.context is None and target not in known:
+        if target not in data_types:
             raise ConfigurationError(
-                f"configuration: targets has {target!r}, allowed for {config.detector} are "
-                f"{', '.join(known)}"
+                f"configuration: targets has {target!r}, allowed for {config.detector} are {known}"
             )
+    by_mode = []
+    for entry in config.targets_by_mode:
+        for target in entry.targets:
+            if target not in data_types and not _OF_SOME_DETECTOR.fullmatch(target):
+                raise ConfigurationError(
+                    f"configuration: targets_by_mode has {target!r}, which no detector has; "
+                    f"{config.detector} has {known}"
+                )
+        had = tuple(target for target in entry.targets if target in data_types)
+        by_mode.append(replace(entry, targets=had or config.targets))
+    return replace(config, targets_by_mode=tuple(by_mode))
 
 
 def load(configfiles: Iterable[Path] = ()) -> Config:

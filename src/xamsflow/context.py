@@ -38,6 +38,7 @@ def context(
         config=dict(config or {}),
         register=plugins(detector),
         allow_multiprocess=False,
+        use_per_run_defaults=True,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from xamsflow import corrections, layout, schema, yaml_file
+from xamsflow.corrections import ByRun
 from xamsflow.errors import ConfigurationError
 
 SCHEMA = layout.SCHEMAS / "detector.schema.yaml"
@@ -33,7 +34,7 @@ class Signals:
     """Channels of one digitizer whose pulses are put together in peaks.
 
     Arrays by channel have the order of `channels`. `gains` are in photoelectrons per ADC count and
-    sample: a list, or what :func:`xamsflow.corrections.pin` returns. `hit_threshold` and
+    sample: a list, or a :class:`xamsflow.corrections.ByRun`. `hit_threshold` and
     `baseline_max_rms` are in ADC counts, `hit_extension` in samples before and behind a hit,
     `max_gap` and `coincidence` in ns, `min_area` in photoelectrons, `split_min_height` in
     photoelectrons per sample of a waveform.
@@ -65,7 +66,7 @@ class Tpc:
     in photoelectrons, widths (of the central half of the area) and times in ns, `positions` (x and
     y by channel) in mm, `drift_velocity` in mm per ns. `gate_time` is the drift time of electrons
     from the gate. `electron_lifetime` (ns) and `s1_map` are a value, None for no correction, or
-    what :func:`xamsflow.corrections.pin` returns.
+    a :class:`xamsflow.corrections.ByRun`.
     """
 
     signals: Signals
@@ -130,6 +131,19 @@ class Detector:
         if self.led is not None:
             names += ["records_led", "led_calibration"]
         return tuple(names)
+
+    @property
+    def corrections(self) -> dict[str, ByRun]:
+        """What it takes from correction files, by the name of the plugins' option."""
+        quantities: dict[str, Any] = {}
+        if self.tpc is not None:
+            quantities = {
+                "gains": self.tpc.signals.gains,
+                "electron_lifetime": self.tpc.electron_lifetime,
+                "s1_map": self.tpc.s1_map,
+            }
+        quantities |= {f"gains_{signals.name}": signals.gains for signals in self.signals}
+        return {name: found for name, found in quantities.items() if isinstance(found, ByRun)}
 
 
 def load(name: str) -> Detector:
@@ -257,7 +271,7 @@ def _tpc(values: Mapping[str, Any], detector: Detector, what: str) -> Tpc:
         )
     pinned = values.get("corrections", {})
     lifetime, s1_map = (
-        _pinned(pinned.get(key), f"{what}: tpc.corrections.{key}")
+        _by_run(pinned.get(key), f"{what}: tpc.corrections.{key}")
         for key in ("electron_lifetime", "s1_map")
     )
     _check_values(
@@ -286,7 +300,7 @@ def _tpc(values: Mapping[str, Any], detector: Detector, what: str) -> Tpc:
 def _signals(name: str, values: Mapping[str, Any], detector: Detector, key: str) -> Signals:
     channels = tuple(values["channels"])
     digitizer = _digitizer(channels, detector, key)
-    gains = _pinned(values["gains"], f"{key}.gains")
+    gains = _by_run(values["gains"], f"{key}.gains")
 
     def one_each(found: Any) -> bool:
         return (
@@ -360,11 +374,11 @@ def _positive(channels: tuple[int, ...], digitizer: Digitizer) -> tuple[int, ...
     return tuple(c for c in channels if is_positive or c in digitizer.positive_channels)
 
 
-def _pinned(value: Any, key: str) -> Any:
+def _by_run(value: Any, key: str) -> Any:
     if not isinstance(value, dict):
         return value
     try:
-        return corrections.pin(value["file"])
+        return corrections.load(value["file"])
     except ConfigurationError as error:
         raise ConfigurationError(f"{key}: {error.what}", error.remedy) from error
 
@@ -372,10 +386,10 @@ def _pinned(value: Any, key: str) -> Any:
 def _check_values(quantity: Any, is_allowed: Callable[[Any], bool], allowed: str, key: str) -> None:
     if quantity is None:
         return
-    name = quantity["file"] if isinstance(quantity, dict) else None
-    for value in corrections.values(name) if name else [quantity]:
+    by_run = quantity if isinstance(quantity, ByRun) else None
+    for value in [entry.value for entry in by_run.entries] if by_run else [quantity]:
         if not is_allowed(value):
-            where = f"{key}, file {name}," if name else key
+            where = f"{key}, file {by_run.file}," if by_run else key
             raise ConfigurationError(f"{where} is {value}, allowed is {allowed}")
 
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from xamsflow.corrections import Provenance
 from xamsflow.errors import BadDataError
 
 SHOWN_PER_RULE = 10
@@ -406,8 +407,14 @@ def verdict(findings: Iterable[Mapping[str, Any]]) -> Verdict:
 def summary(quality: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the run document is told of a receipt's `quality`: verdict and findings.
 
-    Notes are left to the receipt.
+    Notes are left to the receipt. `corrections` has the provenance of values in the data that
+    nobody measured; the verdict is that of what was recorded, and knows nothing of them.
     """
+    guessed = {
+        name: entry["provenance"]
+        for name, entry in quality.get("corrections", {}).items()
+        if entry["provenance"] != Provenance.MEASURED
+    }
     return {
         "verdict": quality.get("verdict", Verdict.UNCHECKED.value),
         "findings": [
@@ -418,7 +425,7 @@ def summary(quality: Mapping[str, Any]) -> dict[str, Any]:
             for finding in quality.get("findings", ())
             if finding["severity"] != NOTE
         ],
-    }
+    } | ({"corrections": guessed} if guessed else {})
 
 
 def table() -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 import strax
 
-from xamsflow import clock, layout, memory, receipts, rundoc, strax_folder
+from xamsflow import clock, corrections, layout, memory, receipts, rundoc, strax_folder
 from xamsflow.context import context, other, run_config
 from xamsflow.detector import Detector
 from xamsflow.errors import (
@@ -266,6 +266,7 @@ def _quality(
     for facts in stored.values():
         quality |= facts["quality"]
     quality |= _findings(run, detector, quality, stored)
+    quality["corrections"] = _corrections(run, stored, detector)
     start = min(facts["start"] for facts in stored.values())
     end = max(facts["end"] for facts in stored.values())
     gaps = [[run.start, min(start, run.end)], [max(end, run.start), run.end]]
@@ -274,6 +275,18 @@ def _quality(
     quality["live_time_ns"] = run.end - run.start - not_live
     quality["checks"] = [*quality.get("checks", ()), *STORED_CHECKS]
     return quality
+
+
+def _corrections(
+    run: Run, stored: Mapping[str, Mapping[str, Any]], detector: Detector
+) -> dict[str, Any]:
+    """Return where the values of correction files that are in the data are from."""
+    options: dict[str, Any] = {}
+    for facts in stored.values():
+        for _, _, of_plugin in facts["lineage"].values():
+            options |= of_plugin
+    used = {name: by_run for name, by_run in detector.corrections.items() if name in options}
+    return corrections.provenances(used, run.number)
 
 
 def _check_writable(processed: Path) -> None:

@@ -1,6 +1,7 @@
 import copy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xamsflow import config, layout
+from xamsflow import config, detector, layout
 from xamsflow.errors import ConfigurationError
 
 DEFAULTS = yaml.safe_load(layout.DEFAULT_CONFIG.read_text())
@@ -44,6 +45,35 @@ def test_targets_by_mode(tmp_path):
     assert loaded.targets_for("bg_nai") == ("peak_basics", "peak_basics_external")
     assert loaded.targets_for("background") == loaded.targets_for(None) == ("event_info",)
     assert config.load().targets_for("bg") == config.load().targets
+
+
+def test_targets_by_mode_that_a_detector_has_not():
+    loaded = config.load()
+    here = config.of_detector(loaded, {"event_basics", "led_calibration"})
+    assert here.targets_for("bg_nai") == ("event_basics",)
+    assert here.targets_for("ledcalibration") == ("led_calibration",)
+    nothing_left = config.of_detector(loaded, {"event_basics"})
+    assert nothing_left.targets_for("ledcalibration") == ("event_basics",)
+    with pytest.raises(ConfigurationError, match="targets has 'event_basics', allowed for xamsl"):
+        config.of_detector(loaded, {"led_calibration"})
+
+
+def test_targets_by_mode_that_no_detector_has(tmp_path):
+    text = "targets_by_mode: [{modes: ['*'], targets: [peak_basic]}]"
+    loaded = config.load([write(tmp_path / "mine.yaml", text)])
+    with pytest.raises(ConfigurationError, match="'peak_basic', which no detector has"):
+        config.of_detector(loaded, {"event_basics"})
+    foreign = replace(loaded, context="my.context")
+    assert config.of_detector(foreign, {"event_basics"}) is foreign
+
+
+@pytest.mark.parametrize("name", ["xams", "xams_2021", "xamsl"])
+def test_the_usual_targets_are_there_for_each_detector_that_ships(name):
+    has = detector.load(name).data_types
+    here = config.of_detector(config.load(), has)
+    for mode in ("background", "bg_nai", "ledcalibration"):
+        assert set(here.targets_for(mode)) <= set(has)
+    assert ("peak_basics_external" in here.targets_for("bg_nai")) == (name == "xams")
 
 
 def test_later_files_go_before_earlier_ones(tmp_path):

@@ -79,6 +79,12 @@ def test_what_the_detectors_that_ship_have():
     assert corrections.of_run(xams.tpc.signals.gains, 6800)[1] == 0.0059
     assert corrections.of_run(xams.tpc.signals.gains, 7200)[1] == 0.013
     assert corrections.of_run(xams.tpc.electron_lifetime, 6800) == 220_000
+    assert set(xams.corrections) == {"gains", "electron_lifetime"}
+    assert set(old.corrections) == {"gains", "gains_v1724"}
+    for one in (xams, xamsl, old):  # so that every run can be processed
+        for by_run in one.corrections.values():
+            assert all(by_run.entry(run) for run in (0, 6000, 6900, 9999, 123_456, 999_999))
+    assert {s.name: s.channels for s in xamsl.signals} == {"v1724": (2, 3)}
     assert xamsl.tpc.signals.channels == xamsl.led.channels == (0, 1)
     assert xamsl.tpc.signals.digitizer == old.tpc.signals.digitizer == "v1730"
 

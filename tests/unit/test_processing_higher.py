@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import strax
 
-from hand_made import BASELINE, Array, pulse, square, xams
+from hand_made import BASELINE, GAINS, Array, pulse, square, xams
 from live_records import RUN, START_NS, write_run
-from xamsflow import detector, processing, rundoc
+from xamsflow import detector, findings, processing, rundoc
 from xamsflow.context import context, other
+from xamsflow.corrections import ByRun, Entry, Provenance
 from xamsflow.detector import Detector
 from xamsflow.errors import ConfigurationError, XamsflowError
 from xamsflow.receipts import Receipt
@@ -244,13 +245,52 @@ def test_what_lies_below_a_failure_stays(tmp_path: Path, foreign: str) -> None:
 
 def test_a_run_that_a_correction_file_does_not_cover(tmp_path: Path) -> None:
     site = Site(tmp_path)
-    site.one = detector.load("xams")
+    site.one = with_gains(site, Entry(RUN + 1, RUN + 2, GAINS))
     told: list[Receipt] = []
     with pytest.raises(
-        ConfigurationError, match=rf"run {RUN_ID}: .*xams_gains_v0.json has no value for this run"
+        ConfigurationError, match=rf"run {RUN_ID}: .*my_gains.json has no value for this run"
     ):
         site.process(on_stored=told.append)
     assert {one["data_type"] for one in told} == {*RAW, "records", "pulse_counts"}
+
+
+def with_gains(site: Site, *entries: Entry) -> Detector:
+    assert site.one.tpc is not None
+    signals = replace(site.one.tpc.signals, gains=ByRun("my_gains", entries))
+    return replace(site.one, tpc=replace(site.one.tpc, signals=signals))
+
+
+def test_ranges_for_other_runs_leave_what_is_stored_valid(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    mine = Entry(RUN, RUN + 9, GAINS, Provenance.ESTIMATED, "a guess")
+    site.one = with_gains(site, mine)
+    quality = site.process()["quality"]
+    assert quality["corrections"] == {
+        "gains": {"file": "my_gains", "provenance": "estimated", "why": "a guess"}
+    }
+    assert quality["verdict"] == "clean"
+    assert findings.summary(quality)["corrections"] == {"gains": "estimated"}
+    before = site.written()
+
+    site.one = with_gains(site, Entry(0, 5, [1.0] * 5), mine, Entry(RUN + 10, 999_999, [2.0] * 5))
+    assert site.process()["already_stored"] is True
+    assert len(site.load("peaks")) == 24
+
+    site.one = with_gains(site, replace(mine, value=[2 * gain for gain in GAINS]))
+    quality = site.process()["quality"]
+    after = site.written()
+    assert {name: after[name] for name in before} == before
+    assert data_types(after.keys() - before.keys()) == sorted(
+        ["peaks", "peak_basics", "peak_classification", "peak_positions", *EVENTS]
+    )
+    # One context for all runs: each has its own gains.
+    keys = [
+        context(with_gains(site, mine, Entry(RUN + 10, RUN + 20, [2.0] * 5)), tmp_path).key_for(
+            f"{run:06d}", "peaks"
+        )
+        for run in (RUN, RUN + 9, RUN + 10)
+    ]
+    assert keys[0].lineage_hash == keys[1].lineage_hash != keys[2].lineage_hash
 
 
 def test_the_real_run(tmp_path: Path, real_data: Path) -> None:
@@ -275,7 +315,7 @@ def test_the_real_run(tmp_path: Path, real_data: Path) -> None:
     assert (peaks["time"][1:] >= strax.endtime(peaks)[:-1]).all()
     assert np.array_equal(np.bincount(peak, minlength=len(peaks)), peaks["n_hits"])
     area = peaks["area"].sum(dtype=np.float64)
-    assert area == pytest.approx(0.001 * records["area"].sum(dtype=np.float64), rel=1e-5)
+    assert area == pytest.approx(0.0075 * records["area"].sum(dtype=np.float64), rel=1e-5)
 
 
 def test_a_run_of_no_time(tmp_path: Path) -> None:

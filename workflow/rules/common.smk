@@ -20,7 +20,7 @@ from xamsflow.errors import XamsflowError
 try:
     settings = configuration.parse(config)
     detector = detectors.load(settings.detector)
-    configuration.check_targets(settings, detector.data_types)
+    settings = configuration.of_detector(settings, detector.data_types)
 except XamsflowError as error:
     sys.exit(f"xamsflow: {error}")
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from xamsflow import config, layout, run_numbers
+from xamsflow import config, detector, layout, run_numbers
 
 if TYPE_CHECKING:  # loads the run database's client
     from xamsflow.reconcile import Outcome, Sources
@@ -37,6 +37,7 @@ def run(options: argparse.Namespace) -> int:
     from xamsflow.reconcile import Sources, reconcile  # noqa: PLC0415
 
     settings = config.load(options.configfile)
+    settings = config.of_detector(settings, detector.load(settings.detector).data_types)
     asked = run_numbers.parse_all(options.runs)
     left = 0
     with rundb.open_database(settings.rundb) as database:

@@ -17,8 +17,8 @@ Array = npt.NDArray[Any]
 def corrected_areas(tpc: Tpc) -> type[Any]:
     """Return the plugin that provides ``corrected_areas``."""
     settings = (
-        ("electron_lifetime", tpc.electron_lifetime, "ns, the file of it, or None for none"),
-        ("s1_map", tpc.s1_map, "File of relative S1 areas by place, or None for none"),
+        ("electron_lifetime", tpc.electron_lifetime, "ns, or None for no correction"),
+        ("s1_map", tpc.s1_map, "Relative S1 area by depth, or None for no correction"),
     )
 
     class CorrectedAreas(_CorrectedAreas):
@@ -45,10 +45,10 @@ class _CorrectedAreas(strax.Plugin):  # type: ignore[misc]
     def setup(self) -> None:
         """Look up the values of the run."""
         run = int(self.run_id)
-        self.lifetime = corrections.of_run(self.config["electron_lifetime"], run)
-        self.s1_map = corrections.of_run(self.config["s1_map"], run)
+        self.lifetime = corrections.of_option(self.config["electron_lifetime"], run)
+        self.s1_map = corrections.of_option(self.config["s1_map"], run)
         if self.s1_map is not None:
-            _check_map(self.s1_map, f"run {run:06d}: S1 map {self.config['s1_map']['file']}")
+            _check_map(self.s1_map, f"S1 map of run {run:06d}")
 
     def compute(self, events: Array) -> Array:
         """Return corrected areas; NaN where an event lacks a peak or a drift time."""

@@ -43,7 +43,7 @@ def peaks(signals: Signals, top: Sequence[int] = ()) -> type[Any]:
     settings = (
         ("channels", list(signals.channels), "Channels, in the order of arrays by channel"),
         ("top_channels", list(top), "Channels of the top array"),
-        ("gains", signals.gains, "PE per ADC count x sample by channel, or the file of them"),
+        ("gains", signals.gains, "PE per ADC count x sample by channel"),
         ("hit_threshold", signals.hit_threshold, "ADC counts above baseline of a hit"),
         ("hit_extension", list(signals.hit_extension), "Samples kept before and behind a hit"),
         ("peak_max_gap", signals.max_gap, "ns without signal that end a peak"),
@@ -80,7 +80,7 @@ class _Peaks(SignalsPlugin):
         """Look the run's gains up."""
         channels = self.setting("channels")
         self.gains = np.array(
-            corrections.of_run(self.setting("gains"), int(self.run_id)), np.float32
+            corrections.of_option(self.setting("gains"), int(self.run_id)), np.float32
         )
         self.place = np.zeros(max(channels) + 1, np.int16)
         self.place[channels] = np.arange(len(channels))

@@ -8,6 +8,8 @@ from typing import Any
 import strax
 from immutabledict import immutabledict
 
+from xamsflow.corrections import ByRun
+
 THREADS = "threads"
 """The option that says how many chunks are computed at a time; it changes no result."""
 
@@ -23,16 +25,20 @@ def suffix(name: str) -> str:
 def options(settings: Iterable[Setting], end: str = "") -> immutabledict[str, strax.Option]:
     """Return options for a plugin's ``takes_config``: the settings, tracked, and the threads.
 
-    Equal names have equal defaults within a context, so `end` keeps groups of signals apart.
+    Equal names have equal defaults within a context, so `end` keeps groups of signals apart. Of a
+    quantity that changes from run to run, an option has the value of the run.
     """
     threads = strax.Option(THREADS, default=1, track=False, help="Chunks computed at a time")
     return immutabledict(
-        {
-            f"{name}{end}": strax.Option(f"{name}{end}", default=value, infer_type=False, help=text)
-            for name, value, text in settings
-        }
+        {f"{name}{end}": _option(f"{name}{end}", value, text) for name, value, text in settings}
         | {THREADS: threads}
     )
+
+
+def _option(name: str, value: Any, text: str) -> strax.Option:
+    if isinstance(value, ByRun):
+        return strax.Option(name, default_by_run=value.starts(), help=text)
+    return strax.Option(name, default=value, infer_type=False, help=text)
 
 
 class SignalsPlugin(strax.Plugin):  # type: ignore[misc]

@@ -10,6 +10,7 @@ from typing import Any
 from xamsflow import config, detector, layout, lineage, lock, owner, receipts, strax_folder
 from xamsflow.batch import submissions, systems
 from xamsflow.batch.systems import Unreachable
+from xamsflow.detector import Detector
 from xamsflow.errors import BadDataError, XamsflowError
 from xamsflow.receipts import Receipt
 from xamsflow.rundb import ClaimedRun, RunDatabase, StatusView, understand
@@ -132,10 +133,20 @@ class Sources:
         """The folder in which runs arrive."""
         return Path(os.path.abspath(self.settings.storage.live_data))  # noqa: PTH100
 
+    def lineage(self, run: str) -> Mapping[str, str]:
+        """Return a run's lineage hash by data type, with the software and settings of now."""
+        first = lineage.same_as(self._detector, run)
+        if first not in self._lineages:
+            self._lineages[first] = lineage.of(self._detector, self.settings.context, first)
+        return self._lineages[first]
+
     @cached_property
-    def lineage(self) -> Mapping[str, str]:
-        """The lineage hash by data type, with the software and settings of now."""
-        return lineage.of(detector.load(self.settings.detector), self.settings.context)
+    def _detector(self) -> Detector:
+        return detector.load(self.settings.detector)
+
+    @cached_property
+    def _lineages(self) -> dict[str, dict[str, str]]:
+        return {}
 
     def runs_on_disk(self) -> set[str]:
         """Return the runs of which there is a receipt, a strax folder or live data."""

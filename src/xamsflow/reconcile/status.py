@@ -104,7 +104,7 @@ def stored_yet_not_done(evidence: Evidence, sources: Sources) -> Iterator[Disagr
     targets = sources.settings.targets_for(mode if isinstance(mode, str) else None)
     made = {receipt["data_type"]: receipt for receipt in believed(evidence)}
     if not all(
-        target in made and sources.lineage.get(target) == made[target]["lineage_hash"]
+        target in made and sources.lineage(evidence.run).get(target) == made[target]["lineage_hash"]
         for target in targets
     ):
         return

@@ -66,7 +66,7 @@ def data_without_receipt(evidence: Evidence, sources: Sources) -> Iterator[Disag
     silent = [folder for path, folder in evidence.complete.items() if str(path) not in told]
     for folder in silent:
         data_type = folder.name.data_type
-        if sources.lineage.get(data_type) != folder.name.lineage_hash:
+        if sources.lineage(evidence.run).get(data_type) != folder.name.lineage_hash:
             continue  # of an earlier version: kept, registered, and of no use to a job
         receipt = _receipt(evidence, sources, data_type)
         if receipt is not None:

@@ -24,7 +24,8 @@ REFLECTED = 0.4
 class Role(Enum):
     """What a channel sees; PMTs of a TPC whose arrays are not told apart count as above.
 
-    SIPM sees xenon but does not count for the area of its signals, UNUSED gives dark counts only.
+    SIPM sees xenon but does not count for the area of its signals. UNUSED gives dark counts only,
+    as do all channels of another digitizer than the TPC's: nobody tells what they read.
     """
 
     BOTTOM = "bottom"
@@ -87,7 +88,9 @@ def _known(detector: Detector, run: int) -> dict[int, tuple[Role, float]]:
         gains = corrections.of_run(signals.gains, run)
         for channel, gain in zip(signals.channels, gains, strict=True):
             role = usual
-            if usual is Role.EXTERNAL and channel in signals.positive_channels:
+            if detector.tpc is not None and signals.digitizer != detector.tpc.signals.digitizer:
+                role = Role.UNUSED
+            elif usual is Role.EXTERNAL and channel in signals.positive_channels:
                 role = Role.SIPM
             if detector.tpc is not None and channel in detector.tpc.bottom:
                 role = Role.BOTTOM

@@ -155,13 +155,13 @@ def test_s1_map_of_a_file(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Non
         '{"000001-000009": {"z": [-52, 0], "relative_area": [2, 1]}, "000010-000019": {"z": [0]}}'
     )
     monkeypatch.chdir(tmp_path)
-    one = without_positions(electron_lifetime=None, s1_map=corrections.pin("light_v1"))
+    one = without_positions(electron_lifetime=None, s1_map=corrections.load("light_v1"))
     peaks = ((75_950, S1, 30.0), (100_000, S2, 500.0))
     (event,) = events_of(*peaks, one=one)["event_info"]
     assert event["z"] == pytest.approx(-26)
     assert event["cs1"] == pytest.approx(20)
     assert event["cs2"] == 500
-    with pytest.raises(ConfigurationError, match="run 000010: S1 map light_v1 is no map"):
+    with pytest.raises(ConfigurationError, match="S1 map of run 000010 is no map"):
         events_of(*peaks, one=one, run_id="000010")["event_info"]
     with pytest.raises(ConfigurationError, match=r"run 000020: .*light_v1.json has no value"):
         events_of(*peaks, one=one, run_id="000020")["event_info"]

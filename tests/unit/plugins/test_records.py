@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from hand_made import BASELINE, BEFORE, DT, N_SAMPLES, made_of, pulse, square
+from xamsflow.plugins.records import MAX_ADC
 
 
 def test_area_of_a_pulse_with_a_known_one() -> None:
@@ -57,6 +58,7 @@ def test_the_digitizers_baseline_where_a_pulse_begins_with_light(
 ) -> None:
     light = np.concatenate([square(500, 10), np.zeros(30), square(100, 20)])
     raw = pulse(1000, channel, light, upwards=upwards, before=0, baseline=BASELINE + 0.5)
+    raw["baseline"] = BASELINE
     records = made_of(raw)["records" if channel == 0 else "records_sipm"]
     assert records["baseline"][0] % 1 == 0.5
     # Its fraction is not known: half a count in each of some 70 samples.
@@ -64,6 +66,30 @@ def test_the_digitizers_baseline_where_a_pulse_begins_with_light(
     raw["baseline"] = 0  # as of a V1724, which does not measure it: the pulse has to do
     records = made_of(raw)["records" if channel == 0 else "records_sipm"]
     assert records["area"].sum() < 5000
+
+
+@pytest.mark.parametrize(("channel", "upwards"), [(0, False), (6, True)])
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (BASELINE - 1, -0.25),  # it cut half a count off, on average
+        (BASELINE, 0.25),
+        (BASELINE + 2, 1.25),
+        (BASELINE + 20, 0),  # of another time
+        (0, 0),  # not measured
+    ],
+)
+def test_the_baseline_of_a_quiet_pulse_is_the_mean_of_two(
+    channel: int, upwards: bool, own: int, expected: float
+) -> None:
+    raw = pulse(1000, channel, square(100, 20), upwards=upwards)
+    raw["baseline"] = own
+    records = made_of(raw)["records" if channel == 0 else "records_sipm"]
+    mirrored = MAX_ADC - BASELINE - expected if upwards else BASELINE + expected
+    assert set(records["baseline"]) == {mirrored}
+    n_kept = 3 + 20 + 20
+    higher = -expected if upwards else expected
+    assert records["area"].sum() == pytest.approx(2000 + n_kept * higher, abs=1)
 
 
 def test_a_pulse_that_is_shorter_than_the_window_of_its_baseline() -> None:

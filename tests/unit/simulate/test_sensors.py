@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from xamsflow import detector
+from xamsflow.corrections import ByRun, Entry
 from xamsflow.errors import ConfigurationError
 from xamsflow.simulate import Physics
 from xamsflow.simulate.sensors import Role, light_shares, sensors
@@ -23,8 +26,10 @@ def test_channels_that_the_detector_file_says_nothing_of_see_no_light():
 
 
 def test_run_without_gains_is_named():
-    with pytest.raises(ConfigurationError, match=r"run 000932.* has no value"):
-        sensors(XAMS, 932, Physics())
+    signals = replace(XAMS.tpc.signals, gains=ByRun("some_gains", (Entry(1, 9, [1] * 5),)))
+    one = replace(XAMS, tpc=replace(XAMS.tpc, signals=signals))
+    with pytest.raises(ConfigurationError, match=r"run 000932: .*some_gains.json has no value"):
+        sensors(one, 932, Physics())
 
 
 def test_light_shares_of_the_tpcs_pmts_add_up_and_are_largest_nearby():
