@@ -102,7 +102,7 @@ def detector_file(config: Config) -> Iterator[Result]:
     """Check the detector file, with the correction files that it pins, and the targets."""
     with errors_are_problems("detector") as found:
         chosen = detectors.load(config.detector)
-        configuration.check_targets(config, chosen.data_types)
+        configuration.of_detector(config, chosen.data_types)
         digitizers = ", ".join(
             f"{one.type} {one.first_channel}-{one.last_channel}" for one in chosen.digitizers
         )
