@@ -27,7 +27,8 @@ class Claim:
 def write(claim: Claim, targets: Sequence[str]) -> None:
     """Tell the run's jobs of a claim, and which data types are wanted last."""
     about = {**asdict(claim), "targets": list(targets)}
-    receipts.write(layout.claim_file(layout.run_id(claim.number)), about)
+    # After a power cut there is no driver that it could speak of.
+    receipts.write(layout.claim_file(layout.run_id(claim.number)), about, durable=False)
 
 
 def read(run: str) -> Claim | None:

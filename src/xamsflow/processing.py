@@ -166,7 +166,7 @@ def _receipt(
         },
         "quality": _quality(run, detector, stored),
         "already_stored": already_stored,
-        "versions": versions(),
+        "versions": dict(versions()),
         "host": socket.gethostname(),
         "time": clock.now().isoformat(),
         "wall_time_s": round(time.monotonic() - started, 3),
@@ -174,6 +174,7 @@ def _receipt(
     }
 
 
+@cache
 def versions() -> dict[str, str]:
     """Return the versions of the software that decides what is stored."""
     packages = ("strax", "straxen", "numpy", "numba", "xamsflow")

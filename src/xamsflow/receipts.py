@@ -18,8 +18,8 @@ PROBE_BYTES = 16_384
 """What has to fit on a disk that counts as having space: a receipt or a log."""
 
 
-def write(path: Path, receipt: Receipt) -> None:
-    """Write a receipt so that it is there whole or not at all, also after a power cut.
+def write(path: Path, receipt: Receipt, *, durable: bool = True) -> None:
+    """Write a receipt so that it is there whole or not at all; if `durable`, after a power cut too.
 
     Raises ResourcesError on a full disk, ConfigurationError where the folder cannot be written.
     """
@@ -30,7 +30,8 @@ def write(path: Path, receipt: Receipt) -> None:
         with partial.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -1,0 +1,94 @@
+"""Whole processes, measured: wall time, peak memory, what they printed."""
+
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xamsflow import layout
+
+POLL_S = 0.005
+"""Time between looks at a process; what it takes at most after the last one is not seen."""
+
+RESULTS = layout.REPOSITORY / "benchmarks"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One process: its wall time, its peak memory, its output."""
+
+    seconds: float
+    memory_mb: float
+    output: str
+
+
+def process(
+    *command: str | Path, cwd: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Measured:
+    """Run a command to its end; raises CalledProcessError with what it said if it fails."""
+    with tempfile.TemporaryFile("w+") as output:
+        start = time.perf_counter()
+        child = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env=os.environ | dict(environment or {}),
+        )
+        memory_mb = 0.0
+        while child.poll() is None:
+            memory_mb = _peak_memory_mb(child.pid) or memory_mb
+            time.sleep(POLL_S)
+        seconds = time.perf_counter() - start
+        output.seek(0)
+        said = output.read()
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, child.args, said[-3000:])
+    return Measured(seconds, memory_mb, said)
+
+
+def _peak_memory_mb(pid: int) -> float | None:
+    # Not of getrusage: there a process begins with the peak of the one that started it.
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def alternately(
+    repeats: int, contestants: Mapping[str, Callable[[], Measured]]
+) -> dict[str, list[Measured]]:
+    """Measure each contestant in turn, `repeats` times, after one turn that fills caches."""
+    measured: dict[str, list[Measured]] = {name: [] for name in contestants}
+    for turn in range(repeats + 1):
+        for name, contestant in contestants.items():
+            one = contestant()
+            if turn:
+                measured[name].append(one)
+    return measured
+
+
+def median(measured: Sequence[Measured]) -> float:
+    """Return the median wall time (s)."""
+    return statistics.median(one.seconds for one in measured)
+
+
+def memory(measured: Sequence[Measured]) -> float:
+    """Return the median of the peak memory (MB)."""
+    return statistics.median(one.memory_mb for one in measured)
+
+
+def write(name: str, results: object) -> None:
+    """Write results as ``benchmarks/<name>.json``."""
+    file = RESULTS / f"{name}.json"
+    file.write_text(json.dumps(results, indent=1) + "\n")
+    print(f"written to {file}")

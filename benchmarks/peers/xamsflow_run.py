@@ -1,0 +1,21 @@
+"""Process one run with this project, as the rule ``process`` does.
+
+``python xamsflow_run.py DOCUMENT LIVE_DATA OUTPUT DATA_TYPE DETECTOR THREADS``
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from xamsflow import detector, rundoc
+from xamsflow.processing import process_run
+
+document, live_data, output, data_type, name, threads = sys.argv[1:]
+process_run(
+    document=rundoc.from_json(json.loads(Path(document).read_text())),
+    detector=detector.load(name),
+    live_data=Path(live_data),
+    processed=Path(output),
+    data_type=data_type,
+    threads=int(threads),
+)
