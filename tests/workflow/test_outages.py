@@ -111,7 +111,7 @@ def test_an_unwritable_logs_folder_stops_before_any_run_is_touched(site):
     assert "processing" not in site.document(931)
 
 
-@pytest.mark.parametrize("content", ["", "{", "{}", '{"run_id": "000931"}', "[]"])
+@pytest.mark.parametrize("content", ["", '{"run_id": "000931"}'])
 def test_a_torn_receipt_is_made_again(make_site, content):
     site = make_site(retry={"first_pause_s": 0})
     site.add_run(931)
