@@ -225,8 +225,8 @@ class Case:
 
     def pend(self, number: int) -> None:
         """Ask for a run again, as a person does after mending the cause."""
-        done = self.site.xamsflow("pend", str(number))
-        assert done.returncode == 0, done.stderr
+        done = self.site.xamsflow("pend", str(number), "--yes", "--force")
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def ask_again(self) -> None:
         """Ask for the runs that wait for a person, once all outcomes are told."""
