@@ -47,14 +47,11 @@ def slow(detector, processed, config):
 
 JOBS = """
 import json, sys
-from xamsflow import claims, config, jobs, layout, progress, rundb
-from xamsflow.claims import Claim
+from xamsflow import jobs, progress
 
 progress.LOG_S = progress.TERMINAL_S = progress.RUN_DOCUMENT_S = 0.05
-settings = json.loads(sys.argv[1])
-stage = sys.argv[2]
-arguments = json.loads(sys.argv[3])
-getattr(jobs, stage)(run_id="000932", settings=settings, log=f"{stage}.log", **arguments)
+stage = sys.argv[1]
+getattr(jobs, stage)(run_id="000932", log=f"{stage}.log", **json.loads(sys.argv[2]))
 """
 
 
@@ -221,11 +218,11 @@ def run_at_terminal(site, stage, arguments):
     """Run a job with a terminal for stderr; return what it and the run document showed."""
 
     ours, theirs = pty.openpty()
-    all_settings = json.dumps(_merged(site))
     job = subprocess.Popen(
-        [sys.executable, "-c", JOBS, all_settings, stage, json.dumps(arguments)],
+        [sys.executable, "-c", JOBS, stage, json.dumps(arguments)],
         cwd=site.work,
         stderr=theirs,
+        env=os.environ | config.to_environment(_merged(site)),
     )
     os.close(theirs)
     shown = []

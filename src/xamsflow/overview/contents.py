@@ -1,6 +1,7 @@
 """What the picture of a run shows: numbers and histograms, read from strax data chunk by chunk."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,21 +131,23 @@ def collect(transferred: Receipt | None, made: Sequence[Receipt], detector: Dete
     """Read what the receipts of a run tell of; what cannot be read is said to be missing."""
     facts = {name: each for receipt in made for name, each in receipt["stored"].items()}
     contents = _begin(transferred, made, facts, detector)
-    stored = {name: _Stored(name, Path(each["path"])) for name, each in facts.items()}
+    stored: dict[str, _Stored] = {}
+    for name, each in facts.items():
+        with _noted(contents, name):
+            stored[name] = _Stored(name, Path(each["path"]))
     for look in (_dead_time, _raw_rates, _channels, _light, _peaks, _events, _waveforms):
-        try:
+        with _noted(contents, look.__name__.strip("_").replace("_", " ")):
             look(contents, stored, detector)
-        except (
-            OSError,
-            strax.DataNotAvailable,
-            strax.DataCorrupted,
-            ValueError,
-            KeyError,
-        ) as error:
-            # Such data were damaged after they had been checked: the rest is worth a look still.
-            what = " ".join(f"{look.__name__.strip('_').replace('_', ' ')}: {error}".split())
-            contents.missing.append(what[:160])
     return contents
+
+
+@contextmanager
+def _noted(contents: Contents, what: str) -> Iterator[None]:
+    """Note what cannot be shown, and why."""
+    try:
+        yield
+    except Exception as error:  # data may be damaged in any way, the rest is worth a look still
+        contents.missing.append(" ".join(f"{what} cannot be shown: {error}".split())[:160])
 
 
 class _Stored:
@@ -199,10 +202,11 @@ def _begin(
         contents.findings = tuple(
             f"{finding['rule']}: {finding['message']}" for finding in quality.get("findings", ())
         )
-        contents.dead_time_ns = quality["dead_time_ns"]
-        contents.live_time_ns = quality["live_time_ns"]
+        contents.dead_time_ns = quality.get("dead_time_ns", 0)
+        contents.live_time_ns = quality.get("live_time_ns")
         contents.gaps = [
-            (contents.seconds(first), contents.seconds(last)) for first, last in quality["gaps"]
+            (contents.seconds(first), contents.seconds(last))
+            for first, last in quality.get("gaps", ())
         ]
     return contents
 

@@ -152,7 +152,8 @@ def _rates(axes: Axes, contents: Contents) -> None:
             rate.edges,
             label=name,
             color=COLORS.get(name, RECORDS[names.index(name) % len(RECORDS)]),
-            linewidth=1.2 if is_records else 1.6,
+            # Most S2s are an event of their own: both lines are to be seen.
+            linewidth=3.0 if name == "S2" else 1.2,
             linestyle="--" if is_records else "-",
         )
         lowest = min(lowest, rate.rate[rate.rate > 0].min(initial=np.inf))

@@ -173,7 +173,11 @@ def test_damaged_data_are_said_to_be_missing(make: Callable[..., Made], tmp_path
     made = make(5, "raw_records_v1730", duration=1.1, rate=100.0)
     for file in Path(made.receipt["path"]).glob("*-000000"):
         file.write_bytes(file.read_bytes()[:100])
-    assert [line.split(":")[0] for line in made.contents().missing] == ["channels"]
+    assert [line.split()[0] for line in made.contents().missing] == ["channels"]
+    drawn(made, tmp_path / "picture.png")
+    for file in Path(made.receipt["path"]).glob("*-metadata.json"):
+        file.write_text(file.read_text()[:100])
+    assert [line.split()[0] for line in made.contents().missing] == ["raw_records_v1730"]
     drawn(made, tmp_path / "picture.png")
 
 
