@@ -140,7 +140,9 @@ class Made:
             plugin for plugin in plugins(one or xams()) if not set(data) & set(_provided(plugin))
         ]
         self.run_id = run_id
-        self.context = strax.Context(storage=[], register=[given, *others])
+        self.context = strax.Context(
+            storage=[], register=[given, *others], use_per_run_defaults=True
+        )
 
     def __getitem__(self, data_type: str) -> Array:
         made: Array = self.context.get_array(
