@@ -131,13 +131,12 @@ def document_is_hostile(case: Case) -> None:
     change(case, {"$set": {"data.0.location": "$(touch harm)'; touch harm #/../../etc"}})
     case.site.configure(daq={"live_data": None})
     case.start()
-    case.expected[case.run] = "transient"
-    case.end()
+    assert case.end() != 0
     assert not list(case.folder.rglob("harm"))
     document = case.document(case.run)
+    assert document["processing"]["failure"] == "bad_data", document["processing"]
     change(case, {"$set": {"data.0.location": str(case.site.daq)}})
-    assert document["processing_status"] == "failed", document["processing"]
-    del case.expected[case.run]
+    case.pend(case.run)
 
 
 @fault
