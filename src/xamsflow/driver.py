@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 from xamsflow import claims, clock, failures, layout, notify, owner, policy, receipts
@@ -327,6 +327,17 @@ class Driver:
                 before(number, frame)
 
         signal.signal(signal.SIGINT, note)
+        tell = sys.excepthook
+
+        def one_line(
+            kind: type[BaseException], error: BaseException, trace: TracebackType | None
+        ) -> None:
+            if issubclass(kind, KeyboardInterrupt):  # Snakemake has no word for it so early
+                say("stopped by Ctrl-C")
+            else:
+                tell(kind, error, trace)
+
+        sys.excepthook = one_line
 
     def _close_at_exit(self) -> None:
         atexit.unregister(self.close)  # not twice

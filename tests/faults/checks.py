@@ -110,7 +110,10 @@ def stored_folders(work: Path) -> dict[Path, int]:
     for path in (work / "data" / "processed").glob("[0-9]*-*"):
         # strax leaves what ended with an exception under its final name, and says so inside.
         for about in path.glob("*-metadata.json"):
-            metadata = json.loads(about.read_text() or "{}")
+            try:
+                metadata = json.loads(about.read_text())
+            except json.JSONDecodeError:
+                continue  # the disk was full
             if "writing_ended" in metadata and "exception" not in metadata:
                 found[path] = max(p.stat().st_mtime_ns for p in path.iterdir())
     for path in (work / "data" / "live_data").glob("[0-9]*"):
