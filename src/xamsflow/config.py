@@ -306,12 +306,14 @@ def _read(path: Path) -> dict[str, Any]:
             f"cannot read the configuration {path} ({error.strerror})",
             "correct the path that --configfile gives",
         ) from error
-    except yaml_file.Error as error:
-        raise ConfigurationError(f"{path} is no valid YAML: {error}") from error
+    except (yaml_file.Error, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{path} is no valid YAML: {error}", "correct the file there"
+        ) from error
     if settings is None:
         return {}
     if not isinstance(settings, dict):
-        raise ConfigurationError(f"{path} must hold keys and values, found {settings!r}")
+        raise ConfigurationError(f"{path} must hold keys and values, found {settings!r:.80}")
     return settings
 
 

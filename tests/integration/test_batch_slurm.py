@@ -10,9 +10,12 @@ import pytest
 from batch_workflow import Workflow, long, press_ctrl_c, wait_until
 from servers import slurm
 from servers.slurm import Slurm
+from xamsflow.batch import submissions
 from xamsflow.batch.explanation import explain
+from xamsflow.batch.request import Request
 from xamsflow.doctor import batch_system
 from xamsflow.errors import FailureClass
+from xamsflow.reconcile.evidence import batch_jobs
 
 pytestmark = pytest.mark.skipif(
     bool(slurm.missing()), reason=f"not installed: {', '.join(slurm.missing())}"
@@ -48,6 +51,19 @@ def test_one_fails_and_one_is_cancelled_while_another_goes_on(workflow: Workflow
     assert explain("process", {"run": "run2"}) is None
     assert workflow.explain("run3").failure == FailureClass.TRANSIENT
     assert "cancelled" in workflow.explain("run3").reason
+
+
+def test_the_queue_is_asked_which_runs_have_a_job(workflow: Workflow, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh\nsleep 100\n")
+    sbatch = ["sbatch", "--parsable", "--time=1", "--mem=100", f"--output={os.devnull}"]
+    job = workflow.server.run(*sbatch, str(script)).strip()
+    submission = submissions.new(Request("r", [("process", {"run_id": "000932"})], 1, 100, 1))
+    submission.set_about(system="slurm")
+    submission.set_job(job)
+    assert batch_jobs() == {"000932": [job]}
+    workflow.server.run("scancel", job)
+    wait_until(lambda: batch_jobs() == {}, "the job has gone")
 
 
 def test_no_batch_job_gets_the_password(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pymongo
 import pytest
 
 from site_for_tests import Site
@@ -219,7 +220,7 @@ def pend_in_document(place: Processed) -> None:
 
 
 def strip_data(place: Processed) -> None:
-    place.update(data=place.document()["data"][:1])
+    place.update(data=(place.document()["data"] or [])[:1])
 
 
 def strip_all_data(place: Processed) -> None:
@@ -499,13 +500,18 @@ def test_any_sequence_of_damages_is_mended_and_no_byte_is_lost(seed, place: Proc
     for damage in damages:
         try:
             damage(place)
-        except (OSError, ValueError, IndexError):
+        except (OSError, ValueError, IndexError, TypeError, pymongo.errors.WriteError):
             continue  # an earlier one took what this one would damage
         content = place.content()
         if choose.random() < 0.3:
             ask("--repair")
-    code, left = ask("--repair")
-    assert code == 0, left
-    assert ask() == (0, [])
+    _, found = ask("--repair")
+    left = [one for one in found if not one["repaired"]]
+    # Of live data without receipt that are not the DAQ's a person has to say which are right.
+    differ = {"live data without receipt"}
+    assert set(kinds(left)) <= differ, left
+    assert all("differs from" in one["error"] for one in left)
+    code, again = ask()
+    assert (code, set(kinds(again))) == ((1, differ) if left else (0, set()))
     after = place.content()
     assert all(after.get(digest, 0) >= count for digest, count in content.items())

@@ -181,3 +181,11 @@ def test_a_script_that_no_workflow_started_says_so(tmp_path, monkeypatch):
     assert done.returncode == 1
     assert "started by snakemake" in log.read_text()
     assert "Traceback" not in log.read_text()
+
+
+def test_a_file_that_is_no_text_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "site.yaml"
+    path.write_bytes(b"detector: \xff\n")
+    with pytest.raises(ConfigurationError, match="is no valid YAML") as error:
+        config.load([path])
+    assert len(str(error.value).splitlines()) == 1

@@ -180,7 +180,7 @@ class Sources:
             name = _name(path)
             if name is not None and name.run in folders and path.is_dir():
                 folders[name.run].append(_strax_folder(path, name))
-        jobs = _batch_jobs()
+        jobs = batch_jobs()
         return [
             Evidence(
                 run=run,
@@ -245,7 +245,7 @@ def without_run(error: BadDataError, run: str) -> str:
     return error.what.removeprefix(f"run {run}: ")
 
 
-def _batch_jobs() -> dict[str, list[str]]:
+def batch_jobs() -> dict[str, list[str]]:
     """Return the batch jobs of this working folder that wait or run, by run.
 
     Where the batch system does not answer, those that were alive when it last did.
