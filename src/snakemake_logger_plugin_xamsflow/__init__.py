@@ -12,7 +12,7 @@ from typing import Any
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from xamsflow import driver
+from xamsflow import driver, preview
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,13 @@ class LogHandler(LogHandlerBase):
     def emit(self, record: LogRecord) -> None:
         """Pass one event on to the driver."""
         event = getattr(record, "event", None)
-        if self.common_settings.dryrun or event is None:
+        if event is None:
             return
         try:
-            self._tell(event, vars(record))
+            if self.common_settings.dryrun:
+                _preview(event, vars(record))
+            else:
+                self._tell(event, vars(record))
         except Exception:  # a logger must never end the workflow
             self.handleError(record)
 
@@ -80,3 +83,14 @@ class LogHandler(LogHandlerBase):
     def needs_rulegraph(self) -> bool:
         """The graph of rules is not wanted."""
         return False
+
+
+def _preview(event: LogEvent, about: dict[str, Any]) -> None:
+    """Pass on a job of a dry-run to whoever previews the workflow."""
+    if event == LogEvent.JOB_INFO:
+        preview.tell(
+            about["rule_name"],
+            dict(about.get("wildcards") or {}),
+            about.get("resources") or {},
+            about.get("threads") or 1,
+        )

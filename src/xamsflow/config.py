@@ -67,6 +67,7 @@ class Watch:
     interval_s: float
     max_jobs: int | None
     switch: str | None
+    profile: str
 
 
 @dataclass(frozen=True)

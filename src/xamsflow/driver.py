@@ -315,6 +315,9 @@ class Driver:
             self._start_heartbeat(self._database)
             self._close_at_exit()
             self._notice_interrupt()
+            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+                # Until Snakemake listens to it: what is claimed by then must be given back.
+                signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
         return self._database
 
     def _notice_interrupt(self) -> None:

@@ -117,6 +117,14 @@ def overview(run: str) -> Path:
     return Path(OVERVIEW.format(run_id=run))
 
 
+def watch_log(run: str, time: datetime) -> Path:
+    """Return where a driver says what it does that ``xamsflow watch`` starts; `run` is its first.
+
+    One for each, as `time` has milliseconds.
+    """
+    return Path("logs") / "watch" / f"{run}.{time:%Y%m%dT%H%M%S}{time.microsecond // 1000:03}.log"
+
+
 def claim_file(run: str) -> Path:
     """Return the file that tells a run's jobs which driver claimed it."""
     return Path(CLAIM.format(run_id=run))

@@ -96,7 +96,7 @@ def process_run(
         strax_context = make_context(detector, processed, run_config(run, live_data / run_id))
         if other_context is None:
             strax_context.set_config({THREADS: threads})
-        wanted = _to_be_stored(strax_context, run_id, data_type)
+        wanted = to_be_stored(strax_context, run_id, data_type)
         missing = [name for name in wanted if not strax_context.is_stored(run_id, name)]
         if missing:
             _check_writable(processed)
@@ -138,7 +138,7 @@ def stored_receipt(
     make_context = context if other_context is None else other(other_context)
     with _plain_errors(run_id, data_type, processed):
         strax_context = make_context(detector, processed, run_config(run, Path(run_id)))
-        wanted = _to_be_stored(strax_context, run_id, data_type)
+        wanted = to_be_stored(strax_context, run_id, data_type)
         folders = [processed / str(strax_context.key_for(run_id, name)) for name in wanted]
         if not all(folder.is_dir() for folder in folders):
             return None
@@ -181,7 +181,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
 
 
-def _to_be_stored(strax_context: strax.Context, run_id: str, data_type: str) -> list[str]:
+def to_be_stored(strax_context: strax.Context, run_id: str, data_type: str) -> list[str]:
     """Return the data type and all beside and below it that strax always saves, lowest first."""
     known = strax_context.tree
     if data_type not in known:

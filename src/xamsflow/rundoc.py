@@ -91,7 +91,7 @@ def parse(document: Mapping[str, Any]) -> Run:
         start=_time(fields, "start"),
         end=None if document.get("end") is None else _time(fields, "end"),
         tags=_tags(document),
-        location=_live_location(document),
+        location=live_location(document),
         readers=_readers(daq_config),
         compressor=compressor,
         record_length=int(payload) // 2,
@@ -262,7 +262,7 @@ def _rate(document: Mapping[str, Any]) -> float | None:
     return sum(numbers) if numbers else None
 
 
-def _live_location(document: Mapping[str, Any]) -> str | None:
+def live_location(document: Mapping[str, Any]) -> str | None:
     """Return the DAQ's own live entry's folder: the first one, copies are appended behind it."""
     entries = document.get("data")
     if not isinstance(entries, list):

@@ -70,6 +70,7 @@ WATCHES = st.builds(
     interval_s=st.just(1.0),
     max_jobs=st.none(),
     switch=st.none(),
+    profile=st.just("local"),
 )
 
 

@@ -16,9 +16,9 @@ from xamsflow import __version__, receipts
 from xamsflow.errors import ConfigurationError, XamsflowError
 
 VERBS = (
-    *("status", "show", "log", "page", "verify"),
+    *("status", "show", "why", "log", "plan", "page", "verify"),
     *("pend", "hold", "release", "retry", "reprocess", "abandon"),
-    *("doctor", "reconcile", "simulate", "demo"),
+    *("watch", "doctor", "reconcile", "simulate", "demo"),
 )
 
 

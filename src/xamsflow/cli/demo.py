@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import yaml
 from tabulate import tabulate
 
-from xamsflow import config, layout, receipts, rundoc
+from xamsflow import config, layout, receipts, rundoc, start
 
 HELP = "process a few runs on this machine, with a run database of their own"
 
@@ -116,17 +115,7 @@ def _real_run() -> list[dict[str, Any]]:
 
 
 def _snakemake(configfiles: list[Path]) -> int:
-    command = [
-        str(Path(sys.executable).with_name("snakemake")),
-        "--snakefile",
-        str(layout.SNAKEFILE),
-        "--profile",
-        str(layout.REPOSITORY / "profiles" / "local"),
-        "--directory",
-        str(Path.cwd()),
-        "--configfile",
-        *map(str, configfiles),
-    ]
+    command = start.snakemake(start.profile_folder("local"), configfiles)
     print("$ " + " ".join(command), flush=True)
     return subprocess.run(command, check=False).returncode
 

@@ -227,6 +227,25 @@ class RunDatabase:
             if selection.to_be_asked(document, select, watch, now)
         )
 
+    def switch(self, collection: str) -> str | None:
+        """Return how the switch for automatic processing stands, ``on`` or ``off``.
+
+        `collection` is named with its database, as ``daq.processing``. None where there is none.
+        """
+        database, _, name = collection.partition(".")
+        there = self._collection.database.client[database][name]
+        try:
+            with self.endpoint.errors():
+                found = there.find_one({"name": "auto_processing"})
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"the switch {collection} cannot be read: {error.what}",
+                f"give the account the role read on the database {database}, or set watch.switch "
+                "to null",
+            ) from error
+        status = (found or {}).get("status")
+        return status.strip().lower() if isinstance(status, str) else None
+
     @_translated
     def claimed(self, select: Select | None = None) -> list[ClaimedRun]:
         """Return the runs that drivers of this project work on, newest first.

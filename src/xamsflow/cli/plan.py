@@ -1,0 +1,159 @@
+"""What a start would do, run by run."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from xamsflow import config, layout, owner, quantities, run_numbers, start, terminal
+from xamsflow.terminal import Column
+
+if TYPE_CHECKING:
+    from xamsflow.plan import Experience, RunPlan, Space
+    from xamsflow.rundb import RunDatabase
+
+HELP = "show what a start would do: bytes, space, data types, jobs, time, writes; changes nothing"
+ONLY_LOOKS = True
+
+COLUMNS = (
+    Column("run"),
+    Column("mode", cut=8, drop=1),
+    Column("to move", right=True),
+    Column("to store", right=True),
+    Column("to make", cut=24),
+    Column("stored", right=True, drop=3),
+    Column("memory", right=True, drop=2),
+    Column("at most", right=True, drop=2),
+    Column("expected", right=True),
+    Column("trouble", cut=16),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the runs and the profile."""
+    add = parser.add_argument
+    add(
+        "runs",
+        nargs="*",
+        metavar="RUN",
+        help="run numbers and ranges, whatever their status; none: those that a start would take",
+    )
+    add("--profile", metavar="NAME", help="one of profiles/, or a folder [watch.profile]")
+    add("--writes", action="store_true", help="list the changes of each run document too")
+    add("--json", action="store_true", help="as JSON, the keys are in docs/operating.md")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a line per run, newest first, then space and time of all; return 1 if space lacks."""
+    from xamsflow import plan, preview, rundb  # noqa: PLC0415 - keeps --help fast
+
+    settings = config.load(options.configfile)
+    profile = start.profile_folder(options.profile or settings.watch.profile)
+    with rundb.open_database(settings.rundb) as database:
+        numbers = _numbers(database, options.runs, settings)
+        documents = [database.get(number) for number in numbers]
+    targets, select = [], {}
+    if options.runs:
+        targets = [str(layout.rundoc_receipt(layout.run_id(number))) for number in numbers]
+    else:
+        select = {"runs": [layout.run_id(number) for number in numbers]}
+    jobs = preview.jobs(profile, options.configfile, targets, select) if numbers else []
+    experience = plan.learn()
+    plans = [
+        plan.run_plan(
+            document,
+            [job for job in jobs if layout.run_number(job.run) == document["number"]],
+            settings,
+            experience,
+        )
+        for document in documents
+    ]
+    spaces = plan.spaces(plans, settings)
+    if options.json:
+        print(json.dumps(_as_json(plans, spaces, experience), indent=1))
+    else:
+        _print(plans, spaces, experience, writes=options.writes)
+    return 0 if all(space.suffices for space in spaces) else 1
+
+
+def _numbers(database: "RunDatabase", words: Sequence[str], settings: config.Config) -> list[int]:
+    """Return the runs that are asked for, or those that a start would take, newest first."""
+    if words:
+        ranges = run_numbers.parse_all(words)
+        found = {document["number"] for document in database.documents(["number"], ranges)}
+        single = {part.start for part in ranges if len(part) == 1}
+        return sorted(found | single, reverse=True)  # what is unknown is told when it is asked for
+    stranded = [
+        run.number
+        for run in database.claimed(settings.select)
+        if owner.is_dead(run.owner, run.heartbeat_age_s)
+    ]
+    pending = [run.number for run in database.pending(settings.select)]
+    return sorted({*stranded, *pending}, reverse=True)
+
+
+def _as_json(
+    plans: "Sequence[RunPlan]", spaces: "Sequence[Space]", experience: "Experience"
+) -> dict[str, object]:
+    return {
+        "runs": [asdict(plan) for plan in plans],
+        "space": [
+            {
+                "folder": str(space.folder),
+                "needed": space.needed,
+                "free": space.free,
+                "suffices": space.suffices,
+            }
+            for space in spaces
+        ],
+        "learned_from_runs": experience.n_runs,
+    }
+
+
+def _print(
+    plans: "Sequence[RunPlan]",
+    spaces: "Sequence[Space]",
+    experience: "Experience",
+    *,
+    writes: bool,
+) -> None:
+    if not plans:
+        print("A start would take no run: none waits. xamsflow why RUN tells why.")
+        return
+    print(terminal.table(COLUMNS, [_cells(plan) for plan in plans], line=terminal.width()))
+    print()
+    for what, space in zip(("live data", "strax data"), spaces, strict=True):
+        needed = "an unknown amount" if space.needed is None else quantities.size(space.needed)
+        said = "" if space.suffices else terminal.coloured("  DOES NOT FIT", "red")
+        free = quantities.size(space.free)
+        print(f"{what} in {space.folder}: {needed} to come, {free} free{said}")
+    known = [plan.seconds for plan in plans if plan.seconds is not None]
+    of = f"as {experience.n_runs} runs before took it"
+    if len(known) == len(plans):
+        print(f"work: {quantities.duration(sum(known))}, one after the other, {of}")
+    else:
+        print(f"work: not known for {len(plans) - len(known)} runs: none like them was done before")
+    if writes:
+        for plan in plans:
+            print(f"\n{plan.run}: written into its run document")
+            for line in plan.writes:
+                print(f"  {line}")
+
+
+def _cells(plan: "RunPlan") -> list[str]:
+    processing = [job for job in plan.jobs if job.rule == "process"]
+    memory = max((job.mem_mb for job in processing if job.mem_mb), default=None)
+    minutes = sum(job.runtime_min for job in plan.jobs if job.runtime_min)
+    return [
+        plan.run,
+        plan.mode,
+        quantities.size(plan.to_move) or "?",
+        quantities.size(plan.space) or "?",
+        ", ".join(plan.to_make) or "nothing",
+        str(len(plan.stored)),
+        quantities.size(None if memory is None else memory * 1e6),
+        quantities.duration(minutes * 60) if minutes else "",
+        quantities.duration(plan.seconds) or "?",
+        plan.trouble or "",
+    ]

@@ -1,0 +1,106 @@
+"""Endless mode: process runs as they end."""
+
+import argparse
+import os
+from datetime import datetime, timedelta
+
+from xamsflow import clock, config, start
+from xamsflow.errors import XamsflowError
+
+HELP = "process runs as soon as they have ended, until it is stopped"
+
+PAGE_PAUSE = timedelta(seconds=30)
+"""Between two pages, each of which reads all run documents once."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add with what, how much, and how long."""
+    add = parser.add_argument
+    parser.description = (
+        "Process runs as soon as they have ended: each is set pending, taken, transferred, "
+        "processed and published. Ctrl-C or SIGTERM: running jobs are finished, nothing new is "
+        "begun; a second one stops the jobs too. What is not done is done by the next start."
+    )
+    add("--profile", metavar="NAME", help="one of profiles/, or a folder [watch.profile]")
+    add(
+        "--max-jobs",
+        type=_count,
+        metavar="N",
+        help="runs worked on at a time [watch.max_jobs]",
+    )
+    add("--interval", type=_seconds, metavar="S", help="s between two looks [watch.interval_s]")
+    add("--once", action="store_true", help="do what waits now, then end; exit code 1 if any fails")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not 1 or more")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        if 0.1 <= float(text) <= 86400:
+            return float(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is no time from 0.1 to 86400 s")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Watch, with one line per event on the terminal."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    from xamsflow import notify  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.rundb import RunDatabase  # noqa: PLC0415
+    from xamsflow.watch import Manner, Watch  # noqa: PLC0415
+
+    settings = config.load(options.configfile)
+    if options.interval is not None:
+        settings = replace(settings, watch=replace(settings.watch, interval_s=options.interval))
+    profile = start.profile_folder(options.profile or settings.watch.profile)
+    max_jobs = options.max_jobs or settings.watch.max_jobs or start.usual_jobs(profile)
+
+    page = _Page(settings)
+
+    def after_round(database: RunDatabase, changed: bool) -> None:
+        notify.check(settings, database)
+        page.update(changed=changed)
+
+    say(
+        f"watching {settings.rundb.database}.{settings.rundb.collection} with profile "
+        f"{profile.name}, {max_jobs} runs at a time (process {os.getpid()})"
+    )
+    manner = Manner(profile, options.configfile, max_jobs, options.once)
+    code = Watch(settings, manner, say, after_round).run()
+    page.update(changed=False, at_once=True)
+    say("ended")
+    return code
+
+
+class _Page:
+    """results/index.html, made again when something has changed, but not more often than PAUSE."""
+
+    def __init__(self, settings: config.Config) -> None:
+        self._settings = settings
+        self._changed = True
+        self._made: datetime | None = None
+
+    def update(self, *, changed: bool, at_once: bool = False) -> None:
+        from xamsflow.page import make  # noqa: PLC0415 - keeps --help fast
+
+        self._changed |= changed
+        now = clock.now()
+        soon = self._made is not None and now - self._made < PAGE_PAUSE
+        if not self._changed or (soon and not at_once):
+            return
+        self._made, self._changed = now, False
+        try:
+            make(self._settings)
+        except XamsflowError as error:
+            say(f"the page was not made: {error}")
+
+
+def say(line: str) -> None:
+    """Print one line with the time (UTC)."""
+    print(f"{clock.now():%Y-%m-%d %H:%M:%S} {line}", flush=True)

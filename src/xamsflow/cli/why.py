@@ -1,0 +1,168 @@
+"""Why a run is processed or not: every condition, one by one."""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from xamsflow import config, layout, owner, quantities, terminal
+from xamsflow.cli.show import one_run
+from xamsflow.config import Config
+from xamsflow.errors import ConfigurationError
+from xamsflow.terminal import Column
+
+if TYPE_CHECKING:
+    from xamsflow.run_table import Row
+    from xamsflow.rundb import RunDatabase
+    from xamsflow.rundb.selection import Condition
+
+HELP = "say why a run is processed or not: every condition, and what to do"
+ONLY_LOOKS = True
+
+COLUMNS = (Column("ok"), Column("condition", cut=30), Column("found", cut=16), Column("what to do"))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the run."""
+    parser.add_argument("run", metavar="RUN", help="a run number")
+    parser.add_argument(
+        "--json", action="store_true", help="as JSON, the keys are in docs/operating.md"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the answer in a sentence, then the conditions it comes from."""
+    from xamsflow import run_table, rundb  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.rundb import selection  # noqa: PLC0415
+    from xamsflow.rundb.status import State, state  # noqa: PLC0415
+
+    number = one_run(options.run)
+    settings = config.load(options.configfile)
+    with rundb.open_database(settings.rundb) as database:
+        document = database.get(number)
+        now = database.now()
+        document["now"] = now
+        conditions = selection.conditions(document, settings.select, now)
+        conditions += _of_all_runs(database, settings, number, conditions)
+    by_itself: list[Condition] = []
+    if state(document) is State.ABSENT:
+        by_itself = selection.conditions_to_ask(document, settings.select, settings.watch, now)
+    said = answer(run_table.row(document), document, conditions, by_itself)
+    if options.json:
+        told = {
+            "run": layout.run_id(number),
+            "answer": said,
+            "conditions": [asdict(condition) for condition in conditions],
+            "conditions_to_be_asked_for_by_watch": [asdict(one) for one in by_itself],
+        }
+        print(json.dumps(told, indent=1))
+        return 0
+    print(said)
+    print()
+    print(_table("to be taken", conditions))
+    if by_itself:
+        print()
+        print(_table("to be asked for by xamsflow watch", by_itself))
+    return 0
+
+
+def answer(
+    row: "Row",
+    document: Mapping[str, Any],
+    conditions: "Sequence[Condition]",
+    by_itself: "Sequence[Condition]",
+) -> str:
+    """Return in a sentence or two how it stands with a run, and what a person can do.
+
+    `document` has the server's time as `now`.
+    """
+    from xamsflow.rundb.status import State, state  # noqa: PLC0415
+
+    found = state(document)
+    unmet = [condition for condition in conditions if not condition.ok]
+    if found in (State.SUBMITTED, State.RUNNING):
+        return _worked_on(row, document["now"])
+    if found is State.DONE and unmet:
+        return f"{row.run} is done since {quantities.time(row.changed)} UTC: {unmet[0].remedy}."
+    if not unmet:
+        return f"{row.run} waits: the next start, or a running xamsflow watch, takes it."
+    if found is State.FAILED:
+        log = f" (log: {row.log})" if row.log else ""
+        stage = f" in {row.stage}" if row.stage else ""
+        first = f"{row.run} failed{stage}: {row.reason or 'nobody said why'}{log}."
+        return f"{first} Next: {unmet[0].remedy}."
+    if by_itself and all(condition.ok for condition in by_itself):
+        return (
+            f"{row.run} has ended and nobody asked for it: a running xamsflow watch will, or "
+            f"{unmet[0].remedy}."
+        )
+    one = unmet[0]
+    return f"{row.run} is not taken: {one.name}? {one.found}. Next: {one.remedy}."
+
+
+def _worked_on(row: "Row", now: datetime) -> str:
+    age = (now - row.last_sign).total_seconds() if row.last_sign else None
+    if row.owner and owner.is_dead(row.owner, age):
+        return (
+            f"{row.run} is {row.status}, but its driver {row.owner} has died: the next start, or a "
+            "running xamsflow watch, takes it over."
+        )
+    where = f" on {row.host}" if row.host else ""
+    job = f", job {row.job_id}" if row.job_id else ""
+    log = f" (log: {row.log})" if row.log else ""
+    what = f"{row.stage} runs{where}{job}{log}" if row.stage else "no job has started yet"
+    since = f"since {quantities.time(row.changed)} UTC"
+    return f"{row.run} is {row.status} {since} by {row.owner}: {what}. Nothing to do but wait."
+
+
+def _of_all_runs(
+    database: "RunDatabase", settings: Config, number: int, conditions: "Sequence[Condition]"
+) -> "list[Condition]":
+    """Return the conditions that are no property of the run alone."""
+    from xamsflow.rundb.selection import Condition  # noqa: PLC0415
+
+    found = []
+    newest = settings.select.newest
+    if newest is not None and all(condition.ok for condition in conditions):
+        waiting = database.pending(replace(settings.select, newest=None))
+        place = [run.number for run in waiting].index(number) + 1
+        found.append(
+            Condition(
+                f"it is one of the newest {newest} that wait (select.newest)",
+                f"number {place} of {len(waiting)}",
+                place <= newest,
+                "wait until those before it are done, or change select.newest",
+            )
+        )
+    switch = settings.watch.switch
+    if switch is not None:
+        try:
+            status = database.switch(switch)
+        except ConfigurationError:
+            status = "cannot be read"
+        found.append(
+            Condition(
+                f"for xamsflow watch: {switch} is not off",
+                status or "there is none",
+                status != "off",
+                f"set status: on in {switch}; a start by hand does not ask",
+            )
+        )
+    return found
+
+
+def _table(title: str, conditions: "Sequence[Condition]") -> str:
+    rows = [
+        (
+            "yes" if condition.ok else "NO",
+            condition.name,
+            condition.found,
+            "" if condition.ok else condition.remedy,
+        )
+        for condition in conditions
+    ]
+    colours = [None if condition.ok else "red" for condition in conditions]
+    columns = (COLUMNS[0], replace(COLUMNS[1], name=title), *COLUMNS[2:])
+    return terminal.table(columns, rows, line=terminal.width(), colours=colours)

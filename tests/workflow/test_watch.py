@@ -1,0 +1,249 @@
+"""Endless mode on the real workflow: runs come, servers go, people stop and kill."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from datetime import timedelta
+
+import pymongo
+import pytest
+
+from servers.mongod import restartable
+from servers.sshd import descendants
+from site_for_tests import XAMSFLOW, Site
+from xamsflow import clock, detector, layout, lock
+from xamsflow.simulate import LiveRun, SimulatedRun
+
+SHORT = {"duration": 0.6, "rate": 50.0}
+PATIENCE_S = 120
+
+
+class Watched:
+    """`xamsflow watch` at a site; what it says is in a file."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._processes: list[subprocess.Popen[str]] = []
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        command = [str(XAMSFLOW), "watch", "--profile", "local", "--interval", "0.3", *arguments]
+        where = ["--directory", str(self.site.work), "--configfile", str(self.site.configfile)]
+        with (self.site.folder / "said").open("a") as said:
+            process = subprocess.Popen(
+                [*command, *where],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+        self._processes.append(process)
+        return process
+
+    @property
+    def said(self) -> str:
+        return (self.site.folder / "said").read_text()
+
+    def wait_for_line(self, text: str) -> None:
+        self.wait_for(lambda: text in self.said)
+
+    def wait_for(self, condition):
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < deadline, f"it did not happen in time\n{self.said}"
+            time.sleep(0.1)
+
+    def wait_for_status(self, number: int, *statuses: str) -> None:
+        def fulfilled() -> bool:
+            return self.site.document(number).get("processing_status") in statuses
+
+        self.wait_for(fulfilled)
+
+    def end(self, process: "subprocess.Popen[str]", number: int = signal.SIGTERM) -> int:
+        process.send_signal(number)
+        return process.wait(PATIENCE_S)
+
+    def clean(self) -> None:
+        for process in self._processes:
+            for pid in [process.pid, *descendants(process.pid)]:
+                kill(pid)
+            process.wait()
+
+
+def kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def drivers(watch: "subprocess.Popen[str]") -> list[int]:
+    """Return the processes of the drivers that a watch has started."""
+    return [pid for pid in descendants(watch.pid)[1:] if os.getpgid(pid) == pid]
+
+
+@pytest.fixture
+def watched(site):
+    made = Watched(site)
+    yield made
+    made.clean()
+
+
+@contextlib.contextmanager
+def busy(site: Site, number: int):
+    """Hold the lock of a run: its jobs go on as soon as the block ends, as a long run's do."""
+    file = layout.lock_file(site.work / "data" / "processed", layout.run_id(number))
+    with lock.exclusive(file):
+        yield
+
+
+def transitions(site: Site, number: int) -> list[str]:
+    return [entry["to"] for entry in site.document(number)["processing"]["history"]]
+
+
+def test_runs_are_processed_as_they_end_and_a_long_one_holds_up_none(site, watched):
+    site.add_run(900, status=None, **SHORT)  # it ended long ago
+    now = {"start": clock.now() - timedelta(minutes=1)}
+    taking = SimulatedRun(
+        number=903,
+        detector=detector.load("xamsl"),
+        chunk_length=0.5,
+        chunk_overlap=0.1,
+        **SHORT,
+        **now,
+    )
+    live_run = LiveRun(taking, site.daq)
+    site.insert(live_run.document)
+    files = iter(live_run)
+    with busy(site, 901):
+        site.add_run(901, status=None, **SHORT, **now)
+        watch = watched.start("--max-jobs", "2")
+        watched.wait_for_line("000901 has ended: pending")
+        watched.wait_for_status(901, "submitted", "running")
+        # One place is left beside the long run.
+        site.add_run(902, status=None, **SHORT, **now)
+        watched.wait_for_status(902, "done")
+        next(files)
+        assert "processing_status" not in site.document(903)  # it is still being taken
+        for _ in files:
+            pass
+        site.collection.update_one({"number": 903}, {"$set": {"end": live_run.document["end"]}})
+        watched.wait_for_status(903, "done")
+        assert site.status(901) != "done"
+    watched.wait_for_status(901, "done")
+    watched.wait_for_line("000901 done in")
+    assert watched.end(watch) == 0
+    assert "processing_status" not in site.document(900), "it ended too long ago"
+    for number in (901, 902, 903):
+        assert transitions(site, number)[:2] == ["pending", "submitted"]
+        assert transitions(site, number).count("done") == 1
+        first = site.document(number)["processing"]["history"][0]
+        assert (first["by"], first["from"]) == ("watch", None)
+    assert len(list((site.work / "logs" / "watch").iterdir())) == 3
+    for line in watched.said.splitlines():
+        assert len(line) < 200
+        assert line[:4].isdecimal(), line  # each begins with the time; nothing of Snakemake's
+
+
+def test_once_takes_what_waits_in_turn_and_ends(site, watched):
+    site.configure(watch={"oldest_every": 2})
+    for number in (901, 902, 903):
+        site.add_run(number, **SHORT)
+    site.add_run(904, on_disk=False, **SHORT)
+    watch = watched.start("--max-jobs", "1", "--once")
+    assert watch.wait(PATIENCE_S) == 1, watched.said  # one of them fails
+    taken = [line.split()[2] for line in watched.said.splitlines() if line.endswith(" taken")]
+    assert taken == ["000904", "000901", "000903", "000902"]
+    assert "000904 failed in transfer" in watched.said
+    assert [site.status(number) for number in (901, 902, 903)] == ["done"] * 3
+    assert watched.start("--once").wait(PATIENCE_S) == 0  # nothing waits any more
+
+
+def test_stopped_by_a_signal_and_at_once_by_a_second(site, watched):
+    site.add_run(901, **SHORT)
+    with busy(site, 901):
+        watch = watched.start()
+        watched.wait_for((site.work / "logs/transfer/000901.log").exists)
+        watch.send_signal(signal.SIGTERM)
+        watched.wait_for_line("stopping: running jobs are finished")
+    # The transfer is finished now, the rest is given back.
+    assert watch.wait(PATIENCE_S) == 0, watched.said
+    assert site.status(901) == "pending"
+    assert (site.work / "results/000901/transfer.json").exists()
+    with busy(site, 901):
+        watch = watched.start()
+        watched.wait_for((site.work / "logs/process").is_dir)
+        watched.wait_for(lambda: any((site.work / "logs/process").glob("000901*.log")))
+        watch.send_signal(signal.SIGINT)
+        watched.wait_for(lambda: watched.said.count("stopping: running jobs are finished") == 2)
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(PATIENCE_S) == 0, watched.said
+        assert site.status(901) == "pending"
+    assert not site.document(901).get("processing_failed")
+    assert watched.start("--once").wait(PATIENCE_S) == 0
+    assert site.status(901) == "done"
+
+
+def test_a_killed_watch_is_followed_by_another(site, watched):
+    site.add_run(901, **SHORT)
+    with busy(site, 901):
+        first = watched.start("--max-jobs", "2")
+        watched.wait_for_status(901, "submitted", "running")
+        (driver,) = drivers(first)
+        kill(first.pid)
+        first.wait()
+        second = watched.start("--max-jobs", "2")
+        site.add_run(902, **SHORT)
+        watched.wait_for_status(902, "done")
+        # What the killed one had started goes on, and is nobody else's.
+        assert [line.split()[2] for line in watched.said.splitlines() if " taken" in line] == [
+            "000901",
+            "000902",
+        ]
+        jobs = descendants(driver)[1:]
+        for pid in [driver, *jobs]:
+            kill(pid)
+        watched.wait_for(lambda: watched.said.count("000901 taken") == 2)
+    watched.wait_for_status(901, "done")
+    assert watched.end(second) == 0
+    for number in (901, 902):
+        assert transitions(site, number).count("done") == 1
+    assert transitions(site, 901).count("submitted") == 2
+
+
+def test_the_switch_and_the_database_go_off_and_on(tmp_path):
+    with restartable(tmp_path / "mongod") as mongod:
+        site = Site(tmp_path / "site", mongod.server.uri, "watched")
+        watched = Watched(site)
+        try:
+            switch = {"name": "auto_processing", "status": "off"}
+            with pymongo.MongoClient(mongod.server.uri) as client:
+                client["daq"]["processing"].insert_one(switch)
+            site.add_run(901, **SHORT)
+            watch = watched.start()
+            watched.wait_for_line("daq.processing is off: no run is taken")
+            assert site.status(901) == "pending"
+            with pymongo.MongoClient(mongod.server.uri) as client:
+                client["daq"]["processing"].update_one({}, {"$set": {"status": "on"}})
+            watched.wait_for_line("daq.processing is on again")
+            watched.wait_for_line("000901 taken")
+            mongod.stop()
+            watched.wait_for_line("looking again every 0.3 s")
+            mongod.start()
+            watched.wait_for_line("the run database is back")
+            watched.wait_for_status(901, "done")
+            site.add_run(902, **SHORT)
+            watched.wait_for_status(902, "done")
+            assert watched.end(watch) == 0, watched.said
+            assert transitions(site, 901).count("done") == 1
+        finally:
+            watched.clean()
+
+
+def test_wrong_settings_end_it_at_once(site):
+    site.configure(rundb={"uri": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"})
+    said = site.xamsflow("watch", "--once")
+    assert (said.returncode, "does not answer" in said.stderr) == (1, True)
+    said = site.xamsflow("watch", "--profile", "stoomboot")
+    assert said.returncode == 1
+    assert "there is no profile 'stoomboot': there are htcondor, local" in said.stderr
