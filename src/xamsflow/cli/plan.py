@@ -46,9 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a line per run, newest first, then space and time of all; return 1 if space lacks."""
-    from xamsflow import plan, preview, rundb  # noqa: PLC0415 - keeps --help fast
+    from xamsflow import detector, plan, preview, rundb  # noqa: PLC0415 - keeps --help fast
 
     settings = config.load(options.configfile)
+    settings = config.of_detector(settings, detector.load(settings.detector).data_types)
     profile = start.profile_folder(options.profile or settings.watch.profile)
     with rundb.open_database(settings.rundb) as database:
         numbers = _numbers(database, options.runs, settings)
