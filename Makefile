@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-htcondor faults lint format lock bench physics
+.PHONY: help install demo test test-htcondor faults lint format lock bench physics fuzz
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,3 +55,7 @@ bench: install  ## the benchmarks
 
 physics: install  ## simulated runs against their truth, with a page of plots in physics/
 	$(BIN)/python -m xamsflow.validation --directory physics
+
+fuzz: install  ## fuzz the readers of live data and run documents, FUZZ_SECONDS (60) each
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=2.3,<4'
+	$(BIN)/python tests/fuzz --seconds $(or $(FUZZ_SECONDS),60)

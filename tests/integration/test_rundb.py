@@ -302,6 +302,17 @@ def test_a_new_claim_forgets_the_last_failure_but_the_history_does_not(database,
     assert [e["reason"] for e in found["processing"]["history"] if "reason" in e] == ["killed"]
 
 
+def test_the_verdict_on_the_data_is_told_until_the_run_is_claimed_again(database, runs):
+    claim = claimed(database, runs)
+    finding = {"rule": "T14", "severity": "degraded", "message": "m", "lost_records": None}
+    quality = {"verdict": "degraded", "findings": [finding]}
+    assert database.done(claim, quality=quality)
+    assert database.get(932)["processing"]["quality"] == quality
+    assert database.set_pending(932, "astrid")
+    assert database.claim(932, "driver 3", ["peaks"])
+    assert "quality" not in database.get(932)["processing"]
+
+
 def test_done_again_changes_nothing_and_is_true(database, runs):
     claim = claimed(database, runs)
     assert database.done(claim)

@@ -7,7 +7,7 @@ import numpy as np
 
 from xamsflow.findings import DEGRADED, Findings
 from xamsflow.live_data.files import Records
-from xamsflow.live_data.records import CLOCK_ROLLOVER, HEADER, SHORT_CLOCK
+from xamsflow.live_data.records import CLOCK_ROLLOVER, SHORT_CLOCK, fields
 
 N_CHANNELS = 2**15
 
@@ -119,16 +119,15 @@ class Pulses:
         }
 
     def follow(
-        self, records: Records, order: Any, where: str, chunk: int, *, after_empty: bool
+        self, headers: Records, order: Any, where: str, chunk: int, *, after_empty: bool
     ) -> None:
-        """Go on with the records of the next window; `order` sorts them by time.
+        """Go on with the next window, given its records' headers; `order` sorts them by time.
 
         `after_empty`: a main part before this window has no data, so redax may have dropped the
         overlap that lies between.
         """
         events = np.zeros((N_SHOWN, 4), np.int64)
-        header = tuple(records[name] for name in HEADER)
-        n_events, sums = _follow(order, header, self._n_samples, self._state, events)
+        n_events, sums = _follow(order, fields(headers), self._n_samples, self._state, events)
         if not n_events:
             return
         events = events[:n_events]

@@ -27,6 +27,10 @@ SURE_OF_MORE = 50
 """Pulses to be expected in a silence before the end, for it to be none."""
 
 
+_Piece = tuple[Records, Records]
+"""The records of one file, and their headers."""
+
+
 @dataclass(frozen=True)
 class Format:
     """How a run was written: durations in ns, record length in samples.
@@ -101,6 +105,7 @@ class Reader:
         )
         self._empty: set[str] = set()
         """Threads without data in the last main part."""
+        self._nothing: _Piece = np.zeros(0, form.dtype), np.zeros(0, records.HEADER)
         self._check_before_start()
 
     @property
@@ -129,12 +134,12 @@ class Reader:
             data = files.read(file)
             self._check_placeholder(data, file, overlaps.get(thread), chunk)
             piece = self._decode(data, file, window, chunk)
-            if not len(piece):
+            if not len(piece[0]):
                 self._empty.add(thread)
             self._count(thread, chunk, piece, overlap=False)
             pieces.append(piece)
         name = f"{chunk:06d}"
-        if not sum(map(len, pieces)):
+        if not any(len(found) for found, _ in pieces):
             self.empty_main_parts.append(name)
         return self._window(name, window, pieces, chunk, after_empty=was_empty)
 
@@ -159,20 +164,21 @@ class Reader:
         self._rates.finish(self.findings)
         self._check_duration()
 
-    def _count(self, thread: str, chunk: int, piece: Records, *, overlap: bool) -> None:
-        n_pulses = int(np.count_nonzero(piece["record_i"] == 0))
-        self._rates.count(thread, chunk, n_pulses, len(piece), overlap=overlap)
+    def _count(self, thread: str, chunk: int, piece: _Piece, *, overlap: bool) -> None:
+        _, headers = piece
+        n_pulses = int(np.count_nonzero(headers["record_i"] == 0))
+        self._rates.count(thread, chunk, n_pulses, len(headers), overlap=overlap)
 
-    def _decode(self, data: bytes, file: Path, window: tuple[int, int], chunk: int) -> Records:
-        """Return the records of a file, none if they cannot be used."""
+    def _decode(self, data: bytes, file: Path, window: tuple[int, int], chunk: int) -> _Piece:
+        """Return the records of a file and their headers, none if they cannot be used."""
         try:
             found = files.decode(data, self.form.compressor, self.form.dtype)
         except DamagedFileError as error:
             self.findings.add(
                 error.rule, f"{file} {error}", lost_ns=None, lost_records=None, chunk=chunk
             )
-            return np.zeros(0, self.form.dtype)
-        usable = records.check(
+            return self._nothing
+        headers = records.check(
             found,
             file,
             window=window,
@@ -180,9 +186,9 @@ class Reader:
             findings=self.findings,
             chunk=chunk,
         )
-        return found if usable else found[:0]
+        return self._nothing if headers is None else (found, headers)
 
-    def _read_overlap(self, overlap: Overlap, window: tuple[int, int], chunk: int) -> Records:
+    def _read_overlap(self, overlap: Overlap, window: tuple[int, int], chunk: int) -> _Piece:
         """Return the records of a thread's overlap; where it is damaged, those of its copy."""
         copies = [file for file in (overlap.post, overlap.pre) if file is not None]
         contents = [files.read(file) for file in copies]
@@ -228,17 +234,17 @@ class Reader:
         self,
         name: str,
         window: tuple[int, int],
-        pieces: list[Records],
+        pieces: list[_Piece],
         chunk: int,
         *,
         after_empty: bool,
     ) -> Window:
-        if len(pieces) == 1:
-            found = pieces[0]
-        else:
-            found = np.concatenate([np.zeros(0, self.form.dtype), *pieces])
-        time = np.ascontiguousarray(found["time"])
-        channel = np.ascontiguousarray(found["channel"])
+        found, headers = pieces[0] if len(pieces) == 1 else self._nothing
+        if len(pieces) > 1:
+            found = np.concatenate([piece for piece, _ in pieces])
+            headers = np.concatenate([header for _, header in pieces])
+        time = np.ascontiguousarray(headers["time"])
+        channel = np.ascontiguousarray(headers["channel"])
         order = np.lexsort((channel, time))
         time, channel = time[order], channel[order]
         where = str(self.live_data.folder / name)
@@ -251,9 +257,9 @@ class Reader:
                 chunk=chunk,
             )
         else:
-            self._pulses.follow(found, order, where, chunk, after_empty=after_empty)
+            self._pulses.follow(headers, order, where, chunk, after_empty=after_empty)
         self.n_records += len(found)
-        duration = found["length"] * found["dt"].astype(np.int64)
+        duration = headers["length"] * headers["dt"].astype(np.int64)
         return Window(
             name=name,
             start=window[0],
