@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from pymongo import ASCENDING, DESCENDING
+from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.collection import Collection
 
 from xamsflow import clock, rundoc
@@ -723,7 +723,7 @@ class RunDatabase:
         asked: bool = False,
         force_tags: Sequence[str] = (),
     ) -> Claim | None:
-        self._change(
+        document = self._changed(
             number,
             Change(
                 transition,
@@ -735,8 +735,8 @@ class RunDatabase:
                 force_tags=tuple(force_tags),
             ),
         )
-        # Whether it is ours is read again: an earlier claim, the answer to which got lost, counts.
-        document = self._one(number, changes.FIELDS)
+        if document is None:  # it may be ours all the same: the answer to an earlier claim got lost
+            document = self._one(number, changes.FIELDS)
         processing = section(document)
         if status.state(document) is not State.SUBMITTED or processing.get("owner") != owner:
             return None
@@ -749,21 +749,28 @@ class RunDatabase:
         )
 
     def _change(self, number: int, change: Change | TagChange) -> bool:
+        return self._changed(number, change) is not None
+
+    def _changed(self, number: int, change: Change | TagChange) -> Document | None:
+        """Make a change; return the document as it is then, None where it is not allowed."""
         before: Document | None = None
         for _ in range(CHANGE_TRIES):
             document = self._one(number, changes.FIELDS)
             here = change.as_read(document)
             # Refused, though nothing has changed: it was the change's own condition.
             if not change.allowed(document) or here == before:
-                return False
+                return None
             if room := changes.room(document):
                 put_aside = {"_id": document["_id"], "processing": {"$eq": document["processing"]}}
                 self._collection.update_one(put_aside, room)
                 continue
             update = change.update(document, clock.now())
             condition = {"$and": [here, change.only_if]} if change.only_if else here
-            if self._collection.update_one(condition, update).matched_count:
-                return True
+            changed = self._collection.find_one_and_update(
+                condition, update, dict(changes.FIELDS), return_document=ReturnDocument.AFTER
+            )
+            if changed is not None:
+                return changed
             before = here
         raise TransientError(f"others keep changing the status of run {number:06d}", "try again")
 
