@@ -31,6 +31,7 @@ test-htcondor: install  ## profiles/htcondor on a real HTCondor, as root (docs/b
 faults: install  ## every fault at several moments, and the table of fault and outcome
 	tools/system-packages test
 	cd tests && ../$(BIN)/python -m faults --output ../faults.md
+	XAMSFLOW_GOOD_RUNS=200 $(BIN)/python -m pytest --numprocesses 2 tests/unit/live_data
 
 lint: install  ## format check, linters, types, snakemake --lint
 	$(BIN)/ruff format --check src tests benchmarks workflow/scripts
