@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from xamsflow.run_table import Row
 
 DRIVERS = 16
-"""Drivers at a time: each takes some 100 MB and a second to start. With more runs than that in
-flight, one driver takes several."""
+"""Drivers at a time: each takes some 100 MB. With more runs than that in flight, one driver takes
+several."""
 
 PAUSE_S = 60.0
 """A run whose driver came to nothing is left alone for so long, doubled each time ..."""
@@ -170,7 +170,8 @@ class Watch:
             beside = f" ({goes_on} runs are worked on meanwhile)" if goes_on else ""
             self._say(f"{trouble}; looking again every {self._config.watch.interval_s:g} s{beside}")
         elif self._trouble and not trouble:
-            self._say("the run database is back")
+            self._not_before.clear()  # what came to nothing, came to nothing for this trouble
+            self._say("it is well again")
         self._trouble = trouble
 
     def _round(self, database: RunDatabase) -> bool:
