@@ -71,7 +71,7 @@ def _head(dossier: Dossier) -> Iterator[str]:
     if status["retry_at"]:
         yield f"tried again by itself at {_time(status['retry_at'])} UTC"
     if status["status"] == "failed":
-        yield f"next: look at xamsflow log {run}, mend the cause, then xamsflow pend {run}"
+        yield f"next: look at xamsflow log {run}, mend the cause, then xamsflow retry {run}"
     if status["status"] in ("running", "submitted"):
         about = (("on", "host"), ("batch job", "job_id"), ("for", "owner"))
         told = [f"{word} {status[name]}" for word, name in about if status[name]]

@@ -5,6 +5,7 @@ import os
 import secrets
 import signal
 import subprocess
+import tarfile
 import time
 
 import pytest
@@ -150,6 +151,49 @@ def test_what_is_wrong_is_said_with_what_to_do(site, arguments, told):
     assert said.returncode == 1
     assert told in said.stderr
     assert said.stderr.count("\n") == 1
+
+
+def test_a_bundle_can_be_read_without_this_software(site, tmp_path):
+    said = site.xamsflow("bundle", "932")
+    assert said.returncode == 0, said.stderr
+    content = (site.work / "run_000932.tar.gz").read_bytes()
+    with tarfile.open(site.work / "run_000932.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+        assert {member.mtime for member in archive.getmembers()} == {0}
+    folder = tmp_path / "run_000932"
+    check = ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"]
+    assert subprocess.run(check, cwd=folder, check=False).returncode == 0
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert files >= {
+        "README.txt",
+        "SHA256SUMS",
+        "configuration.yaml",
+        "detector/xamsl.yaml",
+        "dossier.json",
+        "lineage/raw_records_v1730.json",
+        "logs/process/000932.raw_records_v1730.1.log",
+        "logs/transfer/000932.1.log",
+        "logs/transfer/000932.2.log",
+        "metadata/raw_records_v1730.json",
+        "quality.json",
+        "receipts/raw_records_v1730.json",
+        "receipts/rundoc.json",
+        "receipts/transfer.json",
+        "run_document.json",
+    }
+    listed = {line.split("  ", 1)[1] for line in (folder / "SHA256SUMS").read_text().splitlines()}
+    assert listed == files - {"SHA256SUMS"}
+    readme = (folder / "README.txt").read_text()
+    assert "Run 000932: done (attempt 2)" in readme
+    assert "is missing" in readme  # why the first attempt failed
+    lineage = json.loads((folder / "lineage/raw_records_v1730.json").read_text())
+    assert lineage["raw_records_v1730"][0]
+    # Asked again, elsewhere, it is the same to the byte; and what is there is not overwritten.
+    site.xamsflow("bundle", "932", "--output", str(tmp_path / "again.tar.gz"))
+    assert (tmp_path / "again.tar.gz").read_bytes() == content
+    assert "is as it was" in site.xamsflow("bundle", "932").stdout
+    said = site.xamsflow("bundle", "933", "--output", str(tmp_path / "again.tar.gz"))
+    assert (said.returncode, "is there already" in said.stderr) == (1, True)
 
 
 def test_a_log_is_followed_until_its_job_has_ended(site):

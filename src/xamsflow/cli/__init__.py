@@ -1,7 +1,7 @@
 """The operator's command ``xamsflow``: one module per verb.
 
 A verb's module holds ``HELP`` (one line), ``add_arguments`` and ``run``, which returns the exit
-code; ``ONLY_LOOKS = True`` if it writes nothing into the working directory. What a verb needs is
+code; ``ONLY_LOOKS = True`` if the working directory must be there already. What a verb needs is
 loaded only when it is called.
 """
 
@@ -16,7 +16,7 @@ from xamsflow import __version__, receipts
 from xamsflow.errors import ConfigurationError, XamsflowError
 
 VERBS = (
-    *("status", "show", "why", "log", "plan", "page", "verify"),
+    *("status", "show", "why", "log", "bundle", "plan", "page", "verify"),
     *("pend", "hold", "release", "retry", "reprocess", "abandon"),
     *("watch", "doctor", "reconcile", "simulate", "demo"),
 )

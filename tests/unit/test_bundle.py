@@ -1,0 +1,113 @@
+"""Secrets, bytes and files; a bundle of a real run is in tests/workflow/test_answers.py."""
+
+import hashlib
+import io
+import json
+import tarfile
+from datetime import UTC, datetime
+
+import pytest
+import yaml
+
+from xamsflow import bundle, config, receipts
+from xamsflow.errors import ConfigurationError
+
+SECRET = "s3cr3t/w+rd"
+PLANTED = ("s3cr3t/w+rd", "hunter2", "abc-token-xyz", "mongo-pw", "log-pw", "rsync-pw")
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("MONGO_USER", "daq")
+    monkeypatch.setenv("MONGO_PASSWORD", SECRET)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return config.load()
+
+
+DOCUMENT = {
+    "number": 932,
+    "mode": "led",
+    "start": datetime(2024, 3, 1, tzinfo=UTC),
+    "daq_config": {
+        "mongo_uri": "mongodb://daq:mongo-pw@127.0.0.1/",
+        "api_key": "abc-token-xyz",
+        "passwords": {"hv": "hunter2"},
+    },
+    "comments": [{"comment": f"the password is {SECRET}, é", "user": "x"}],
+}
+
+
+def unpacked(content):
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        return {
+            member.name.partition("/")[2]: archive.extractfile(member).read()
+            for member in archive.getmembers()
+        }
+
+
+def plant(work):
+    (work / "logs/transfer").mkdir(parents=True)
+    log = f"PASSWORD=log-pw\nwith {SECRET}\nrsync://me:rsync-pw@daq/x\nordinary line\n"
+    (work / "logs/transfer/000932.1.log").write_text(log)
+    receipts.write(
+        work / "results/000932/transfer.json",
+        {"run_id": "000932", "source": {"password": "hunter2"}, "destination": SECRET},
+    )
+
+
+def test_secrets_are_nowhere_in_it(settings, tmp_path):
+    plant(tmp_path / "work")
+    files = unpacked(bundle.make("000932", DOCUMENT, settings))
+    for name, content in files.items():
+        for secret in PLANTED:
+            assert secret.encode() not in content, (name, secret)
+    assert b"ordinary line" in files["logs/transfer/000932.1.log"]
+    assert "é" in files["README.txt"].decode()
+    made = json.loads(files["run_document.json"])
+    assert made["number"] == {"$numberInt": "932"}
+    assert made["daq_config"]["mongo_uri"] == "mongodb://(removed)@127.0.0.1/"
+
+
+def test_the_same_run_gives_the_same_bytes(settings, tmp_path):
+    plant(tmp_path / "work")
+    assert bundle.make("000932", DOCUMENT, settings) == bundle.make("000932", DOCUMENT, settings)
+
+
+def test_without_anything_there_is_no_bundle(settings):
+    with pytest.raises(ConfigurationError, match="nothing is known of run 000932"):
+        bundle.make("000932", None, settings)
+
+
+def test_a_correction_file_is_packed_only_if_it_is_the_one_that_was_used(settings, tmp_path):
+    folder = tmp_path / "work/config/corrections"
+    folder.mkdir(parents=True)
+    (folder / "lifetime_v1.json").write_text('{"000000-000999": 1}')
+    checksum = hashlib.sha256((folder / "lifetime_v1.json").read_bytes()).hexdigest()
+    pins = [{"file": "lifetime_v1", "sha256": checksum}, {"file": "gone_v1", "sha256": "abc"}]
+    stored = {"events": {"lineage": {"events": ["Events", "1", {"pins": pins}]}, "path": "x"}}
+    receipts.write(tmp_path / "work/results/000932/events.json", {"stored": stored})
+    files = unpacked(bundle.make("000932", DOCUMENT, settings))
+    assert files["corrections/lifetime_v1.json"] == (folder / "lifetime_v1.json").read_bytes()
+    assert b"gone_v1.json, which was used (SHA-256 abc), was no longer there" in files["README.txt"]
+    assert "corrections/gone_v1.json" not in files
+
+
+def test_the_configuration_is_readable(settings):
+    files = unpacked(bundle.make("000932", DOCUMENT, settings))
+    made = yaml.safe_load(files["configuration.yaml"])
+    assert made["detector"] == "xamsl"
+    assert made["storage"]["processed"] == "data/processed"
+
+
+def test_a_file_that_is_there_is_not_overwritten(tmp_path):
+    path = tmp_path / "x.tar.gz"
+    assert bundle.write(path, b"one")
+    assert not bundle.write(path, b"one")
+    with pytest.raises(ConfigurationError, match="is there already: choose another --output"):
+        bundle.write(path, b"two")
+    assert path.read_bytes() == b"one"
+    with pytest.raises(ConfigurationError, match="cannot write"):
+        bundle.write(path / "y", b"two")
