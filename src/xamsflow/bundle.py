@@ -59,15 +59,17 @@ lineage/<data type>.json how the data type was made: for it, and each data type 
 metadata/<data type>.json strax's own description of what it stored: chunks, columns and their types
 quality.json             verdict, findings, live time, dead time and gaps
 detector/                the detector file: channels, digitizers, gains, thresholds
-corrections/             files of quantities that change from run to run, as far as they were used
-configuration.yaml       settings of the workflow when this folder was written
+corrections/             quantities that change from run to run, as the detector file names them
+configuration.yaml       settings of the workflow
+                         These are as they were when this folder was written; the values that made
+                         this run's data are in lineage/
 logs/                    what each attempt at each step said
 overview.png             pictures of the run, if they were made
 dossier.json             the text below, for programs
 SHA256SUMS               checksums of all these files: sha256sum --check SHA256SUMS
 
 Passwords and the like were replaced by "{removed}".
-{notes}
+
 {line}
 
 {text}
@@ -89,12 +91,10 @@ def make(run: str, document: Mapping[str, Any] | None, config: Config) -> bytes:
     files["dossier.json"] = _json(scrub.data(about))
     if about["quality"]:
         files["quality.json"] = _json(scrub.data(about["quality"]))
-    notes = _corrections(found, files)
     files["README.txt"] = README.format(
         run=run,
         line="=" * 80,
         removed=REMOVED,
-        notes="".join(f"Note: {note}.\n" for note in notes),
         text=scrub.text(dossier_text.text(about)),
     ).encode()
     files["SHA256SUMS"] = "".join(
@@ -125,11 +125,8 @@ def _files(
     for log in run_files.logs(run):
         content = log.path.read_text(encoding="utf-8", errors="replace")
         yield f"logs/{log.rule}/{log.path.name}", scrub.text(content).encode()
-    for folder in (Path(), layout.REPOSITORY):
-        path = folder / layout.DETECTORS / f"{config.detector}.yaml"
-        if path.is_file():
-            yield f"detector/{path.name}", scrub.text(path.read_text(encoding="utf-8")).encode()
-            break
+    for name, settings in _settings_files(config.detector):
+        yield name, scrub.text(settings.decode("utf-8", "replace")).encode()
     plain = yaml.safe_dump(scrub.data(run_table.plain(asdict(config))), sort_keys=True)
     yield "configuration.yaml", plain.encode()
     picture = layout.overview(run)
@@ -137,39 +134,34 @@ def _files(
         yield "overview.png", picture.read_bytes()
 
 
-def _corrections(found: Mapping[str, Receipt], files: dict[str, bytes]) -> list[str]:
-    """Add the correction files that the lineages pin; return what is to be said of others."""
-    notes = []
-    pins = {
-        (pin["file"], pin["sha256"])
-        for receipt in run_files.data_type_receipts(dict(found))
-        for facts in receipt["stored"].values()
-        for pin in _pins(facts.get("lineage"))
-    }
-    for name, checksum in sorted(pins):
-        for folder in (Path(), layout.REPOSITORY):
-            path = folder / layout.CORRECTIONS / f"{name}.json"
-            if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == checksum:
-                files[f"corrections/{path.name}"] = path.read_bytes()
-                break
-        else:
-            notes.append(
-                f"the correction file {name}.json, which was used (SHA-256 {checksum}), was no "
-                "longer there"
-            )
-    return notes
+def _settings_files(name: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the detector file, and the correction files that it names."""
+    path = _first(layout.DETECTORS / f"{name}.yaml")
+    if path is None:
+        return
+    yield f"detector/{path.name}", path.read_bytes()
+    for correction in sorted(set(_named(yaml.safe_load(path.read_bytes())))):
+        file = _first(layout.CORRECTIONS / f"{correction}.json")
+        if file is not None:
+            yield f"corrections/{file.name}", file.read_bytes()
 
 
-def _pins(value: Any) -> Iterator[Mapping[str, str]]:
-    """Yield what names a correction file and its checksum, anywhere in a lineage."""
+def _first(path: Path) -> Path | None:
+    """Return the working directory's own file, else the repository's."""
+    places = (folder / path for folder in (Path(), layout.REPOSITORY))
+    return next((place for place in places if place.is_file()), None)
+
+
+def _named(value: Any) -> Iterator[str]:
+    """Yield the names of correction files anywhere in the settings of a detector."""
     if isinstance(value, dict):
-        if {"file", "sha256"} <= value.keys():
-            yield value
+        if isinstance(value.get("file"), str):
+            yield value["file"]
         for inner in value.values():
-            yield from _pins(inner)
+            yield from _named(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _pins(inner)
+            yield from _named(inner)
 
 
 class _Scrubber:

@@ -1,15 +1,16 @@
 """Secrets, bytes and files; a bundle of a real run is in tests/workflow/test_answers.py."""
 
-import hashlib
 import io
 import json
+import re
 import tarfile
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 import yaml
 
-from xamsflow import bundle, config, receipts
+from xamsflow import bundle, config, layout, receipts
 from xamsflow.errors import ConfigurationError
 
 SECRET = "s3cr3t/w+rd"
@@ -81,18 +82,17 @@ def test_without_anything_there_is_no_bundle(settings):
         bundle.make("000932", None, settings)
 
 
-def test_a_correction_file_is_packed_only_if_it_is_the_one_that_was_used(settings, tmp_path):
-    folder = tmp_path / "work/config/corrections"
-    folder.mkdir(parents=True)
-    (folder / "lifetime_v1.json").write_text('{"000000-000999": 1}')
-    checksum = hashlib.sha256((folder / "lifetime_v1.json").read_bytes()).hexdigest()
-    pins = [{"file": "lifetime_v1", "sha256": checksum}, {"file": "gone_v1", "sha256": "abc"}]
-    stored = {"events": {"lineage": {"events": ["Events", "1", {"pins": pins}]}, "path": "x"}}
-    receipts.write(tmp_path / "work/results/000932/events.json", {"stored": stored})
-    files = unpacked(bundle.make("000932", DOCUMENT, settings))
-    assert files["corrections/lifetime_v1.json"] == (folder / "lifetime_v1.json").read_bytes()
-    assert b"gone_v1.json, which was used (SHA-256 abc), was no longer there" in files["README.txt"]
-    assert "corrections/gone_v1.json" not in files
+def test_the_correction_files_that_the_detector_names_are_in_it(settings):
+    files = unpacked(bundle.make("000932", DOCUMENT, replace(settings, detector="xams")))
+    detector = (layout.REPOSITORY / layout.DETECTORS / "xams.yaml").read_text()
+    names = set(re.findall(r"file: (\w+)", detector))
+    assert len(names) >= 2
+    assert {f"corrections/{name}.json" for name in names} == {
+        name for name in files if name.startswith("corrections/")
+    }
+    for name in names:
+        path = layout.REPOSITORY / layout.CORRECTIONS / f"{name}.json"
+        assert files[f"corrections/{name}.json"] == path.read_bytes()
 
 
 def test_the_configuration_is_readable(settings):

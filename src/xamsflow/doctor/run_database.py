@@ -30,7 +30,10 @@ def rights(database: RunDatabase, config: Rundb) -> Result:
         return ok(name, "read and write: the server asks nobody who they are")
     if actions >= WRITE:
         return ok(name, "read and write")
-    remedy = f"the account needs the role readWrite on the database {config.database}"
+    remedy = (
+        f"the account needs find and update on {config.database}.{config.collection}, "
+        "see docs/security.md"
+    )
     if actions >= READ:
         return problem(name, "read only: previews and tables work, processing does not", remedy)
     return problem(name, "neither read nor write", remedy)
