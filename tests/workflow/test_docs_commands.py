@@ -33,7 +33,7 @@ NOT_HERE = {
     ),
     r"(\.venv/bin/)?python .*": "examples and tools have tests of their own",
     r"xamsflow watch.*": "does not end; tests of its own",
-    r"xamsflow (pend|verify)": "the verb as such, which needs runs",
+    r"xamsflow (pend|verify|why)": "the verb as such, which needs runs",
     r".*….*": "an abbreviation, not a command",
 }
 """Patterns of commands that are not run here, and why."""
@@ -42,7 +42,10 @@ EXIT_CODES = {
     r"xamsflow doctor.*": (0, 1),  # what it says depends on this machine, as free space
     r"xamsflow doctor --notify": (1,),  # nobody is to be told at this site
     r"xamsflow reconcile.*": (0, 1),  # 1: something disagrees
-    r"xamsflow (hold|release|retry|reprocess|abandon|verify).*": (0, 1),  # 1: not in such a state
+    r"xamsflow (hold|release|retry|reprocess|abandon|verify|why).*": (
+        0,
+        1,
+    ),  # 1: not in such a state
 }
 """Of those that may say no; all others must end with 0."""
 
@@ -83,7 +86,17 @@ def site(tmp_path_factory, mongod):
     for number in (932, 933):
         site.add_run(number)
     assert site.snakemake().returncode == 0
+    site.documents = site.all_documents()
     return site
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(request):
+    """Let no command see what another one has done to the run documents."""
+    if "site" in request.fixturenames:
+        site = request.getfixturevalue("site")
+        site.collection.delete_many({})
+        site.collection.insert_many(site.documents)
 
 
 def words(command: str, site: Site) -> list[str]:
