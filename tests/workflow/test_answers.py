@@ -187,7 +187,11 @@ def test_a_bundle_can_be_read_without_this_software(site, tmp_path):
     assert "Run 000932: done (attempt 2)" in readme
     assert "is missing" in readme  # why the first attempt failed
     lineage = json.loads((folder / "lineage/raw_records_v1730.json").read_text())
-    assert lineage["raw_records_v1730"][0]
+    assert lineage
+    for plugin, version, settings in lineage.values():
+        assert plugin
+        assert version
+        assert isinstance(settings, dict)
     # Asked again, elsewhere, it is the same to the byte; and what is there is not overwritten.
     site.xamsflow("bundle", "932", "--output", str(tmp_path / "again.tar.gz"))
     assert (tmp_path / "again.tar.gz").read_bytes() == content

@@ -74,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
     manner = Manner(profile, options.configfile, max_jobs, options.once)
     code = Watch(settings, manner, say, after_round).run()
     page.update(changed=False, at_once=True)
+    notify.finish()
     say("ended")
     return code
 
