@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from servers.mongod import collection, scratch
-from xamsflow import run_table, rundb
+from xamsflow import layout, run_table, rundb
 from xamsflow.rundb import Status
 
 START = datetime(2024, 3, 1, 12, 0, tzinfo=UTC)
@@ -149,3 +149,9 @@ def test_rows_are_read_by_one_query_with_the_ages_of_the_servers_clock(mongod):
         assert [row.number for row in chosen] == [935, 932, 930]
         assert run_table.read(database, [range(931, 932)]) == []
         assert run_table.read(database, []) == []
+
+
+def test_the_documents_explain_every_key():
+    text = (layout.REPOSITORY / "docs" / "operating.md").read_text()
+    for key in run_table.to_json(run_table.row(document())):
+        assert f"`{key}`" in text, key
