@@ -41,7 +41,7 @@ class Case:
     """A fault's site, its driver, and what is expected in the end.
 
     `expected` has the class of failure of runs that must not end done, `seen` classes that must
-    have been on the way.
+    have been on the way, `degraded` runs that end done with all records, but not clean.
     """
 
     folder: Path
@@ -55,6 +55,7 @@ class Case:
     heal: list[Callable[[], object]] = field(default_factory=list)
     expected: dict[int, str] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
+    degraded: set[int] = field(default_factory=set)
     codes: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:

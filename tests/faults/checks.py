@@ -54,6 +54,8 @@ def check_done(case: Case, number: int) -> None:
     document, run = case.document(number), run_id(number)
     assert document["processing_status"] == "done", (number, document.get("processing"))
     assert digest(case.work, number) == case.reference.stored[number], f"other data of {run}"
+    verdict = document["processing"]["quality"]["verdict"]
+    assert verdict == ("degraded" if number in case.degraded else "clean")
     results = case.work / "results" / run
     made = receipts.read(results / f"{TARGET}.json")
     assert made["n_items"] > 0
