@@ -1,5 +1,7 @@
 """What lies below a data type that fails stays stored and is registered."""
 
+from xamsflow import layout
+
 BROKEN = """
 from xamsflow.context import context
 from xamsflow.plugins.events import _Events
@@ -42,3 +44,24 @@ def test_events_fail_and_peaks_are_registered(make_site):
     types = [entry["type"] for entry in site.document(932)["data"] if entry["type"] != "live"]
     assert "event_info" in types
     assert len(types) == len(set(types))
+
+
+def test_a_changed_setting_makes_exactly_what_depends_on_it(make_site):
+    site = make_site(targets=["event_info"])
+    site.add_run(932)
+    assert site.snakemake().returncode == 0
+    stored = {path.name for path in site.work.glob("data/processed/000932-*")}
+
+    shipped = (layout.REPOSITORY / layout.DETECTORS / "xamsl.yaml").read_text()
+    changed = site.work / layout.DETECTORS / "xamsl.yaml"
+    changed.parent.mkdir(parents=True)
+    changed.write_text(shipped.replace("max_width: 225", "max_width: 200"))
+    site.xamsflow("pend", "--yes", "932")
+    done = site.snakemake()
+    assert done.returncode == 0, done.stdout
+    assert site.status(932) == "done"
+    after = {path.name for path in site.work.glob("data/processed/000932-*")}
+    assert stored < after
+    new = sorted(name.split("-")[1] for name in after - stored)
+    changed_types = ["peak_classification", "events", "event_basics", "corrected_areas"]
+    assert new == sorted([*changed_types, "event_info"])
