@@ -52,7 +52,7 @@ lock: install  ## requirements.lock anew from pyproject.toml
 	    --output-file requirements.lock
 
 bench: install  ## the benchmarks
-	$(BIN)/python benchmarks/fixed_cost.py
+	for part in fixed_cost runs driver drain live; do $(BIN)/python benchmarks/$$part.py || exit 1; done
 
 physics: install  ## simulated runs against their truth, with a page of plots in physics/
 	$(BIN)/python -m xamsflow.validation --directory physics
