@@ -159,3 +159,22 @@ def test_a_document_whose_data_cannot_be_added_to_still_fails(site):
     assert_one_line(site.snakemake(), "000932")
     assert site.status(932) == "failed"
     assert site.snakemake("-n").returncode == 0
+
+
+def test_a_lost_overlap_whose_copy_is_there_is_told_and_costs_nothing(site):
+    site.add_run(932)
+    overlap = site.daq / "000932" / "000001_pre"
+    for file in overlap.iterdir():
+        file.unlink()
+    overlap.rmdir()
+    assert site.snakemake().returncode == 0
+    document = site.document(932)
+    assert document["processing_status"] == "done"
+    assert document["processing"]["quality"]["verdict"] == "degraded"
+    (finding,) = document["processing"]["quality"]["findings"]
+    assert finding["rule"] == "T7"
+    assert not finding.get("lost_records")
+    assert "000001_pre" in finding["message"]
+    said = site.xamsflow("show", "932").stdout
+    assert "degraded" in said
+    assert "000001_pre" in said
