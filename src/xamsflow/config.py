@@ -58,7 +58,7 @@ class Watch:
     whenever). One in `oldest_every` runs that are taken is the oldest, the others are the newest
     (None: all are). `max_jobs` is how many runs are worked on at a time, None as many as the
     profile is for. `switch` is the collection, as ``daq.processing``, where somebody can switch it
-    off, None if there is none.
+    off, None if there is none. `pictures` are drawn at a time beside the processing, 0 for none.
     """
 
     auto: bool
@@ -67,6 +67,7 @@ class Watch:
     interval_s: float
     max_jobs: int | None
     switch: str | None
+    pictures: int
     profile: str
 
 

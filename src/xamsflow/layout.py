@@ -41,6 +41,7 @@ PROCESS_LOG = "logs/process/{run_id}.{data_type}.log"
 PUBLISH_LOG = "logs/publish/{run_id}.log"
 OVERVIEW_LOG = "logs/overview/{run_id}.log"
 PAGE_LOG = "logs/page/page.log"
+PICTURES_LOG = Path("logs") / "page" / "pictures.log"
 
 TRANSFER_BENCHMARK = "benchmarks/transfer/{run_id}.tsv"
 PROCESS_BENCHMARK = "benchmarks/process/{run_id}.{data_type}.tsv"

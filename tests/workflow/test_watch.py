@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pymongo
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from servers.mongod import restartable
 from servers.sshd import descendants
 from site_for_tests import XAMSFLOW, Site
-from xamsflow import clock, detector, layout, lock
+from xamsflow import clock, detector, layout, lock, receipts
 from xamsflow.simulate import LiveRun, SimulatedRun
 
 SHORT = {"duration": 0.6, "rate": 50.0}
@@ -238,6 +239,65 @@ def test_the_switch_and_the_database_go_off_and_on(tmp_path):
             assert transitions(site, 901).count("done") == 1
         finally:
             watched.clean()
+
+
+def test_pictures_are_drawn_beside_and_hold_up_nobody(site, watched):
+    for number in (901, 902):
+        site.add_run(number, **SHORT)
+    assert site.snakemake().returncode == 0
+    pictures = [site.work / layout.overview(layout.run_id(number)) for number in (901, 902)]
+    site.configure(watch={"pictures": 5})
+    for end in (signal.SIGKILL, signal.SIGTERM):
+        watch = watched.start()
+        child = drawing(watched, watch)
+        assert os.getpriority(os.PRIO_PROCESS, child) == 19
+        assert watched.end(watch, end) == (0 if end == signal.SIGTERM else -end)
+        watched.wait_for(lambda pid=child: not is_alive(pid))
+    # Nobody waits for a picture, but --once ends when all are there.
+    site.add_run(903, on_disk=False, **SHORT)
+    assert watched.start("--once").wait(PATIENCE_S) == 1, watched.said
+    assert all(picture.is_file() for picture in pictures)
+    text = (site.work / layout.PAGE).read_text()
+    assert all(picture.parent.name + "/overview.png" in text for picture in pictures)
+    assert "drawn" not in watched.said  # only trouble is told
+
+
+def test_a_run_in_work_gets_its_picture_afterwards(site):
+    site.add_run(901, **SHORT)
+    assert site.snakemake().returncode == 0
+    claims_file = site.work / layout.claim_file("000901")
+    receipts.write(
+        claims_file, {"number": 901, "owner": "here:1:me:1", "attempt": 1, "shortages": 0}
+    )
+    picture = site.work / layout.overview("000901")
+    assert "drawn" not in site.xamsflow("page").stdout
+    assert not picture.exists()
+    claims_file.unlink()
+    assert "1 pictures drawn" in site.xamsflow("page").stdout
+    assert picture.is_file()
+
+
+def drawing(watched: Watched, watch: "subprocess.Popen[str]") -> int:
+    """Return the process that draws pictures for a watch; there is never more than one."""
+    found: list[int] = []
+
+    def is_there() -> bool:
+        found[:] = [pid for pid in drivers(watch) if b"--pictures" in command_line(pid)]
+        return bool(found) and b"nice" not in command_line(found[0]).split(b"\0")
+
+    watched.wait_for(is_there)
+    (pid,) = found
+    return pid
+
+
+def command_line(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def is_alive(pid: int) -> bool:
+    return bool(command_line(pid))
 
 
 def test_wrong_settings_end_it_at_once(site):

@@ -2,7 +2,9 @@
 
 import argparse
 import os
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from xamsflow import clock, config, start
 from xamsflow.errors import XamsflowError
@@ -61,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     profile = start.profile_folder(options.profile or settings.watch.profile)
     max_jobs = options.max_jobs or settings.watch.max_jobs or start.usual_jobs(profile)
 
-    page = _Page(settings)
+    page = _Page(settings, options.configfile)
 
     def after_round(database: RunDatabase, changed: bool) -> None:
         notify.check(settings, database)
@@ -72,30 +74,56 @@ def run(options: argparse.Namespace) -> int:
         f"{profile.name}, {max_jobs} runs at a time (process {os.getpid()})"
     )
     manner = Manner(profile, options.configfile, max_jobs, options.once)
-    code = Watch(settings, manner, say, after_round).run()
-    page.update(changed=False, at_once=True)
+    try:
+        code = Watch(settings, manner, say, after_round).run()
+        page.end(with_pictures=options.once)
+    finally:
+        page.stop()
     notify.finish()
     say("ended")
     return code
 
 
 class _Page:
-    """results/index.html, made again when something has changed, but not more often than PAUSE."""
+    """results/index.html, made again when something has changed, but not more often than PAUSE.
 
-    def __init__(self, settings: config.Config) -> None:
+    The pictures it leads to are drawn beside.
+    """
+
+    def __init__(self, settings: config.Config, configfiles: Sequence[Path]) -> None:
+        from xamsflow.page import PicturesBeside  # noqa: PLC0415 - keeps --help fast
+
         self._settings = settings
         self._changed = True
         self._made: datetime | None = None
+        self._pictures = PicturesBeside(configfiles, settings.watch.pictures, say)
 
-    def update(self, *, changed: bool, at_once: bool = False) -> None:
-        from xamsflow.page import make  # noqa: PLC0415 - keeps --help fast
-
+    def update(self, *, changed: bool) -> None:
+        """Make page and pictures again if it is time."""
         self._changed |= changed
-        now = clock.now()
-        soon = self._made is not None and now - self._made < PAGE_PAUSE
-        if not self._changed or (soon and not at_once):
-            return
-        self._made, self._changed = now, False
+        soon = self._made is not None and clock.now() - self._made < PAGE_PAUSE
+        due = self._changed and not soon
+        if due:
+            self._make()
+        self._pictures.draw(wanted=due)
+
+    def end(self, *, with_pictures: bool) -> None:
+        """Make the page a last time if something has changed, and wait for pictures if wanted."""
+        changed = self._changed
+        if changed:
+            self._make()
+        if with_pictures:
+            self._pictures.draw(wanted=changed)
+            self._pictures.finish()
+
+    def stop(self) -> None:
+        """Draw no more."""
+        self._pictures.stop()
+
+    def _make(self) -> None:
+        from xamsflow.page import make  # noqa: PLC0415 - as above
+
+        self._made, self._changed = clock.now(), False
         try:
             make(self._settings)
         except XamsflowError as error:

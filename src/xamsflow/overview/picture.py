@@ -46,8 +46,9 @@ def draw(contents: Contents, output: Path) -> None:
         figure.savefig(partial, format="png", dpi=DPI, metadata={"Title": f"run {contents.run_id}"})
         partial.replace(output)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise receipts.storage_error(error, output) from error
+    finally:  # also where somebody stops it
+        partial.unlink(missing_ok=True)
 
 
 def _figure(contents: Contents) -> Figure:

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 import markupsafe
 
-from xamsflow import layout, quantities, receipts
+from xamsflow import claims, layout, quantities, receipts
 from xamsflow.config import Config
 from xamsflow.errors import XamsflowError
 from xamsflow.page import facts
@@ -87,16 +87,19 @@ def make_pictures(config: Config, at_most: int) -> list[str]:
     """Draw pictures that are missing or older than what is stored, of the newest runs first.
 
     Return the runs that got one. A picture that cannot be drawn is told in the log, and no more.
+    A run that is being worked on gets its picture afterwards.
     """
-    wanted = [run for run in facts.runs_on_disk() if _out_of_date(run)][:at_most]
-    if not wanted:
+    wanted = [run for run in facts.runs_on_disk() if _out_of_date(run) and claims.read(run) is None]
+    if not wanted or not at_most:
         return []
     # They take seconds to load.
     from xamsflow import detector, overview  # noqa: PLC0415
 
     loaded = detector.load(config.detector)
-    drawn = []
+    drawn: list[str] = []
     for run in wanted:
+        if len(drawn) == at_most:
+            break
         try:
             overview.make_run(run, loaded, layout.overview(run))
             drawn.append(run)
