@@ -259,7 +259,8 @@ def test_pictures_are_drawn_beside_and_hold_up_nobody(site, watched):
     assert all(picture.is_file() for picture in pictures)
     text = (site.work / layout.PAGE).read_text()
     assert all(picture.parent.name + "/overview.png" in text for picture in pictures)
-    assert "drawn" not in watched.said  # only trouble is told
+    assert "pictures were" not in watched.said
+    assert "no pictures" not in watched.said
 
 
 def test_a_run_in_work_gets_its_picture_afterwards(site):
