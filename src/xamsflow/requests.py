@@ -142,7 +142,11 @@ def _busy(document: Document, manner: Manner, *, forceable: bool = True) -> Outl
 
 def _but(document: Document) -> str:
     held = [name for name in tag_names(document) if name in (HOLD_TAG, ABANDON_TAG)]
-    return f"; but not taken for its tag {' and '.join(held)}: xamsflow release" if held else ""
+    return (
+        f"; but not taken for its tag {' and '.join(held)}: xamsflow release {document['number']}"
+        if held
+        else ""
+    )
 
 
 def _goes_on(document: Document) -> str:

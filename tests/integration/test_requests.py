@@ -136,7 +136,9 @@ def test_hold_and_release(site, ask, runs):
         entry = held["processing"]["history"][-1]
         assert (entry["action"], entry["reason"], entry["to"]) == ("hold", "bad HV", "pending")
         assert "is held already" in ask("hold", "931", "--yes")[1]
-        assert "not taken for its tag hold-processing: xamsflow release" in ask("pend", "931")[1]
+        assert (
+            "not taken for its tag hold-processing: xamsflow release 931" in ask("pend", "931")[1]
+        )
         assert ask("abandon", "932", "--yes")[0] == 0
         assert tags(runs, 932) == ["hold-processing", "abandon"]
         code, said = ask("release", "--tag", "hold-processing", "--yes")

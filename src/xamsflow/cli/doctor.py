@@ -46,7 +46,11 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([asdict(result) for result in found], indent=1))
     else:
-        told = [f"{number} {verdict}" for verdict, number in counts.items() if number]
+        told = [
+            f"{number} {verdict}{'s' if number > 1 and verdict is not doctor.Verdict.OK else ''}"
+            for verdict, number in counts.items()
+            if number
+        ]
         print(f"\n{', '.join(told)}")
     return 1 if counts[doctor.Verdict.PROBLEM] else 0
 

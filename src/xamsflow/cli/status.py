@@ -3,7 +3,7 @@
 import argparse
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -76,7 +76,8 @@ def run(options: argparse.Namespace) -> int:
 
     numbers = run_numbers.parse_all(options.runs) or None
     since = quantities.since(options.since, clock.now()) if options.since else None
-    with rundb.open_database(config.load(options.configfile).rundb) as database:
+    settings = config.load(options.configfile)
+    with rundb.open_database(settings.rundb) as database:
         rows = run_table.read(database, numbers)
         found = {row.number for row in rows}
         for wanted in numbers or ():
@@ -102,10 +103,13 @@ def run(options: argparse.Namespace) -> int:
             )
         )
         return 0
+    if narrowed and rows and not chosen:
+        print(f"No run in {where} is like that.")
+        return 0
     print(summary(counts, where))
     if shown:
         print()
-        print(table(shown, clock.now()))
+        print(table(shown, clock.now(), settings.select.skip_tags))
     elif narrowed:
         print("No run is like that.")
     if len(shown) < len(chosen):
@@ -165,18 +169,21 @@ def more(all_runs: Counter[str], shown: Counter[str]) -> str:
     return f"… and {', '.join(words)} (--all shows every run, --failed those that failed)"
 
 
-def table(rows: "Sequence[Row]", now: datetime) -> str:
-    """Return the table; `now` is for the time until a run is tried again."""
+def table(rows: "Sequence[Row]", now: datetime, skip_tags: Collection[str]) -> str:
+    """Return the table; `now` is for the time until a run is tried again.
+
+    Of runs that wait in vain because they have one of `skip_tags`, it says so.
+    """
     return terminal.table(
         COLUMNS,
-        [_cells(row, now) for row in rows],
+        [_cells(row, now, skip_tags) for row in rows],
         line=terminal.width(),
         colours=[COLOURS.get(word(row)) for row in rows],
         coloured_column=[column.name for column in COLUMNS].index("status"),
     )
 
 
-def _cells(row: "Row", now: datetime) -> list[str]:
+def _cells(row: "Row", now: datetime, skip_tags: Collection[str]) -> list[str]:
     active = word(row) in ("running", "submitted")
     status = word(row) if row.status is not None else str(row.status_found or "")
     if row.status is None and row.end is None and row.start is not None:
@@ -196,8 +203,13 @@ def _cells(row: "Row", now: datetime) -> list[str]:
         quantities.duration(row.age_s),
         row.verdict or "",
         _next_try(row, now),
-        row.reason or "",
+        row.reason or _held(row, skip_tags),
     ]
+
+
+def _held(row: "Row", skip_tags: Collection[str]) -> str:
+    found = [tag for tag in row.tags if tag in skip_tags]
+    return f"not taken: tag {' and '.join(found)}" if found and word(row) == "pending" else ""
 
 
 def _stage(row: "Row") -> str:

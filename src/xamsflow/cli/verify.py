@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from xamsflow import config, detector, layout, progress, receipts, run_numbers, rundoc
+from xamsflow import config, detector, layout, progress, quantities, receipts, run_numbers, rundoc
 from xamsflow.config import Config
 from xamsflow.errors import BadDataError, ConfigurationError, XamsflowError
 from xamsflow.progress import Meter
@@ -126,7 +126,8 @@ def _document(
 def _show(found: dict[str, Any]) -> None:
     print(
         f"{found['run_id']} {found['verdict'].upper()}: {found['n_chunks']} chunks, "
-        f"{found['records_on_disk']} records, {found['bytes'] / 1e6:.1f} MB in {found['folder']}"
+        f"{found['records_on_disk']} records, "
+        f"{quantities.size(found['bytes'])} when uncompressed, in {found['folder']}"
     )
     for one in found["findings"]:
         more = f" (and {one['and_more']} more of these)" if one.get("and_more") else ""

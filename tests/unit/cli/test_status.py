@@ -54,7 +54,7 @@ def test_one_glance(site, runs):
                 time=NOW,
                 progress={"chunk": 3, "n_chunks": 9, "time": NOW},
             ),
-            document(933, "pending"),
+            document(933, "pending") | {"tags": [{"name": "hold-processing"}]},
             document(934) | {"end": None},
             document(935, {"status": "failed", "reason": "an old tool's"}),
         ]
@@ -66,6 +66,7 @@ def test_one_glance(site, runs):
     assert first.endswith(": 1 running, 1 pending, 2 failed, 1 done, 1 not asked for")
     assert numbers(said.stdout) == ["000935", "000934", "000933", "000932", "000931", "000930"]
     assert "process 3/9" in said.stdout
+    assert said.stdout.count("not taken: tag hold-processing") == 1
     assert " wn-1 " in said.stdout
     assert "being taken" in said.stdout
     assert "an old tool's" in said.stdout
@@ -174,7 +175,10 @@ def test_no_run_is_no_error(site):
     assert said.returncode == 0
     assert said.stdout.startswith("0 runs in ")
     assert "none at all" in said.stdout
-    assert "No run is like that." in site.xamsflow("status", "--failed").stdout
+    site.add_run(7)
+    said = site.xamsflow("status", "--failed").stdout
+    assert said.startswith("No run in ")
+    assert said.endswith(" is like that.\n")
 
 
 @pytest.mark.parametrize(
