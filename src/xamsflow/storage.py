@@ -15,6 +15,8 @@ import blosc
 import numpy as np
 import strax
 
+from xamsflow.errors import TransientError
+
 MAX_PENDING = 2
 """Chunks that wait for being written, at most: so many more are in memory at a time."""
 
@@ -33,6 +35,10 @@ class DataDirectory(strax.DataDirectory):  # type: ignore[misc]  # strax has no 
 class _Backend(strax.FileSytemBackend):  # type: ignore[misc]
     def _saver(self, dirname: str, metadata: dict[str, Any], **options: Any) -> "_Saver":
         Path(dirname).parent.mkdir(parents=True, exist_ok=True)
+        # strax has looked before, but on a shared disk another node's folder may be seen late, and
+        # what it finds there now it would remove.
+        if Path(dirname).exists() and _is_complete(self.get_metadata(dirname)):
+            raise TransientError(f"{dirname} has just been made by another job", "start again")
         return _Saver(dirname, metadata=metadata, **options)
 
     def loader(self, *args: Any, **options: Any) -> Iterator[strax.Chunk]:
@@ -90,6 +96,10 @@ class _Saver(strax.FileSaver):  # type: ignore[misc]
         finally:
             self._writer.shutdown()
         super().close(wait_for)
+
+
+def _is_complete(metadata: dict[str, Any]) -> bool:
+    return "writing_ended" in metadata and "exception" not in metadata
 
 
 def _has_samples(data: np.ndarray[Any, Any]) -> bool:

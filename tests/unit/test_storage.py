@@ -13,6 +13,7 @@ import pytest
 import strax
 from immutabledict import immutabledict
 
+from xamsflow.errors import TransientError
 from xamsflow.storage import DataDirectory
 
 N_CHUNKS = 6
@@ -51,12 +52,25 @@ class Pulses(strax.Plugin):  # type: ignore[misc]
         return made
 
 
-def context(storage: strax.StorageFrontend) -> strax.Context:
-    return strax.Context(storage=[storage], register=[Pulses])
+class PulsesWithLongEnd(Pulses):
+    """The same, of which the last chunk does not get smaller by being compressed."""
+
+    __version__ = "1"
+
+    def compute(self, chunk_i: int) -> dict[str, strax.Chunk]:
+        made = super().compute(chunk_i)
+        if chunk_i == N_CHUNKS - 1:
+            samples = made["pulses"].data["data"]
+            samples[:] = np.random.default_rng(chunk_i).integers(-(2**15), 2**15, samples.shape)
+        return made
 
 
-def make(folder: Path) -> None:
-    context(DataDirectory(str(folder))).make(
+def context(storage: strax.StorageFrontend, plugin: type[strax.Plugin] = Pulses) -> strax.Context:
+    return strax.Context(storage=[storage], register=[plugin])
+
+
+def make(folder: Path, plugin: type[strax.Plugin] = Pulses) -> None:
+    context(DataDirectory(str(folder)), plugin).make(
         RUN, "pulses", save=("pulses", "intervals"), processor="single_thread", progress_bar=False
     )
 
@@ -93,12 +107,22 @@ def test_metadata_have_each_file_and_its_size(made: Path) -> None:
         }
 
 
+def test_what_is_complete_is_not_written_again(made: Path) -> None:
+    (folder,) = made.glob("*-pulses-*")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    storage = DataDirectory(str(made))
+    plugin = context(storage).get_single_plugin(RUN, "pulses")
+    with pytest.raises(TransientError, match="made by another job"):
+        storage.backends[0].saver(str(folder), dict(plugin.metadata(RUN, "pulses")))
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
 @pytest.fixture
-def small_files() -> Iterator[None]:
-    """Let no file be longer than 20 kB, as when a quota is used up."""
+def small_files(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let no file be longer than 20 kB, or as told, as when a quota is used up."""
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (getattr(request, "param", 20_000), before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
     signal.signal(signal.SIGXFSZ, ignored)
@@ -109,3 +133,15 @@ def test_an_error_of_the_writing_thread_ends_the_work(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
         make(tmp_path)
     assert not context(strax.DataDirectory(str(tmp_path), readonly=True)).is_stored(RUN, "pulses")
+
+
+@pytest.mark.parametrize("small_files", [160_000], indirect=True)
+@pytest.mark.usefixtures("small_files")
+def test_an_error_of_the_last_write_leaves_nothing_complete(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
+        make(tmp_path, PulsesWithLongEnd)
+    (last,) = tmp_path.glob(f"*-pulses-*/*{N_CHUNKS - 1:06d}")
+    assert last.stat().st_size == 160_000
+    there = context(strax.DataDirectory(str(tmp_path), readonly=True), PulsesWithLongEnd)
+    assert not there.is_stored(RUN, "pulses")
+    assert not there.is_stored(RUN, "intervals")
