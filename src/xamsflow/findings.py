@@ -147,8 +147,8 @@ RULES = {
             "T14",
             "chunk overwritten by a late record",
             (DEGRADED,),
-            "a thread's main part has less than a tenth of the pulses that the parts around it let "
-            "expect, where that is 100 or more",
+            "a thread's main part or overlap has less than a tenth of the pulses that the parts "
+            "around it let expect, where that is 100 or more",
             "look for 'already exists' in the redax log",
         ),
         Rule(
@@ -280,7 +280,8 @@ RULES = {
             "data do not last as long as the run",
             (DEGRADED,),
             "at the run's rate, 50 or more pulses were to be expected in 5 s or more of silence "
-            "before its end; or data last 5 s beyond the end",
+            "before its end; 5 pulses, however short the silence, where the last overlap's copy is "
+            "missing, which the DAQ always writes; or data last 5 s beyond the end",
             "look whether chunks are missing at the end, or end of the run document is wrong",
         ),
         Rule(

@@ -58,6 +58,16 @@ class LiveData:
     before_start: tuple[Path, ...]
     """Files in ``000000_pre``, which should not be there."""
 
+    @property
+    def lacks_last_copy(self) -> bool:
+        """Whether a copy of the last overlap is missing, for which no reader has a use.
+
+        The DAQ always writes it: chunks behind it may be missing as well.
+        """
+        return any(
+            overlap.pre is None for chunk in self.chunks[-1:] for overlap in chunk.overlap.values()
+        )
+
 
 def survey(folder: Path, readers: Mapping[str, int] | None, findings: Findings) -> LiveData:
     """Return the files of a run that has ended, after checking that none is missing.

@@ -18,6 +18,8 @@ MIN_EXPECTED = 100
 TOO_FEW = 0.1
 """Share of the expected pulses below which a part counts as overwritten."""
 
+PARTS = "main part", "overlap"
+
 
 class Rates:
     """The number of pulses in each part of each thread; durations of parts are in ns."""
@@ -54,30 +56,40 @@ class Rates:
             self._note_empty_parts(index, findings)
 
     def _check_parts(self, index: int, per_pulse: float, findings: Findings) -> None:
-        thread, pulses = self._threads[index], self._pulses[index]
+        pulses = self._pulses[index]
         rates = pulses / self._durations
-        main_ns = self._durations[0]
-        for chunk in range(1, len(pulses)):
-            found = int(pulses[chunk, 0])
-            before = rates[chunk - 1].min()
+        for chunk in range(len(pulses)):
+            # Of an overlap alone, which is short, nothing is to be expected.
+            before = rates[chunk - 1].min() if chunk else rates[1:2, 0].sum()
             following = rates[chunk + 1 : chunk + 2, 0].min(initial=np.inf)
-            if not pulses[chunk].any():
-                # redax drops an overlap without main part.
-                after = following if chunk < len(pulses) - 1 else 0.0
-            else:
+            if pulses[chunk].any():
                 after = min(rates[chunk, 1], following)
-            expected = main_ns * min(before, after)
-            if expected < MIN_EXPECTED or found > TOO_FEW * expected:
-                continue
-            findings.add(
-                "T14" if self._has_data[index, chunk] else "T6",
-                f"in the main part of chunk {chunk}, {thread} has {found} pulses, about "
-                f"{expected:.0f} were to be expected from the parts around it",
-                severity=DEGRADED,
-                lost_ns=main_ns,
-                lost_records=round((expected - found) * per_pulse),
-                chunk=chunk,
-            )
+            else:
+                # redax drops an overlap without main part; the first and last data may be anywhere.
+                after = following if 0 < chunk < len(pulses) - 1 else 0.0
+            self._check_part((index, chunk, 0), min(before, after), per_pulse, findings)
+            if chunk < len(pulses) - 1:
+                around = min(rates[chunk, 0], following)
+                self._check_part((index, chunk, 1), around, per_pulse, findings)
+
+    def _check_part(
+        self, part: tuple[int, int, int], rate: float, per_pulse: float, findings: Findings
+    ) -> None:
+        """Compare a part, a place in `_pulses`, with the rate around it in pulses per ns."""
+        index, chunk, kind = part
+        found, duration = int(self._pulses[part]), self._durations[kind]
+        expected = duration * rate
+        if expected < MIN_EXPECTED or found > TOO_FEW * expected:
+            return
+        findings.add(
+            "T14" if kind or self._has_data[index, chunk] else "T6",
+            f"in the {PARTS[kind]} of chunk {chunk}, {self._threads[index]} has {found} pulses, "
+            f"about {expected:.0f} were to be expected from the parts around it",
+            severity=DEGRADED,
+            lost_ns=duration,
+            lost_records=round((expected - found) * per_pulse),
+            chunk=chunk,
+        )
 
     def _check_end(self, index: int, per_pulse: float, findings: Findings) -> None:
         """Check whether a thread stops before the others; in the last chunk it may."""

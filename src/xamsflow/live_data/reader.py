@@ -26,6 +26,9 @@ MIN_SILENCE = 5 * NS_PER_S
 SURE_OF_MORE = 50
 """Pulses to be expected in a silence before the end, for it to be none."""
 
+SUSPECT_SILENCE = 0
+SURE_OF_SOME = 5
+"""The same where the folders show that somebody took chunks away from the run's end."""
 
 _Piece = tuple[Records, Records]
 """The records of one file, and their headers."""
@@ -326,7 +329,10 @@ class Reader:
             )
         silence = duration - end
         expected = n_pulses / max(1, end - first) * silence
-        if silence > MIN_SILENCE and expected > SURE_OF_MORE:
+        min_silence, sure = MIN_SILENCE, SURE_OF_MORE
+        if self.live_data.lacks_last_copy:
+            min_silence, sure = SUSPECT_SILENCE, SURE_OF_SOME
+        if silence > min_silence and expected > sure:
             per_pulse = self.n_records / n_pulses
             self.findings.add(
                 "duration",

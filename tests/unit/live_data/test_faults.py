@@ -371,6 +371,47 @@ def test_fault(run: Damaged, fault: Fault) -> None:
             assert found.n_records == before.n_records
 
 
+def steady_run(tmp_path: Path) -> Damaged:
+    """Make a run of four chunks with a short pulse every 0.1 ms, none of them across a border."""
+    records = [pulse(time, 0, 20) for time in range(1000, 4 * PERIOD, 100_000)]
+    document = write_run(tmp_path, np.concatenate(records))
+    document["end"] = document["start"] + timedelta(microseconds=4 * PERIOD / 1000)
+    return Damaged(tmp_path, document)
+
+
+@pytest.mark.parametrize("chunk", [0, 1, 2])
+@pytest.mark.parametrize("left", [0, 1])
+def test_overwritten_overlap(tmp_path: Path, chunk: int, left: int) -> None:
+    run = steady_run(tmp_path)
+    assert run.verify().findings == []
+    before = run.records(f"{chunk:06d}_post")
+    run.write_overlap(chunk, before[:left])
+    (found,) = run.verify().findings
+    assert (found["rule"], found["severity"], found["chunk"]) == ("T14", "degraded", chunk)
+    assert found["lost_ns"] == OVERLAP
+    assert abs(found["lost_records"] - (len(before) - left)) <= 1
+
+
+def test_overwritten_first_main_part(tmp_path: Path) -> None:
+    run = steady_run(tmp_path)
+    before = run.records("000000")
+    run.write("000000", before[:1])
+    (found,) = run.verify().findings
+    assert (found["rule"], found["severity"], found["chunk"]) == ("T14", "degraded", 0)
+    assert abs(found["lost_records"] - (len(before) - 1)) <= 1
+
+
+def test_last_chunk_gone_with_the_copy_before_it(tmp_path: Path) -> None:
+    """It is far shorter than the silence before the end that is usual."""
+    run = steady_run(tmp_path)
+    n_lost = len(run.records("000003")) + len(run.records("000003_post"))
+    for part in ("000003_pre", "000003", "000003_post", "000004_pre"):
+        run.drop(part)
+    (found,) = run.verify().findings
+    assert (found["rule"], found["severity"]) == ("duration", "degraded")
+    assert abs(found["lost_records"] - n_lost) <= 2
+
+
 def of_v1724(time: int) -> Records:
     return pulse(time, 2, 20)
 
