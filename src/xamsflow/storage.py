@@ -15,7 +15,7 @@ import blosc
 import numpy as np
 import strax
 
-from xamsflow.errors import TransientError
+from xamsflow.errors import BadDataError, TransientError
 
 MAX_PENDING = 2
 """Chunks that wait for being written, at most: so many more are in memory at a time."""
@@ -40,6 +40,24 @@ class _Backend(strax.FileSytemBackend):  # type: ignore[misc]
         if Path(dirname).exists() and _is_complete(self.get_metadata(dirname)):
             raise TransientError(f"{dirname} has just been made by another job", "start again")
         return _Saver(dirname, metadata=metadata, **options)
+
+    def _read_chunk(
+        self, dirname: str, chunk_info: dict[str, Any], dtype: Any, compressor: str
+    ) -> np.ndarray[Any, Any]:
+        file = Path(dirname, chunk_info["filename"])
+        try:
+            data: np.ndarray[Any, Any] = super()._read_chunk(dirname, chunk_info, dtype, compressor)
+        except (strax.DataCorrupted, OSError) as error:
+            cause = error if isinstance(error, OSError) else error.__context__
+            if isinstance(cause, OSError):
+                raise TransientError(
+                    f"cannot read {file} ({cause.strerror})", "check the disk, try again later"
+                ) from error
+            raise BadDataError(
+                f"{file} cannot be decoded, it is not what was written",
+                "move its folder aside, then process the run again",
+            ) from error
+        return data
 
     def loader(self, *args: Any, **options: Any) -> Iterator[strax.Chunk]:
         """Yield chunks, each read while the one before it is worked on."""

@@ -13,7 +13,7 @@ import pytest
 import strax
 from immutabledict import immutabledict
 
-from xamsflow.errors import TransientError
+from xamsflow.errors import BadDataError, TransientError
 from xamsflow.storage import DataDirectory
 
 N_CHUNKS = 6
@@ -115,6 +115,15 @@ def test_what_is_complete_is_not_written_again(made: Path) -> None:
     with pytest.raises(TransientError, match="made by another job"):
         storage.backends[0].saver(str(folder), dict(plugin.metadata(RUN, "pulses")))
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_damaged_file_is_named(made: Path) -> None:
+    (file,) = made.glob("*-pulses-*/*000002")
+    content = file.read_bytes()
+    file.write_bytes(content[:16] + bytes(len(content) - 16))
+    there = context(DataDirectory(str(made), readonly=True))
+    with pytest.raises(BadDataError, match=f"{file} cannot be decoded"):
+        there.get_array(RUN, "pulses", progress_bar=False)
 
 
 @pytest.fixture
