@@ -104,6 +104,17 @@ def test_late_s2s_are_noticed(findings):
     assert not checked(late, "event drift time residual").holds
 
 
+@pytest.mark.parametrize(("name", "area"), [("S1", 500), ("S2", 20000)])
+def test_saturated_signals_are_told(findings, name, area):
+    words = f"of all {name}s of up to {area} PE have saturated samples"
+    assert f"; 0.00% {words}" in checked(findings, f"{name} area bias").detail
+    peaks = findings.usual.matched.peaks.copy()
+    peaks["n_saturated_channels"] = 1
+    matched = match(findings.usual.matched.signals, peaks)
+    saturated = Findings(replace(findings.usual, matched=matched), findings.borders)
+    assert f"; 100.00% {words}" in checked(saturated, f"{name} area bias").detail
+
+
 def test_all_that_is_required_is_tested(findings):
     assert len(findings.checks()) == 10
 
@@ -127,7 +138,7 @@ def test_report_has_the_plots_and_all_numbers(findings, tmp_path):
 def test_v1724_is_reconstructed_as_well(tmp_path):
     path = layout.REPOSITORY / layout.DETECTORS / "xams_2021.yaml"
     settings = yaml.safe_load(path.read_text())
-    settings["tpc"]["channels"] = list(range(8))
+    settings["tpc"]["channels"] = settings.pop("signals")["v1724"]["channels"]
     settings["tpc"]["classification"]["s1"]["max_width"] = 225
     slow = detector.parse("slow", settings, "a test")
     run = SimulatedRun(
@@ -170,3 +181,6 @@ def test_unusual_runs_have_a_valid_result(tmp_path, physics, duration, n_events)
     assert 0.5 * n_events <= len(sample.events) <= 1.5 * n_events
     if physics.dead_channels:
         assert len(sample.matched.found(Signal.S2, 200)) > 50
+    s1s = sample.matched.peak[sample.matched.select(Signal.S1)]
+    if physics.s1_area[0] > 1e4:
+        assert (peaks["n_saturated_channels"][s1s] > 0).all()

@@ -164,3 +164,15 @@ def test_targets_go_by_mode(make_site):
     assert not (site.work / "results/000932/raw_records_v1730.json").exists()
     assert (site.work / RAW.format("000931")).exists()
     assert site.document(932)["processing"]["targets"] == ["raw_records_v1724"]
+
+
+def test_a_nai_run_of_a_detector_without_an_external_pmt(make_site):
+    site = make_site(targets=["event_basics"])  # targets_by_mode are those that ship
+    site.add_run(931, duration=0.6, rate=50)
+    site.collection.update_one({"number": 931}, {"$set": {"mode": "bg_nai"}})
+    done = site.snakemake()
+    assert done.returncode == 0, done.stdout
+    document = site.document(931)
+    assert document["processing_status"] == "done"
+    assert document["processing"]["targets"] == ["event_basics"]
+    assert "event_basics" in {entry["type"] for entry in document["data"]}

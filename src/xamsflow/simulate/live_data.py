@@ -15,6 +15,7 @@ from xamsflow.errors import ConfigurationError
 from xamsflow.simulate.boards import boards
 from xamsflow.simulate.document import document_at_start, what_the_end_adds
 from xamsflow.simulate.formatter import Kind, Part, parts
+from xamsflow.simulate.sensors import sensors
 from xamsflow.simulate.settings import SimulatedRun
 from xamsflow.simulate.truth_file import TruthFile
 
@@ -90,6 +91,8 @@ class _RunFolder:
 
     def __init__(self, settings: SimulatedRun, live_data: Path) -> None:
         boards(settings)  # finds out before the folder is made if they cannot be had
+        if settings.physics is not None:
+            sensors(settings.detector, settings.number, settings.physics)  # the same
         self.bytes_by_chunk: Counter[int] = Counter()
         self._compressor = settings.compressor
         self._folder = live_data / settings.run_id

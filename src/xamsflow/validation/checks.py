@@ -159,14 +159,16 @@ class Findings:
             len(judged) > 0 and bool(excess[worst] <= MAX_BIAS),
             f"at {_bin(areas, worst)}, ±{areas.bias_error[worst]:.2%}; of these "
             f"{areas.unrecorded[worst]:.2%} of the light gave no samples; "
-            f"{self._saturated(kind):.2%} of all {kind.name}s, which have up to "
-            f"{areas.edges[-1]:g} PE, have saturated samples",
+            f"{self._saturated(kind):.2%} of all {kind.name}s of up to {areas.edges[-1]:g} PE "
+            "have saturated samples",
         )
 
     def _saturated(self, kind: Signal) -> float:
-        """Return the share of the found signals that are flagged as saturated."""
+        """Return the share of the found signals in the range of areas that are saturated."""
         matched = self.usual.matched
-        peaks = matched.peaks[matched.peak[matched.found(kind, MIN_AREA[kind])]]
+        found = matched.found(kind, MIN_AREA[kind])
+        found = found[matched.signals["expected_area"][found] <= AREA_EDGES[kind][-1]]
+        peaks = matched.peaks[matched.peak[found]]
         return float(np.mean(peaks["n_saturated_channels"] > 0)) if len(peaks) else 0.0
 
     def _resolution(self, kind: Signal, standard_errors: float) -> Check:

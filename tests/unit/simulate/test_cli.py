@@ -66,7 +66,6 @@ def test_detector_is_the_configured_one(tmp_path):
         ["--seed", "-1"],
         ["--physics", "--event-rate", "nan"],
         ["--physics", "--s1-area", "10", "5"],
-        ["--physics", "--detector", "xams"],
         ["--s2-area", "100", "200"],
     ],
 )
@@ -74,6 +73,20 @@ def test_bad_values_are_one_line_and_write_nothing(tmp_path, capsys, wrong):
     assert main(["simulate", "932", *SHORT, "--output", "daq", *wrong]) == 1
     error = capsys.readouterr().err
     assert error.startswith("xamsflow: ")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "daq").exists()
+
+
+def test_run_that_a_correction_file_does_not_cover(tmp_path, capsys):
+    gains = tmp_path / "config" / "corrections" / "xams_gains_v0.json"
+    gains.parent.mkdir(parents=True)
+    gains.write_text('{"000001-000009": [1, 1, 1, 1, 1]}')
+    command = ["simulate", "932", "--detector", "xams", "--physics", "--output", "daq"]
+    assert main([*command, *SHORT]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(
+        "xamsflow: run 000932: config/corrections/xams_gains_v0.json has no value"
+    )
     assert error.count("\n") == 1
     assert not (tmp_path / "daq").exists()
 

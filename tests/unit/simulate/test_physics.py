@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from xamsflow import detector
+from xamsflow.corrections import ByRun, Entry
 from xamsflow.errors import ConfigurationError
 from xamsflow.simulate import Physics, SimulatedRun
 
@@ -38,5 +41,12 @@ def test_drift_and_lifetime_are_those_of_the_detector_file():
     assert physics.electron_lifetime == 220_000
     assert physics.event_rate == 3
     assert Physics.of(detector.load("xamsl"), 932).drift_velocity == 0.0016
-    with pytest.raises(ConfigurationError, match=r"run 000932.* has no value"):
-        Physics.of(xams, 932)
+
+
+def test_run_without_a_lifetime_is_named():
+    xams = detector.load("xams")
+    lifetime = ByRun("some_lifetime", (Entry(1, 9, 220_000),))
+    one = replace(xams, tpc=replace(xams.tpc, electron_lifetime=lifetime))
+    assert Physics.of(one, 9).electron_lifetime == 220_000
+    with pytest.raises(ConfigurationError, match=r"run 000932: .*some_lifetime.json has no value"):
+        Physics.of(one, 932)
