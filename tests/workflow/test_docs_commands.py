@@ -32,6 +32,7 @@ NOT_HERE = {
         "installs, or takes minutes; each is a target of the Makefile, which is tested"
     ),
     r"(\.venv/bin/)?python .*": "examples and tools have tests of their own",
+    r"\.venv/bin/xamsflow demo.*": "a test of its own",
     r"xamsflow watch.*": "does not end; tests of its own",
     r"xamsflow (pend|verify|why)": "the verb as such, which needs runs",
     r".*….*": "an abbreviation, not a command",

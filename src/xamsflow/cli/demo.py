@@ -1,9 +1,11 @@
 """The whole way once, on this machine: DAQ folder, run database, workflow, table."""
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -28,7 +30,12 @@ SIMULATED_RUNS: dict[int, dict[str, Any]] = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add nothing: the demo is the same everywhere."""
+    """Add only whether it stays: the demo is the same everywhere."""
+    parser.add_argument(
+        "--stay",
+        action="store_true",
+        help="keep its run database until Ctrl-C, so that the other verbs can be tried",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -68,7 +75,18 @@ def run(options: argparse.Namespace) -> int:
             _print_table(database.runs([document["number"] for document in documents]))
         page.make_pictures(demo, len(documents))
         print(f"page         {Path.cwd() / page.make(demo)}")
+        if options.stay:
+            _stay(settings)
     return code
+
+
+def _stay(settings: Path) -> None:
+    """Wait for Ctrl-C."""
+    where = f"--directory {Path.cwd()} --configfile {settings.absolute()}"
+    print(f"\nTry, in another terminal: xamsflow status {where}")
+    print("Ctrl-C ends the demo and its run database.", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.pause()
 
 
 def _simulate(detector: str) -> list[dict[str, Any]]:
