@@ -25,7 +25,7 @@ DOCUMENTS = [
     *sorted((layout.REPOSITORY / "docs").glob("*.md")),
 ]
 
-OURS = ("xamsflow", "snakemake", "make", "python", ".venv/bin/python")
+OURS = ("xamsflow", ".venv/bin/xamsflow", "snakemake", "make", "python", ".venv/bin/python")
 
 NOT_HERE = {
     r"make (install|demo|test|test-htcondor|physics|lint|format|lock|bench|faults|.*scale.*)": (

@@ -65,6 +65,10 @@ def test_a_run_that_is_not_there_is_planned_with_its_trouble(site):
     assert "the DAQ does not have 000931" in plans["000931"]["trouble"]
     said = site.xamsflow("plan", "932")
     assert (said.returncode, "the nearest there is 000931" in said.stderr) == (1, True)
+    assert "would not take" not in site.xamsflow("plan", "931").stdout
+    assert site.xamsflow("hold", "931", "--yes").returncode == 0
+    assert "would not take 000931: see xamsflow why RUN" in site.xamsflow("plan", "931").stdout
+    assert site.xamsflow("plan", "940-949").stdout == "No run is like that.\n"
     site.collection.delete_many({})
     assert "would take no run" in site.xamsflow("plan").stdout
 

@@ -52,7 +52,8 @@ def run(options: argparse.Namespace) -> int:
     settings = config.of_detector(settings, detector.load(settings.detector).data_types)
     profile = start.profile_folder(options.profile or settings.watch.profile)
     with rundb.open_database(settings.rundb) as database:
-        numbers = _numbers(database, options.runs, settings)
+        taken = _taken(database, settings)
+        numbers = _numbers(database, options.runs) if options.runs else taken
         documents = [database.get(number) for number in numbers]
     targets, select = [], {}
     if options.runs:
@@ -73,18 +74,26 @@ def run(options: argparse.Namespace) -> int:
     spaces = plan.spaces(plans, settings)
     if options.json:
         print(json.dumps(_as_json(plans, spaces, experience), indent=1))
+    elif options.runs and not plans:
+        print("No run is like that.")
     else:
         _print(plans, spaces, experience, writes=options.writes)
+        left = [layout.run_id(number) for number in numbers if number not in taken]
+        if left:
+            print(f"a start as things are would not take {' '.join(left)}: see xamsflow why RUN")
     return 0 if all(space.suffices for space in spaces) else 1
 
 
-def _numbers(database: "RunDatabase", words: Sequence[str], settings: config.Config) -> list[int]:
-    """Return the runs that are asked for, or those that a start would take, newest first."""
-    if words:
-        ranges = run_numbers.parse_all(words)
-        found = {document["number"] for document in database.documents(["number"], ranges)}
-        single = {part.start for part in ranges if len(part) == 1}
-        return sorted(found | single, reverse=True)  # what is unknown is told when it is asked for
+def _numbers(database: "RunDatabase", words: Sequence[str]) -> list[int]:
+    """Return the runs that are asked for, newest first."""
+    ranges = run_numbers.parse_all(words)
+    found = {document["number"] for document in database.documents(["number"], ranges)}
+    single = {part.start for part in ranges if len(part) == 1}
+    return sorted(found | single, reverse=True)  # what is unknown is told when it is asked for
+
+
+def _taken(database: "RunDatabase", settings: config.Config) -> list[int]:
+    """Return the runs that a start would take, newest first."""
     stranded = [
         run.number
         for run in database.claimed(settings.select)
@@ -134,7 +143,7 @@ def _print(
     if len(known) == len(plans):
         print(f"work: {quantities.duration(sum(known))}, one after the other, {of}")
     else:
-        print(f"work: not known for {len(plans) - len(known)} runs: none like them was done before")
+        print(f"work: not known for {len(plans) - len(known)} of the runs: none like it was done")
     if writes:
         for plan in plans:
             print(f"\n{plan.run}: written into its run document")
