@@ -8,7 +8,7 @@ is the claim's.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-KINDS = ("done", "failed")
+CLAIM_KEYS = {field.name for field in fields(Claim)}
+DONE_KEYS = {field.name for field in fields(Done)}
 
 
 def keep_done(claim: Claim, done: Done, config: Config) -> None:
@@ -108,8 +109,33 @@ def _entries(pattern: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         except BadDataError as error:
             logger.warning("left aside: %s", error)
             continue
-        if entry["outcome"] in KINDS:
+        if _is_usable(entry):
             yield path, entry
+        else:
+            logger.warning("left aside: %s is no outcome that this version has written", path)
+
+
+def _is_usable(entry: dict[str, Any]) -> bool:
+    """Tell whether an entry has all that is needed to publish it, with the types it should have."""
+    claim, about = entry["claim"], entry["about"]
+    if not isinstance(claim, dict) or not isinstance(about, dict):
+        return False
+    whole = all(isinstance(claim.get(name), int) for name in ("number", "attempt", "shortages"))
+    if not whole or set(claim) != CLAIM_KEYS or not isinstance(claim["owner"], str):
+        return False
+    try:
+        layout.run_id(claim["number"])
+    except XamsflowError:
+        return False
+    if entry["outcome"] == "failed":
+        classes = {failure.value for failure in FailureClass}
+        texts = all(isinstance(about.get(name), str) for name in ("rule", "log", "reason"))
+        return texts and about.get("failure") in classes
+    return (
+        entry["outcome"] == "done"
+        and isinstance(about.get("data"), list)
+        and set(about) >= DONE_KEYS
+    )
 
 
 def _collection(config: Config) -> str:
