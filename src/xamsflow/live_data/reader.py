@@ -17,7 +17,7 @@ from xamsflow.live_data.files import DamagedFileError, Records
 from xamsflow.live_data.folder import Overlap, survey
 from xamsflow.live_data.pulses import Pulses
 from xamsflow.live_data.rates import Rates
-from xamsflow.live_data.records import SHORT_CLOCK, Channels
+from xamsflow.live_data.records import SHORT_CLOCK, Channels, record_dtype
 from xamsflow.rundoc import NS_PER_S
 
 MIN_SILENCE = 5 * NS_PER_S
@@ -51,19 +51,8 @@ class Format:
 
     @property
     def dtype(self) -> np.dtype[np.void]:
-        """One record, as strax reads it; redax writes some fields unsigned."""
-        return np.dtype(
-            [
-                ("time", "<i8"),
-                ("length", "<i4"),
-                ("dt", "<i2"),
-                ("channel", "<i2"),
-                ("pulse_length", "<i4"),
-                ("record_i", "<i2"),
-                ("baseline", "<i2"),
-                ("data", "<i2", (self.record_length,)),
-            ]
-        )
+        """One record of the run."""
+        return record_dtype(self.record_length)
 
 
 @dataclass(frozen=True)

@@ -89,23 +89,31 @@ class Channels:
         return f"{self.detector} has {', '.join(listed)}"
 
 
-HEADER = np.dtype(
-    [
-        ("time", "<i8"),
-        ("length", "<i4"),
-        ("dt", "<i2"),
-        ("channel", "<i2"),
-        ("pulse_length", "<i4"),
-        ("record_i", "<i2"),
-        ("baseline", "<i2"),
-    ]
-)
+_HEADER = [
+    ("time", "<i8"),
+    ("length", "<i4"),
+    ("dt", "<i2"),
+    ("channel", "<i2"),
+    ("pulse_length", "<i4"),
+    ("record_i", "<i2"),
+    ("baseline", "<i2"),
+]
+
+HEADER = np.dtype(_HEADER)
 """A record without its samples: what is looked at again, taken along in the first look."""
 
 FIELDS = ("time", "length", "dt", "channel", "pulse_length", "record_i")
 
 CHANNEL, WIDTH, LENGTH, WINDOW, SAMPLES, PADDING, BACK = range(7)
 N_KINDS = 7
+
+
+def record_dtype(record_length: int) -> np.dtype[np.void]:
+    """Return one record of `record_length` samples, as strax reads it.
+
+    redax writes some fields unsigned.
+    """
+    return np.dtype([*_HEADER, ("data", "<i2", (record_length,))])
 
 
 @numba.njit(cache=True, nogil=True)
