@@ -10,6 +10,7 @@ import strax
 
 from xamsflow.detector import Detector
 from xamsflow.errors import ConfigurationError
+from xamsflow.live_data import Growing
 from xamsflow.plugins.corrections import EventInfo, corrected_areas
 from xamsflow.plugins.events import event_basics, events
 from xamsflow.plugins.led import led_calibration, records_led
@@ -27,16 +28,18 @@ def context(
     processed: Path,
     config: Mapping[str, Any] | None = None,
     readonly: bool = False,
+    growing: Growing | None = None,
 ) -> strax.Context:
     """Return a context that makes and loads the data types of a detector in `processed`.
 
     To load what is stored, it needs nothing else; to make raw records, `config` has to hold the
-    run's own settings, see :func:`run_config`. With `readonly` nothing is ever written.
+    run's own settings, see :func:`run_config`. With `readonly` nothing is ever written. A run that
+    is still being taken is read from `growing`.
     """
     return strax.Context(
         storage=[DataDirectory(str(processed), deep_scan=True, readonly=readonly)],
         config=dict(config or {}),
-        register=plugins(detector),
+        register=plugins(detector, growing),
         allow_multiprocess=False,
         use_per_run_defaults=True,
     )
@@ -80,9 +83,9 @@ def other(name: str) -> ContextFunction:
     return checked
 
 
-def plugins(detector: Detector) -> list[type[strax.Plugin]]:
+def plugins(detector: Detector, growing: Growing | None = None) -> list[type[strax.Plugin]]:
     """Return the plugins of all data types that a detector has, each after those below it."""
-    made = [raw_records(detector)]
+    made = [raw_records(detector, growing)]
     tpc = detector.tpc
     if tpc is not None:
         made += [

@@ -1,6 +1,7 @@
 """Make a run's data types with strax, check what was stored, and say so in a receipt."""
 
 import errno
+import logging
 import math
 import os
 import platform
@@ -8,7 +9,7 @@ import resource
 import socket
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import cache
@@ -29,10 +30,12 @@ from xamsflow.errors import (
     XamsflowError,
 )
 from xamsflow.findings import Findings, Verdict
-from xamsflow.live_data import Channels, run_document
+from xamsflow.live_data import Channels, Growing, run_document
 from xamsflow.plugins.settings import THREADS
 from xamsflow.receipts import Receipt
 from xamsflow.rundoc import Run
+
+logger = logging.getLogger(__name__)
 
 STORAGE_ERRORS = (
     errno.ENOSPC,
@@ -71,10 +74,11 @@ def process_run(
     is already stored is not made again; what an earlier attempt left unfinished is started afresh.
     `threads` is how many chunks are computed at a time; reading and writing are done beside that.
     `other_context` names the function that returns the strax context, see
-    :func:`xamsflow.context.other`; None takes this project's own. Data types are made one after
-    the other, the lowest first, so that what is below one that fails is stored and stays.
-    `on_stored` is called with the receipt of each of them as soon as it is stored and checked,
-    `on_chunk` with the name of one that is being made and the number of the DAQ's chunks behind.
+    :func:`xamsflow.context.other`; None takes this project's own. All data types are made in one
+    pass; if that fails, one after the other, the lowest first, so that what is below one that fails
+    is stored and stays. `on_stored` is called with the receipt of each of them when it is stored
+    and checked, `on_chunk` with the name of what is being made and the number of the DAQ's chunks
+    behind.
     Raises ConfigurationError for an unknown data type or a folder that cannot be written,
     BadDataError for damaged live or stored data, StillTakenError for a run without end,
     ResourcesError without memory or disk space, TransientError while live data cannot be read.
@@ -108,16 +112,55 @@ def process_run(
     def receipt(name: str) -> Receipt:
         return _receipt(run, detector, name, stored, already_stored=not missing, started=started)
 
+    def make(name: str, save: Sequence[str]) -> None:
+        for end in _make(strax_context, run_id, name, save):
+            if on_chunk is not None:
+                on_chunk(name, _chunks_until(end, run))
+
+    if data_type in missing and len(missing) > 1:
+        try:
+            make(data_type, missing)
+        except Exception as error:  # whatever it is: it is found again, with what it leaves whole
+            logger.warning("not all in one pass (%s), one after the other", _first_line(error))
     for name in wanted:
         if name in missing:
             with _plain_errors(run_id, name, processed):
-                for end in _make(strax_context, run_id, name):
-                    if on_chunk is not None:
-                        on_chunk(name, _chunks_until(end, run))
+                make(name, [name])
                 stored[name] = _verify(strax_context, run_id, name, processed)
         if on_stored is not None:
             on_stored(receipt(name))
     return receipt(data_type)
+
+
+def follow_run(
+    *,
+    document: Mapping[str, Any],
+    detector: Detector,
+    folder: Path,
+    growing: Growing,
+    processed: Path,
+    data_type: str,
+    threads: int = 1,
+    on_chunk: Callable[[str, int], None] | None = None,
+) -> None:
+    """Make a data type, and all below it that is stored, of a run while it is being taken.
+
+    What is stored is to the byte what :func:`process_run` stores of the same run, which says so
+    when it comes to it. Nothing is stored of a run with which anything is wrong. `folder` is where
+    `growing` reads the run, `document` its run document when it began. Raises any XamsflowError.
+    """
+    run = rundoc.parse(document)
+    run_id = layout.run_id(run.number)
+    memory.keep_freed()
+    with _plain_errors(run_id, data_type, processed):
+        processed.mkdir(parents=True, exist_ok=True)
+        strax_context = context(detector, processed, run_config(run, folder), growing=growing)
+        strax_context.set_config({THREADS: threads})
+        save = to_be_stored(strax_context, run_id, data_type)
+        _check_writable(processed)
+        for end in _make(strax_context, run_id, data_type, save):
+            if on_chunk is not None:
+                on_chunk(data_type, _chunks_until(end, run))
 
 
 def stored_receipt(
@@ -202,15 +245,17 @@ def to_be_stored(strax_context: strax.Context, run_id: str, data_type: str) -> l
     return sorted(saved | {data_type}, key=lambda name: (depth(name), name != data_type, name))
 
 
-def _make(strax_context: strax.Context, run_id: str, data_type: str) -> Iterator[int]:
-    """Make and store a data type; yield the end of what there is, at first and by chunk."""
+def _make(
+    strax_context: strax.Context, run_id: str, data_type: str, save: Sequence[str]
+) -> Iterator[int]:
+    """Make a data type and store those in `save`; yield the end of what there is, by chunk."""
     if strax_context.is_stored(run_id, data_type):
         return
     yield 0
     # strax's processor with threads is slower where lz4 is the limit, and a signal that ends the
     # job leaves it waiting for its threads until the batch system kills it.
     for chunk in strax_context.get_iter(
-        run_id, data_type, save=(data_type,), processor="single_thread", progress_bar=False
+        run_id, data_type, save=tuple(save), processor="single_thread", progress_bar=False
     ):
         yield chunk.end
 
@@ -316,12 +361,14 @@ def _plain_errors(run_id: str, data_type: str, processed: Path) -> Iterator[None
                 ) from error
             if isinstance(cause, OSError) and cause.errno in STORAGE_ERRORS:
                 raise receipts.storage_error(cause, processed) from error
-        first_line = next(iter(str(error).splitlines()), "")
         raise XamsflowError(
-            f"run {run_id}: strax could not make {data_type}{_where(error)} "
-            f"({type(error).__name__}: {first_line})",
+            f"run {run_id}: strax could not make {data_type}{_where(error)} ({_first_line(error)})",
             "the log has the details",
         ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
 
 
 def _where(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from xamsflow.errors import TransientError
 from xamsflow.findings import DEGRADED, REJECT, Findings
-from xamsflow.live_data.files import unreadable
+from xamsflow.live_data.files import read, unreadable
 
 END_FOLDER = "THE_END"
 MAIN, POST, PRE = "", "_post", "_pre"
@@ -57,6 +57,22 @@ class LiveData:
     threads: tuple[str, ...]
     before_start: tuple[Path, ...]
     """Files in ``000000_pre``, which should not be there."""
+
+    def chunk(self, number: int) -> Chunk | None:
+        """Return a chunk, None behind the last one."""
+        return self.chunks[number] if number < len(self.chunks) else None
+
+    def is_last(self, number: int) -> bool:
+        """Tell whether no chunk follows."""
+        return number >= len(self.chunks) - 1
+
+    def read(self, file: Path) -> bytes:
+        """Return the content of one of the files; raises as xamsflow.live_data.files.read does."""
+        return read(file)
+
+    def ended(self) -> "LiveData":
+        """Return the run as it is when all of it has been read: this."""
+        return self
 
     @property
     def lacks_last_copy(self) -> bool:

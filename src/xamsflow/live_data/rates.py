@@ -24,31 +24,33 @@ PARTS = "main part", "overlap"
 class Rates:
     """The number of pulses in each part of each thread; durations of parts are in ns."""
 
-    def __init__(
-        self, threads: Sequence[str], n_chunks: int, main_ns: int, overlap_ns: int
-    ) -> None:
-        self._threads = list(threads)
+    def __init__(self, main_ns: int, overlap_ns: int) -> None:
         self._durations = main_ns, overlap_ns
+        # Pulses and records of each file, by thread, chunk, and whether it is an overlap.
+        self._counts: dict[tuple[str, int, bool], tuple[int, int]] = {}
+
+    def count(
+        self, thread: str, chunk: int, n_pulses: int, n_records: int, *, overlap: bool
+    ) -> None:
+        """Add a file."""
+        self._counts[thread, chunk, overlap] = n_pulses, n_records
+
+    def finish(self, threads: Sequence[str], n_chunks: int, findings: Findings) -> None:
+        """Check all parts."""
+        self._threads = list(threads)
         # By thread, chunk, and main part or overlap.
         self._pulses = np.zeros((len(threads), n_chunks, 2), np.int64)
         # Of main parts: whether there is a file, and whether it has records.
         self._written = np.zeros((len(threads), n_chunks), bool)
         self._has_data = np.zeros((len(threads), n_chunks), bool)
         self._records = np.zeros(len(threads), np.int64)
-
-    def count(
-        self, thread: str, chunk: int, n_pulses: int, n_records: int, *, overlap: bool
-    ) -> None:
-        """Add a file."""
-        index = self._threads.index(thread)
-        self._pulses[index, chunk, int(overlap)] = n_pulses
-        if not overlap:
-            self._written[index, chunk] = True
-            self._has_data[index, chunk] = n_records > 0
-        self._records[index] += n_records
-
-    def finish(self, findings: Findings) -> None:
-        """Check all parts."""
+        for (thread, chunk, overlap), (n_pulses, n_records) in self._counts.items():
+            index = self._threads.index(thread)
+            self._pulses[index, chunk, int(overlap)] = n_pulses
+            if not overlap:
+                self._written[index, chunk] = True
+                self._has_data[index, chunk] = n_records > 0
+            self._records[index] += n_records
         for index in range(len(self._threads)):
             per_pulse = self._records[index] / max(1, self._pulses[index].sum())
             self._check_parts(index, per_pulse, findings)

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from xamsflow.findings import DEGRADED, Findings
 from xamsflow.live_data import files, records
 from xamsflow.live_data.files import DamagedFileError, Records
-from xamsflow.live_data.folder import Overlap, survey
+from xamsflow.live_data.folder import Chunk, LiveData, Overlap, survey
+from xamsflow.live_data.growing import Growing
 from xamsflow.live_data.pulses import Pulses
 from xamsflow.live_data.rates import Rates
 from xamsflow.live_data.records import SHORT_CLOCK, Channels, record_dtype
@@ -82,28 +83,46 @@ class Window:
 
 
 class Reader:
-    """Reads a run that has ended, and adds to `findings` whatever is wrong with it."""
+    """Reads a run and adds to `findings` whatever is wrong with it.
 
-    def __init__(self, folder: Path, form: Format, channels: Channels, findings: Findings) -> None:
+    The run has ended, unless `growing` hands out its chunks as they come.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        form: Format,
+        channels: Channels,
+        findings: Findings,
+        growing: Growing | None = None,
+    ) -> None:
         self.form = form
         self.channels = channels
         self.findings = findings
         self.n_records = 0
         self.empty_main_parts: list[str] = []
-        self.live_data = survey(folder, form.readers, findings)
+        self._folder = folder
+        self._source = growing or survey(folder, form.readers, findings)
         self._pulses = Pulses(form.record_length, findings)
-        self._rates = Rates(
-            self.live_data.threads, self.n_chunks, form.chunk_duration, form.overlap_duration
-        )
+        self._rates = Rates(form.chunk_duration, form.overlap_duration)
         self._empty: set[str] = set()
         """Threads without data in the last main part."""
         self._nothing: _Piece = np.zeros(0, form.dtype), np.zeros(0, records.HEADER)
-        self._check_before_start()
+        if isinstance(self._source, LiveData):
+            self._check_before_start(self._source)
 
     @property
     def n_chunks(self) -> int:
-        """Number of chunks that the DAQ wrote; 0 if no thread received any data."""
-        return len(self.live_data.chunks)
+        """Number of chunks that the DAQ wrote of a run that has ended; 0 if there are no data."""
+        return len(self._source.ended().chunks)
+
+    def has(self, chunk: int) -> bool:
+        """Tell whether the DAQ wrote this chunk; of a run that is being taken, wait for it."""
+        return self._source.chunk(chunk) is not None
+
+    def is_last(self, chunk: int) -> bool:
+        """Tell whether no chunk follows this one, which there is."""
+        return self._source.is_last(chunk)
 
     @property
     def n_bytes(self) -> int:
@@ -121,9 +140,9 @@ class Reader:
         window = start, start + self.form.chunk_duration
         was_empty, self._empty = bool(self._empty), set()
         pieces = []
-        overlaps = self.live_data.chunks[chunk].overlap
-        for thread, file in self.live_data.chunks[chunk].main.items():
-            data = files.read(file)
+        overlaps = self._chunk(chunk).overlap
+        for thread, file in self._chunk(chunk).main.items():
+            data = self._source.read(file)
             self._check_placeholder(data, file, overlaps.get(thread), chunk)
             piece = self._decode(data, file, window, chunk)
             if not len(piece[0]):
@@ -137,8 +156,8 @@ class Reader:
 
     def overlap(self, chunk: int) -> Window | None:
         """Read the overlap behind a chunk; the last chunk may have none."""
-        overlaps = self.live_data.chunks[chunk].overlap
-        if not overlaps and chunk == self.n_chunks - 1:
+        overlaps = self._chunk(chunk).overlap
+        if not overlaps and self.is_last(chunk):
             return None
         start = chunk * (self.form.chunk_duration + self.form.overlap_duration)
         start += self.form.chunk_duration
@@ -152,9 +171,17 @@ class Reader:
 
     def finish(self) -> None:
         """Check what can only be said when all parts have been read."""
+        source = self._source
+        live_data = source.ended()
         self._pulses.finish()
-        self._rates.finish(self.findings)
-        self._check_duration()
+        self._rates.finish(live_data.threads, len(live_data.chunks), self.findings)
+        duration = source.duration if isinstance(source, Growing) else self.form.duration
+        self._check_duration(live_data, duration)
+
+    def _chunk(self, number: int) -> Chunk:
+        chunk = self._source.chunk(number)
+        assert chunk is not None
+        return chunk
 
     def _count(self, thread: str, chunk: int, piece: _Piece, *, overlap: bool) -> None:
         _, headers = piece
@@ -183,7 +210,7 @@ class Reader:
     def _read_overlap(self, overlap: Overlap, window: tuple[int, int], chunk: int) -> _Piece:
         """Return the records of a thread's overlap; where it is damaged, those of its copy."""
         copies = [file for file in (overlap.post, overlap.pre) if file is not None]
-        contents = [files.read(file) for file in copies]
+        contents = [self._source.read(file) for file in copies]
         if len(set(contents)) == 1:
             return self._decode(contents[0], copies[0], window, chunk)
         damages = [self._damage(data) for data in contents]
@@ -239,7 +266,7 @@ class Reader:
         channel = np.ascontiguousarray(headers["channel"])
         order = np.lexsort((channel, time))
         time, channel = time[order], channel[order]
-        where = str(self.live_data.folder / name)
+        where = str(self._folder / name)
         twice = np.flatnonzero((time[1:] == time[:-1]) & (channel[1:] == channel[:-1]))
         if len(twice):
             self.findings.add(
@@ -280,12 +307,12 @@ class Reader:
             chunk=chunk,
         )
 
-    def _check_before_start(self) -> None:
-        folder = self.live_data.folder / "000000_pre"
+    def _check_before_start(self, live_data: LiveData) -> None:
+        folder = self._folder / "000000_pre"
         if not folder.is_dir():
             return
         n_records = 0
-        for file in self.live_data.before_start:
+        for file in live_data.before_start:
             try:
                 data = files.read(file)
                 n_records += len(files.decode(data, self.form.compressor, self.form.dtype))
@@ -301,8 +328,8 @@ class Reader:
         else:
             self.findings.add("T18", f"{folder} is there, without records")
 
-    def _check_duration(self) -> None:
-        duration, n_pulses = self.form.duration, self._pulses.n_pulses
+    def _check_duration(self, live_data: LiveData, duration: int | None) -> None:
+        n_pulses = self._pulses.n_pulses
         if duration is None or not n_pulses:
             return
         first, end = self._pulses.first, self._pulses.end
@@ -319,7 +346,7 @@ class Reader:
         silence = duration - end
         expected = n_pulses / max(1, end - first) * silence
         min_silence, sure = MIN_SILENCE, SURE_OF_MORE
-        if self.live_data.lacks_last_copy:
+        if live_data.lacks_last_copy:
             min_silence, sure = SUSPECT_SILENCE, SURE_OF_SOME
         if silence > min_silence and expected > sure:
             per_pulse = self.n_records / n_pulses

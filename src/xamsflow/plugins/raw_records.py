@@ -1,8 +1,7 @@
 """Raw records of each digitizer of a detector, from the live data of a finished run.
 
 The reader is straxen's, with its options and its rules for cutting a run into chunks, but made for
-any detector file and for whole runs: nothing is waited for, and no record gets lost without being
-counted and reported.
+any detector file, and no record gets lost without being counted and reported.
 
 Lineage: all outputs of a detector share one lineage hash, over the plugin's class name and
 version, the detector's name, its channels and its sample widths. What differs between runs
@@ -30,7 +29,7 @@ from immutabledict import immutabledict
 from xamsflow.detector import Detector
 from xamsflow.errors import BadDataError, ConfigurationError
 from xamsflow.findings import Findings
-from xamsflow.live_data import Channels, Format, Reader, Window, channel_map
+from xamsflow.live_data import Channels, Format, Growing, Reader, Window, channel_map
 from xamsflow.live_data.records import DEAD_TIME
 from xamsflow.plugins.straxen_reader import DAQReader
 
@@ -66,8 +65,11 @@ class _Selection:
         return chosen
 
 
-def raw_records(detector: Detector) -> type[DAQReader]:
-    """Return the plugin that provides ``raw_records_<digitizer>`` and the detector's dead time."""
+def raw_records(detector: Detector, from_growing: Growing | None = None) -> type[DAQReader]:
+    """Return the plugin that provides ``raw_records_<digitizer>`` and the detector's dead time.
+
+    It makes them of a run that has ended, or, chunk by chunk, of one that `from_growing` follows.
+    """
     digitizers = detector.digitizers
     channels = {d.name: [d.first_channel, d.last_channel] for d in digitizers}
     widths = {d.name: d.sample_width for d in digitizers}
@@ -118,6 +120,7 @@ def raw_records(detector: Detector) -> type[DAQReader]:
         takes_config = immutabledict(
             {**DAQReader.takes_config, **{option.name: option for option in options}}
         )
+        growing = from_growing
 
     return RawRecords
 
@@ -128,6 +131,8 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
     parallel = False
     # Told that samples are two bytes, it is faster than lz4 and makes smaller files (storage.py).
     compressor = "blosc"
+    growing: Growing | None = None
+    """Where chunks come from while the run is being taken."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -178,6 +183,7 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
             self._format(),
             Channels.of(config["detector"], self.ranges, config["sample_widths"], self.dt_max),
             self.findings,
+            self.growing,
         )
         self.next_chunk = 0
         """The DAQ's chunk that is read next."""
@@ -200,7 +206,7 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
 
     def is_ready(self, chunk_i: int) -> bool:
         """Return whether there is data for the chunk; a run without any has one empty chunk."""
-        return self.next_chunk < self.reader.n_chunks or (chunk_i == 0 and not self.reader.n_chunks)
+        return self.reader.has(self.next_chunk) or chunk_i == self.next_chunk == 0
 
     def source_finished(self) -> bool:
         """Return True: only finished runs are read."""
@@ -212,7 +218,7 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
         This is the DAQ's main part with its share of the overlaps beside it. Where an overlap has
         no pause to cut in, the chunk goes on with the DAQ's next one.
         """
-        if not self.reader.n_chunks:
+        if not self.reader.has(0):
             return self._split([], self.t0, max(self.t0, _epoch_ns(self.config["run_end_time"])))
         taken, start, cut = self.left_over, self.start, None
         while cut is None:
@@ -221,7 +227,7 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
             overlap = self.reader.overlap(daq_chunk)
             if overlap is not None:
                 taken = [*taken, _Selection.all_of(overlap)]
-            cut = self._cut(taken, overlap, is_last=self.next_chunk == self.reader.n_chunks)
+            cut = self._cut(taken, overlap, is_last=self.reader.is_last(daq_chunk))
             if cut is None:
                 self.findings.add(
                     "T16",
@@ -286,7 +292,7 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
         quality, reader = self.quality, self.reader
         quality["records_stored"] += sum(map(len, result.values()))
         quality["records_on_disk"] = reader.n_records
-        if self.next_chunk < reader.n_chunks:
+        if not reader.is_last(self.next_chunk - 1):
             return
         reader.finish()
         quality["empty_main_parts"] = reader.empty_main_parts
@@ -299,6 +305,8 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
                 f"{on_disk} records on disk, {stored} stored",
                 lost_records=on_disk - stored,
             )
+        if self.growing is not None:
+            self.growing.refuse_unless_clean(self.findings)
 
 
 def _epoch_ns(seconds: float) -> int:
