@@ -94,12 +94,9 @@ class _Peaks(SignalsPlugin):
             return np.zeros(0, dtype)
         links = strax.record_links(records)
         before, behind = self.setting("hit_extension")
-        found, hitlets = hits.find_hitlets(
-            records, self.setting("hit_threshold"), (before, behind), links
-        )
-        for each in (found, hitlets):
-            each["channel"] = self.place[each["channel"]]
-        hitlets = strax.sort_by_time(hitlets)
+        found = hits.find_hits(records, self.setting("hit_threshold"), (before, behind), links)
+        found["channel"] = self.place[found["channel"]]
+        hitlets = hits.hitlets_of(found)
 
         def sum_up(peaks: Array, starts: Array) -> None:
             _complete_last_sample(peaks, np.append(starts, end))

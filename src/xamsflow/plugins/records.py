@@ -99,10 +99,8 @@ class _Records(SignalsPlugin):
         )
         links = strax.record_links(made)
         before, behind = self.setting("hit_extension")
-        found, hitlets = hits.find_hitlets(
-            made, self.setting("hit_threshold"), (before, behind), links
-        )
-        hits.keep_hitlets(made, hitlets, *links)
+        found = hits.find_hits(made, self.setting("hit_threshold"), (before, behind), links)
+        hits.keep_hitlets(made, found, *links)
         made["reduction_level"] = strax.ReductionLevel.HITS_ONLY
         _count(counts, made, found, channels)
         return dict(zip(self.provides, (made, counts), strict=True))

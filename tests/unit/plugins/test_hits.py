@@ -44,25 +44,36 @@ def test_hits_and_what_is_kept_are_those_of_strax(seed: int, n_pulses: int) -> N
     else:
         records = records_of(seed, n_pulses)
     links = strax.record_links(records)
-    found, hitlets = hits.find_hitlets(records, THRESHOLD, EXTENSION, links)
+    found = hits.find_hits(records, THRESHOLD, EXTENSION, links)
     expected = strax.find_hits(records, min_amplitude=float(THRESHOLD))
-    assert len(found) == len(hitlets) == len(expected)
+    assert len(found) == len(expected)
     for name in set(found.dtype.names) - {"left_integration", "right_integration"}:
         assert np.array_equal(found[name], expected[name]), name
+
+    hitlets = hits.hitlets_of(found)
+    assert np.array_equal(hitlets, strax.sort_by_time(hitlets))
+    assert np.array_equal(np.sort(hitlets["max_time"]), np.sort(found["max_time"]))
 
     by_strax = strax.cut_outside_hits(
         records, expected, left_extension=EXTENSION[0], right_extension=EXTENSION[1]
     )
-    hits.keep_hitlets(records, hitlets, *links)
+    hits.keep_hitlets(records, found, *links)
     assert np.array_equal(records["data"], by_strax["data"])
+    # Found again in what is kept, they are the same.
+    again = hits.find_hits(records, THRESHOLD, EXTENSION, links)
+    assert np.array_equal(again, found)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_hitlets_of_a_channel_do_not_overlap_and_hold_their_hits(seed: int) -> None:
     records = records_of(seed, 8)
-    found, hitlets = hits.find_hitlets(records, THRESHOLD, EXTENSION, strax.record_links(records))
-    assert (hitlets["time"] <= found["time"]).all()
-    assert (strax.endtime(hitlets) >= strax.endtime(found)).all()
+    found = hits.find_hits(records, THRESHOLD, EXTENSION, strax.record_links(records))
+    hitlets = hits.hitlets_of(found)
+    start = records["time"][hitlets["record_i"]]
+    assert np.array_equal(hitlets["time"], start + hitlets["left_integration"] * DT)
+    assert np.array_equal(strax.endtime(hitlets), start + hitlets["right_integration"] * DT)
+    assert (hitlets["left_integration"] <= hitlets["left"]).all()
+    assert (hitlets["right_integration"] >= hitlets["right"]).all()
     for channel in range(3):
-        mine = strax.sort_by_time(hitlets[hitlets["channel"] == channel])
+        mine = hitlets[hitlets["channel"] == channel]
         assert (strax.endtime(mine)[:-1] <= mine["time"][1:]).all()
