@@ -157,21 +157,19 @@ def keep_hitlets(records: Array, hits: Array, before: Array, after: Array) -> No
     # Hitlets of a channel follow one another: of each record, what lies before this is dealt with.
     done = np.zeros(len(records), np.int64)
     n_kept = np.zeros(len(records), np.int64)
-    area = np.zeros(len(records), np.int64)
     for hit in hits:
         at = np.int64(hit["record_i"])
-        for place, i in enumerate((before[at], at, after[at])):
-            first = max(hit["left_integration"] + (1 - place) * n_samples, 0)
-            beyond = min(hit["right_integration"] + (1 - place) * n_samples, n_samples)
+        left, right = hit["left_integration"], hit["right_integration"]
+        for i, moved in ((before[at], n_samples), (at, 0), (after[at], -n_samples)):
+            first, beyond = max(left + moved, 0), min(right + moved, n_samples)
             if i == NO_RECORD or first >= beyond:
                 continue
-            data = records[i]["data"]
-            data[done[i] : first] = 0
+            records[i]["data"][done[i] : first] = 0
             done[i] = beyond
             n_kept[i] += beyond - first
-            area[i] += data[first:beyond].sum()
     for i in range(len(records)):
         record = records[i]
         record["data"][done[i] :] = 0
         # strax's data lack the part of the baseline behind the decimal point.
-        record["area"] = round(area[i] + n_kept[i] * (record["baseline"] % 1))
+        part = record["baseline"] % 1
+        record["area"] = round(record["data"].sum() + n_kept[i] * part)

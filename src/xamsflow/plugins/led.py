@@ -7,7 +7,7 @@ import numpy.typing as npt
 import strax
 
 from xamsflow.detector import Led
-from xamsflow.plugins import records
+from xamsflow.plugins import baselines
 from xamsflow.plugins.settings import options
 
 Array = npt.NDArray[Any]
@@ -47,7 +47,7 @@ class _RecordsLed(strax.Plugin):  # type: ignore[misc]
         """Return the joined records of each pulse, by time and channel."""
         (raw,) = inputs.values()
         raw = raw[np.isin(raw["channel"], self.config["led_channels"])]
-        raw = raw[records.starts_are_there(raw)]
+        raw = raw[baselines.starts_are_there(raw)]
         n_joined = self.config["led_records_per_pulse"]
         raw = raw[raw["record_i"] < n_joined]
         # Fragments of a pulse follow one another; pulses of a channel do not overlap.
@@ -71,7 +71,7 @@ def _above_baseline(result: Array, config: Any) -> None:
     sample = np.arange(result["data"].shape[1])
     recorded = sample < result["length"][:, np.newaxis]
     mirrored = np.isin(result["channel"], config["led_positive_channels"])
-    result["data"][mirrored] = records.MAX_ADC - result["data"][mirrored]
+    result["data"][mirrored] = baselines.MAX_ADC - result["data"][mirrored]
     first, beyond = config["led_baseline"]
     window = np.where(recorded, result["data"], np.nan)[:, first:beyond]
     has_baseline = recorded[:, first]

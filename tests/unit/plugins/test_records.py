@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hand_made import BASELINE, BEFORE, DT, N_SAMPLES, made_of, pulse, square
-from xamsflow.plugins.records import MAX_ADC
+from xamsflow.plugins.baselines import MAX_ADC
 
 
 def test_area_of_a_pulse_with_a_known_one() -> None:
