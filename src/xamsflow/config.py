@@ -36,6 +36,7 @@ class Select:
     `modes` and `detectors` are patterns. A run with one of `force_tags` is taken though nobody set
     it pending, and outside of all limits but `skip_tags`. `max_age_days` counts from its end.
     `retry`: failed runs too, once the time has come that ``processing.retry_at`` names.
+    `follow`: runs that are still being taken too.
     """
 
     first_run: int | None = None
@@ -48,6 +49,7 @@ class Select:
     max_age_days: float | None = None
     newest: int | None = None
     retry: bool = True
+    follow: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,17 @@ class Watch:
     switch: str | None
     pictures: int
     profile: str
+
+
+@dataclass(frozen=True)
+class Follow:
+    """How a run is followed while it is taken.
+
+    It is looked at every `interval_s`, and given up when nothing has come for `patience_s`.
+    """
+
+    interval_s: float
+    patience_s: float
 
 
 @dataclass(frozen=True)
@@ -158,6 +171,7 @@ class Config:
     targets_by_mode: tuple[TargetsByMode, ...]
     select: Select
     watch: Watch
+    follow: Follow
     rundb: Rundb
     daq: Daq
     storage: Storage
@@ -255,6 +269,7 @@ def _typed(settings: Mapping[str, Any]) -> Config:
         ),
         select=_select(settings["select"]),
         watch=Watch(**settings["watch"]),
+        follow=Follow(**settings["follow"]),
         rundb=Rundb(
             uri=rundb["uri"],
             credentials_file=_path(rundb["credentials_file"]),

@@ -36,6 +36,28 @@ from xamsflow.progress import Meter
 logger = logging.getLogger(__name__)
 
 
+def follow(*, run_id: str, receipt: str, log: str, threads: int) -> None:
+    """Bring and process a run while it is being taken, and write the receipt when it has ended.
+
+    It is a head start: where it fails, the receipt says why, and what follows does all of it.
+    """
+    with _job("follow", run_id, Path(log)) as (configuration, meter):
+        with _loading():
+            from xamsflow import following, rundb  # noqa: PLC0415
+
+        number = layout.run_number(run_id)
+        targets = claims.targets(run_id) or configuration.targets
+        with rundb.open_database(configuration.rundb) as database:
+            made = following.follow(
+                lambda: database.get(number),
+                configuration,
+                data_type=targets[0],
+                threads=threads,
+                meter=meter,
+            )
+        receipts.write(Path(receipt), made)
+
+
 def transfer(*, run_id: str, receipt: str, log: str) -> None:
     """Bring a run's live data here and write the receipt."""
     with _job("transfer", run_id, Path(log)) as (configuration, meter):
@@ -71,9 +93,11 @@ def process(
     with _job("process", run_id, Path(log)) as (configuration, meter):
         with _loading():
             from xamsflow import detector  # noqa: PLC0415
+            from xamsflow.following import check_followed  # noqa: PLC0415
             from xamsflow.processing import process_run  # noqa: PLC0415
 
         transferred = receipts.read_or_set_aside(Path(transfer_receipt), publishing.TRANSFER_NEEDS)
+        check_followed(run_id, transferred)
         _wait_for_live_data(transferred, configuration)
         n_bytes, n_chunks = transferred["bytes"], progress.n_chunks(transferred["files"])
 

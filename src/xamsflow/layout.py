@@ -21,8 +21,9 @@ DETECTORS = Path("config") / "detectors"
 CORRECTIONS = Path("config") / "corrections"
 
 RUN_ID_PATTERN = r"\d{6}"
-DATA_TYPE_PATTERN = r"(?!(?:transfer|rundoc|claim)\b)[a-z][a-z0-9_]*"
+DATA_TYPE_PATTERN = r"(?!(?:follow|transfer|rundoc|claim)\b)[a-z][a-z0-9_]*"
 
+FOLLOW_RECEIPT = "results/{run_id}/follow.json"
 TRANSFER_RECEIPT = "results/{run_id}/transfer.json"
 DATA_TYPE_RECEIPT = "results/{run_id}/{data_type}.json"
 RUNDOC_RECEIPT = "results/{run_id}/rundoc.json"
@@ -36,6 +37,7 @@ JOURNAL = Path("journal")
 NOTIFIED = Path(".xamsflow") / "notified.json"
 """What people were told already."""
 
+FOLLOW_LOG = "logs/follow/{run_id}.log"
 TRANSFER_LOG = "logs/transfer/{run_id}.log"
 PROCESS_LOG = "logs/process/{run_id}.{data_type}.log"
 PUBLISH_LOG = "logs/publish/{run_id}.log"
@@ -43,14 +45,21 @@ OVERVIEW_LOG = "logs/overview/{run_id}.log"
 PAGE_LOG = "logs/page/page.log"
 PICTURES_LOG = Path("logs") / "page" / "pictures.log"
 
+FOLLOW_BENCHMARK = "benchmarks/follow/{run_id}.tsv"
 TRANSFER_BENCHMARK = "benchmarks/transfer/{run_id}.tsv"
 PROCESS_BENCHMARK = "benchmarks/process/{run_id}.{data_type}.tsv"
 PUBLISH_BENCHMARK = "benchmarks/publish/{run_id}.tsv"
 OVERVIEW_BENCHMARK = "benchmarks/overview/{run_id}.tsv"
 PAGE_BENCHMARK = "benchmarks/page/page.tsv"
 
-LOGS = {"transfer": TRANSFER_LOG, "process": PROCESS_LOG, "publish": PUBLISH_LOG}
+LOGS = {
+    "follow": FOLLOW_LOG,
+    "transfer": TRANSFER_LOG,
+    "process": PROCESS_LOG,
+    "publish": PUBLISH_LOG,
+}
 RECEIPTS = {
+    "follow": FOLLOW_RECEIPT,
     "transfer": TRANSFER_RECEIPT,
     "process": DATA_TYPE_RECEIPT,
     "publish": RUNDOC_RECEIPT,
@@ -84,6 +93,11 @@ def run_number(run: str) -> int:
     if not is_run_id(run):
         raise ConfigurationError(f"{run!r} is no run", "give the number with six digits, as 000932")
     return int(run)
+
+
+def follow_receipt(run: str) -> Path:
+    """Return the receipt of a run that was followed while it was taken."""
+    return Path(FOLLOW_RECEIPT.format(run_id=run))
 
 
 def transfer_receipt(run: str) -> Path:

@@ -42,8 +42,8 @@ class Progress:
     """How far a piece of work is at one moment.
 
     `what` is the piece, as a data type that is made; `n_bytes` are those of the run's live data,
-    of which each piece of work goes through all. `chunk` and `n_chunks` are None where the work
-    is not done by chunk.
+    of which each piece of work goes through all, 0 while nobody knows. `chunk` and `n_chunks` are
+    None where the work is not done by chunk, or where nobody knows.
     """
 
     what: str
@@ -63,7 +63,7 @@ class Progress:
     @property
     def time_left_s(self) -> float | None:
         """Time until this piece of work is done, if it goes on as it went; None if unknown."""
-        if not self.bytes_done:
+        if not self.bytes_done or not self.n_bytes:
             return None
         return self.elapsed_s * max(0.0, self.n_bytes / self.bytes_done - 1)
 
@@ -85,8 +85,11 @@ class Progress:
         }
 
     def __str__(self) -> str:
-        if self.n_chunks is None:
-            done = f"{self.bytes_done / MB:.0f} of {self.n_bytes / MB:.0f} MB"
+        if self.n_chunks is None and self.chunk is not None:
+            done = f"{self.chunk} chunks"
+        elif self.n_chunks is None:
+            of_all = f" of {self.n_bytes / MB:.0f}" if self.n_bytes else ""
+            done = f"{self.bytes_done / MB:.0f}{of_all} MB"
         else:
             done = f"{self.chunk} of {self.n_chunks} chunks"
         parts = [f"{self.what}: {done}"]

@@ -34,18 +34,22 @@ def copy(
     destination: Path,
     *,
     by_checksum: bool = False,
+    without: str | None = None,
     on_bytes: Callable[[int], None] | None = None,
 ) -> int:
     """Copy everything in `source` into the existing folder `destination`; return the bytes sent.
 
     Goes on where an interrupted copy stopped, and deletes nothing. Files of equal size and time
-    count as copied, unless `by_checksum` reads them. `on_bytes` is called about once a second with
+    count as copied, unless `by_checksum` reads them; those that the pattern `without` matches are
+    left out. `on_bytes` is called about once a second with
     the bytes of the files that are done.
     """
     # In place, so that the part of a file that is there already is used.
     options = ["--times", "--inplace", "--chmod=u+rwX", "--stats", "--no-human-readable"]
     if by_checksum:
         options.append("--checksum")
+    if without is not None:
+        options.append(f"--exclude={without}")
     if on_bytes is not None:
         options += ["--info=progress2", "--outbuf=L"]
     output = _run(options, source, destination, on_bytes)

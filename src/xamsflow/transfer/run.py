@@ -51,7 +51,7 @@ def transfer_run(
     run_id = layout.run_id(run.number)
     if run.end is None:
         raise StillTakenError(f"run {run_id} is still being taken", "its document has no end yet")
-    parent = _parent(run, daq)
+    parent = parent_on_daq(run, daq)
     destination = Path(os.path.abspath(storage.live_data)) / run_id  # noqa: PTH100
     there, listing = source.find(daq.ssh, parent, run_id)
     exists = os.path.lexists(destination)
@@ -92,8 +92,11 @@ def transfer_run(
     }
 
 
-def _parent(run: Run, daq: Daq) -> str:
-    """Return the folder on the DAQ host in which the run lies."""
+def parent_on_daq(run: Run, daq: Daq) -> str:
+    """Return the folder on the DAQ host in which a run's folder lies.
+
+    Raises ConfigurationError where nobody says where that is, BadDataError for what is no path.
+    """
     if daq.live_data is not None:
         return str(daq.live_data)
     run_id = layout.run_id(run.number)

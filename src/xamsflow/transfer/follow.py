@@ -1,0 +1,140 @@
+"""A run that is being taken arrives: what redax has finished is copied again and again.
+
+It goes where the transfer, which comes after the run's end, continues the copy and compares all of
+it. So following saves time and decides nothing.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from xamsflow import clock, layout, rundoc
+from xamsflow.config import Daq, Follow, Storage
+from xamsflow.errors import BadDataError, StillTakenError, TransientError
+from xamsflow.receipts import storage_error
+from xamsflow.rundoc import Run
+from xamsflow.transfer import ending, rsync, source
+from xamsflow.transfer.ending import UNFINISHED
+from xamsflow.transfer.run import parent_on_daq
+from xamsflow.transfer.source import Folder
+
+logger = logging.getLogger(__name__)
+
+
+class Following:
+    """Brings a run here while it is taken.
+
+    `document` is its run document as it was at first, `run` what it says. `folder` is where the run
+    grows here, the DAQ's own folder if that is where runs arrive (`in_place`). `copied` are the
+    bytes that have come so far. `ended` is when its end was noticed (s, monotonic), `duration` (ns)
+    is known when all of it is here; both are None before.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[], Mapping[str, Any]],
+        daq: Daq,
+        storage: Storage,
+        timing: Follow,
+    ) -> None:
+        """Prepare; `look` returns the run document as it is now.
+
+        Raises as :func:`xamsflow.transfer.transfer_run` does.
+        """
+        self._look = look
+        self.document = look()
+        self.run = rundoc.parse(self.document)
+        self._timing = timing
+        self._run_id = layout.run_id(self.run.number)
+        destination = Path(os.path.abspath(storage.live_data)) / self._run_id  # noqa: PTH100
+        self._there, _ = source.find(daq.ssh, parent_on_daq(self.run, daq), self._run_id)
+        self.in_place = self._there == Folder(None, os.path.realpath(destination))
+        arriving = layout.incoming(destination.parent, destination.name)
+        self.folder = Path(self._there.path) if self.in_place else arriving
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(error, self.folder) from error
+        self.copied = 0
+        self.ended: float | None = None
+        self.duration: int | None = None
+        self._next_look = 0.0
+        self._last_news = time.monotonic()
+
+    def bring(self) -> int | None:
+        """Wait until it is time to look again, and bring what is new.
+
+        Returns the run's duration in ns when it has ended and all of it is here, before that None.
+        Raises StillTakenError where nothing has come for long, TransientError where the host was
+        away for as long, BadDataError where the run is incomplete or its document was changed.
+        """
+        time.sleep(max(0.0, self._next_look - time.monotonic()))
+        self._next_look = time.monotonic() + self._timing.interval_s
+        run = self._ask()
+        # The files after the document: when it has an end, redax is about to write the last ones.
+        self._copy()
+        if run is not None and run.end is not None and self._is_whole(run):
+            self._copy()  # what was written while the rest was copied
+            self.duration = run.end - run.start
+        elif time.monotonic() - self._last_news > self._timing.patience_s:
+            raise StillTakenError(
+                f"run {self._run_id} has no end, and nothing was written for "
+                f"{self._timing.patience_s:g} s",
+                "is the DAQ well? it is processed when its document has an end",
+            )
+        return self.duration
+
+    def _ask(self) -> Run | None:
+        """Return the run as its document describes it now, None where nobody can tell."""
+        try:
+            run = rundoc.parse(self._look())
+        except TransientError as error:
+            logger.warning("going on without the run document: %s", error)
+            return None
+        if run.end is not None and self.ended is None:
+            self.ended = time.monotonic()
+            self._last_news = self.ended
+        if _what_is_read_by(run) != _what_is_read_by(self.run):
+            raise BadDataError(f"the document of run {self._run_id} was changed while it was taken")
+        return run
+
+    def _copy(self) -> None:
+        """Copy what is new; a host that is away is asked again the next time."""
+        if self.in_place:
+            self._note_what_is_new(_size(self.folder))
+            return
+        try:
+            new = rsync.copy(self._there, self.folder, without=f"*{UNFINISHED}/*")
+        except TransientError as error:  # also where redax moved a file while it was copied
+            logger.warning("%s", error)
+            return
+        self._note_what_is_new(self.copied + new)
+
+    def _note_what_is_new(self, n_bytes: int) -> None:
+        if n_bytes > self.copied:
+            self._last_news = time.monotonic()
+        self.copied = n_bytes
+
+    def _is_whole(self, run: Run) -> bool:
+        _, listing = source.find(None, str(self.folder.parent), self.folder.name)
+        if listing is None:
+            return False
+        try:
+            ending.check(run, listing, str(self._there), clock.now())
+        except StillTakenError as error:
+            logger.info("%s", error)
+            return False
+        return True
+
+
+def _what_is_read_by(run: Run) -> Run:
+    return replace(run, end=None, tags=(), rate=None, mode="", boards=(), location=None)
+
+
+def _size(folder: Path) -> int:
+    _, listing = source.find(None, str(folder.parent), folder.name)
+    return 0 if listing is None else listing.size

@@ -1,0 +1,12 @@
+"""Bring and process a run while it is being taken."""
+
+import signal
+import sys
+
+# Ctrl-C while modules are loaded needs no traceback; later it is dealt with.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from xamsflow import jobs  # noqa: E402
+
+run_id, threads, receipt, log = sys.argv[1:]
+jobs.follow(run_id=run_id, receipt=receipt, log=log, threads=int(threads))
