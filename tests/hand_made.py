@@ -83,6 +83,26 @@ def together(*records: Array) -> Array:
     return joined[np.lexsort((joined["channel"], joined["time"]))]
 
 
+def random_records(seed: int, n_pulses: int) -> Array:
+    """Return records of pulses with random light, several in a channel and longer than a record."""
+    random = np.random.default_rng(seed)
+    made = []
+    for channel in range(3):
+        time = 1000
+        for _ in range(n_pulses):
+            signal = random.normal(0, 12, random.integers(1, 4 * N_SAMPLES))
+            raw = pulse(time, channel, signal, baseline=BASELINE + random.random())
+            time = int(strax.endtime(raw)[-1]) + (BEFORE + int(random.integers(0, 500))) * DT
+            made.append(raw)
+    raw = strax.sort_by_time(np.concatenate(made))
+    records = np.zeros(len(raw), strax.record_dtype(N_SAMPLES))
+    for name in raw.dtype.names:
+        records[name] = raw[name]
+    strax.baseline(records, baseline_samples=40, flip=True)
+    strax.zero_out_of_bounds(records)
+    return records
+
+
 def pauses(records: Array, end: int, length: int = 1000) -> Array:
     """Return all times at which the DAQ may cut: those of records behind a long pause."""
     busy_until = np.maximum.accumulate(strax.endtime(records))

@@ -19,7 +19,7 @@ import strax
 
 from xamsflow import corrections
 from xamsflow.detector import Signals
-from xamsflow.plugins import hits, splitting
+from xamsflow.plugins import hits, splitting, waveforms
 from xamsflow.plugins.settings import SignalsPlugin, options, suffix
 
 Array = npt.NDArray[Any]
@@ -74,7 +74,7 @@ class _Peaks(SignalsPlugin):
 
     def infer_dtype(self) -> Any:
         """Return strax's fields, with one entry per channel of the group in arrays by channel."""
-        return _stored_dtype(len(self.setting("channels")))
+        return _dtype(len(self.setting("channels")))
 
     def setup(self) -> None:
         """Look the run's gains up."""
@@ -100,7 +100,7 @@ class _Peaks(SignalsPlugin):
 
         def sum_up(peaks: Array, starts: Array) -> None:
             _complete_last_sample(peaks, np.append(starts, end))
-            strax.sum_waveform(peaks, hitlets, records, links, self.gains)
+            waveforms.sum_waveforms(peaks, hitlets, records, links, self.gains)
             strax.compute_properties(peaks)
 
         result = strax.find_peaks(
@@ -112,17 +112,15 @@ class _Peaks(SignalsPlugin):
             min_area=self.setting("peak_min_area"),
             min_channels=self.setting("peak_min_channels"),
             max_duration=MAX_DURATION,
-            result_dtype=np.dtype(_working_dtype(len(self.gains))),
+            result_dtype=dtype,
         )
         ends = _apart(result)
         sum_up(result, result["time"])
         result, ends = self._split(result, ends, int(records["dt"][0]), sum_up)
         self._set_area_fraction(result)
-        self._set_hits(result, ends, found)
-        stored: Array = np.zeros(len(result), dtype)
-        for name in dtype.names:
-            stored[name] = result[name]
-        return stored
+        before, behind = self.setting("coincidence")
+        waveforms.count_hits(result, ends, found, (before, behind))
+        return result
 
     def _split(
         self, peaks: Array, ends: Array, dt: int, sum_up: Callable[[Array, Array], None]
@@ -161,36 +159,16 @@ class _Peaks(SignalsPlugin):
             fraction = peaks["area_per_channel"][:, self.is_top].sum(axis=1) / peaks["area"]
         peaks["area_fraction_top"] = np.where(peaks["area"] > 0, fraction, np.nan)
 
-    def _set_hits(self, peaks: Array, ends: Array, found: Array) -> None:
-        """Count hits, and channels whose maximum is close to the peak's."""
-        if not len(peaks):
-            return
-        peak = np.searchsorted(peaks["time"], found["time"], "right") - 1
-        inside = (peak >= 0) & (found["time"] < ends[peak])
-        found, peak = found[inside], peak[inside]
-        peaks["n_hits"] = np.bincount(peak, minlength=len(peaks))
-        maximum = peaks["time"] + np.argmax(peaks["data"], axis=1) * peaks["dt"].astype(np.int64)
-        since = found["max_time"] - maximum[peak]
-        before, behind = self.setting("coincidence")
-        close = (-before <= since) & (since <= behind)
-        seen = np.zeros(peaks["area_per_channel"].shape, np.bool_)
-        seen[peak[close], found["channel"][close]] = True
-        peaks["tight_coincidence"] = seen.sum(axis=1)
 
-
-def _stored_dtype(n_channels: int) -> list[Any]:
-    """Return strax's peak fields that mean something here."""
+def _dtype(n_channels: int) -> list[Any]:
+    """Return strax's peak fields that mean something here; one channel is an array of one too."""
     left_out = ("type", "max_goodness_of_split", "data_top", "data_start")
-    return [field for field in _working_dtype(n_channels) if field[0][1] not in left_out]
-
-
-def _working_dtype(n_channels: int) -> list[Any]:
-    """Return the fields that strax's functions ask for; one channel is an array of one too."""
     by_channel = ("area_per_channel", "saturated_channel")
     fields = strax.peak_dtype(n_channels=2, n_sum_wv_samples=N_SAMPLES, hits_timing=False)
     return [
         (field[0], field[1], (n_channels,)) if field[0][1] in by_channel else field
         for field in fields
+        if field[0][1] not in left_out
     ]
 
 

@@ -1,39 +1,14 @@
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import pytest
 import strax
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hand_made import BASELINE, BEFORE, DT, N_SAMPLES, pulse
+from hand_made import DT, N_SAMPLES, random_records
 from xamsflow.plugins import hits
-
-Array = npt.NDArray[Any]
 
 EXTENSION = (3, 20)
 THRESHOLD = 15
-
-
-def records_of(seed: int, n_pulses: int) -> Array:
-    """Return records of pulses with random light, several in a channel and longer than a record."""
-    random = np.random.default_rng(seed)
-    made = []
-    for channel in range(3):
-        time = 1000
-        for _ in range(n_pulses):
-            signal = random.normal(0, 12, random.integers(1, 4 * N_SAMPLES))
-            raw = pulse(time, channel, signal, baseline=BASELINE + random.random())
-            time = int(strax.endtime(raw)[-1]) + (BEFORE + int(random.integers(0, 500))) * DT
-            made.append(raw)
-    raw = strax.sort_by_time(np.concatenate(made))
-    records = np.zeros(len(raw), strax.record_dtype(N_SAMPLES))
-    for name in raw.dtype.names:
-        records[name] = raw[name]
-    strax.baseline(records, baseline_samples=40, flip=True)
-    strax.zero_out_of_bounds(records)
-    return records
 
 
 @settings(deadline=None)  # strax compiles
@@ -42,7 +17,7 @@ def test_hits_and_what_is_kept_are_those_of_strax(seed: int, n_pulses: int) -> N
     if not n_pulses:
         records = np.zeros(0, strax.record_dtype(N_SAMPLES))
     else:
-        records = records_of(seed, n_pulses)
+        records = random_records(seed, n_pulses)
     links = strax.record_links(records)
     found = hits.find_hits(records, THRESHOLD, EXTENSION, links)
     expected = strax.find_hits(records, min_amplitude=float(THRESHOLD))
@@ -66,7 +41,7 @@ def test_hits_and_what_is_kept_are_those_of_strax(seed: int, n_pulses: int) -> N
 
 @pytest.mark.parametrize("seed", range(3))
 def test_hitlets_of_a_channel_do_not_overlap_and_hold_their_hits(seed: int) -> None:
-    records = records_of(seed, 8)
+    records = random_records(seed, 8)
     found = hits.find_hits(records, THRESHOLD, EXTENSION, strax.record_links(records))
     hitlets = hits.hitlets_of(found)
     start = records["time"][hitlets["record_i"]]
