@@ -11,7 +11,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -92,14 +92,14 @@ class Driver:
         """
         database, select = self._open(), self._config.select
         self._publish_journal(database)
-        for stranded in self._stranded(database, select):
-            targets = self._want(stranded.number, stranded.mode)
-            claim = database.take_over(stranded, self._owner, targets)
-            self._hold(claim, reprocess=stranded.reprocess)
-        for pending in database.pending(select):
-            targets = self._want(pending.number, pending.mode)
-            claim = database.claim_wanted(pending, self._owner, targets, select.force_tags)
-            self._hold(claim, reprocess=pending.reprocess)
+        stranded = {
+            run: self._want(run.number, run.mode) for run in self._stranded(database, select)
+        }
+        taken = database.take_over(stranded, self._owner)
+        self._hold(taken, reprocess={run.number for run in stranded if run.reprocess})
+        pending = {run: self._want(run.number, run.mode) for run in database.pending(select)}
+        taken = database.claim_pending(pending, self._owner, select.force_tags)
+        self._hold(taken, reprocess={run.number for run in pending if run.reprocess})
         for run in self._claims:
             _set_aside(layout.rundoc_receipt(run))
         return newest_first(claim.number for claim in self._claims.values())
@@ -118,12 +118,12 @@ class Driver:
         number = layout.run_number(run)
         document = database.get(number)
         targets = self._want(number, document.get("mode"))
-        for stranded in self._stranded(database):
-            if stranded.number == number:
-                claim = database.take_over(stranded, self._owner, targets)
-                break
-        else:
-            claim = database.claim_any(number, self._owner, targets)
+        stranded = {dead: targets for dead in self._stranded(database) if dead.number == number}
+        claim = (
+            next(iter(database.take_over(stranded, self._owner)), None)
+            if stranded
+            else database.claim_any(number, self._owner, targets)
+        )
         if claim is None:
             holder = (document.get("processing") or {}).get("owner", "another driver")
             raise ConfigurationError(
@@ -131,7 +131,8 @@ class Driver:
             )
         if understand(document.get("processing_status")).status == "done":
             self._were_done.add(run)
-        self._hold(claim, reprocess=(document.get("processing") or {}).get("reprocess") is True)
+        reprocess = (document.get("processing") or {}).get("reprocess") is True
+        self._hold([claim], reprocess={number} if reprocess else set())
 
     def job_failed(self, rule: str, wildcards: Mapping[str, str]) -> None:
         """Write into the run document why a job of a run has failed, at once.
@@ -279,18 +280,17 @@ class Driver:
             and not journal.keeps(run.number, run.owner)
         ]
 
-    def _hold(self, claim: Claim | None, *, reprocess: bool) -> None:
-        """Answer for a claimed run from now on; None: another driver was faster.
+    def _hold(self, taken: Iterable[Claim], *, reprocess: Container[int]) -> None:
+        """Answer for claimed runs from now on.
 
-        With `reprocess`, what was made of it before does not count.
+        What was made before of those in `reprocess` does not count.
         """
-        if claim is None:
-            return
-        run = layout.run_id(claim.number)
-        if reprocess:
-            _set_aside_what_was_made(run)
-        self._claims[run] = claim
-        claims.write(claim, self._targets[run])
+        held = {layout.run_id(claim.number): claim for claim in taken}
+        self._claims |= held  # first: if a file cannot be written, all are given back
+        for run, claim in held.items():
+            if claim.number in reprocess:
+                _set_aside_what_was_made(run)
+            claims.write(claim, self._targets[run])
 
     def _want(self, number: int, mode: str | None) -> tuple[str, ...]:
         """Note and return what is wanted of a run with this mode."""

@@ -76,7 +76,7 @@ def running(site: Site) -> Claim:
     now = datetime.now(UTC)
     site.insert({"number": 932, "mode": "m", "end": now, "processing_status": "pending"})
     with rundb.open_database(settings(site)) as database:
-        claim = database.claim(932, OWNER, ["records"])
+        claim = database.claim_any(932, OWNER, ["records"])
         assert claim is not None
         assert database.started(claim, "process")
     return claim
@@ -127,7 +127,7 @@ def test_a_database_that_comes_back_is_told(tmp_path, fast):
         now = datetime.now(UTC)
         site.insert({"number": 932, "mode": "m", "end": now, "processing_status": "pending"})
         with rundb.open_database(settings(site)) as database:
-            claim = database.claim(932, OWNER, ["records"])
+            claim = database.claim_any(932, OWNER, ["records"])
             assert claim is not None
             database.started(claim, "process")
         server.stop()
@@ -163,7 +163,7 @@ def test_jobs_tell_their_log_and_terminal_and_the_run_document(make_site):
     (site.work / "slow_records.py").write_text(SLOW)
     site.add_run(932)
     with rundb.open_database(settings(site)) as database:
-        claim = database.claim(932, OWNER, ["records"])
+        claim = database.claim_any(932, OWNER, ["records"])
         assert claim is not None
     (site.work / "results" / "000932").mkdir(parents=True)
     tell = "from xamsflow import claims; claims.write(claims.Claim(932, %r, 1), ['records'])"

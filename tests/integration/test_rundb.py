@@ -79,6 +79,17 @@ def document(number: int, /, **fields: Any) -> dict[str, Any]:
     }
 
 
+def claim_pending(database, number, owner, targets):
+    """Claim one run as drivers claim many; None if it is not his."""
+    found = rundb.PendingRun(number, "", 0)
+    return next(iter(database.claim_pending({found: targets}, owner)), None)
+
+
+def take_over(database, run, owner, targets):
+    """Take one run over as drivers take over many; None if it is not his."""
+    return next(iter(database.take_over({run: targets}, owner)), None)
+
+
 def history(run: dict[str, Any]) -> list[tuple[str | None, str]]:
     return [(entry["from"], entry["to"]) for entry in run["processing"]["history"]]
 
@@ -112,7 +123,7 @@ def test_the_nearest_runs_are_named_where_one_is_unknown(database, runs):
 
 def test_a_number_as_text_is_a_mistake_of_the_caller(database, runs):
     runs.insert_one(document(932, processing_status="pending"))
-    for method in (database.get, lambda n: database.claim(n, "me", ())):
+    for method in (database.get, lambda n: claim_pending(database, n, "me", ())):
         with pytest.raises(TypeError):
             method("000932")
 
@@ -122,9 +133,9 @@ def test_a_number_with_two_documents_is_bad_data_and_is_not_processed(database, 
     runs.insert_one(document(933, processing_status="pending"))
     with pytest.raises(BadDataError, match="run 000932 has several documents"):
         database.get(932)
-    assert database.claim(932, "me", ()) is None
+    assert claim_pending(database, 932, "me", ()) is None
     assert "run 000932 has several documents" in caplog.text
-    assert database.claim(933, "me", ()) is not None
+    assert claim_pending(database, 933, "me", ()) is not None
 
 
 def test_a_date_out_of_range_does_not_hide_the_document(database, runs):
@@ -220,7 +231,7 @@ def test_the_table_shows_every_form(database, runs):
 def test_a_run_from_the_wish_to_done(database, runs):
     database.insert(document(932, comments=[{"comment": "keep me"}]))
     assert database.set_pending(932, "astrid")
-    claim = database.claim(932, "driver 1", ["events"])
+    claim = claim_pending(database, 932, "driver 1", ["events"])
     assert claim == Claim(932, "driver 1", 1)
     assert database.started(claim, "transfer", host="wn1", job_id="1.stbc", log="/logs/1")
     assert database.started(claim, "process", host="wn2", job_id="2.stbc", log="/logs/2")
@@ -261,7 +272,7 @@ def fail(database, claim, **changes):
 
 def claimed(database, runs, number=932, owner="driver 1", **fields):
     runs.insert_one(document(number, processing_status="pending", **fields))
-    return database.claim(number, owner, ["events"])
+    return claim_pending(database, number, owner, ["events"])
 
 
 def test_a_failure_is_counted_once_whoever_noticed_it(database, runs):
@@ -293,7 +304,7 @@ def test_a_retry_of_the_same_claim_is_a_new_attempt(database, runs):
 def test_a_new_claim_forgets_the_last_failure_but_the_history_does_not(database, runs):
     fail(database, claimed(database, runs))
     assert database.set_pending(932, "astrid")
-    claim = database.claim(932, "driver 2", ["peaks"])
+    claim = claim_pending(database, 932, "driver 2", ["peaks"])
     assert claim == Claim(932, "driver 2", 2)
     found = database.get(932)
     assert not {"reason", "failure", "host", "log", "job_id"} & set(found["processing"])
@@ -309,7 +320,7 @@ def test_the_verdict_on_the_data_is_told_until_the_run_is_claimed_again(database
     assert database.done(claim, quality=quality)
     assert database.get(932)["processing"]["quality"] == quality
     assert database.set_pending(932, "astrid")
-    assert database.claim(932, "driver 3", ["peaks"])
+    assert claim_pending(database, 932, "driver 3", ["peaks"])
     assert "quality" not in database.get(932)["processing"]
 
 
@@ -333,7 +344,7 @@ def test_a_released_run_is_pending_again(database, runs):
     assert found["processing"]["history"][-1]["reason"] == "Ctrl-C"
     assert "processing_failed" not in found
     assert "owner" not in found["processing"]
-    assert database.claim(932, "driver 2", []) == Claim(932, "driver 2", 2)
+    assert claim_pending(database, 932, "driver 2", []) == Claim(932, "driver 2", 2)
 
 
 def test_another_owner_can_do_nothing(database, runs):
@@ -345,7 +356,7 @@ def test_another_owner_can_do_nothing(database, runs):
     assert not database.done(stranger)
     assert not database.release(stranger, "")
     assert not database.set_pending(932, "astrid")
-    assert database.claim(932, "driver 2", []) is None
+    assert claim_pending(database, 932, "driver 2", []) is None
     assert database.claim_any(932, "driver 2", []) is None
     assert not database.fail_unclaimed(932, "x", reason="y", failure=FailureClass.UNKNOWN)
     assert database.get(932) == before
@@ -355,7 +366,7 @@ def test_the_same_owner_gets_its_claim_again(database, runs):
     """The answer to the first may have got lost on the way."""
     claim = claimed(database, runs)
     before = database.get(932)
-    assert database.claim(932, "driver 1", ["events"]) == claim
+    assert claim_pending(database, 932, "driver 1", ["events"]) == claim
     assert database.get(932) == before
 
 
@@ -394,7 +405,7 @@ def test_text_that_is_no_text_can_be_told(database, runs):
 @pytest.mark.parametrize("old", OLD_FORMS.values(), ids=OLD_FORMS)
 def test_an_old_status_is_kept_whole_when_it_is_replaced(old, database, runs):
     runs.insert_one(document(932, processing_status=old))
-    assert database.claim(932, "me", []) is None
+    assert claim_pending(database, 932, "me", []) is None
     assert database.get(932)["processing_status"] == old
     assert database.claim_any(932, "me", []) == Claim(932, "me", 1)
     found = database.get(932)
@@ -407,13 +418,13 @@ def test_a_person_may_ask_for_a_run_of_an_older_tool(old, database, runs):
     runs.insert_one(document(932, processing_status=old))
     assert database.set_pending(932, "astrid")
     assert database.get(932)["processing"]["history"][0]["was"] == old
-    assert database.claim(932, "me", []) is not None
+    assert claim_pending(database, 932, "me", []) is not None
 
 
 def test_the_old_form_of_pending_is_claimed(database, runs):
     old = {"status": "pending", "time": END}
     runs.insert_one(document(932, processing_status=old))
-    assert database.claim(932, "me", []) == Claim(932, "me", 1)
+    assert claim_pending(database, 932, "me", []) == Claim(932, "me", 1)
     entry = database.get(932)["processing"]["history"][0]
     assert (entry["from"], entry["was"]) == ("pending", old)
 
@@ -428,7 +439,7 @@ def test_an_odd_processing_field_is_preserved(odd, database, runs):
     runs.insert_one(document(932, processing_status="pending", processing=odd))
     assert [run.number for run in database.pending(ALL)] == [932]
     assert database.runs()[0].number == 932
-    claim = database.claim(932, "me", ["events"])
+    claim = claim_pending(database, 932, "me", ["events"])
     assert claim is not None
     assert database.heartbeat("me") == 1
     assert database.done(claim)
@@ -471,7 +482,7 @@ def test_all_fields_of_others_survive_a_whole_life(database, runs):
         bootstrax={"state": "done"}, processing={"by": "somebody", "nested": {"a.b": [1]}},
     )  # fmt: skip
     runs.insert_one(dict(theirs))
-    claim = database.claim(932, "me", [])
+    claim = claim_pending(database, 932, "me", [])
     database.started(claim, "transfer")
     fail(database, claim)
     database.set_pending(932, "me")
@@ -488,7 +499,7 @@ def test_a_real_document_survives_a_whole_life(database, real_data):
     database.insert(theirs)
     assert database.set_pending(2240, "astrid")
     (pending,) = database.pending(ALL)
-    claim = database.claim(pending.number, "driver 1", ["events"])
+    claim = claim_pending(database, pending.number, "driver 1", ["events"])
     assert database.started(claim, "process")
     assert database.done(claim)
     found = database.get(2240)
@@ -586,7 +597,7 @@ def test_a_claim_without_a_heartbeat_has_no_age(database, runs):
         (2, None),
         (1, None),
     ]
-    assert [database.take_over(run, "me", []) is not None for run in database.claimed()] == [
+    assert [take_over(database, run, "me", []) is not None for run in database.claimed()] == [
         False,  # somebody else's field stands where the heartbeat belongs
         True,
     ]
@@ -599,8 +610,8 @@ def test_a_dead_drivers_run_is_taken_over_once(database, runs):
     assert (dead.number, dead.status, dead.owner, dead.stage, dead.job_id, dead.tags) == (
         932, Status.RUNNING, "driver 1", "process", "7.stbc", ("calibration",),
     )  # fmt: skip
-    assert database.take_over(dead, "driver 2", ["events"]) == Claim(932, "driver 2", 2)
-    assert database.take_over(dead, "driver 3", ["events"]) is None
+    assert take_over(database, dead, "driver 2", ["events"]) == Claim(932, "driver 2", 2)
+    assert take_over(database, dead, "driver 3", ["events"]) is None
     assert not database.done(claim)
     assert history(database.get(932))[-1] == ("running", "submitted")
 
@@ -611,7 +622,7 @@ def test_a_driver_that_wakes_up_keeps_its_runs(database, runs):
     runs.update_many({}, {"$set": {"processing.heartbeat": past}})
     (dead,) = database.claimed()
     database.heartbeat("driver 1")
-    assert database.take_over(dead, "driver 2", []) is None
+    assert take_over(database, dead, "driver 2", []) is None
     assert database.claimed()[0].owner == "driver 1"
 
 
@@ -636,8 +647,7 @@ def test_drivers_together_claim_each_run_once(config, runs):
 
     def drive(i):
         with rundb.open_database(config) as database:
-            ours = [database.claim(run.number, f"driver {i}", []) for run in database.pending(ALL)]
-        return [claim for claim in ours if claim is not None]
+            return database.claim_pending({run: [] for run in database.pending(ALL)}, f"driver {i}")
 
     claims = [claim for ours in together(8, drive) for claim in ours]
     assert sorted(claim.number for claim in claims) == numbers
@@ -654,8 +664,8 @@ def test_drivers_together_take_over_each_run_once(database, config, runs):
 
     def drive(i):
         with rundb.open_database(config) as own:
-            ours = [own.take_over(run, f"driver {i}", []) for run in dead]
-        return [claim.number for claim in ours if claim is not None]
+            ours = own.take_over({run: [] for run in dead}, f"driver {i}")
+        return [claim.number for claim in ours]
 
     taken = Counter(number for ours in together(8, drive) for number in ours)
     assert taken == dict.fromkeys(range(10), 1)
@@ -684,7 +694,7 @@ def test_everything_together_leaves_a_consistent_history(database, config, runs)
         owner = f"driver {i}"
         failures = 0
         for _ in range(15):
-            claim = database.claim(932, owner, []) or database.claim_any(932, owner, [])
+            claim = claim_pending(database, 932, owner, []) or database.claim_any(932, owner, [])
             if claim is not None:
                 database.heartbeat(owner)
                 database.started(claim, "process")
@@ -722,7 +732,7 @@ def test_a_run_that_looks_the_same_but_has_a_new_owner_is_left(database, runs, i
 
     def another_takes_over():
         (dead,) = database.claimed()
-        database.started(database.take_over(dead, "driver 2", []), "process")
+        database.started(take_over(database, dead, "driver 2", []), "process")
 
     in_between(another_takes_over)
     assert not database.done(claim)
@@ -826,7 +836,11 @@ def machine(database, runs):
         def claim(self, owner, action):
             if self.status == "submitted" and self.owner == owner:
                 return  # the claim it has already; tested elsewhere
-            claim = getattr(database, action)(self.number, owner, ["events"])
+            claim = (
+                database.claim_any(self.number, owner, ["events"])
+                if action == "claim_any"
+                else claim_pending(database, self.number, owner, ["events"])
+            )
             if self.expect(action, claim is not None):
                 self.owner = owner
                 self.attempt += 1
@@ -836,7 +850,7 @@ def machine(database, runs):
         def take_over(self, owner):
             for run in database.claimed():
                 if run.number == self.number and run.owner != owner:
-                    claim = database.take_over(run, owner, ["events"])
+                    claim = take_over(database, run, owner, ["events"])
                     assert self.expect("take_over", claim is not None)
                     self.owner = owner
                     self.attempt += 1
@@ -924,7 +938,7 @@ def test_a_stopped_server_is_transient_and_its_return_is_noticed(tmp_path):
             where = f"127.0.0.1:{mongod.server.port}"
             for ask in (
                 lambda: database.pending(ALL),
-                lambda: database.claim(932, "me", []),
+                lambda: claim_pending(database, 932, "me", []),
             ):
                 with pytest.raises(TransientError, match=f"{where} does not answer") as error:
                     ask()
@@ -936,7 +950,7 @@ def test_a_stopped_server_is_transient_and_its_return_is_noticed(tmp_path):
                 pass
             mongod.start()
             assert database.pending(ALL)
-            assert database.claim(932, "me", []) == Claim(932, "me", 1)
+            assert claim_pending(database, 932, "me", []) == Claim(932, "me", 1)
 
 
 def test_an_unknown_host_is_transient(config):
@@ -1005,7 +1019,7 @@ def test_a_user_who_may_only_read_can_look(mongod_with_users, monkeypatch):
         claimed_run = document(932, processing_status="pending")
         database.insert(claimed_run)
         database.insert(document(933, processing_status="pending"))
-        database.claim(933, "driver 1", [])
+        claim_pending(database, 933, "driver 1", [])
     name = f"reader_{secrets.token_hex(4)}"
     with pymongo.MongoClient(
         mongod_with_users.uri,
@@ -1023,7 +1037,7 @@ def test_a_user_who_may_only_read_can_look(mongod_with_users, monkeypatch):
         assert [run.number for run in database.runs()] == [933, 932]
         assert database.get(932)["number"] == 932
         for write in (
-            lambda: database.claim(932, "me", []),
+            lambda: claim_pending(database, 932, "me", []),
             lambda: database.add_data(932, ENTRY),
             lambda: database.heartbeat("me"),
         ):
@@ -1045,7 +1059,7 @@ def test_a_number_stored_as_a_double_is_a_run_number(runs, database):
     runs.insert_one({**document(933), "number": 933.5, "processing_status": "pending"})
     (pending,) = database.pending(ALL)
     assert (pending.number, type(pending.number)) == (932, int)
-    claim = database.claim(932, "me", ["events"])
+    claim = claim_pending(database, 932, "me", ["events"])
     assert claim == Claim(932, "me", 1)
     assert [type(run.number) for run in database.claimed()] == [int]
     assert [(run.number, type(run.number)) for run in database.runs()] == [(932, int)]

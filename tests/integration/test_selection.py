@@ -110,10 +110,10 @@ def test_the_query_and_the_conditions_agree(connected, documents, select, watch)
     asked = fulfilled(lambda document: selection.conditions_to_ask(document, select, watch, NOW))
     assert database.unasked(select, watch) == sorted(asked)
     # What a driver takes, it can claim, once.
-    for run in database.pending(select):
-        claim = database.claim_wanted(run, OWNER, ["events"], select.force_tags)
-        assert claim is not None, stored[run.number]
-        assert database.claim_wanted(run, "other:2:2:y", [], select.force_tags) is None
+    pending = {run: ["events"] for run in database.pending(select)}
+    claims = database.claim_pending(pending, OWNER, select.force_tags)
+    assert sorted((claim.number for claim in claims), reverse=True) == taken
+    assert database.claim_pending(pending, "other:2:2:y", select.force_tags) == []
     assert database.pending(select) == []
 
 

@@ -137,8 +137,7 @@ def _is_stored(target: str, evidence: Evidence, sources: Sources) -> bool:
 
 
 def _give_back(sources: Sources, claimed: ClaimedRun) -> None:
-    claim = sources.database.take_over(claimed, str(owner.current()), [])
-    if claim is not None:
+    for claim in sources.database.take_over({claimed: []}, str(owner.current())):
         sources.database.release(claim, f"its driver died; {_by(sources)}")
 
 

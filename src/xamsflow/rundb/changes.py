@@ -1,7 +1,7 @@
 """One change of a run document as MongoDB's filter and update, made from the document as read."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -39,7 +39,8 @@ class Change:
 
     def as_read(self, document: Mapping[str, Any]) -> Document:
         """Return the filter that finds a document only if its status is what was read."""
-        return _status_as_read(document)
+        here = _status_as_read(document)
+        return {"$and": [here, self.only_if]} if self.only_if else here
 
     def allowed(self, document: Mapping[str, Any]) -> bool:
         """Tell whether the run is in a state that is left here, and in the right hands."""
@@ -112,7 +113,6 @@ class TagChange:
     reason: str | None
     adds: str | None = None
     removes: tuple[str, ...] = ()
-    only_if: Mapping[str, Any] = field(default_factory=dict)
 
     def as_read(self, document: Mapping[str, Any]) -> Document:
         """Return the filter that finds a document only if status and tags are what was read."""
@@ -146,6 +146,27 @@ class TagChange:
         return {"$set": {"tags": [tag]}, "$push": {"processing.history": entry}}
 
 
+def claim(
+    transition: Transition,
+    owner: str,
+    targets: Sequence[str],
+    *,
+    only_if: Mapping[str, Any] | None = None,
+    asked: bool = False,
+    force_tags: Sequence[str] = (),
+) -> Change:
+    """Return the change that makes `owner` answer for a run, of which `targets` are wanted last."""
+    return Change(
+        transition,
+        by=owner,
+        sets={"owner": owner, "targets": list(targets), "stage": None},
+        clears=("reason", "failure", "host", "job_id", "log", "versions", "quality"),
+        only_if=only_if or {},
+        asked=asked,
+        force_tags=tuple(force_tags),
+    )
+
+
 def tag_names(document: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of a run's tags."""
     found = document.get("tags")
@@ -166,25 +187,21 @@ def _status_as_read(document: Mapping[str, Any]) -> Document:
     }
 
 
-def room(document: Mapping[str, Any]) -> Document | None:
-    """Return the update that puts aside what stands where our fields belong, None if nothing does.
+def room(document: Mapping[str, Any]) -> tuple[Document, Document] | None:
+    """Return filter and update that put aside what stands where our fields belong.
 
-    It is kept in ``processing.was``.
+    None if nothing does. It is kept in ``processing.was``.
     """
-    if "processing" not in document:
+    processing = document.get("processing", {})
+    ours = isinstance(processing, dict)
+    if ours and isinstance(processing.get("history", []), list):
         return None
-    processing = document["processing"]
-    if not isinstance(processing, dict):
-        kept = {} if processing is None else {"was": processing}
-        return {"$set": {"processing": {"history": [], **kept}}}
-    if "history" in processing and not isinstance(processing["history"], list):
-        return {
-            "$set": {
-                "processing.history": [],
-                "processing.was": {"history": processing["history"]},
-            }
-        }
-    return None
+    here = {"_id": document["_id"], "processing": {"$eq": processing}}
+    if ours:
+        was = {"history": processing["history"]}
+        return here, {"$set": {"processing.history": [], "processing.was": was}}
+    kept = {} if processing is None else {"was": processing}
+    return here, {"$set": {"processing": {"history": [], **kept}}}
 
 
 def section(document: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
 """The run documents: which runs are wanted, who works on them, and what became of them.
 
 Every change of status is one compare-and-set: the document is read, and changed only if it is
-still in the state that was read. Whoever comes second reads again and finds another state.
+still in the state that was read. Whoever comes second reads again and finds another state. The
+claims of many runs travel together, and each is such a change by itself.
 """
 
 import functools
@@ -12,8 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from pymongo import ASCENDING, DESCENDING, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, ReturnDocument, UpdateOne
 from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError
 
 from xamsflow import clock, rundoc
 from xamsflow.claims import Claim
@@ -23,11 +25,14 @@ from xamsflow.owner import user
 from xamsflow.rundb import changes, selection, status
 from xamsflow.rundb.changes import Change, TagChange, count, section, tag_names
 from xamsflow.rundb.mongo_errors import Endpoint
-from xamsflow.rundb.status import State, Status, Transition
+from xamsflow.rundb.status import State, Status
 
 logger = logging.getLogger(__name__)
 
 Document = dict[str, Any]
+
+CLAIMS_AT_ONCE = 1000
+"""How many runs are claimed by one request, which is answered in a fraction of a second."""
 
 CHANGE_TRIES = 50
 """How often a change starts anew because somebody else changed the run just before."""
@@ -318,51 +323,37 @@ class RunDatabase:
         return sorted(_numbered(found), key=operator.itemgetter("number"), reverse=True)
 
     @_translated
-    def claim(self, number: int, owner: str, targets: Sequence[str]) -> Claim | None:
-        """Make `owner` answer for a pending run; None if somebody else was faster.
+    def claim_pending(
+        self,
+        wanted: Mapping[PendingRun, Sequence[str]],
+        owner: str,
+        force_tags: Sequence[str] = (),
+    ) -> list[Claim]:
+        """Make `owner` answer for runs that :meth:`pending` has found; return those that he has.
 
-        Asked again by the same owner, it gives the same claim: the first answer may have got lost.
-        A number with several documents is nobody's, with a warning in the log.
+        `wanted` names of each run the data types wanted last. Left out are runs that are not so any
+        more, as somebody else was faster, and, with a warning in the log, those whose number has
+        several documents. Asked again by the same owner, it gives the same claims: the first answer
+        may have got lost. One of `force_tags` is removed from a run: it has done its work.
         """
-        return self._claim_unless_ambiguous(status.CLAIM, number, owner, targets)
-
-    @_translated
-    def claim_wanted(
-        self, run: PendingRun, owner: str, targets: Sequence[str], force_tags: Sequence[str]
-    ) -> Claim | None:
-        """Make `owner` answer for a run that :meth:`pending` has found; None if it is so no more.
-
-        One of `force_tags` is removed from the run: it has done its work.
-        """
-        only_if: Document = {}
-        transition = status.CLAIM
-        if run.forced:
-            transition, only_if = status.CLAIM_ANY, {"tags.name": {"$in": list(force_tags)}}
-        elif run.retry_at is not None:
-            transition, only_if = status.CLAIM_AGAIN, {"processing.retry_at": run.retry_at}
-        return self._claim_unless_ambiguous(
-            transition,
-            run.number,
+        return self._claim_all(
             owner,
-            targets,
-            only_if=only_if,
-            force_tags=force_tags,
-            asked=run.forced,
+            {
+                run.number: _pending_to_submitted(run, owner, targets, force_tags)
+                for run, targets in wanted.items()
+            },
         )
 
     @_translated
-    def take_over(self, claimed: ClaimedRun, owner: str, targets: Sequence[str]) -> Claim | None:
-        """Make `owner` answer for a run whose driver died.
+    def take_over(self, wanted: Mapping[ClaimedRun, Sequence[str]], owner: str) -> list[Claim]:
+        """Make `owner` answer for runs whose driver died; return those that he has.
 
-        None if anything happened to the claim since it was read, a heartbeat included.
+        Left out are runs with whose claim anything happened since it was read, a heartbeat
+        included. For the rest as :meth:`claim_pending`.
         """
-        only_if = {
-            "processing_status": claimed.status.value,
-            "processing.owner": claimed.owner,
-            "processing.heartbeat": claimed.heartbeat,
-        }
-        return self._claim_unless_ambiguous(
-            status.TAKE_OVER, claimed.number, owner, targets, only_if=only_if
+        return self._claim_all(
+            owner,
+            {run.number: _taken_over(run, owner, targets) for run, targets in wanted.items()},
         )
 
     @_translated
@@ -371,7 +362,10 @@ class RunDatabase:
 
         None if a driver of this project works on it.
         """
-        return self._claim(status.CLAIM_ANY, number, owner, targets, asked=True)
+        change = changes.claim(status.CLAIM_ANY, owner, targets, asked=True)
+        # Where nothing was changed, it may be his all the same: an earlier answer got lost.
+        document = self._changed(number, change) or self._one(number, changes.FIELDS)
+        return _claim_of(number, document, owner)
 
     @_translated
     def heartbeat(self, owner: str) -> int:
@@ -641,8 +635,7 @@ class RunDatabase:
         """
         document = self._one(number, changes.FIELDS)
         if room := changes.room(document):
-            put_aside = {"_id": document["_id"], "processing": {"$eq": document["processing"]}}
-            self._collection.update_one(put_aside, room)
+            self._collection.update_one(*room)
         same = {name: {"$eq": entry.get(name)} for name in IDENTITY}
         gone = {"entry": dict(entry), "reason": reason, "by": by, "time": clock.now()}
         result = self._collection.update_one(
@@ -662,10 +655,7 @@ class RunDatabase:
                 "configuration",
             )
         if len(found) > 1:
-            raise BadDataError(
-                f"run {index:06d} has several documents in {self._collection.full_name}",
-                "a person must rename the number of all but one",
-            )
+            raise self._ambiguous(index)
         return found[0]
 
     def _nearest(self, number: int) -> str:
@@ -686,66 +676,76 @@ class RunDatabase:
             return "no run at all is there"
         return f"the nearest there {'is' if len(found) == 1 else 'are'} {' and '.join(found)}"
 
-    def _claim_unless_ambiguous(
-        self,
-        transition: Transition,
-        number: int,
-        owner: str,
-        targets: Sequence[str],
-        *,
-        only_if: Mapping[str, Any] | None = None,
-        force_tags: Sequence[str] = (),
-        asked: bool = False,
-    ) -> Claim | None:
-        """Claim one run of many: a bad document must not keep a driver from the other runs."""
-        try:
-            return self._claim(
-                transition,
-                number,
+    def _claim_all(self, owner: str, wanted: Mapping[int, Change]) -> list[Claim]:
+        """Make a claim of `owner` on each run; return those that he has."""
+        numbers = [operator.index(number) for number in wanted]
+        return [
+            claim
+            for start in range(0, len(numbers), CLAIMS_AT_ONCE)
+            for claim in self._claim_several(
                 owner,
-                targets,
-                only_if=only_if,
-                force_tags=force_tags,
-                asked=asked,
+                {number: wanted[number] for number in numbers[start : start + CLAIMS_AT_ONCE]},
             )
-        except BadDataError as error:
-            logger.warning("not processed: %s", error)
-            return None
+        ]
 
-    def _claim(
-        self,
-        transition: Transition,
-        number: int,
-        owner: str,
-        targets: Sequence[str],
-        *,
-        only_if: Mapping[str, Any] | None = None,
-        asked: bool = False,
-        force_tags: Sequence[str] = (),
-    ) -> Claim | None:
-        document = self._changed(
-            number,
-            Change(
-                transition,
-                by=owner,
-                sets={"owner": owner, "targets": list(targets), "stage": None},
-                clears=("reason", "failure", "host", "job_id", "log", "versions", "quality"),
-                only_if=only_if or {},
-                asked=asked,
-                force_tags=tuple(force_tags),
-            ),
-        )
-        if document is None:  # it may be ours all the same: the answer to an earlier claim got lost
-            document = self._one(number, changes.FIELDS)
-        processing = section(document)
-        if status.state(document) is not State.SUBMITTED or processing.get("owner") != owner:
-            return None
-        tries = changes.tries_by_class(document)
-        return Claim(
-            number,
-            owner,
-            count(processing.get("attempt")),
-            shortages=tries.get(FailureClass.RESOURCES, 0),
+    def _claim_several(self, owner: str, wanted: Mapping[int, Change]) -> Iterator[Claim]:
+        """Yield the claims that `owner` has, which are read back after they were written."""
+        before: dict[int, Document] = {}
+        for _ in range(CHANGE_TRIES):
+            steps: dict[int, tuple[Document, Document]] = {}
+            documents = self._unambiguous(wanted)
+            time = clock.now()
+            for number, document in documents.items():
+                change = wanted[number]
+                here = change.as_read(document)
+                if claim := _claim_of(number, document, owner):
+                    yield claim
+                # Refused, though nothing has changed: it was the change's own condition.
+                elif change.allowed(document) and here != before.get(number):
+                    room = changes.room(document)
+                    steps[number] = room or (here, change.update(document, time))
+            if not steps:
+                return
+            self._write(steps)
+            wanted = {number: wanted[number] for number in steps}
+            before = {number: here for number, (here, _) in steps.items()}
+        for number in wanted:
+            logger.warning("not processed: others keep changing the status of run %06d", number)
+
+    def _write(self, steps: Mapping[int, tuple[Document, Document]]) -> None:
+        """Change each run's document by a filter and an update, each where the filter holds.
+
+        A document that cannot be changed stays, with a warning in the log.
+        """
+        operations = [UpdateOne(*step) for step in steps.values()]
+        try:
+            self._collection.bulk_write(operations, ordered=False)
+        except BulkWriteError as error:
+            numbers = list(steps)
+            for place, refusal in self.endpoint.refusals(error):
+                if place is None or not isinstance(refusal, BadDataError):
+                    raise refusal from None
+                logger.warning("not processed: run %06d: %s", numbers[place], refusal)
+
+    def _unambiguous(self, numbers: Iterable[int]) -> dict[int, Document]:
+        """Return the document of each run that has one; for several there is a warning."""
+        found: dict[int, list[Document]] = {number: [] for number in numbers}
+        fields = {**changes.FIELDS, "number": 1}
+        for document in self._collection.find({"number": {"$in": list(found)}}, fields):
+            held = document["number"]
+            # To MongoDB a list is equal to what it holds.
+            for number in held if isinstance(held, list) else [held]:
+                if (whole := rundoc.whole(number)) in found:
+                    found[whole].append(document)
+        for number, documents in found.items():
+            if len(documents) > 1:
+                logger.warning("not processed: %s", self._ambiguous(number))
+        return {number: documents[0] for number, documents in found.items() if len(documents) == 1}
+
+    def _ambiguous(self, number: int) -> BadDataError:
+        return BadDataError(
+            f"run {number:06d} has several documents in {self._collection.full_name}",
+            "a person must rename the number of all but one",
         )
 
     def _change(self, number: int, change: Change | TagChange) -> bool:
@@ -761,18 +761,52 @@ class RunDatabase:
             if not change.allowed(document) or here == before:
                 return None
             if room := changes.room(document):
-                put_aside = {"_id": document["_id"], "processing": {"$eq": document["processing"]}}
-                self._collection.update_one(put_aside, room)
+                self._collection.update_one(*room)
                 continue
             update = change.update(document, clock.now())
-            condition = {"$and": [here, change.only_if]} if change.only_if else here
             changed = self._collection.find_one_and_update(
-                condition, update, dict(changes.FIELDS), return_document=ReturnDocument.AFTER
+                here, update, dict(changes.FIELDS), return_document=ReturnDocument.AFTER
             )
             if changed is not None:
                 return changed
             before = here
         raise TransientError(f"others keep changing the status of run {number:06d}", "try again")
+
+
+def _pending_to_submitted(
+    run: PendingRun, owner: str, targets: Sequence[str], force_tags: Sequence[str]
+) -> Change:
+    transition, only_if = status.CLAIM, Document()
+    if run.forced:
+        transition, only_if = status.CLAIM_ANY, {"tags.name": {"$in": list(force_tags)}}
+    elif run.retry_at is not None:
+        transition, only_if = status.CLAIM_AGAIN, {"processing.retry_at": run.retry_at}
+    return changes.claim(
+        transition, owner, targets, only_if=only_if, asked=run.forced, force_tags=force_tags
+    )
+
+
+def _taken_over(run: ClaimedRun, owner: str, targets: Sequence[str]) -> Change:
+    as_it_was = {
+        "processing_status": run.status.value,
+        "processing.owner": run.owner,
+        "processing.heartbeat": run.heartbeat,
+    }
+    return changes.claim(status.TAKE_OVER, owner, targets, only_if=as_it_was)
+
+
+def _claim_of(number: int, document: Mapping[str, Any], owner: str) -> Claim | None:
+    """Return the claim that `owner` has on the run of a document, None if he has none."""
+    processing = section(document)
+    if status.state(document) is not State.SUBMITTED or processing.get("owner") != owner:
+        return None
+    tries = changes.tries_by_class(document)
+    return Claim(
+        number,
+        owner,
+        count(processing.get("attempt")),
+        shortages=tries.get(FailureClass.RESOURCES, 0),
+    )
 
 
 def _fields(*names: str) -> dict[str, int]:

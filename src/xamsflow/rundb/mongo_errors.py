@@ -7,6 +7,7 @@ from typing import Protocol
 
 from bson.errors import BSONError
 from pymongo import errors
+from pymongo.errors import BulkWriteError
 
 from xamsflow.errors import (
     BadDataError,
@@ -50,9 +51,10 @@ class Endpoint:
         try:
             yield
         except (errors.PyMongoError, BSONError) as error:
-            raise self._explain(error) from None
+            raise self.explain(error) from None
 
-    def _explain(self, error: Exception) -> XamsflowError:
+    def explain(self, error: Exception) -> XamsflowError:
+        """Return what an error of pymongo means for us."""
         database = f"the run database at {self.where}"
         if isinstance(error, errors.ConnectionFailure | errors.ExecutionTimeout):
             return self._away(error, database)
@@ -63,6 +65,12 @@ class Endpoint:
         if isinstance(error, BSONError):
             return BadDataError(f"{database}: a document cannot be read or written ({error})")
         return XamsflowError(f"{database}: {type(error).__name__}: {error}")
+
+    def refusals(self, error: BulkWriteError) -> Iterator[tuple[int | None, XamsflowError]]:
+        """Yield what a bulk write was refused, with the place of the operation where it is one."""
+        for about in (*error.details["writeErrors"], *error.details["writeConcernErrors"]):
+            refused = errors.OperationFailure(about["errmsg"], about["code"], about)
+            yield about.get("index"), self.explain(refused)
 
     def _away(self, error: Exception, database: str) -> XamsflowError:
         remedy = "is MongoDB running there?"
