@@ -1,6 +1,6 @@
-"""From the end of a run on the DAQ to its events on disk, in endless mode.
+"""From the end of a run on the DAQ to its events on disk, in endless mode, followed or not.
 
-``python benchmarks/live.py [NUMBER]``: runs of 12 s, one after the other, written as the DAQ does.
+``python benchmarks/live.py [NUMBER]``: runs of 12 s and of a minute, written as the DAQ does.
 """
 
 import statistics
@@ -20,21 +20,37 @@ sys.path.insert(0, str(layout.REPOSITORY / "tests"))
 from site_for_tests import XAMSFLOW, Site
 
 FIRST = 6800
+DURATIONS_S = (12, 66)
 LIMIT_S = 120
 
 
 def main(number: int = 3) -> None:
     """Measure, print and write."""
+    rows = []
+    for follow in (False, True):
+        for duration in DURATIONS_S:
+            seconds = from_end_to_events(number, duration, follow)
+            rows.append(
+                {
+                    "run (s)": duration,
+                    "followed": follow,
+                    "runs": number,
+                    "median (s)": statistics.median(seconds),
+                    "slowest (s)": max(seconds),
+                }
+            )
+    print(tabulate(rows, headers="keys", floatfmt=".1f"))
+    measuring.write("live", rows)
+
+
+def from_end_to_events(number: int, duration: int, follow: bool) -> list[float]:
+    """Take runs one after the other; return the times from their ends to their events (s)."""
     with (
         tempfile.TemporaryDirectory() as folder,
         embedded_mongod.running(Path(folder) / "mongod") as mongod,
     ):
-        site = Site(
-            Path(folder) / "site",
-            mongod.uri,
-            "live",
-            {"detector": "xams", "targets": ["event_basics"]},
-        )
+        settings = {"detector": "xams", "targets": ["event_basics"], "select": {"follow": follow}}
+        site = Site(Path(folder) / "site", mongod.uri, "live", settings)
         where = ("--directory", str(site.work), "--configfile", str(site.configfile))
         watch = subprocess.Popen(
             [str(XAMSFLOW), "watch", "--profile", "local", *where],
@@ -42,30 +58,34 @@ def main(number: int = 3) -> None:
             stdout=subprocess.DEVNULL,
         )
         try:
-            seconds = [from_end_to_events(site, FIRST + i) for i in range(number)]
+            return [of_one_run(site, FIRST + i, duration) for i in range(number)]
         finally:
             watch.terminate()
             watch.wait()
-    rows = [{"runs": number, "median (s)": statistics.median(seconds), "slowest (s)": max(seconds)}]
-    print(tabulate(rows, headers="keys", floatfmt=".1f"))
-    measuring.write("live", rows)
 
 
-def from_end_to_events(site: Site, number: int) -> float:
+def of_one_run(site: Site, number: int, duration: int) -> float:
     """Take a run on the DAQ; return the time from its end to its events (s)."""
-    measuring.process(
-        *(XAMSFLOW, "simulate", number, "--live", 1, "--physics", "--duration", 12, "--insert"),
-        *("--output", site.daq, "--directory", site.work, "--configfile", site.configfile),
+    daq = subprocess.Popen(
+        [
+            *(str(XAMSFLOW), "simulate", str(number), "--live", "1", "--physics", "--insert"),
+            *("--duration", str(duration), "--output", str(site.daq)),
+            *("--directory", str(site.work), "--configfile", str(site.configfile)),
+        ],
+        stdout=subprocess.DEVNULL,
     )
-    receipt = site.work / layout.DATA_TYPE_RECEIPT.format(
-        run_id=layout.run_id(number), data_type="event_basics"
-    )
-    end = site.document(number)["end"]
-    while not receipt.exists():
-        if (datetime.now(UTC) - end).total_seconds() > LIMIT_S:
+    events = f"data/processed/{layout.run_id(number)}-event_basics-*"
+    deadline = time.monotonic() + duration + LIMIT_S
+    # strax gives the folder its name when everything is in it.
+    while not any("_temp" not in path.name for path in site.work.glob(events)):
+        if time.monotonic() > deadline:
             sys.exit(f"run {number} has no events after {LIMIT_S} s")
         time.sleep(0.05)
-    return (datetime.now(UTC) - end).total_seconds()
+    there = datetime.now(UTC)
+    daq.wait()
+    while site.status(number) != "done":
+        time.sleep(0.1)
+    return (there - site.document(number)["end"]).total_seconds()
 
 
 if __name__ == "__main__":

@@ -24,9 +24,9 @@ class Claim:
     shortages: int = 0
 
 
-def write(claim: Claim, targets: Sequence[str]) -> None:
-    """Tell the run's jobs of a claim, and which data types are wanted last."""
-    about = {**asdict(claim), "targets": list(targets)}
+def write(claim: Claim, targets: Sequence[str], *, follow: bool = False) -> None:
+    """Tell a run's jobs of a claim, which data types are wanted last, and whether to follow it."""
+    about = {**asdict(claim), "targets": list(targets), "follow": follow}
     # After a power cut there is no driver that it could speak of.
     receipts.write(layout.claim_file(layout.run_id(claim.number)), about, durable=False)
 
@@ -43,6 +43,11 @@ def read(run: str) -> Claim | None:
 def targets(run: str) -> tuple[str, ...]:
     """Return the data types that are wanted last of a claimed run, none where it is not claimed."""
     return tuple(_read(run).get("targets", ()))
+
+
+def follows(run: str) -> bool:
+    """Return whether a claimed run is followed while it is taken."""
+    return _read(run).get("follow") is True
 
 
 def shortages(run: str) -> int:

@@ -44,6 +44,7 @@ class Driver:
         self._interrupted = threading.Event()
         self._claims: dict[str, Claim] = {}
         self._targets: dict[str, tuple[str, ...]] = {}
+        self._followed: set[str] = set()
         self._failed: dict[Path, FailedJob] = {}
         self._done: set[str] = set()
         self._were_done: set[str] = set()
@@ -58,7 +59,7 @@ class Driver:
                 *database.pending(self._config.select),
             ]
         for run in wanted:
-            self._want(run.number, run.mode)
+            self._want(run.number, run.mode, run.is_taken)
         return newest_first({run.number for run in wanted})
 
     def preview(self, run: str) -> None:
@@ -69,11 +70,21 @@ class Driver:
         if run not in self._targets:
             number = layout.run_number(run)
             with self._connection() as database:
-                self._want(number, database.get(number).get("mode"))
+                document = database.get(number)
+            self._want(number, document.get("mode"), document.get("end") is None)
 
     def targets(self, run: str) -> tuple[str, ...]:
         """Return the last data types wanted of a run; its jobs know them from the claim."""
         return self._targets.get(run) or claims.targets(run) or self._config.targets
+
+    def follows(self, run: str) -> bool:
+        """Return whether a run is followed while it is taken, or was; jobs know it from the claim.
+
+        One that was interrupted in that, and has ended since, is not.
+        """
+        if run in self._targets:
+            return run in self._followed or layout.follow_receipt(run).exists()
+        return claims.follows(run) or layout.follow_receipt(run).exists()
 
     def enlargement(self, run: str, attempt: int) -> int:
         """Return how many times of its usual memory and time a run's job asks for.
@@ -93,11 +104,14 @@ class Driver:
         database, select = self._open(), self._config.select
         self._publish_journal(database)
         stranded = {
-            run: self._want(run.number, run.mode) for run in self._stranded(database, select)
+            run: self._want(run.number, run.mode, run.is_taken)
+            for run in self._stranded(database, select)
         }
         taken = database.take_over(stranded, self._owner)
         self._hold(taken, reprocess={run.number for run in stranded if run.reprocess})
-        pending = {run: self._want(run.number, run.mode) for run in database.pending(select)}
+        pending = {
+            run: self._want(run.number, run.mode, run.is_taken) for run in database.pending(select)
+        }
         taken = database.claim_pending(pending, self._owner, select.force_tags)
         self._hold(taken, reprocess={run.number for run in pending if run.reprocess})
         for run in self._claims:
@@ -117,7 +131,7 @@ class Driver:
         self._publish_journal(database)
         number = layout.run_number(run)
         document = database.get(number)
-        targets = self._want(number, document.get("mode"))
+        targets = self._want(number, document.get("mode"), document.get("end") is None)
         stranded = {dead: targets for dead in self._stranded(database) if dead.number == number}
         claim = (
             next(iter(database.take_over(stranded, self._owner)), None)
@@ -290,12 +304,14 @@ class Driver:
         for run, claim in held.items():
             if claim.number in reprocess:
                 _set_aside_what_was_made(run)
-            claims.write(claim, self._targets[run])
+            claims.write(claim, self._targets[run], follow=run in self._followed)
 
-    def _want(self, number: int, mode: str | None) -> tuple[str, ...]:
-        """Note and return what is wanted of a run with this mode."""
-        targets = self._config.targets_for(mode)
-        self._targets[layout.run_id(number)] = targets
+    def _want(self, number: int, mode: str | None, is_taken: bool) -> tuple[str, ...]:
+        """Note and return what is wanted of a run with this mode, which may still be taken."""
+        targets, run = self._config.targets_for(mode), layout.run_id(number)
+        self._targets[run] = targets
+        if is_taken and self._config.select.follow:
+            self._followed.add(run)
         return targets
 
     def _forget(self, run: str) -> None:

@@ -1,9 +1,9 @@
 """Endless mode: runs are taken as they end, each by a driver of its own beside the others.
 
-Each round looks at the run database: runs that have ended and that nobody asked for are set
-pending, and those that wait are handed to new drivers (``snakemake``), as far as there is room.
-Nothing is kept that matters: what is taken stands in the run documents as claims, so that a watch
-that was killed, or a second one beside it, does nothing twice.
+Each round looks at the run database: runs that have ended (or, to be followed, have begun) and that
+nobody asked for are set pending, and those that wait are handed to new drivers (``snakemake``), as
+far as there is room. Nothing is kept that matters: what is taken stands in the run documents as
+claims, so that a watch that was killed, or a second one beside it, does nothing twice.
 """
 
 import contextlib
@@ -184,7 +184,7 @@ class Watch:
         if self._is_switched_off(database):
             self._waiting = 0
             return changed
-        changed |= self._ask_for_ended_runs(database)
+        changed |= self._ask_for_runs(database)
         waiting = self._wait_list(database)
         now = time.monotonic()
         ready = [number for number in waiting if self._not_before.get(number, (0.0, 0))[0] <= now]
@@ -206,15 +206,16 @@ class Watch:
         self._off = off
         return off
 
-    def _ask_for_ended_runs(self, database: RunDatabase) -> bool:
+    def _ask_for_runs(self, database: RunDatabase) -> bool:
         asked = False
-        for number in database.unasked(self._config.select, self._config.watch):
+        for number, has_ended in database.unasked(self._config.select, self._config.watch).items():
+            what = "has ended" if has_ended else "has begun"
             try:
                 if database.set_pending(
-                    number, "watch", action="watch", reason="it has ended", leaves={State.ABSENT}
+                    number, "watch", action="watch", reason=f"it {what}", leaves={State.ABSENT}
                 ):
                     asked = True
-                    self._say(f"{layout.run_id(number)} has ended: pending")
+                    self._say(f"{layout.run_id(number)} {what}: pending")
             except BadDataError as error:  # one bad document must not keep others from it
                 if number not in self._unusable:
                     self._unusable.add(number)

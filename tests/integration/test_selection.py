@@ -34,6 +34,7 @@ DOCUMENTS = st.fixed_dictionaries(
     optional={
         "mode": st.sampled_from(["xamsl_led", "bkg", "", None, 3]),
         "detectors": st.sampled_from([["xams"], ["xamsl", "other"], [], "xams", None, 3, [3]]),
+        "start": TIMES,
         "end": TIMES,
         "tags": TAGS,
         "processing_status": STATUS,
@@ -61,6 +62,7 @@ SELECTS = st.builds(
     force_tags=st.sampled_from([(), ("process",)]),
     max_age_days=st.sampled_from([None, 1, 30.5]),
     retry=st.booleans(),
+    follow=st.booleans(),
 )
 WATCHES = st.builds(
     Watch,
@@ -108,7 +110,7 @@ def test_the_query_and_the_conditions_agree(connected, documents, select, watch)
     expected = fulfilled(lambda document: selection.conditions(document, select, NOW))
     assert taken == sorted(expected, reverse=True)
     asked = fulfilled(lambda document: selection.conditions_to_ask(document, select, watch, NOW))
-    assert database.unasked(select, watch) == sorted(asked)
+    assert list(database.unasked(select, watch)) == sorted(asked)
     # What a driver takes, it can claim, once.
     pending = {run: ["events"] for run in database.pending(select)}
     claims = database.claim_pending(pending, OWNER, select.force_tags)

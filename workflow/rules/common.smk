@@ -114,6 +114,12 @@ def receipts_to_publish(wildcards):
     ]
 
 
+def followed_first(wildcards):
+    """Return the receipt of a run that is followed while it is taken, nothing for all others."""
+    followed = driver.current().follows(wildcards.run_id)
+    return [layout.FOLLOW_RECEIPT] if followed else []
+
+
 def receipts_on_disk(wildcards):
     """Return the receipts that there are: a newer one makes the page out of date."""
     return sorted(

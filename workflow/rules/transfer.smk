@@ -1,10 +1,13 @@
 # Bring a run's live data here.
 #
-# Needs:  the run's document in the run database, its folder on the DAQ host.
+# Needs:  the run's document in the run database, its folder on the DAQ host; that a run which is
+#         followed has been followed to its end.
 # Leaves: <storage.live_data>/<run_id>/, verified, and results/<run_id>/transfer.json.
 
 
 rule transfer:
+    input:
+        followed_first,
     output:
         report(
             layout.TRANSFER_RECEIPT,

@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -64,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--insert",
         action="store_true",
-        help="add the run documents to the run database, when the runs have ended",
+        help="add the run documents to the run database, with --live without an end at first",
     )
 
 
@@ -78,20 +79,24 @@ def run(options: argparse.Namespace) -> int:
         folder = options.output / settings.run_id
         if folder.exists():
             raise ConfigurationError(f"{folder} exists", "choose another run number or folder")
+
+    def tell(document: dict[str, Any], *, is_new: bool) -> None:
+        if options.insert:
+            from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
+
+            with rundb.open_database(configuration.rundb) as database:
+                (database.insert if is_new else database.set_end)(document)
+
     # The last of the runs ended a pause ago.
     began = clock.now() - len(runs) * (timedelta(seconds=options.duration) + PAUSE)
     for index, settings in enumerate(runs):
         if options.live is None:
             start = began + index * (timedelta(seconds=options.duration) + PAUSE)
-            document = _write(replace(settings, start=start), options.output)
+            tell(_write(replace(settings, start=start), options.output), is_new=True)
         else:
             started = replace(settings, start=clock.now())
-            document = _take(started, options.output, options.live)
-        if options.insert:
-            from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
-
-            with rundb.open_database(configuration.rundb) as database:
-                database.insert(document)
+            for document in _take(started, options.output, options.live):
+                tell(document, is_new=document["end"] is None)
         print(f"{settings.run_id} is in {options.output / settings.run_id}")
     return 0
 
@@ -144,8 +149,8 @@ def _write(settings: "SimulatedRun", output: Path) -> dict[str, Any]:
     return document
 
 
-def _take(settings: "SimulatedRun", output: Path, speed: float) -> dict[str, Any]:
-    """Write a run while it is being taken, and its document when it begins and when it ends."""
+def _take(settings: "SimulatedRun", output: Path, speed: float) -> Iterator[dict[str, Any]]:
+    """Write a run while it is being taken; yield its document when it begins and when it ends."""
     from xamsflow.simulate import LiveRun  # noqa: PLC0415 - keeps --help fast
 
     def wait_until(run_time: int) -> None:
@@ -154,10 +159,11 @@ def _take(settings: "SimulatedRun", output: Path, speed: float) -> dict[str, Any
 
     live_run = LiveRun(settings, output, wait_until)
     _write_document(live_run.document, output)
+    yield live_run.document
     for file in live_run:
         print(file.path, flush=True)
     _write_document(live_run.document, output)
-    return live_run.document
+    yield live_run.document
 
 
 def _write_document(document: dict[str, Any], output: Path) -> None:

@@ -61,7 +61,7 @@ class PendingRun:
 
     `retry_at` is None for one that was asked for, and otherwise since when it waits to be tried
     again after a failure. `forced`: it is wanted only for a tag, which stays until the run is
-    claimed. `reprocess`: what was made before does not count.
+    claimed. `reprocess`: what was made before does not count. `is_taken`: it has no end yet.
     """
 
     number: int
@@ -70,6 +70,7 @@ class PendingRun:
     retry_at: datetime | None = None
     forced: bool = False
     reprocess: bool = False
+    is_taken: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class ClaimedRun:
     """A run that a driver of this project has claimed and not ended.
 
     `heartbeat_age_s` is the time in seconds since its owner was last heard of, by the server's
-    clock, None where it never was; `heartbeat` is that moment.
+    clock, None where it never was; `heartbeat` is that moment. `is_taken`: it has no end yet.
     """
 
     number: int
@@ -91,6 +92,7 @@ class ClaimedRun:
     heartbeat: datetime | None
     heartbeat_age_s: float | None
     reprocess: bool = False
+    is_taken: bool = False
 
 
 @dataclass(frozen=True)
@@ -222,15 +224,21 @@ class RunDatabase:
         return _newest_first(runs.values())[: select.newest]
 
     @_translated
-    def unasked(self, select: Select, watch: Watch) -> list[int]:
-        """Return the numbers of the runs that ``xamsflow watch`` is to set pending, ascending."""
+    def unasked(self, select: Select, watch: Watch) -> dict[int, bool]:
+        """Return the runs that ``xamsflow watch`` is to set pending, and whether each has ended.
+
+        By number, ascending.
+        """
         now = self.now()
-        documents = self._collection.find(selection.query_to_ask(), _fields(*selection.FIELDS))
-        return sorted(
-            document["number"]
+        documents = self._collection.find(
+            selection.query_to_ask(select), _fields(*selection.FIELDS)
+        )
+        asked = {
+            document["number"]: not selection.is_being_taken(document)
             for document in _numbered(documents)
             if selection.to_be_asked(document, select, watch, now)
-        )
+        }
+        return dict(sorted(asked.items()))
 
     def switch(self, collection: str) -> str | None:
         """Return how the switch for automatic processing stands, ``on`` or ``off``.
@@ -605,6 +613,12 @@ class RunDatabase:
         self._collection.insert_one(dict(document))
 
     @_translated
+    def set_end(self, document: Mapping[str, Any]) -> None:
+        """Give a run that was being taken its end, and what it adds, as the DAQ does."""
+        ended = {"end": document["end"], "rate": document["rate"]}
+        self._collection.update_one({"number": document["number"], "end": None}, {"$set": ended})
+
+    @_translated
     def add_data(self, number: int, entry: Mapping[str, Any]) -> bool:
         """Add an entry to a run's `data`; False if it was there.
 
@@ -853,6 +867,7 @@ def _pending_run(document: Document, select: Select) -> PendingRun:
         retry_at=processing["retry_at"] if found is State.FAILED and not forced else None,
         forced=forced,
         reprocess=processing.get("reprocess") is True,
+        is_taken=selection.is_being_taken(document),
     )
 
 
@@ -870,6 +885,7 @@ def _claimed_run(document: Document) -> ClaimedRun:
         heartbeat=_time(processing.get("heartbeat")),
         heartbeat_age_s=None if age_ms is None else age_ms / 1000,
         reprocess=processing.get("reprocess") is True,
+        is_taken=selection.is_being_taken(document),
     )
 
 

@@ -17,10 +17,13 @@ from xamsflow.rundb.status import State, state
 Document = dict[str, Any]
 
 FIELDS = (
-    *("number", "mode", "detectors", "tags", "end", "processing_status"),
+    *("number", "mode", "detectors", "tags", "start", "end", "processing_status"),
     *("processing.owner", "processing.forced", "processing.retry_at"),
 )
 """What has to be read of a document to judge it."""
+
+LONGEST_RUN = timedelta(days=1)
+"""A run without an end that began longer ago is not being taken any more: the DAQ has crashed."""
 
 WORKED_ON = frozenset({State.SUBMITTED, State.RUNNING})
 
@@ -41,7 +44,11 @@ def conditions(document: Mapping[str, Any], select: Select, now: datetime) -> li
     A run is taken if all are ok. How many of the newest are taken is no property of one run and is
     not among them. A forced run need not keep the limits on number, mode, detector and age.
     """
-    return [_ended(document), _waits(document, select, now), *_limits(document, select, now)]
+    return [
+        _ended(document, select, now),
+        _waits(document, select, now),
+        *_limits(document, select, now),
+    ]
 
 
 def conditions_to_ask(
@@ -49,7 +56,7 @@ def conditions_to_ask(
 ) -> list[Condition]:
     """Return the conditions for ``xamsflow watch`` to set a run pending that nobody asked for."""
     return [
-        _ended(document),
+        _ended(document, select, now),
         *_by_itself(document, watch, now),
         *_limits(document, select, now),
     ]
@@ -81,12 +88,17 @@ def query(select: Select, now: datetime) -> Document:
         ways.append({"processing.retry_at": {"$lte": now}})
     if select.force_tags:
         ways.append({"tags.name": {"$in": list(select.force_tags)}})
-    return {"$or": ways, "end": {"$ne": None}}
+    return {"$or": ways, **_may_be_taken(select)}
 
 
-def query_to_ask() -> Document:
+def query_to_ask(select: Select) -> Document:
     """Return MongoDB's filter that lets through every run that is :func:`to_be_asked`."""
-    return {"processing_status": None, "end": {"$ne": None}}
+    return {"processing_status": None, **_may_be_taken(select)}
+
+
+def is_being_taken(document: Mapping[str, Any]) -> bool:
+    """Tell whether a run has no end yet."""
+    return document.get("end") is None
 
 
 def forced_by_tag(document: Mapping[str, Any], select: Select) -> bool:
@@ -99,8 +111,19 @@ def is_forced(document: Mapping[str, Any], select: Select) -> bool:
     return forced_by_tag(document, select) or section(document).get("forced") is True
 
 
-def _ended(document: Mapping[str, Any]) -> Condition:
-    end = document.get("end")
+def _may_be_taken(select: Select) -> Document:
+    return {} if select.follow else {"end": {"$ne": None}}
+
+
+def _ended(document: Mapping[str, Any], select: Select, now: datetime) -> Condition:
+    end, start = document.get("end"), document.get("start")
+    if end is None and select.follow:
+        return Condition(
+            "the run has ended, or is being taken (select.follow)",
+            f"no end yet, began {_time(start)}",
+            isinstance(start, datetime) and now - start < LONGEST_RUN,
+            "it began too long ago: if the DAQ crashed, set `end` in the run document",
+        )
     return Condition(
         "the run has ended",
         "no end yet" if end is None else _time(end),

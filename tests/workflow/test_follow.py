@@ -1,0 +1,184 @@
+"""Runs that are followed while they are taken, through the real workflow."""
+
+import json
+import signal
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+
+from site_for_tests import Site
+from xamsflow import clock, detector
+from xamsflow.simulate import LiveRun, SimulatedRun
+
+DURATION_S = 8.0
+PATIENCE_S = 120
+
+
+class Daq:
+    """The DAQ takes a run in real time, in a thread of its own, until it ends or is stopped."""
+
+    def __init__(self, site: Site, number: int, *, status: str | None, **settings) -> None:
+        taking = {"duration": DURATION_S, "rate": 50.0, "threads": 2, "buffered_chunks": 1}
+        run = SimulatedRun(
+            number=number,
+            detector=detector.load("xamsl"),
+            chunk_length=0.5,
+            chunk_overlap=0.1,
+            **taking | {"start": clock.now()} | settings,
+        )
+        self.site, self.run, self.number = site, run, number
+        self.live_run = LiveRun(run, site.daq, self.wait_until)
+        status_field = {} if status is None else {"processing_status": status}
+        site.insert(self.live_run.document | status_field)
+        self.stopped = threading.Event()
+        self.thread = threading.Thread(target=self.take)
+        self.thread.start()
+
+    def wait_until(self, ns: int) -> None:
+        due = self.run.start + timedelta(seconds=ns / 1e9)
+        self.stopped.wait(max(0.0, (due - clock.now()).total_seconds()))
+
+    def take(self) -> None:
+        for _ in self.live_run:
+            if self.stopped.is_set():
+                return
+        document = self.live_run.document
+        ended = {"end": document["end"], "rate": document["rate"]}
+        self.site.collection.update_one({"number": self.number}, {"$set": ended})
+
+    def crash(self) -> None:
+        self.stopped.set()
+        self.thread.join()
+
+
+@pytest.fixture
+def take(site):
+    """Return a function that has the DAQ take a run; it is stopped with the test."""
+    site.configure(select={"follow": True}, follow={"interval_s": 0.3})
+    runs: list[Daq] = []
+
+    def begin(number: int, status: str | None = "pending", **settings) -> Daq:
+        runs.append(Daq(site, number, status=status, **settings))
+        return runs[-1]
+
+    yield begin
+    for one in runs:
+        one.crash()
+
+
+def read(site: Site, run: str, name: str):
+    return json.loads((site.work / "results" / run / f"{name}.json").read_text())
+
+
+def test_a_run_that_is_taken_is_done_soon_after_its_end(site, take):
+    take(932)
+    preview = site.snakemake("-n")
+    assert preview.returncode == 0, preview.stdout
+    assert "follow it while it is taken" in preview.stdout
+    done = site.snakemake()
+    assert done.returncode == 0, done.stdout
+    document = site.document(932)
+    assert document["processing_status"] == "done"
+    history = document["processing"]["history"]
+    assert [entry["to"] for entry in history if entry["to"] != "running"][:2] == [
+        "submitted",
+        "done",
+    ]
+    stages = [entry.get("stage") for entry in history if entry["to"] == "running"]
+    assert stages == ["follow", "transfer", "process", "publish"]
+    began = next(entry for entry in history if entry["to"] == "running")
+    assert began["time"] < document["end"]
+
+    followed = read(site, "000932", "follow")
+    assert followed["processed"], followed["reason"]
+    receipt = read(site, "000932", "raw_records_v1730")
+    assert receipt["already_stored"]
+    assert receipt["quality"]["verdict"] == "clean"
+    assert read(site, "000932", "transfer")["copied_bytes"] == 0
+
+    again = site.snakemake("results/000932/rundoc.json")
+    assert again.returncode == 0, again.stdout
+    assert "follow it while" not in again.stdout
+
+
+def test_without_the_setting_it_is_left_alone(site, take):
+    site.configure(select={"follow": False})
+    take(932)
+    done = site.snakemake()
+    assert done.returncode == 0, done.stdout
+    assert site.status(932) == "pending"
+    why = site.xamsflow("why", "932").stdout
+    assert "it is still being taken" in why
+
+
+def test_a_crashed_daq_leaves_it_pending(site, take):
+    site.configure(select={"follow": True}, follow={"interval_s": 0.2, "patience_s": 2})
+    daq = take(932)
+    site.add_run(931)
+    process = site.start()
+    time.sleep(4)
+    daq.crash()
+    said, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode != 0
+    assert "000932 has no end, and nothing was written for 2 s" in said
+    assert "Traceback" not in said
+    assert site.status(932) == "pending"
+    assert not site.document(932).get("processing_failed")
+    assert site.status(931) == "done"
+
+    # A person looks after it, and it is processed as any other.
+    for _ in daq.live_run:
+        pass
+    ended = {"end": daq.live_run.document["end"]}
+    site.collection.update_one({"number": 932}, {"$set": ended})
+    done = site.snakemake()
+    assert done.returncode == 0, done.stdout
+    assert site.status(932) == "done"
+    assert not (site.work / "results" / "000932" / "follow.json").exists()
+
+
+def test_a_killed_driver_is_followed_by_another(site, take):
+    take(932)
+    process = site.start()
+    deadline = time.monotonic() + PATIENCE_S
+    while site.document(932).get("processing", {}).get("stage") != "follow":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    done = site.snakemake()
+    assert done.returncode == 0, done.stdout
+    document = site.document(932)
+    assert document["processing_status"] == "done"
+    assert [entry["to"] for entry in document["processing"]["history"]].count("done") == 1
+
+
+def test_ctrl_c_gives_it_back(site, take):
+    take(932)
+    process = site.start()
+    deadline = time.monotonic() + PATIENCE_S
+    while site.document(932).get("processing", {}).get("stage") != "follow":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE_S)
+    assert site.status(932) == "pending"
+    done = site.snakemake()
+    assert done.returncode == 0, done.stdout
+    assert site.status(932) == "done"
+
+
+def test_watch_takes_runs_as_they_begin(site, take):
+    site.configure(select={"follow": True}, follow={"interval_s": 0.3}, watch={"interval_s": 0.5})
+    daq = take(932, status=None)
+    watch = site.xamsflow("watch", "--profile", "local", "--once")
+    assert watch.returncode == 0, watch.stdout + watch.stderr
+    assert "000932 has begun: pending" in watch.stdout
+    document = site.document(932)
+    assert document["processing_status"] == "done"
+    changed = document["processing"]["time"]
+    assert (changed - document["end"]).total_seconds() < 15
+    assert read(site, "000932", "follow")["processed"]
+    daq.thread.join()
