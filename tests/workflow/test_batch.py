@@ -8,6 +8,7 @@ import pytest
 
 import site_for_tests
 from batch_workflow import press_ctrl_c, wait_until
+from daq_for_tests import Daq
 from servers import slurm
 from servers.slurm import Slurm
 from site_for_tests import Site
@@ -131,3 +132,22 @@ def test_a_run_that_ran_out_of_memory_asks_for_more(batch: Site) -> None:
     assert done.returncode == 0, done.stdout
     assert batch.status(932) == "done"
     assert asked(932) == 2 * asked(931)
+
+
+def test_a_run_is_followed_in_its_batch_job_whatever_becomes_of_the_driver(batch: Site) -> None:
+    batch.configure(select={"follow": True}, follow={"interval_s": 0.3})
+    daq = Daq(batch, 931, status="pending", duration=15.0)
+    try:
+        driver = batch.start(*FAST)
+        running_job(batch, 931)
+        os.killpg(driver.pid, signal.SIGKILL)
+        driver.communicate()
+        done = batch.snakemake(*FAST)
+    finally:
+        daq.crash()
+
+    assert done.returncode == 0, done.stdout
+    assert batch.status(931) == "done"
+    assert len(list(batch.work.glob(".snakemake/batch/submissions/*"))) == 1
+    followed = receipts.read(batch.work / layout.FOLLOW_RECEIPT.format(run_id="000931"))
+    assert followed["processed"], followed["reason"]

@@ -2,55 +2,14 @@
 
 import json
 import signal
-import threading
 import time
-from datetime import timedelta
 
 import pytest
 
+from daq_for_tests import Daq
 from site_for_tests import Site
-from xamsflow import clock, detector
-from xamsflow.simulate import LiveRun, SimulatedRun
 
-DURATION_S = 8.0
 PATIENCE_S = 120
-
-
-class Daq:
-    """The DAQ takes a run in real time, in a thread of its own, until it ends or is stopped."""
-
-    def __init__(self, site: Site, number: int, *, status: str | None, **settings) -> None:
-        taking = {"duration": DURATION_S, "rate": 50.0, "threads": 2, "buffered_chunks": 1}
-        run = SimulatedRun(
-            number=number,
-            detector=detector.load("xamsl"),
-            chunk_length=0.5,
-            chunk_overlap=0.1,
-            **taking | {"start": clock.now()} | settings,
-        )
-        self.site, self.run, self.number = site, run, number
-        self.live_run = LiveRun(run, site.daq, self.wait_until)
-        status_field = {} if status is None else {"processing_status": status}
-        site.insert(self.live_run.document | status_field)
-        self.stopped = threading.Event()
-        self.thread = threading.Thread(target=self.take)
-        self.thread.start()
-
-    def wait_until(self, ns: int) -> None:
-        due = self.run.start + timedelta(seconds=ns / 1e9)
-        self.stopped.wait(max(0.0, (due - clock.now()).total_seconds()))
-
-    def take(self) -> None:
-        for _ in self.live_run:
-            if self.stopped.is_set():
-                return
-        document = self.live_run.document
-        ended = {"end": document["end"], "rate": document["rate"]}
-        self.site.collection.update_one({"number": self.number}, {"$set": ended})
-
-    def crash(self) -> None:
-        self.stopped.set()
-        self.thread.join()
 
 
 @pytest.fixture
