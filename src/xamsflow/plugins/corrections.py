@@ -9,7 +9,7 @@ import strax
 from xamsflow import corrections
 from xamsflow.detector import Tpc
 from xamsflow.errors import ConfigurationError
-from xamsflow.plugins.settings import options
+from xamsflow.plugins.settings import CHUNK_MB, options
 
 Array = npt.NDArray[Any]
 
@@ -31,6 +31,7 @@ class _CorrectedAreas(strax.Plugin):  # type: ignore[misc]
     """S2s are corrected for electrons lost on their way, S1s for light by place of the event."""
 
     __version__ = "1.0.0"
+    chunk_target_size_mb = CHUNK_MB
     depends_on = "event_basics"
     provides = "corrected_areas"
     data_kind = "events"
@@ -89,6 +90,7 @@ class EventInfo(strax.MergeOnlyPlugin):  # type: ignore[misc]
     """All that is known of an event, in one row."""
 
     __version__ = "1.0.0"
+    chunk_target_size_mb = CHUNK_MB
     depends_on = ("event_basics", "corrected_areas")
     provides = "event_info"
     save_when = strax.SaveWhen.ALWAYS

@@ -9,7 +9,7 @@ import strax
 
 from xamsflow.detector import Tpc
 from xamsflow.plugins.peak_classification import S1, S2
-from xamsflow.plugins.settings import options
+from xamsflow.plugins.settings import CHUNK_MB, options
 
 Array = npt.NDArray[Any]
 
@@ -41,6 +41,7 @@ class _Events(strax.OverlapWindowPlugin):  # type: ignore[misc]
     """
 
     __version__ = "1.0.0"
+    chunk_target_size_mb = CHUNK_MB
     depends_on = ("peak_basics", "peak_classification")
     provides = "events"
     data_kind = "events"
@@ -130,6 +131,7 @@ class _EventBasics(strax.Plugin):  # type: ignore[misc]
     """
 
     __version__ = "1.0.0"
+    chunk_target_size_mb = CHUNK_MB
     provides = "event_basics"
     data_kind = "events"
 

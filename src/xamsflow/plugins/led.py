@@ -8,7 +8,7 @@ import strax
 
 from xamsflow.detector import Led
 from xamsflow.plugins import baselines
-from xamsflow.plugins.settings import options
+from xamsflow.plugins.settings import CHUNK_MB, options
 
 Array = npt.NDArray[Any]
 
@@ -99,6 +99,7 @@ class _LedCalibration(strax.Plugin):  # type: ignore[misc]
     """Area and amplitude in the LED's window and in one without light."""
 
     __version__ = "1.0.0"
+    chunk_target_size_mb = CHUNK_MB
     depends_on = "records_led"
     provides = "led_calibration"
     data_kind = "records_led"

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import strax
 
 from xamsflow.detector import Tpc
-from xamsflow.plugins.settings import options
+from xamsflow.plugins.settings import CHUNK_MB, options
 
 Array = npt.NDArray[Any]
 
@@ -33,6 +33,7 @@ def peak_classification(tpc: Tpc) -> type[Any]:
 
 class _PeakClassification(strax.Plugin):  # type: ignore[misc]
     __version__ = "1.0.0"
+    chunk_target_size_mb = CHUNK_MB
     depends_on = "peak_basics"
     provides = "peak_classification"
     data_kind = "peaks"

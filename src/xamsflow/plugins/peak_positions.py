@@ -7,7 +7,7 @@ import numpy.typing as npt
 import strax
 
 from xamsflow.detector import Tpc
-from xamsflow.plugins.settings import options
+from xamsflow.plugins.settings import CHUNK_MB, options
 
 Array = npt.NDArray[Any]
 
@@ -31,6 +31,7 @@ class _PeakPositions(strax.Plugin):  # type: ignore[misc]
     """A centroid lies closer to the middle than the light did: it orders events, it is no map."""
 
     __version__ = "1.0.0"
+    chunk_target_size_mb = CHUNK_MB
     depends_on = "peaks"
     provides = "peak_positions"
     data_kind = "peaks"

@@ -62,6 +62,8 @@ def peaks(signals: Signals, top: Sequence[int] = ()) -> type[Any]:
             "depends_on": f"records{end}",
             "provides": f"peaks{end}",
             "data_kind": f"peaks{end}",
+            # Chunks of records are kept: joining them copies each peak several times.
+            "rechunk_on_save": False,
             "takes_config": options(settings, end),
         },
     )
@@ -69,8 +71,6 @@ def peaks(signals: Signals, top: Sequence[int] = ()) -> type[Any]:
 
 class _Peaks(SignalsPlugin):
     __version__ = "1.0.1"
-    # MB of a chunk on disk: strax copies what it has gathered with each chunk that it adds.
-    chunk_target_size_mb = 40
 
     def infer_dtype(self) -> Any:
         """Return strax's fields, with one entry per channel of the group in arrays by channel."""
@@ -94,9 +94,9 @@ class _Peaks(SignalsPlugin):
             return np.zeros(0, dtype)
         links = strax.record_links(records)
         before, behind = self.setting("hit_extension")
-        found = hits.find_hits(records, self.setting("hit_threshold"), (before, behind), links)
-        found["channel"] = self.place[found["channel"]]
-        hitlets = hits.hitlets_of(found)
+        hitlets = hits.find_hits(records, self.setting("hit_threshold"), (before, behind), links)
+        hitlets["channel"] = self.place[hitlets["channel"]]
+        hitlets = hits.hitlets_of(hitlets)
 
         def sum_up(peaks: Array, starts: Array) -> None:
             _complete_last_sample(peaks, np.append(starts, end))
@@ -119,7 +119,7 @@ class _Peaks(SignalsPlugin):
         result, ends = self._split(result, ends, int(records["dt"][0]), sum_up)
         self._set_area_fraction(result)
         before, behind = self.setting("coincidence")
-        waveforms.count_hits(result, ends, found, (before, behind))
+        waveforms.count_hits(result, ends, hitlets, (before, behind))
         return result
 
     def _split(

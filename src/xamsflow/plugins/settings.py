@@ -13,6 +13,10 @@ from xamsflow.corrections import ByRun
 THREADS = "threads"
 """The option that says how many chunks are computed at a time; it changes no result."""
 
+CHUNK_MB = 4
+"""Size of a stored chunk of small data: strax copies what it has gathered with each chunk that it
+adds, so larger ones cost time, and memory that grows until the first is full."""
+
 Setting = tuple[str, Any, str]
 """Name, default and meaning of an option."""
 
@@ -46,6 +50,7 @@ class SignalsPlugin(strax.Plugin):  # type: ignore[misc]
 
     end = ""
     parallel = True
+    chunk_target_size_mb = CHUNK_MB
 
     def setting(self, name: str) -> Any:
         """Return the value of an option, called by its name without the group's."""

@@ -110,11 +110,11 @@ def _store(peak: Any, waveform: Array) -> None:
 
 
 @numba.njit(nogil=True, cache=True)
-def count_hits(peaks: Array, ends: Array, hits: Array, coincidence: tuple[int, int]) -> None:
+def count_hits(peaks: Array, ends: Array, hitlets: Array, coincidence: tuple[int, int]) -> None:
     """Count hits of peaks, and channels with a maximum close to the peak's.
 
-    Peaks are sorted by time and do not overlap; `ends` is where they end. Hits are in any order,
-    and fast to find in their peaks if it is about that of time.
+    Peaks are sorted by time and do not overlap; `ends` is where they end. Hits count where they
+    begin themselves; they are fast to find in their peaks as hitlets are about in order of time.
     """
     if not len(peaks):
         return
@@ -125,12 +125,13 @@ def count_hits(peaks: Array, ends: Array, hits: Array, coincidence: tuple[int, i
     for i in range(len(peaks)):
         maximum[i] = time[i] + np.argmax(peaks[i]["data"]) * peaks[i]["dt"]
     at = 0
-    for hit in hits:
-        while at + 1 < len(peaks) and time[at + 1] <= hit["time"]:
+    for hit in hitlets:
+        begin = hit["time"] + (hit["left"] - hit["left_integration"]) * np.int64(hit["dt"])
+        while at + 1 < len(peaks) and time[at + 1] <= begin:
             at += 1
-        while at > 0 and time[at] > hit["time"]:
+        while at > 0 and time[at] > begin:
             at -= 1
-        if not time[at] <= hit["time"] < ends[at]:
+        if not time[at] <= begin < ends[at]:
             continue
         n_hits[at] += 1
         if -coincidence[0] <= hit["max_time"] - maximum[at] <= coincidence[1]:

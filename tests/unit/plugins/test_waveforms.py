@@ -59,7 +59,7 @@ def test_hits_are_counted_in_the_peak_in_which_they_begin(seed: int) -> None:
     peaks["data"] = random.random(peaks["data"].shape)
     before, behind = 100, 40
     ends = strax.endtime(peaks)
-    waveforms.count_hits(peaks, ends, found, (before, behind))
+    waveforms.count_hits(peaks, ends, hits.hitlets_of(found), (before, behind))
     for peak, end in zip(peaks, ends, strict=True):
         mine = found[(found["time"] >= peak["time"]) & (found["time"] < end)]
         assert peak["n_hits"] == len(mine)
