@@ -36,7 +36,7 @@ class Select:
     `modes` and `detectors` are patterns. A run with one of `force_tags` is taken though nobody set
     it pending, and outside of all limits but `skip_tags`. `max_age_days` counts from its end.
     `retry`: failed runs too, once the time has come that ``processing.retry_at`` names.
-    `follow`: runs that are still being taken too.
+    `follow`: runs that are still being taken too, unless they began `longest_run_h` ago or longer.
     """
 
     first_run: int | None = None
@@ -50,6 +50,7 @@ class Select:
     newest: int | None = None
     retry: bool = True
     follow: bool = False
+    longest_run_h: float = 24
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from faults import (  # noqa: E402, F401
     bookkeeping,
     database,
     disks,
+    following,
     kills,
     live_data,
     network,

@@ -63,6 +63,7 @@ SELECTS = st.builds(
     max_age_days=st.sampled_from([None, 1, 30.5]),
     retry=st.booleans(),
     follow=st.booleans(),
+    longest_run_h=st.sampled_from([24, 24 * 30]),
 )
 WATCHES = st.builds(
     Watch,

@@ -22,9 +22,6 @@ FIELDS = (
 )
 """What has to be read of a document to judge it."""
 
-LONGEST_RUN = timedelta(days=1)
-"""A run without an end that began longer ago is not being taken any more: the DAQ has crashed."""
-
 WORKED_ON = frozenset({State.SUBMITTED, State.RUNNING})
 
 
@@ -121,8 +118,9 @@ def _ended(document: Mapping[str, Any], select: Select, now: datetime) -> Condit
         return Condition(
             "the run has ended, or is being taken (select.follow)",
             f"no end yet, began {_time(start)}",
-            isinstance(start, datetime) and now - start < LONGEST_RUN,
-            "it began too long ago: if the DAQ crashed, set `end` in the run document",
+            isinstance(start, datetime) and now - start < timedelta(hours=select.longest_run_h),
+            f"it began more than {select.longest_run_h:g} h ago (select.longest_run_h). If the DAQ "
+            "crashed, a person must set `end` in the run document",
         )
     return Condition(
         "the run has ended",
