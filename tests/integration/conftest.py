@@ -1,6 +1,51 @@
-"""The order of what takes long."""
+"""What several modules share: run documents, a DAQ host; and the order of what takes long."""
 
+from collections.abc import Iterator
+from typing import Any
+
+import pymongo
 import pytest
+
+from servers.mongod import collection, scratch
+from servers.sshd import Sshd, running_sshd
+from xamsflow import rundb
+from xamsflow.config import Rundb, SshHost
+from xamsflow.embedded_mongod import MongoServer
+
+
+@pytest.fixture
+def config(mongod: MongoServer) -> Rundb:
+    """The settings for a collection of the test's own."""
+    return scratch(mongod)
+
+
+@pytest.fixture
+def runs(
+    mongod: MongoServer, config: Rundb
+) -> Iterator[pymongo.collection.Collection[dict[str, Any]]]:
+    """That collection."""
+    with collection(mongod, config) as found:
+        yield found
+
+
+@pytest.fixture
+def database(config: Rundb) -> Iterator[rundb.RunDatabase]:
+    """The run database there."""
+    with rundb.open_database(config) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    """A real sshd on loopback: the DAQ host."""
+    with running_sshd(tmp_path_factory.mktemp("sshd")) as running:
+        yield running
+
+
+@pytest.fixture(params=["local", "ssh"])
+def host(request: pytest.FixtureRequest, server: Sshd) -> SshHost | None:
+    """The DAQ host: this machine, and by ssh."""
+    return server.target() if request.param == "ssh" else None
 
 
 def pytest_configure(config: pytest.Config) -> None:

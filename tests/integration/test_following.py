@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from live_folder import content
-from servers.sshd import Sshd, running_sshd
+from servers.sshd import Sshd
 from xamsflow import clock, config, detector
 from xamsflow.config import Config, Daq, Follow, SshHost, Storage
 from xamsflow.errors import BadDataError, StillTakenError, TransientError, XamsflowError
@@ -19,17 +19,6 @@ from xamsflow.progress import Meter
 from xamsflow.receipts import Receipt
 from xamsflow.simulate import LiveRun, SimulatedRun, WrittenFile
 from xamsflow.transfer import Following, transfer_run
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    with running_sshd(tmp_path_factory.mktemp("sshd")) as running:
-        yield running
-
-
-@pytest.fixture(params=["local", "ssh"])
-def host(request: pytest.FixtureRequest, server: Sshd) -> SshHost | None:
-    return server.target() if request.param == "ssh" else None
 
 
 class Site:

@@ -20,23 +20,6 @@ SELECT = Select(force_tags=("process",))
 MONGODB_LIMIT = 16 * 2**20
 
 
-@pytest.fixture
-def config(mongod):
-    return scratch(mongod)
-
-
-@pytest.fixture
-def runs(mongod, config):
-    with collection(mongod, config) as found:
-        yield found
-
-
-@pytest.fixture
-def database(config):
-    with rundb.open_database(config) as found:
-        yield found
-
-
 def document(number: Any, /, **fields: Any) -> dict[str, Any]:
     return {
         "number": number,

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from servers.mongod import collection, restartable, scratch
+from servers.mongod import restartable, scratch
 from xamsflow import clock, rundb, rundoc
 from xamsflow.claims import Claim
 from xamsflow.config import Rundb, Select
@@ -47,23 +47,6 @@ def no_credentials_of_ours(monkeypatch, tmp_path):
     monkeypatch.delenv("MONGO_USER", raising=False)
     monkeypatch.delenv("MONGO_PASSWORD", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-
-
-@pytest.fixture
-def config(mongod) -> Rundb:
-    return scratch(mongod)
-
-
-@pytest.fixture
-def runs(mongod, config):
-    with collection(mongod, config) as found:
-        yield found
-
-
-@pytest.fixture
-def database(config):
-    with rundb.open_database(config) as found:
-        yield found
 
 
 def document(number: int, /, **fields: Any) -> dict[str, Any]:

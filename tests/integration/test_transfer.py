@@ -38,17 +38,6 @@ DEADLINE = 30
 """Seconds after which a test that waits for something fails."""
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    with running_sshd(tmp_path_factory.mktemp("sshd")) as running:
-        yield running
-
-
-@pytest.fixture(params=["local", "ssh"])
-def host(request: pytest.FixtureRequest, server: Sshd) -> SshHost | None:
-    return server.target() if request.param == "ssh" else None
-
-
 class Places:
     """A DAQ's folder and the cluster's, with one run on the DAQ."""
 

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from batch_workflow import wait_until
 from daq_for_tests import Daq
 from site_for_tests import Site
 
@@ -25,6 +26,13 @@ def take(site):
     yield begin
     for one in runs:
         one.crash()
+
+
+def wait_until_followed(site: Site):
+    def is_followed():
+        return site.document(932).get("processing", {}).get("stage") == "follow"
+
+    wait_until(is_followed, "the run is followed")
 
 
 def read(site: Site, run: str, name: str):
@@ -101,10 +109,7 @@ def test_a_crashed_daq_leaves_it_pending(site, take):
 def test_a_killed_driver_is_followed_by_another(site, take):
     take(932)
     process = site.start()
-    deadline = time.monotonic() + PATIENCE_S
-    while site.document(932).get("processing", {}).get("stage") != "follow":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until_followed(site)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     done = site.snakemake()
@@ -117,10 +122,7 @@ def test_a_killed_driver_is_followed_by_another(site, take):
 def test_ctrl_c_gives_it_back(site, take):
     take(932)
     process = site.start()
-    deadline = time.monotonic() + PATIENCE_S
-    while site.document(932).get("processing", {}).get("stage") != "follow":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until_followed(site)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE_S)
     assert site.status(932) == "pending"
