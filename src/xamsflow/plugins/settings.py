@@ -68,10 +68,15 @@ class SignalsPlugin(strax.Plugin):  # type: ignore[misc]
             yield from super().iter(iters, executor)
             return
         ahead: deque[Future[Any]] = deque()
-        with ThreadPoolExecutor(threads, thread_name_prefix="chunk") as pool:
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="chunk")
+        try:
             for future in super().iter(iters, pool):
                 ahead.append(future)
                 if len(ahead) == threads:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
+        finally:
+            # Python may come here whenever it collects what a failure left behind, also while it
+            # holds a lock that a chunk waits for, as numba's: to wait for the chunk never ends.
+            pool.shutdown(wait=False, cancel_futures=True)
