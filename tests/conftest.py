@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import os
 import secrets
 import signal
 from collections.abc import Callable, Iterator
@@ -25,6 +26,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.name.startswith("test_batch"):
             item.add_marker(pytest.mark.xdist_group("batch"))
+
+
+@pytest.fixture(autouse=True)
+def _same_working_directory() -> Iterator[None]:
+    """The command goes to its --directory; that of a test which passed is removed."""
+    before = Path.cwd()
+    yield
+    os.chdir(before)
 
 
 @pytest.fixture
