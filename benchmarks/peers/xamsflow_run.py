@@ -7,8 +7,11 @@ import json
 import sys
 from pathlib import Path
 
-from xamsflow import detector, rundoc
-from xamsflow.processing import process_run
+from xamsflow import memory
+
+with memory.loading():
+    from xamsflow import detector, rundoc
+    from xamsflow.processing import process_run
 
 document, live_data, output, data_type, name, threads = sys.argv[1:]
 process_run(

@@ -7,7 +7,6 @@ its log for the driver to publish; or it was killed, and the driver finds neithe
 
 import contextlib
 import errno
-import gc
 import logging
 import os
 import platform
@@ -18,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from xamsflow import claims, config, journal, layout, lock, progress, receipts, rundoc
+from xamsflow import claims, config, journal, layout, lock, memory, progress, receipts, rundoc
 from xamsflow import publish as publishing
 from xamsflow.claims import Claim
 from xamsflow.config import Config
@@ -42,7 +41,7 @@ def follow(*, run_id: str, receipt: str, log: str, threads: int) -> None:
     It is a head start: where it fails, the receipt says why, and what follows does all of it.
     """
     with _job("follow", run_id, Path(log)) as (configuration, meter):
-        with _loading():
+        with memory.loading():
             from xamsflow import following, rundb  # noqa: PLC0415
 
         number = layout.run_number(run_id)
@@ -61,7 +60,7 @@ def follow(*, run_id: str, receipt: str, log: str, threads: int) -> None:
 def transfer(*, run_id: str, receipt: str, log: str) -> None:
     """Bring a run's live data here and write the receipt."""
     with _job("transfer", run_id, Path(log)) as (configuration, meter):
-        with _loading():  # only what this job needs
+        with memory.loading():  # only what this job needs
             from xamsflow import rundb  # noqa: PLC0415
             from xamsflow.transfer import transfer_run  # noqa: PLC0415
 
@@ -91,7 +90,7 @@ def process(
     The run document is the one that the transfer saw, so no run database is needed.
     """
     with _job("process", run_id, Path(log)) as (configuration, meter):
-        with _loading():
+        with memory.loading():
             from xamsflow import detector  # noqa: PLC0415
             from xamsflow.following import check_followed  # noqa: PLC0415
             from xamsflow.processing import process_run  # noqa: PLC0415
@@ -136,7 +135,7 @@ def publish(
 ) -> None:
     """Register what is stored in the run document, set the run done, and write the receipt."""
     with _job("publish", run_id, Path(log)) as (configuration, _):
-        with _loading():
+        with memory.loading():
             from xamsflow import rundb  # noqa: PLC0415
 
         made = [
@@ -273,21 +272,6 @@ def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter]]:
         fail(Failure(f"unexpected {line}: see {log}", FailureClass.UNKNOWN))
 
 
-@contextlib.contextmanager
-def _loading() -> Iterator[None]:
-    """Import modules without the garbage collector, and keep it off them for good.
-
-    What they make stays to the end. The collector would look through it many times on the way and
-    once more when the process ends: of strax, that is 0.5 s of 1.25 s.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
 def _is_want_of_memory(error: BaseException) -> bool:
     """Tell whether an error comes from it, also where a library could not be loaded for that."""
     cause: BaseException | None = error
@@ -348,7 +332,7 @@ def _report_start(rule: str, claim: Claim | None, configuration: Config, log: Pa
     """
     if claim is None:
         return
-    with _loading():
+    with memory.loading():
         from xamsflow import rundb  # noqa: PLC0415
 
     try:

@@ -1,6 +1,9 @@
-"""Memory that is freed stays with the process, for the next chunk."""
+"""How a job deals with memory: what is freed stays with it, and modules are not looked through."""
 
+import contextlib
 import ctypes
+import gc
+from collections.abc import Iterator
 
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
@@ -20,3 +23,18 @@ def keep_freed() -> None:
         return
     for parameter in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
         mallopt(parameter, ctypes.c_int(2**31 - 1))
+
+
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+    """Import modules without the garbage collector, and keep it off them for good.
+
+    What they make stays to the end. The collector would look through it many times on the way and
+    once more when the process ends: of strax, that is 0.5 s of 1.25 s.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

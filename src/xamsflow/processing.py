@@ -100,14 +100,19 @@ def process_run(
         strax_context = make_context(detector, processed, run_config(run, live_data / run_id))
         if other_context is None:
             strax_context.set_config({THREADS: threads})
-        wanted = to_be_stored(strax_context, run_id, data_type)
-        missing = [name for name in wanted if not strax_context.is_stored(run_id, name)]
+        wanted = _folders(strax_context, run_id, data_type, processed)
+        missing = [
+            name
+            for name, folder in wanted.items()
+            # strax looks every plugin up to tell; most often there is not even a folder.
+            if not (folder.is_dir() and strax_context.is_stored(run_id, name))
+        ]
         if missing:
             _check_writable(processed)
         stored: dict[str, dict[str, Any]] = {}
-        for name in wanted:
+        for name, folder in wanted.items():
             if name not in missing:  # it may be the input of the others
-                stored[name] = _verify(strax_context, run_id, name, processed)
+                stored[name] = _verify(run_id, name, folder)
 
     def receipt(name: str) -> Receipt:
         return _receipt(run, detector, name, stored, already_stored=not missing, started=started)
@@ -117,16 +122,20 @@ def process_run(
             if on_chunk is not None:
                 on_chunk(name, _chunks_until(end, run))
 
-    if data_type in missing and len(missing) > 1:
+    to_make = missing
+    if data_type in missing:
         try:
             make(data_type, missing)
+            to_make = []
         except Exception as error:  # whatever it is: it is found again, with what it leaves whole
             logger.warning("not all in one pass (%s), one after the other", _first_line(error))
-    for name in wanted:
-        if name in missing:
-            with _plain_errors(run_id, name, processed):
+    for name, folder in wanted.items():
+        with _plain_errors(run_id, name, processed):
+            # Others of the same plugin may have brought it along.
+            if name in to_make and not (folder.is_dir() and strax_context.is_stored(run_id, name)):
                 make(name, [name])
-                stored[name] = _verify(strax_context, run_id, name, processed)
+            if name in missing:
+                stored[name] = _verify(run_id, name, folder)
         if on_stored is not None:
             on_stored(receipt(name))
     return receipt(data_type)
@@ -158,7 +167,7 @@ def follow_run(
         strax_context.set_config({THREADS: threads})
         save = to_be_stored(strax_context, run_id, data_type)
         _check_writable(processed)
-        for end in _make(strax_context, run_id, data_type, save):
+        for end in _make(strax_context, run_id, data_type, list(save)):
             if on_chunk is not None:
                 on_chunk(data_type, _chunks_until(end, run))
 
@@ -181,11 +190,10 @@ def stored_receipt(
     make_context = context if other_context is None else other(other_context)
     with _plain_errors(run_id, data_type, processed):
         strax_context = make_context(detector, processed, run_config(run, Path(run_id)))
-        wanted = to_be_stored(strax_context, run_id, data_type)
-        folders = [processed / str(strax_context.key_for(run_id, name)) for name in wanted]
-        if not all(folder.is_dir() for folder in folders):
+        wanted = _folders(strax_context, run_id, data_type, processed)
+        if not all(folder.is_dir() for folder in wanted.values()):
             return None
-        stored = {name: _verify(strax_context, run_id, name, processed) for name in wanted}
+        stored = {name: _verify(run_id, name, folder) for name, folder in wanted.items()}
         return _receipt(run, detector, data_type, stored, already_stored=True, started=started)
 
 
@@ -224,8 +232,13 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
 
 
-def to_be_stored(strax_context: strax.Context, run_id: str, data_type: str) -> list[str]:
-    """Return the data type and all beside and below it that strax always saves, lowest first."""
+def to_be_stored(
+    strax_context: strax.Context, run_id: str, data_type: str
+) -> dict[str, strax.DataKey]:
+    """Return the data type and all beside and below it that strax always saves, lowest first.
+
+    Each with the key under which strax stores it.
+    """
     known = strax_context.tree
     if data_type not in known:
         raise ConfigurationError(
@@ -242,15 +255,22 @@ def to_be_stored(strax_context: strax.Context, run_id: str, data_type: str) -> l
         return 1 + max((depth(below) for below in plugins[name].depends_on), default=0)
 
     # Of the outputs of one plugin the one asked for is made, and brings the others along.
-    return sorted(saved | {data_type}, key=lambda name: (depth(name), name != data_type, name))
+    names = sorted(saved | {data_type}, key=lambda name: (depth(name), name != data_type, name))
+    return {name: strax.DataKey(run_id, name, plugins[name].lineage) for name in names}
+
+
+def _folders(
+    strax_context: strax.Context, run_id: str, data_type: str, processed: Path
+) -> dict[str, Path]:
+    """Return where each data type is stored, lowest first."""
+    keys = to_be_stored(strax_context, run_id, data_type)
+    return {name: (processed / str(key)).absolute() for name, key in keys.items()}
 
 
 def _make(
     strax_context: strax.Context, run_id: str, data_type: str, save: Sequence[str]
 ) -> Iterator[int]:
     """Make a data type and store those in `save`; yield the end of what there is, by chunk."""
-    if strax_context.is_stored(run_id, data_type):
-        return
     yield 0
     # strax's processor with threads is slower where lz4 is the limit, and a signal that ends the
     # job leaves it waiting for its threads until the batch system kills it.
@@ -266,17 +286,14 @@ def _chunks_until(end: int, run: Run) -> int:
     return max(0, math.ceil(Fraction(end - run.start, period)))
 
 
-def _verify(
-    strax_context: strax.Context, run_id: str, data_type: str, processed: Path
-) -> dict[str, Any]:
+def _verify(run_id: str, data_type: str, folder: Path) -> dict[str, Any]:
     """Check what is stored against strax's own metadata; return the facts for the receipt."""
-    path = (processed / str(strax_context.key_for(run_id, data_type))).absolute()
-    if not path.is_dir():
+    if not folder.is_dir():
         raise BadDataError(
-            f"run {run_id}: {data_type} was made, yet {path} is not there",
+            f"run {run_id}: {data_type} was made, yet {folder} is not there",
             "was it moved? then process the run again",
         )
-    return strax_folder.check(path)
+    return strax_folder.check(folder)
 
 
 def _findings(

@@ -15,6 +15,7 @@ import blosc
 import numpy as np
 import strax
 
+from xamsflow.ahead import one_ahead
 from xamsflow.errors import BadDataError, TransientError
 
 MAX_PENDING = 2
@@ -61,12 +62,7 @@ class _Backend(strax.FileSytemBackend):  # type: ignore[misc]
 
     def loader(self, *args: Any, **options: Any) -> Iterator[strax.Chunk]:
         """Yield chunks, each read while the one before it is worked on."""
-        chunks = super().loader(*args, **options)
-        with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
-            following = reader.submit(next, chunks, None)
-            while (chunk := following.result()) is not None:
-                following = reader.submit(next, chunks, None)
-                yield chunk
+        yield from one_ahead(super().loader(*args, **options), "reader")
 
 
 class _Saver(strax.FileSaver):  # type: ignore[misc]

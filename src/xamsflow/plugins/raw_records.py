@@ -15,7 +15,8 @@ samples of every digitizer (2, 4 or 10 ns). So all outputs are moved by exactly 
 chunk boundaries included, and stay on their digitizers' sampling grid without any rounding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +27,7 @@ import numpy.typing as npt
 import strax
 from immutabledict import immutabledict
 
+from xamsflow.ahead import one_ahead
 from xamsflow.detector import Detector
 from xamsflow.errors import BadDataError, ConfigurationError
 from xamsflow.findings import Findings
@@ -203,6 +205,16 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
             overlap_duration=config["daq_overlap_chunk_duration"],
             duration=duration if config["run_end_time"] else None,
         )
+
+    def iter(
+        self, iters: Mapping[str, Iterator[strax.Chunk]], executor: Executor | None = None
+    ) -> Iterator[Any]:
+        """Yield chunks, each read and decoded while the one before it is worked on.
+
+        Of a run that is being taken they are not: a thread that waits cannot be ended.
+        """
+        chunks = super().iter(iters, executor)
+        yield from chunks if self.growing is not None else one_ahead(chunks, "reader")
 
     def is_ready(self, chunk_i: int) -> bool:
         """Return whether there is data for the chunk; a run without any has one empty chunk."""

@@ -56,6 +56,21 @@ class SignalsPlugin(strax.Plugin):  # type: ignore[misc]
         """Return the value of an option, called by its name without the group's."""
         return self.config[f"{name}{self.end}"]
 
+    def _fetch_chunk(
+        self, d: str, iters: Mapping[str, Iterator[strax.Chunk]], *args: Any, **options: Any
+    ) -> bool:
+        """Take the next chunk of an input as it is where nothing is left of the one before.
+
+        strax would join nothing with it, and for that copy all of it.
+        """
+        left = self.input_buffer[d]
+        if left is not None and left.start == left.end and not len(left):
+            self.input_buffer[d] = None
+        fetched: bool = super()._fetch_chunk(d, iters, *args, **options)
+        if not fetched:
+            self.input_buffer[d] = left
+        return fetched
+
     def iter(
         self, iters: Mapping[str, Iterator[strax.Chunk]], executor: Executor | None = None
     ) -> Iterator[Any]:
