@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from xamsflow.rundb.status import State, Status, Transition, state, understand
+from xamsflow.rundb.status import NAMES, State, Status, Transition, state, understand
 
 Document = dict[str, Any]
 
@@ -237,4 +237,4 @@ def _is_number(value: Any) -> bool:
 
 def _foreign(status: Any) -> Any:
     """Return a status that is not in our own words, None for one that is."""
-    return None if isinstance(status, str) and status in list(Status) else status
+    return None if isinstance(status, str) and status in NAMES else status

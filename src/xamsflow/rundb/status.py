@@ -16,6 +16,8 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
+NAMES = {status.value: status for status in Status}
+
 OLD_NAMES = {"submitted_job": Status.SUBMITTED, "processing": Status.RUNNING}
 """Names that amstrax 1.x and 2.0 gave a status."""
 
@@ -49,8 +51,8 @@ def understand(value: Any) -> StatusView:
 
 
 def _understand_text(text: str) -> tuple[Status | None, str | None]:
-    if text in list(Status):
-        return Status(text), None
+    if text in NAMES:
+        return NAMES[text], None
     if text.startswith(OLD_FAILED):
         return Status.FAILED, text.removeprefix(OLD_FAILED)
     if text.startswith(OLD_BUILDING):
