@@ -1,5 +1,7 @@
 """The conditions of the selection, one by one, and the run database's query: they agree."""
 
+import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from servers.mongod import collection, scratch
-from xamsflow import clock, rundb
+from xamsflow import clock, layout, rundb
 from xamsflow.config import Select, Watch
 from xamsflow.rundb import selection
 
@@ -118,6 +120,19 @@ def test_the_query_and_the_conditions_agree(connected, documents, select, watch)
     assert sorted((claim.number for claim in claims), reverse=True) == taken
     assert database.claim_pending(pending, "other:2:2:y", select.force_tags) == []
     assert database.pending(select) == []
+
+
+def test_with_the_indexes_of_the_manual_no_look_goes_through_all_documents(connected):
+    runs, _ = connected
+    manual = (layout.REPOSITORY / "docs" / "operating.md").read_text()
+    (fields,) = re.findall(r"^(\[.*\])\n  \.forEach\(field => .*createIndex", manual, re.MULTILINE)
+    for field in json.loads(fields):
+        runs.create_index(field)
+    for follow in (False, True):
+        select = Select(force_tags=("process",), follow=follow)
+        plan = runs.find(selection.query(select, NOW)).explain()["queryPlanner"]["winningPlan"]
+        assert "IXSCAN" in str(plan)
+        assert "COLLSCAN" not in str(plan)
 
 
 @pytest.mark.parametrize(
