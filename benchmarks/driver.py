@@ -4,18 +4,16 @@
 """
 
 import copy
-import signal
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import measuring
-import pymongo
+from measuring import Measured
 from tabulate import tabulate
 
 from xamsflow import embedded_mongod, layout
@@ -25,7 +23,16 @@ from site_for_tests import SNAKEMAKE, Site
 
 DOCUMENTS = 100_000
 PENDING = (10, 100, 1000, 5000)
-REPEATS = 3
+REPEATS = 5
+
+FIRST_JOB = ("jobid:", "transfer from the DAQ")
+"""What Snakemake says of the first job, with a message of its own or without."""
+
+INDEXES = (
+    *("number", "processing_status", "processing_status.status"),
+    *("processing.retry_at", "tags.name"),
+)
+"""Those of docs/operating.md."""
 
 BARE = """
 RUNS = [f"{{number:06d}}" for number in range({first}, {last})]
@@ -55,31 +62,42 @@ def main(numbers: Sequence[int]) -> None:
         site = Site(Path(folder) / "site", mongod.uri, "driver")
         fill(site)
         for number in numbers:
-            set_pending(site, number)
-            bare = bare_workflow(Path(folder) / f"bare{number}", number)
-            measured = measuring.alternately(
-                REPEATS,
-                {
-                    "ours": lambda: measuring.process(*site.command("-n", "--quiet")),
-                    "bare": lambda bare=bare: measuring.process(*bare, "-n", "--quiet"),
-                },
-            )
-            ours, theirs = measured["ours"], measured["bare"]
-            rows.append(
-                {
-                    "pending runs": number,
-                    "dry-run (s)": measuring.median(ours),
-                    "bare DAG (s)": measuring.median(theirs),
-                    "ratio": measuring.median(ours) / measuring.median(theirs),
-                    "memory (MB)": measuring.memory(ours),
-                    "bare (MB)": measuring.memory(theirs),
-                    "first job (s)": first_job(site.command("--cores", "2")),
-                    "bare first job (s)": first_job([*bare, "--cores", "2"]),
-                }
-            )
+            rows.append({"pending runs": number} | compare(site, number))
             print(tabulate(rows[-1:], headers="keys", floatfmt=".2f"), flush=True)
     print(tabulate(rows, headers="keys", floatfmt=".2f"))
     measuring.write("driver", rows)
+
+
+def compare(site: Site, number: int) -> dict[str, float]:
+    """Measure what the workflow takes with so many pending runs, and what a bare DAG does."""
+    set_pending(site, number)
+    dry_run = measuring.alternately(
+        REPEATS,
+        {
+            "ours": lambda: measuring.process(*site.command("-n", "--quiet")),
+            "bare": lambda: measuring.process(*bare(site, number), "-n", "--quiet"),
+        },
+    )
+    first_job = measuring.alternately(
+        REPEATS,
+        {
+            "ours": lambda: measuring.until(FIRST_JOB, *ours(site, number), "--cores", "2"),
+            "bare": lambda: measuring.until(FIRST_JOB, *bare(site, number), "--cores", "2"),
+        },
+    )
+    return beside("dry-run", dry_run) | beside("first job", first_job)
+
+
+def beside(what: str, measured: dict[str, list[Measured]]) -> dict[str, float]:
+    """Return time and memory of both as columns of the table."""
+    ours, bare = measured["ours"], measured["bare"]
+    return {
+        f"{what} (s)": measuring.median(ours),
+        f"{what}, bare (s)": measuring.median(bare),
+        f"{what}, ratio": measuring.median(ours) / measuring.median(bare),
+        f"{what} (MB)": measuring.memory(ours),
+        f"{what}, bare (MB)": measuring.memory(bare),
+    }
 
 
 def fill(site: Site) -> None:
@@ -95,8 +113,8 @@ def fill(site: Site) -> None:
         document["processing_status"] = "done"
         documents.append(document)
     site.collection.insert_many(documents)
-    site.collection.create_index([("processing_status", pymongo.ASCENDING)])
-    site.collection.create_index([("number", pymongo.DESCENDING)])
+    for field in INDEXES:
+        site.collection.create_index(field)
 
 
 def set_pending(site: Site, number: int) -> None:
@@ -110,36 +128,23 @@ def set_pending(site: Site, number: int) -> None:
     )
 
 
-def bare_workflow(folder: Path, number: int) -> list[str]:
+def ours(site: Site, number: int) -> list[str]:
+    """Return the command for the workflow, with all runs pending and a new working directory."""
+    set_pending(site, number)
+    return replace(site, folder=new_folder(site)).command()
+
+
+def bare(site: Site, number: int) -> list[str]:
     """Return the command for a workflow with the same jobs, and nothing in them."""
-    folder.mkdir()
+    folder = new_folder(site)
     snakefile = folder / "Snakefile"
     snakefile.write_text(BARE.format(first=DOCUMENTS - number + 1, last=DOCUMENTS + 1))
     return [str(SNAKEMAKE), "--snakefile", str(snakefile), "--directory", str(folder)]
 
 
-def first_job(command: Sequence[str]) -> float:
-    """Return the time until Snakemake says that it runs the first job (s), and stop it there."""
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if "jobid:" in line or "Finished jobid" in line or "transfer from the DAQ" in line:
-            break
-    else:
-        sys.exit("no job was started: " + "".join(said[-20:]))
-    seconds = time.perf_counter() - start
-    process.send_signal(signal.SIGINT)
-    process.communicate()
-    return seconds
+def new_folder(site: Site) -> Path:
+    """Return a new folder: in one that was just emptied, files are slow to make."""
+    return Path(tempfile.mkdtemp(dir=site.folder))
 
 
 if __name__ == "__main__":

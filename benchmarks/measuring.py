@@ -1,7 +1,9 @@
 """Whole processes, measured: wall time, peak memory, what they printed."""
 
+import contextlib
 import json
 import os
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -51,6 +53,35 @@ def process(
     if child.returncode:
         raise subprocess.CalledProcessError(child.returncode, child.args, said[-3000:])
     return Measured(seconds, memory_mb, said)
+
+
+def until(words: Sequence[str], *command: str | Path) -> Measured:
+    """Run a command until it says one of these words, and kill it there with all it has started.
+
+    Raises CalledProcessError where it ends without.
+    """
+    start = time.perf_counter()
+    child = subprocess.Popen(
+        [str(part) for part in command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert child.stdout is not None
+    said = ""
+    try:
+        for line in child.stdout:
+            said += line
+            if any(word in line for word in words):
+                seconds = time.perf_counter() - start
+                return Measured(seconds, _peak_memory_mb(child.pid) or 0.0, said)
+        raise subprocess.CalledProcessError(child.wait(), child.args, said[-3000:])
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
 
 
 def _peak_memory_mb(pid: int) -> float | None:
