@@ -274,10 +274,13 @@ def _make(
     yield 0
     # strax's processor with threads is slower where lz4 is the limit, and a signal that ends the
     # job leaves it waiting for its threads until the batch system kills it.
-    for chunk in strax_context.get_iter(
+    chunks = strax_context.get_iter(
         run_id, data_type, save=tuple(save), processor="single_thread", progress_bar=False
-    ):
+    )
+    for number, chunk in enumerate(chunks, start=1):
         yield chunk.end
+        if number % memory.GIVE_BACK_EVERY == 0:
+            memory.give_back_unused()
 
 
 def _chunks_until(end: int, run: Run) -> int:
