@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import Any
 
-from xamsflow import clock, detector, layout, receipts
+from xamsflow import clock, detector, layout
 from xamsflow.config import Config
-from xamsflow.errors import BadDataError, StillTakenError, XamsflowError
+from xamsflow.errors import StillTakenError, XamsflowError
 from xamsflow.live_data import Growing
 from xamsflow.policy import patiently
 from xamsflow.processing import follow_run
@@ -97,22 +97,3 @@ def _process(
     except XamsflowError as error:
         return str(error)
     return None
-
-
-def check_followed(run_id: str, transferred: Receipt) -> None:
-    """Raise BadDataError where a run was followed in other bytes than have been verified since.
-
-    Then a file was damaged on the way, or the DAQ wrote it again after the end.
-    """
-    try:
-        receipt = receipts.read(layout.follow_receipt(run_id), ("processed", "checksums"))
-    except (FileNotFoundError, BadDataError):
-        return
-    arrived = {file["path"]: file["sha256"] for file in transferred["files"]}
-    for path, checksum in receipt["checksums"].items() if receipt["processed"] else ():
-        if arrived.get(path) != checksum:
-            raise BadDataError(
-                f"run {run_id} was followed while it was taken, and {path} is another file now",
-                f"what was made of it is wrong: move its folders out of storage.processed, remove "
-                f"{layout.follow_receipt(run_id)}, and ask for the run again",
-            )

@@ -92,11 +92,10 @@ def process(
     with _job("process", run_id, Path(log)) as (configuration, meter):
         with memory.loading():
             from xamsflow import detector  # noqa: PLC0415
-            from xamsflow.following import check_followed  # noqa: PLC0415
             from xamsflow.processing import process_run  # noqa: PLC0415
 
         transferred = receipts.read_or_set_aside(Path(transfer_receipt), publishing.TRANSFER_NEEDS)
-        check_followed(run_id, transferred)
+        publishing.check_followed(run_id, transferred)
         _wait_for_live_data(transferred, configuration)
         n_bytes, n_chunks = transferred["bytes"], progress.n_chunks(transferred["files"])
 

@@ -201,6 +201,25 @@ def check_live_data(receipt: Receipt) -> None:
             raise _changed(f"{path} has {found} bytes", file["size"], receipt)
 
 
+def check_followed(run_id: str, transferred: Receipt) -> None:
+    """Raise BadDataError where a run was followed in other bytes than have been verified since.
+
+    Then a file was damaged on the way, or the DAQ wrote it again after the end.
+    """
+    try:
+        receipt = receipts.read(layout.follow_receipt(run_id), ("processed", "checksums"))
+    except (FileNotFoundError, BadDataError):
+        return
+    arrived = {file["path"]: file["sha256"] for file in transferred["files"]}
+    for path, checksum in receipt["checksums"].items() if receipt["processed"] else ():
+        if arrived.get(path) != checksum:
+            raise BadDataError(
+                f"run {run_id} was followed while it was taken, and {path} is another file now",
+                f"what was made of it is wrong: move its folders out of storage.processed, remove "
+                f"{layout.follow_receipt(run_id)}, and ask for the run again",
+            )
+
+
 def _existing(location: str, receipt: Receipt) -> Path:
     path = Path(location)
     if not path.is_dir():

@@ -14,8 +14,9 @@ from servers.sshd import Sshd
 from xamsflow import clock, config, detector
 from xamsflow.config import Config, Daq, Follow, SshHost, Storage
 from xamsflow.errors import BadDataError, StillTakenError, TransientError, XamsflowError
-from xamsflow.following import check_followed, follow
+from xamsflow.following import follow
 from xamsflow.progress import Meter
+from xamsflow.publish import check_followed
 from xamsflow.receipts import Receipt
 from xamsflow.simulate import LiveRun, SimulatedRun, WrittenFile
 from xamsflow.transfer import Following, transfer_run
