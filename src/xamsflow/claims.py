@@ -4,8 +4,11 @@ A job reports to the run document only in the name of the claim, so that one tha
 driver cannot write over what a later driver says.
 """
 
-from collections.abc import Sequence
+import os
+import secrets
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from xamsflow import layout, receipts
 from xamsflow.errors import BadDataError
@@ -24,20 +27,38 @@ class Claim:
     shortages: int = 0
 
 
-def write(claim: Claim, targets: Sequence[str], *, follow: bool = False) -> None:
-    """Tell a run's jobs of a claim, which data types are wanted last, and whether to follow it."""
-    about = {**asdict(claim), "targets": list(targets), "follow": follow}
+@dataclass(frozen=True)
+class Order:
+    """A claim and what it is for: the data types wanted last, and whether to follow the run."""
+
+    claim: Claim
+    targets: tuple[str, ...]
+    follow: bool = False
+
+
+def write(orders: Iterable[Order]) -> None:
+    """Tell the jobs of these runs of their claims, in place of earlier ones.
+
+    All are written into one file, which each run's name is a link to: a thousand files of their own
+    take a fifth of a second.
+    """
+    entries = {layout.run_id(order.claim.number): asdict(order) for order in orders}
+    if not entries:
+        return
+    together = layout.claim_file(f"together.{secrets.token_hex(4)}")
     # After a power cut there is no driver that it could speak of.
-    receipts.write(layout.claim_file(layout.run_id(claim.number)), about, durable=False)
+    receipts.write(together, entries, durable=False)
+    try:
+        for run, entry in entries.items():
+            _link(together, layout.claim_file(run), {run: entry})
+    finally:
+        together.unlink()
 
 
 def read(run: str) -> Claim | None:
     """Return the claim on a run, None where no driver answers for its status."""
     about = _read(run)
-    try:
-        return Claim(about["number"], about["owner"], about["attempt"], about["shortages"])
-    except KeyError:
-        return None
+    return Claim(**about["claim"]) if about else None
 
 
 def targets(run: str) -> tuple[str, ...]:
@@ -63,8 +84,28 @@ def remove(claim: Claim) -> None:
         layout.claim_file(run).unlink(missing_ok=True)
 
 
+def read_file(path: Path) -> receipts.Receipt:
+    """Return what a claim file says of the run that it is named after: the fields of an Order.
+
+    Raises FileNotFoundError where there is none, BadDataError where it cannot be used.
+    """
+    run = path.stem
+    entry = receipts.read(path, needs=[run])[run]
+    if not isinstance(entry, dict) or not isinstance(entry.get("claim"), dict):
+        raise BadDataError(f"{path} tells of no claim", "the next start writes it again")
+    return entry
+
+
+def _link(together: Path, file: Path, entry: receipts.Receipt) -> None:
+    try:
+        file.unlink(missing_ok=True)
+        os.link(together, file)
+    except OSError:  # there are file systems without links, or with a limit on them
+        receipts.write(file, entry, durable=False)
+
+
 def _read(run: str) -> receipts.Receipt:
     try:
-        return receipts.read(layout.claim_file(run))
+        return read_file(layout.claim_file(run))
     except (FileNotFoundError, BadDataError):
         return {}

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from xamsflow import claims, clock, failures, layout, notify, owner, policy, receipts
 from xamsflow.batch import cancel
-from xamsflow.claims import Claim
+from xamsflow.claims import Claim, Order
 from xamsflow.config import Config, Select
 from xamsflow.errors import ConfigurationError, XamsflowError
 from xamsflow.failures import FailedJob, Failure
@@ -310,7 +310,10 @@ class Driver:
         for run, claim in held.items():
             if claim.number in reprocess:
                 _set_aside_what_was_made(run)
-            claims.write(claim, self._targets[run], follow=run in self._followed)
+        claims.write(
+            Order(claim, self._targets[run], follow=run in self._followed)
+            for run, claim in held.items()
+        )
 
     def _want(self, number: int, mode: str | None, is_taken: bool) -> tuple[str, ...]:
         """Note and return what is wanted of a run with this mode, which may still be taken."""

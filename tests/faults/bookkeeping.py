@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 
 from faults.case import Case, NotPossible, run_id
 from faults.catalogue import fault
+from xamsflow import layout
 
-TORN = ["", "{", "{}", "[]", '{"run_id": "000901"}', "\x00" * 100]
+TORN = ["", "{", "{}", "[]", '{"run_id": "000901"}', '{"000901": 1}', "\x00" * 100]
 
 STEPPED_CLOCK = r"""
 #define _GNU_SOURCE
@@ -71,7 +72,7 @@ def receipt_lost_meanwhile(case: Case) -> None:
 def claim_file_torn(case: Case) -> None:
     case.prepare()
     case.start()
-    claim = case.work / "results" / run_id(case.run) / "claim.json"
+    claim = case.work / layout.claim_file(run_id(case.run))
     case.wait(claim.exists, "a claim")
     case.moment("transfer", "process")
     if claim.exists():

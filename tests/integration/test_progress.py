@@ -166,7 +166,7 @@ def test_jobs_tell_their_log_and_terminal_and_the_run_document(make_site):
         claim = database.claim_any(932, OWNER, ["records"])
         assert claim is not None
     (site.work / "results" / "000932").mkdir(parents=True)
-    tell = "from xamsflow import claims; claims.write(claims.Claim(932, %r, 1), ['records'])"
+    tell = "from xamsflow.claims import *; write([Order(Claim(932, %r, 1), ('records',))])"
     subprocess.run([sys.executable, "-c", tell % OWNER], cwd=site.work, check=True)
 
     receipt = "results/000932/transfer.json"

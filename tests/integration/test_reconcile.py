@@ -17,6 +17,7 @@ from site_for_tests import Site
 from xamsflow import claims, config, detector, layout, lock, owner, publish, receipts, rundb
 from xamsflow.batch import submissions
 from xamsflow.batch.request import Request
+from xamsflow.claims import Claim, Order
 from xamsflow.cli import main
 from xamsflow.embedded_mongod import MongoServer
 from xamsflow.processing import process_run
@@ -263,14 +264,15 @@ def die_as_driver(place: Processed, status: str = "running") -> None:
     place.update(processing_status=status, **{"processing.owner": dead})
     place.site.collection.update_one({"number": 932}, {"$unset": {"processing.heartbeat": ""}})
     attempt = place.document()["processing"]["attempt"]
-    claims.write(claims.Claim(932, dead, attempt), [TARGET])
+    claims.write([Order(Claim(932, dead, attempt), (TARGET,))])
 
 
 def leave_claim_file(place: Processed) -> None:
-    claims.write(claims.Claim(932, "elsewhere:1:1:aaaaaaaa", 7), [TARGET])
+    claims.write([Order(Claim(932, "elsewhere:1:1:aaaaaaaa", 7), (TARGET,))])
 
 
 def tear_claim_file(place: Processed) -> None:
+    layout.CLAIMS.mkdir(parents=True)
     layout.claim_file(RUN).write_text("{")
 
 

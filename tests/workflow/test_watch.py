@@ -14,7 +14,8 @@ import pytest
 from servers.mongod import restartable
 from servers.sshd import descendants
 from site_for_tests import XAMSFLOW, Site
-from xamsflow import clock, detector, layout, lock, receipts
+from xamsflow import claims, clock, detector, layout, lock
+from xamsflow.claims import Claim, Order
 from xamsflow.simulate import LiveRun, SimulatedRun
 
 SHORT = {"duration": 0.6, "rate": 50.0}
@@ -267,9 +268,8 @@ def test_a_run_in_work_gets_its_picture_afterwards(site):
     site.add_run(901, **SHORT)
     assert site.snakemake().returncode == 0
     claims_file = site.work / layout.claim_file("000901")
-    receipts.write(
-        claims_file, {"number": 901, "owner": "here:1:me:1", "attempt": 1, "shortages": 0}
-    )
+    with contextlib.chdir(site.work):
+        claims.write([Order(Claim(901, "here:1:me:1", 1), ())])
     picture = site.work / layout.overview("000901")
     assert "drawn" not in site.xamsflow("page").stdout
     assert not picture.exists()

@@ -12,7 +12,7 @@ def claim_of_nobody(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
     file, claimed = evidence.claim_file, evidence.claimed
     if file is None or evidence.in_work:
         return
-    told = file.content or {}
+    told = (file.content or {}).get("claim", {})
     if (
         claimed is not None
         and told.get("owner") == claimed.owner

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from xamsflow import config, detector, layout, lineage, lock, owner, receipts, strax_folder
+from xamsflow import claims, config, detector, layout, lineage, lock, owner, receipts, strax_folder
 from xamsflow.batch import submissions, systems
 from xamsflow.batch.systems import Unreachable
 from xamsflow.detector import Detector
@@ -212,7 +212,7 @@ def _receipts(run: str) -> dict[str, Any]:
         "transfer": ReceiptFile.found(layout.transfer_receipt(run), receipts.read_transfer),
         "data_types": tuple(receipt for receipt in data_types if receipt is not None),
         "published": ReceiptFile.found(layout.rundoc_receipt(run), receipts.read_published),
-        "claim_file": ReceiptFile.found(layout.claim_file(run), receipts.read),
+        "claim_file": ReceiptFile.found(layout.claim_file(run), claims.read_file),
     }
 
 
