@@ -19,11 +19,14 @@ PROBE_BYTES = 16_384
 
 
 def write(path: Path, receipt: Receipt, *, durable: bool = True) -> None:
-    """Write a receipt so that it is there whole or not at all; if `durable`, after a power cut too.
+    """Write a receipt so that it is there whole or not at all.
+
+    If `durable`, it is there after a power cut too, and people can read it.
 
     Raises ResourcesError on a full disk, ConfigurationError where the folder cannot be written.
     """
-    text = json.dumps(receipt, indent=1, ensure_ascii=False) + "\n"
+    # With line breaks, Python's encoder is ten times slower; what is not kept need not be readable.
+    text = json.dumps(receipt, indent=1 if durable else None, ensure_ascii=False) + "\n"
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,8 @@
 
 rule transfer:
     input:
-        followed_first,
+        # To look for each of a thousand runs in vain takes a moment.
+        followed_first if settings.select.follow else [],
     output:
         report(
             layout.TRANSFER_RECEIPT,
