@@ -7,7 +7,7 @@ driver cannot write over what a later driver says.
 import os
 import secrets
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from xamsflow import layout, receipts
@@ -42,7 +42,10 @@ def write(orders: Iterable[Order]) -> None:
     All are written into one file, which each run's name is a link to: a thousand files of their own
     take a fifth of a second.
     """
-    entries = {layout.run_id(order.claim.number): asdict(order) for order in orders}
+    entries = {
+        layout.run_id(order.claim.number): vars(order) | {"claim": vars(order.claim)}
+        for order in orders
+    }
     if not entries:
         return
     together = layout.claim_file(f"together.{secrets.token_hex(4)}")

@@ -11,6 +11,7 @@ length of a run, and seldom enough to cost a few percent of the time at most."""
 
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
+M_ARENA_MAX = -8
 """Parameters of glibc's ``mallopt`` (malloc.h)."""
 
 
@@ -18,8 +19,9 @@ def keep_freed() -> None:
     """Have large arrays made from memory that was used before.
 
     Otherwise the C library gives each back to the system and asks for it again with the next
-    chunk; clearing its pages then takes as long as decoding them. The peak is the same. Elsewhere
-    than with glibc nothing happens.
+    chunk; clearing its pages then takes as long as decoding them. All threads share what is freed:
+    with heaps of their own, one asks for more while another's is unused. Elsewhere than with
+    glibc nothing happens.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -27,6 +29,7 @@ def keep_freed() -> None:
         return
     for parameter in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
         mallopt(parameter, ctypes.c_int(2**31 - 1))
+    mallopt(M_ARENA_MAX, 1)
 
 
 def give_back_unused() -> None:
