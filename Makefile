@@ -51,8 +51,10 @@ lock: install  ## requirements.lock anew from pyproject.toml
 	    --no-emit-index-url --no-annotate --quiet --custom-compile-command "make lock" \
 	    --output-file requirements.lock
 
-bench: install  ## the benchmarks
-	for part in fixed_cost runs driver drain live; do $(BIN)/python benchmarks/$$part.py || exit 1; done
+bench: install  ## the benchmarks, three quarters of an hour
+	tools/system-packages test
+	set -e; for part in fixed_cost runs driver drain live "batch cost"; do \
+	    set -- $$part; $(BIN)/python benchmarks/$$1.py $$2; done
 
 physics: install  ## simulated runs against their truth, with a page of plots in physics/
 	$(BIN)/python -m xamsflow.validation --directory physics

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import measuring
+
 from xamsflow import embedded_mongod, layout
 
 sys.path.insert(0, str(layout.REPOSITORY / "tests"))
@@ -55,6 +57,7 @@ def cost(number: int = 6) -> None:
         run_to_end(site, "--jobs", "1", "--seconds-between-status-checks", "1")
         own = [own_cost(site, run, min(imports)) for run in numbers[:-1]]  # the newest was first
     print(f"the workflow's own cost: {min(own):.2f} s, median {middle(own):.2f} s")
+    measuring.write("batch_cost", {"fastest (s)": min(own), "median (s)": middle(own)})
 
 
 def own_cost(site: Site, run: int, imports_s: float) -> float:

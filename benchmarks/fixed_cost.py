@@ -1,110 +1,70 @@
-"""What a short run costs beyond its physics: whole processes, several times, medians.
+"""What a run costs beside strax: starts of processes, looks, rsync, receipts, the run database.
 
-Prints a table and writes ``benchmarks/fixed_cost.json``.
+``python benchmarks/fixed_cost.py``. What a batch system adds is in ``benchmarks/batch.py cost``.
 """
 
 import json
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
+import driver
+import measuring
 from tabulate import tabulate
 
-from xamsflow import detector, layout, rundoc
-from xamsflow.simulate import SimulatedRun, simulate
+from xamsflow import embedded_mongod, layout
 
+sys.path.insert(0, str(layout.REPOSITORY / "tests"))
+from site_for_tests import Site
+
+RUNS = 10
+TARGET = "raw_records_v1730"
+JOBS_OF_A_RUN = 3
 REPEATS = 5
-RUN = "002240"
-REAL_DATA = layout.REPOSITORY.parent / "shared" / "data"
-
-PROCESS = """
-import json, sys
-from pathlib import Path
-from xamsflow import detector, rundoc
-from xamsflow.processing import process_run
-process_run(
-    document=rundoc.from_json(json.loads(Path(sys.argv[1]).read_text())),
-    detector=detector.load("xamsl"),
-    live_data=Path(sys.argv[2]),
-    processed=Path(sys.argv[3]),
-    data_type="raw_records_v1730",
-)
-"""
 
 
 def main() -> None:
     """Measure, print and write."""
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        document, live_data = short_run(work)
-        measured = {
-            "import strax": measure(lambda _: python("import strax")),
-            "raw records of a short run, whole process": measure(
-                lambda i: python(PROCESS, str(document), str(live_data), str(work / f"data{i}"))
-            ),
-            "the same, already stored": measure(
-                lambda _: python(PROCESS, str(document), str(live_data), str(work / "data0"))
-            ),
-            "snakemake -n of one run": measure(lambda _: dry_run(work, 1)),
-            "snakemake -n of 100 runs": measure(lambda _: dry_run(work, 100)),
-        }
-    medians = {what: statistics.median(seconds) for what, seconds in measured.items()}
-    print(
-        tabulate(
-            [(what, min(measured[what]), median) for what, median in medians.items()],
-            headers=["what", "fastest (s)", "median (s)"],
-            floatfmt=".2f",
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        embedded_mongod.running(Path(folder) / "mongod") as mongod,
+    ):
+        site = Site(Path(folder) / "site", mongod.uri, "fixed_cost")
+        for number in range(1, RUNS + 1):
+            site.add_run(number)
+        starts = measuring.alternately(
+            REPEATS,
+            {
+                "import strax": lambda: measuring.process(sys.executable, "-c", "import strax"),
+                "bare Snakemake, dry-run of one run": lambda: measuring.process(
+                    *driver.bare(site, 1), "-n", "--quiet"
+                ),
+                "xamsflow, dry-run of one run": lambda: measuring.process(
+                    *site.command(layout.RUNDOC_RECEIPT.format(run_id="000001"), "-n", "--quiet")
+                ),
+            },
         )
-    )
-    file = layout.REPOSITORY / "benchmarks" / "fixed_cost.json"
-    file.write_text(json.dumps({"seconds": measured, "median": medians}, indent=1) + "\n")
-    print(f"written to {file}")
+        whole = measuring.process(*site.command("--cores", "1"))
+        strax = sum(work_s(site, number) for number in range(1, RUNS + 1))
+    rows = [
+        {"what": what, "s": measuring.median(several), "MB": measuring.memory(several)}
+        for what, several in starts.items()
+    ]
+    strax += RUNS * rows[0]["s"]
+    rows += [
+        {"what": f"{RUNS} short runs on one core", "s": whole.seconds, "MB": whole.memory_mb},
+        {"what": "of that strax, its import included", "s": strax},
+        {"what": "all else, per job", "s": (whole.seconds - strax) / (RUNS * JOBS_OF_A_RUN)},
+    ]
+    print(tabulate(rows, headers="keys", floatfmt=".2f"))
+    measuring.write("fixed_cost", rows)
 
 
-def short_run(work: Path) -> tuple[Path, Path]:
-    """Return document and live data of the real run where it exists, of an equal one otherwise."""
-    document, live_data = REAL_DATA / f"rundoc_{RUN}.json", REAL_DATA / "live_data"
-    if not document.exists():
-        document, live_data = work / "rundoc.json", work / "live_data"
-        live_data.mkdir()
-        run = SimulatedRun(number=int(RUN), detector=detector.load("xamsl"), duration=10.5)
-        document.write_text(json.dumps(rundoc.to_json(simulate(run, live_data))))
-    return document, live_data
-
-
-def measure(work: Callable[[int], None]) -> list[float]:
-    """Return the wall times of several runs (s), after one that warms caches up."""
-    seconds = []
-    for i in range(REPEATS + 1):
-        start = time.perf_counter()
-        work(i)
-        seconds.append(time.perf_counter() - start)
-    return seconds[1:]
-
-
-def python(code: str, *arguments: str) -> None:
-    """Run a program in a process of its own."""
-    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
-
-
-def dry_run(work: Path, runs: int) -> None:
-    """Let Snakemake plan some runs by name."""
-    subprocess.run(
-        [
-            str(Path(sys.executable).with_name("snakemake")),
-            *("--snakefile", str(layout.SNAKEFILE)),
-            *("--profile", str(layout.REPOSITORY / "profiles" / "local")),
-            *("--directory", str(work / "plan")),
-            "-n",
-            *(f"results/{run:06d}/raw_records_v1730.json" for run in range(runs)),
-        ],
-        check=True,
-        capture_output=True,
-    )
+def work_s(site: Site, number: int) -> float:
+    """Return how long strax worked on a run that is done."""
+    run = layout.run_id(number)
+    receipt = json.loads((site.work / layout.data_type_receipt(run, TARGET)).read_text())
+    return float(receipt["wall_time_s"])
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ DETECTORS = Path("config") / "detectors"
 CORRECTIONS = Path("config") / "corrections"
 
 RUN_ID_PATTERN = r"\d{6}"
-DATA_TYPE_PATTERN = r"(?!(?:follow|transfer|rundoc)\b)[a-z][a-z0-9_]*"
+DATA_TYPE_PATTERN = r"(?!(?:follow|transfer|rundoc|claim)\b)[a-z][a-z0-9_]*"
 
 FOLLOW_RECEIPT = "results/{run_id}/follow.json"
 TRANSFER_RECEIPT = "results/{run_id}/transfer.json"
@@ -29,15 +29,13 @@ DATA_TYPE_RECEIPT = "results/{run_id}/{data_type}.json"
 RUNDOC_RECEIPT = "results/{run_id}/rundoc.json"
 OVERVIEW = "results/{run_id}/overview.png"
 PAGE = Path("results") / "index.html"
+CLAIM = "results/{run_id}/claim.json"
 
 JOURNAL = Path("journal")
 """The folder of outcomes that the run database could not be told yet."""
 
 NOTIFIED = Path(".xamsflow") / "notified.json"
 """What people were told already."""
-
-CLAIMS = Path(".xamsflow") / "claims"
-"""The folder that tells each run's jobs which driver claimed it."""
 
 FOLLOW_LOG = "logs/follow/{run_id}.log"
 TRANSFER_LOG = "logs/transfer/{run_id}.log"
@@ -144,7 +142,7 @@ def watch_log(run: str, time: datetime) -> Path:
 
 def claim_file(run: str) -> Path:
     """Return the file that tells a run's jobs which driver claimed it."""
-    return CLAIMS / f"{run}.json"
+    return Path(CLAIM.format(run_id=run))
 
 
 def journal_file(number: int, attempt: int) -> Path:

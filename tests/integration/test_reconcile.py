@@ -272,7 +272,6 @@ def leave_claim_file(place: Processed) -> None:
 
 
 def tear_claim_file(place: Processed) -> None:
-    layout.CLAIMS.mkdir(parents=True)
     layout.claim_file(RUN).write_text("{")
 
 

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -56,8 +57,8 @@ def test_the_claims_of_one_start_are_each_run_s_own(links):
         "000005": Claim(5, "me", 15),
     }
     assert claims.targets("000004") == ("to_4",)
-    there = {path.name for path in layout.CLAIMS.iterdir()}
-    assert there == {f"{run}.json" for run in names - {"000003"}}
+    there = {path for path in Path("results").rglob("*") if path.is_file()}
+    assert there == {layout.claim_file(run) for run in names - {"000003"}}
 
 
 @pytest.mark.parametrize("torn", ["", "{", "{}", "[]", '{"000932": 1}', '{"000932": {}}'])
@@ -70,7 +71,7 @@ def test_a_torn_file_is_no_claim(torn):
 
 def test_no_claim_leaves_nothing():
     claims.write([])
-    assert not layout.CLAIMS.exists()
+    assert not Path("results").exists()
 
 
 def test_a_full_disk_is_told(monkeypatch):
@@ -81,12 +82,12 @@ def test_a_full_disk_is_told(monkeypatch):
     monkeypatch.setattr(claims.receipts, "write", refuse_second(claims.receipts.write))
     with pytest.raises(ResourcesError, match="no space"):
         claims.write([Order(Claim(932, "me", 1), ())])
-    assert list(layout.CLAIMS.iterdir()) == []
+    assert not [path for path in Path("results").rglob("*") if path.is_file()]
 
 
 def refuse_second(write):
     def once(path, receipt, **choices):
-        if path.name == "000932.json":
+        if path == layout.claim_file("000932"):
             raise ResourcesError("no space left", "free some")
         write(path, receipt, **choices)
 

@@ -85,6 +85,7 @@ def test_of_a_failed_run_what_is_certain_is_found(tmp_path, monkeypatch, transfe
     assert receipts_on_disk("000932") == (None, [])
     receipts.write(layout.transfer_receipt("000932"), transferred)
     receipts.write(layout.data_type_receipt("000932", "records"), made)
+    receipts.write(layout.claim_file("000932"), {"number": 932, "owner": "x", "attempt": 1})
     receipts.write(layout.rundoc_receipt("000932"), {"run_id": "000932", "data": []})
     layout.data_type_receipt("000932", "broken").write_text("{")
     assert receipts_on_disk("000932") == (transferred, [made])

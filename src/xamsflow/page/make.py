@@ -114,9 +114,9 @@ def _out_of_date(run: str) -> bool:
     """Tell whether a run has a data type's receipt that is newer than its picture."""
     picture = layout.overview(run)
     made = picture.stat().st_mtime_ns if picture.is_file() else 0
-    published = layout.rundoc_receipt(run).name
+    others = {layout.rundoc_receipt(run).name, layout.claim_file(run).name}
     return any(
         path.stat().st_mtime_ns > made
         for path in picture.parent.glob("[a-z]*.json")
-        if path.name != published
+        if path.name not in others
     )
