@@ -6,12 +6,15 @@ driver cannot write over what a later driver says.
 
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from xamsflow import layout, receipts
 from xamsflow.errors import BadDataError
+
+TOGETHER = 50
+"""How many claims are in one file at most, as whoever wants one reads all of them."""
 
 
 @dataclass(frozen=True)
@@ -36,26 +39,14 @@ class Order:
     follow: bool = False
 
 
-def write(orders: Iterable[Order]) -> None:
+def write(orders: Sequence[Order]) -> None:
     """Tell the jobs of these runs of their claims, in place of earlier ones.
 
-    All are written into one file, to which each run's is a link: to create a thousand files takes
-    longer, a tenth of a second and more.
+    Those of many runs are written into one file, to which each run's is a link: to create a
+    thousand files takes a tenth of a second and more.
     """
-    entries = {
-        layout.run_id(order.claim.number): vars(order) | {"claim": vars(order.claim)}
-        for order in orders
-    }
-    if not entries:
-        return
-    together = layout.claim_file(min(entries)).parents[1] / f".claims.{secrets.token_hex(4)}"
-    # After a power cut there is no driver that it could speak of.
-    receipts.write(together, entries, durable=False)
-    try:
-        for run, entry in entries.items():
-            _link(together, layout.claim_file(run), {run: entry})
-    finally:
-        together.unlink()
+    for start in range(0, len(orders), TOGETHER):
+        _write_together(orders[start : start + TOGETHER])
 
 
 def read(run: str) -> Claim | None:
@@ -97,6 +88,21 @@ def read_file(path: Path) -> receipts.Receipt:
     if not isinstance(entry, dict) or not isinstance(entry.get("claim"), dict):
         raise BadDataError(f"{path} tells of no claim", "the next start writes it again")
     return entry
+
+
+def _write_together(orders: Sequence[Order]) -> None:
+    entries = {
+        layout.run_id(order.claim.number): vars(order) | {"claim": vars(order.claim)}
+        for order in orders
+    }
+    together = layout.claim_file(min(entries)).parents[1] / f".claims.{secrets.token_hex(4)}"
+    # After a power cut there is no driver that it could speak of.
+    receipts.write(together, entries, durable=False)
+    try:
+        for run, entry in entries.items():
+            _link(together, layout.claim_file(run), {run: entry})
+    finally:
+        together.unlink()
 
 
 def _link(together: Path, file: Path, entry: receipts.Receipt) -> None:

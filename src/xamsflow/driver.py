@@ -311,8 +311,10 @@ class Driver:
             if claim.number in reprocess:
                 _set_aside_what_was_made(run)
         claims.write(
-            Order(claim, self._targets[run], follow=run in self._followed)
-            for run, claim in held.items()
+            [
+                Order(claim, self._targets[run], follow=run in self._followed)
+                for run, claim in held.items()
+            ]
         )
 
     def _want(self, number: int, mode: str | None, is_taken: bool) -> tuple[str, ...]:

@@ -42,9 +42,11 @@ def links(request, monkeypatch):
         monkeypatch.setattr(os, "link", refuse)
 
 
-def test_the_claims_of_one_start_are_each_run_s_own(links):
+@pytest.mark.parametrize("together", [1, 2, 3, 100])
+def test_the_claims_of_one_start_are_each_run_s_own(links, together, monkeypatch):
+    monkeypatch.setattr(claims, "TOGETHER", together)
     runs = range(1, 6)
-    claims.write(Order(Claim(number, "me", 10 + number), (f"to_{number}",)) for number in runs)
+    claims.write([Order(Claim(number, "me", 10 + number), (f"to_{number}",)) for number in runs])
     claims.write([Order(Claim(2, "another", 20), ("events",))])
     claims.remove(Claim(3, "me", 13))
     names = {layout.run_id(number) for number in runs}
