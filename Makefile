@@ -51,7 +51,7 @@ lock: install  ## requirements.lock anew from pyproject.toml
 	    --no-emit-index-url --no-annotate --quiet --custom-compile-command "make lock" \
 	    --output-file requirements.lock
 
-bench: install  ## the benchmarks, three quarters of an hour
+bench: install  ## the benchmarks, most of an hour
 	tools/system-packages test
 	set -e; for part in fixed_cost runs driver drain live "batch cost"; do \
 	    set -- $$part; $(BIN)/python benchmarks/$$1.py $$2; done

@@ -23,7 +23,7 @@ from site_for_tests import SNAKEMAKE, Site
 
 DOCUMENTS = 100_000
 PENDING = (10, 100, 1000, 5000)
-REPEATS = 5
+REPEATS = 7
 
 FIRST_JOB = ("jobid:", "transfer from the DAQ")
 """What Snakemake says of the first job, with a message of its own or without."""
