@@ -279,6 +279,8 @@ def _is_want_of_memory(error: BaseException) -> bool:
             isinstance(cause, MemoryError)
             or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM)
             or (isinstance(cause, ImportError) and "failed to map segment" in str(cause))
+            # A thread's stack is memory, too.
+            or (isinstance(cause, RuntimeError) and "can't start new thread" in str(cause))
         ):
             return True
         cause = cause.__cause__ or cause.__context__
