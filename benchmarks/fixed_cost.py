@@ -3,7 +3,6 @@
 ``python benchmarks/fixed_cost.py``. What a batch system adds is in ``benchmarks/batch.py cost``.
 """
 
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -12,7 +11,7 @@ import driver
 import measuring
 from tabulate import tabulate
 
-from xamsflow import embedded_mongod, layout
+from xamsflow import embedded_mongod, layout, receipts
 
 sys.path.insert(0, str(layout.REPOSITORY / "tests"))
 from site_for_tests import Site
@@ -63,8 +62,7 @@ def main() -> None:
 def work_s(site: Site, number: int) -> float:
     """Return how long strax worked on a run that is done."""
     run = layout.run_id(number)
-    receipt = json.loads((site.work / layout.data_type_receipt(run, TARGET)).read_text())
-    return float(receipt["wall_time_s"])
+    return float(receipts.read(site.work / layout.data_type_receipt(run, TARGET))["wall_time_s"])
 
 
 if __name__ == "__main__":

@@ -85,9 +85,11 @@ def read_file(path: Path) -> receipts.Receipt:
     """
     run = path.parent.name
     entry = receipts.read(path, needs=[run])[run]
-    if not isinstance(entry, dict) or not isinstance(entry.get("claim"), dict):
-        raise BadDataError(f"{path} tells of no claim", "the next start writes it again")
-    return entry
+    try:
+        Claim(**entry["claim"])
+    except (KeyError, TypeError) as error:
+        raise BadDataError(f"{path} tells of no claim", "the next start writes it again") from error
+    return dict(entry)
 
 
 def _write_together(orders: Sequence[Order]) -> None:

@@ -63,7 +63,12 @@ def test_the_claims_of_one_start_are_each_run_s_own(links, together, monkeypatch
     assert there == {layout.claim_file(run) for run in names - {"000003"}}
 
 
-@pytest.mark.parametrize("torn", ["", "{", "{}", "[]", '{"000932": 1}', '{"000932": {}}'])
+CLAIM_IN_PART = '{"000932": {"claim": {"number": 932}}}'
+
+
+@pytest.mark.parametrize(
+    "torn", ["", "{", "{}", "[]", '{"000932": 1}', '{"000932": {}}', CLAIM_IN_PART]
+)
 def test_a_torn_file_is_no_claim(torn):
     claims.write([Order(Claim(932, "me", 1), ("events",))])
     layout.claim_file("000932").write_text(torn)
