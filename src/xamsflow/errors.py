@@ -10,6 +10,7 @@
     └── ResourcesError       memory, time or disk space ran out; try again with more
 """
 
+from collections.abc import Iterator
 from enum import StrEnum
 
 
@@ -64,3 +65,13 @@ class ResourcesError(XamsflowError):
     """Memory, time or disk space did not suffice."""
 
     failure = FailureClass.RESOURCES
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and those it came from, the outermost first."""
+    seen = set()
+    following: BaseException | None = error
+    while following is not None and id(following) not in seen:
+        seen.add(id(following))
+        yield following
+        following = following.__cause__ or following.__context__

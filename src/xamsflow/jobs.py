@@ -6,7 +6,6 @@ its log for the driver to publish; or it was killed, and the driver finds neithe
 """
 
 import contextlib
-import errno
 import logging
 import os
 import platform
@@ -27,6 +26,7 @@ from xamsflow.errors import (
     StillTakenError,
     TransientError,
     XamsflowError,
+    causes,
 )
 from xamsflow.failures import Failure
 from xamsflow.policy import patiently
@@ -265,26 +265,10 @@ def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter]]:
         fail(Failure(reason, FailureClass.TRANSIENT, killed=True))
     except Exception as error:  # the last line of defence: nobody reads a traceback
         traceback.print_exc()
-        if _is_want_of_memory(error):
+        if any(map(memory.was_wanting, causes(error))):
             fail(Failure("out of memory: ask for more", FailureClass.RESOURCES))
         line = " ".join(f"{type(error).__name__}: {error}".split())
         fail(Failure(f"unexpected {line}: see {log}", FailureClass.UNKNOWN))
-
-
-def _is_want_of_memory(error: BaseException) -> bool:
-    """Tell whether an error comes from it, also where a library could not be loaded for that."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if (
-            isinstance(cause, MemoryError)
-            or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM)
-            or (isinstance(cause, ImportError) and "failed to map segment" in str(cause))
-            # A thread's stack is memory, too.
-            or (isinstance(cause, RuntimeError) and "can't start new thread" in str(cause))
-        ):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
 
 
 class _Terminated(BaseException):

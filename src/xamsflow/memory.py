@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import errno
 import gc
 from collections.abc import Iterator
 
@@ -40,6 +41,19 @@ def give_back_unused() -> None:
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def was_wanting(error: BaseException) -> bool:
+    """Tell whether an exception says that there was no memory left.
+
+    Also where a library could not be loaded for that, or the stack of a thread had no room.
+    """
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or (isinstance(error, ImportError) and "failed to map segment" in str(error))
+        or (isinstance(error, RuntimeError) and "can't start new thread" in str(error))
+    )
 
 
 @contextlib.contextmanager

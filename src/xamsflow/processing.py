@@ -28,6 +28,7 @@ from xamsflow.errors import (
     ResourcesError,
     StillTakenError,
     XamsflowError,
+    causes,
 )
 from xamsflow.findings import Findings, Verdict
 from xamsflow.live_data import Channels, Growing, run_document
@@ -371,10 +372,10 @@ def _plain_errors(run_id: str, data_type: str, processed: Path) -> Iterator[None
     try:
         yield
     except Exception as error:
-        for cause in _causes(error):
+        for cause in causes(error):
             if isinstance(cause, XamsflowError):
                 raise cause from (error if error is not cause else None)
-            if isinstance(cause, MemoryError):
+            if memory.was_wanting(cause):
                 raise ResourcesError(
                     f"run {run_id}: not enough memory to make {data_type}{_where(error)}",
                     "start again with more",
@@ -399,13 +400,3 @@ def _where(error: BaseException) -> str:
         if isinstance(plugin, strax.Plugin) and isinstance(chunk, int):
             place = f" in chunk {chunk} of plugin {type(plugin).__name__}"
     return place
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and those it came from, the outermost first."""
-    seen = set()
-    following: BaseException | None = error
-    while following is not None and id(following) not in seen:
-        seen.add(id(following))
-        yield following
-        following = following.__cause__ or following.__context__

@@ -24,6 +24,7 @@ IN_LOGS = (
             r"PBS: job killed: (?:p?v?mem)|oom.kill|Out Of Memory|Exceeded (?:job|step) memory"
             r"|exceeded memory limit|MemoryError|Cannot allocate memory|bad_alloc"
             r"|LLVM ERROR: out of memory|failed to map segment"
+            r"|OpenBLAS error: Memory allocation"
         ),
         OVER_MEMORY,
     ),

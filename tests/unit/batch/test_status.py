@@ -207,6 +207,7 @@ def test_members_of_a_group_are_explained_alike(system: Scripted) -> None:
         ),
         ("slurmstepd-vm: error: StepId=1.batch exceeded memory limit (2 > 1), being", "memory"),
         ("MemoryError", "memory"),
+        ("OpenBLAS error: Memory allocation still failed after 10 retries, giving up.", "memory"),
         ("Command '...' died with <Signals.SIGKILL: 9>.", "signal 9"),
         ("nothing of note", "exit code 1"),
     ],
