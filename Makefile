@@ -31,7 +31,7 @@ test-htcondor: install  ## profiles/htcondor on a real HTCondor, as root (docs/b
 faults: install  ## every fault at several moments, and the table of fault and outcome
 	tools/system-packages test
 	cd tests && ../$(BIN)/python -m faults --output ../faults.md
-	XAMSFLOW_GOOD_RUNS=200 $(BIN)/python -m pytest --numprocesses 2 tests/unit/live_data
+	XAMSFLOW_GOOD_RUNS=200 $(BIN)/python -m pytest --numprocesses 2 tests/unit/redax
 
 lint: install  ## format check, linters, types, snakemake --lint
 	$(BIN)/ruff format --check src tests benchmarks workflow/scripts
@@ -57,7 +57,7 @@ bench: install  ## the benchmarks, most of an hour
 	    set -- $$part; $(BIN)/python benchmarks/$$1.py $$2; done
 
 physics: install  ## simulated runs against their truth, with a page of plots in physics/
-	$(BIN)/python -m xamsflow.validation --directory physics
+	$(BIN)/python -m xamsflow.simulate.physics --directory physics
 
 fuzz: install  ## fuzz the readers of live data and run documents, FUZZ_SECONDS (60) each
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=2.3,<4'

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import measuring
 
-from xamsflow import embedded_mongod, layout
+from xamsflow.simulate import embedded_mongod
+from xamsflow.state import layout
 
 sys.path.insert(0, str(layout.REPOSITORY / "tests"))
 import site_for_tests
@@ -28,7 +29,7 @@ from servers.slurm import Slurm
 from site_for_tests import Site
 
 # As a job does it: without the garbage collector (xamsflow/jobs.py, _loading).
-IMPORT = "import gc, time; gc.disable(); t = time.perf_counter(); import xamsflow.processing; "
+IMPORT = "import gc, time; gc.disable(); t = time.perf_counter(); import xamsflow.data.processing; "
 QUEUE_S = 150.0
 
 
@@ -49,7 +50,7 @@ def site_with_slurm() -> Iterator[tuple[Site, Slurm]]:
 def cost(number: int = 6) -> None:
     """Print what a batch job takes beside strax: one short run after the other."""
     imports = [python(IMPORT + "print(time.perf_counter() - t)") for _ in range(number)]
-    print(f"import xamsflow.processing: {min(imports):.2f} s, median {middle(imports):.2f} s")
+    print(f"import xamsflow.data.processing: {min(imports):.2f} s, median {middle(imports):.2f} s")
     with site_with_slurm() as (site, _):
         numbers = range(1, number + 2)
         for run in numbers:

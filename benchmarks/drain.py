@@ -16,8 +16,10 @@ import peer
 from runs import Run
 from tabulate import tabulate
 
-from xamsflow import detector, embedded_mongod, layout, receipts, rundoc
-from xamsflow.simulate import Physics, SimulatedRun, simulate
+from xamsflow.redax import rundoc
+from xamsflow.settings import detector
+from xamsflow.simulate import Physics, SimulatedRun, embedded_mongod, simulate
+from xamsflow.state import layout, receipts
 
 sys.path.insert(0, str(layout.REPOSITORY / "tests"))
 from site_for_tests import Site

@@ -16,7 +16,8 @@ import measuring
 from measuring import Measured
 from tabulate import tabulate
 
-from xamsflow import embedded_mongod, layout
+from xamsflow.simulate import embedded_mongod
+from xamsflow.state import layout
 
 sys.path.insert(0, str(layout.REPOSITORY / "tests"))
 from site_for_tests import SNAKEMAKE, Site

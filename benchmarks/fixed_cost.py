@@ -11,7 +11,8 @@ import driver
 import measuring
 from tabulate import tabulate
 
-from xamsflow import embedded_mongod, layout, receipts
+from xamsflow.simulate import embedded_mongod
+from xamsflow.state import layout, receipts
 
 sys.path.insert(0, str(layout.REPOSITORY / "tests"))
 from site_for_tests import Site

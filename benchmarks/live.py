@@ -14,7 +14,8 @@ from pathlib import Path
 import measuring
 from tabulate import tabulate
 
-from xamsflow import embedded_mongod, layout
+from xamsflow.simulate import embedded_mongod
+from xamsflow.state import layout
 
 sys.path.insert(0, str(layout.REPOSITORY / "tests"))
 from site_for_tests import XAMSFLOW, Site

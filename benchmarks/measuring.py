@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xamsflow import layout
+from xamsflow.state import layout
 
 POLL_S = 0.005
 """Time between looks at a process; what it takes at most after the last one is not seen."""

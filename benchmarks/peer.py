@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from xamsflow import layout
+from xamsflow.state import layout
 
 PEERS = layout.REPOSITORY / "benchmarks" / "peers"
 ENVIRONMENT = layout.REPOSITORY / "benchmarks" / ".amstrax"

@@ -17,8 +17,10 @@ import peer
 from measuring import Measured
 from tabulate import tabulate
 
-from xamsflow import detector, layout, rundoc
+from xamsflow.redax import rundoc
+from xamsflow.settings import detector
 from xamsflow.simulate import Physics, SimulatedRun, simulate
+from xamsflow.state import layout
 
 REAL = layout.REPOSITORY.parent / "shared" / "data"
 REAL_RUN = "002240"

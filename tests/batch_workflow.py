@@ -11,7 +11,7 @@ from pathlib import Path
 from servers.htcondor import HTCondor
 from servers.slurm import Slurm
 from xamsflow.batch.explanation import Explanation, explain
-from xamsflow.layout import REPOSITORY
+from xamsflow.state.layout import REPOSITORY
 
 CHAIN = """
 import atexit, contextlib, os

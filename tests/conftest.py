@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from site_for_tests import Site
-from xamsflow import embedded_mongod
-from xamsflow.embedded_mongod import MongoServer
+from xamsflow.simulate import embedded_mongod
+from xamsflow.simulate.embedded_mongod import MongoServer
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"

@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 from site_for_tests import Site
-from xamsflow import clock, detector
+from xamsflow.base import clock
+from xamsflow.settings import detector
 from xamsflow.simulate import LiveRun, SimulatedRun
 
 DURATION_S = 8.0

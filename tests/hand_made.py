@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import strax
 
-from xamsflow import detector
-from xamsflow.context import plugins
-from xamsflow.detector import Detector
+from xamsflow.data.context import plugins
+from xamsflow.settings import detector
+from xamsflow.settings.detector import Detector
 
 Array = npt.NDArray[Any]
 

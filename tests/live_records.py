@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import strax
 
-from xamsflow import detector
-from xamsflow.detector import Detector
+from xamsflow.settings import detector
+from xamsflow.settings.detector import Detector
 
 Records = npt.NDArray[np.void]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from snakemake.profiles import ProfileConfigFileParser
 
-from xamsflow.layout import REPOSITORY
+from xamsflow.state.layout import REPOSITORY
 
 PROFILES = REPOSITORY / "profiles"
 

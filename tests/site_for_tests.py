@@ -11,8 +11,10 @@ from typing import Any
 import pymongo
 import yaml
 
-from xamsflow import config, detector, layout, rundb
+from xamsflow import rundb
+from xamsflow.settings import config, detector
 from xamsflow.simulate import SimulatedRun, simulate
+from xamsflow.state import layout
 
 PROFILE = layout.REPOSITORY / "profiles" / "local"
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")

@@ -10,9 +10,10 @@ from pathlib import Path
 import strax
 from immutabledict import immutabledict
 
-from xamsflow import layout, rundoc
-from xamsflow.context import run_config
-from xamsflow.plugins.straxen_reader import DAQReader
+from xamsflow.data.context import run_config
+from xamsflow.data.plugins.straxen_reader import DAQReader
+from xamsflow.redax import rundoc
+from xamsflow.state import layout
 
 NAMES = ("raw_records_v1730", "raw_records_aqmon")
 

@@ -7,11 +7,12 @@ import json
 import sys
 from pathlib import Path
 
-from xamsflow import memory
+from xamsflow.base import memory
 
 with memory.loading():
-    from xamsflow import detector, rundoc
-    from xamsflow.processing import process_run
+    from xamsflow.data.processing import process_run
+    from xamsflow.redax import rundoc
+    from xamsflow.settings import detector
 
 document, live_data, output, data_type, name, threads = sys.argv[1:]
 process_run(

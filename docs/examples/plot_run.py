@@ -12,8 +12,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import strax
 
-from xamsflow import context
-from xamsflow import detector as detectors
+from xamsflow.data import context
+from xamsflow.settings import detector as detectors
 
 matplotlib.use("Agg")  # a picture, no window; leave this out in a notebook
 

@@ -13,7 +13,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from snakemake_logger_plugin_xamsflow import signatures
-from xamsflow import driver, preview
+from xamsflow.run import driver, preview
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from xamsflow import claims, config, journal, layout, lock, memory, progress, receipts, rundoc
-from xamsflow import publish as publishing
-from xamsflow.claims import Claim
-from xamsflow.config import Config
-from xamsflow.errors import (
+from xamsflow.base import memory
+from xamsflow.base.errors import (
     BadDataError,
     FailureClass,
     StillTakenError,
@@ -28,9 +25,16 @@ from xamsflow.errors import (
     XamsflowError,
     causes,
 )
-from xamsflow.failures import Failure
-from xamsflow.policy import patiently
-from xamsflow.progress import Meter
+from xamsflow.base.meter import Meter
+from xamsflow.redax import rundoc
+from xamsflow.run import journal, progress
+from xamsflow.run import publish as publishing
+from xamsflow.run.failures import Failure
+from xamsflow.run.policy import patiently
+from xamsflow.settings import config
+from xamsflow.settings.config import Config
+from xamsflow.state import claims, layout, lock, receipts
+from xamsflow.state.claims import Claim
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +46,8 @@ def follow(*, run_id: str, receipt: str, log: str, threads: int) -> None:
     """
     with _job("follow", run_id, Path(log)) as (configuration, meter):
         with memory.loading():
-            from xamsflow import following, rundb  # noqa: PLC0415
+            from xamsflow import rundb  # noqa: PLC0415
+            from xamsflow.run import following  # noqa: PLC0415
 
         number = layout.run_number(run_id)
         targets = claims.targets(run_id) or configuration.targets
@@ -91,8 +96,8 @@ def process(
     """
     with _job("process", run_id, Path(log)) as (configuration, meter):
         with memory.loading():
-            from xamsflow import detector  # noqa: PLC0415
-            from xamsflow.processing import process_run  # noqa: PLC0415
+            from xamsflow.data.processing import process_run  # noqa: PLC0415
+            from xamsflow.settings import detector  # noqa: PLC0415
 
         transferred = receipts.read_or_set_aside(Path(transfer_receipt), publishing.TRANSFER_NEEDS)
         publishing.check_followed(run_id, transferred)
@@ -193,8 +198,8 @@ def overview(*, run_id: str, output: str, log: str) -> None:
     The run is not locked: what is stored is only read, and a picture is no part of its processing.
     """
     with _for_people(Path(log)) as configuration:
-        from xamsflow import detector  # noqa: PLC0415
-        from xamsflow import overview as overviews  # noqa: PLC0415
+        from xamsflow.settings import detector  # noqa: PLC0415
+        from xamsflow.views import overview as overviews  # noqa: PLC0415
 
         overviews.make_run(run_id, detector.load(configuration.detector), Path(output))
 
@@ -202,7 +207,7 @@ def overview(*, run_id: str, output: str, log: str) -> None:
 def page(*, log: str) -> None:
     """Write the page that shows how things are."""
     with _for_people(Path(log)) as configuration:
-        from xamsflow import page as pages  # noqa: PLC0415
+        from xamsflow.views import page as pages  # noqa: PLC0415
 
         pages.make(configuration)
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from faults.case import Case, NotPossible, run_id
 from faults.catalogue import fault
-from xamsflow import layout
+from xamsflow.state import layout
 
 TORN = ["", "{", "{}", "[]", '{"run_id": "000901"}', '{"000901": 1}', "\x00" * 100]
 

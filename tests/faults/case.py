@@ -23,7 +23,7 @@ from faults.reference import Reference
 from servers.mongod import Mongod, make_replica_set, restartable
 from servers.sshd import Sshd, descendants, running_sshd
 from site_for_tests import Site
-from xamsflow import layout
+from xamsflow.state import layout
 
 RULES = ("transfer", "process", "publish")
 DATABASE = "run"

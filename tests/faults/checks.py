@@ -6,7 +6,7 @@ from pathlib import Path
 
 from faults.case import MOST_STARTS, Case, run_id
 from faults.reference import TARGET, digest
-from xamsflow import receipts
+from xamsflow.state import receipts
 
 ENDED = ("done", "failed")
 

@@ -10,7 +10,7 @@ from pymongo.errors import PyMongoError
 
 from faults.case import Case, run_id
 from faults.catalogue import fault
-from xamsflow.live_data.folder import END_FOLDER
+from xamsflow.redax.folder import END_FOLDER
 
 TAKING_S = 4.0
 

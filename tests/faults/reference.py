@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from site_for_tests import Site
-from xamsflow import embedded_mongod, layout
+from xamsflow.simulate import embedded_mongod
+from xamsflow.state import layout
 
 NUMBERS = (901, 902)
 TARGET = "raw_records_v1730"

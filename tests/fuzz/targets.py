@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from xamsflow import rundoc
-from xamsflow.detector import Detector, load
-from xamsflow.errors import BadDataError
-from xamsflow.findings import Findings
-from xamsflow.live_data import Channels, files, records
-from xamsflow.live_data.files import DamagedFileError
-from xamsflow.live_data.pulses import Pulses
-from xamsflow.live_data.reader import Format
+from xamsflow.base.errors import BadDataError
+from xamsflow.redax import files, records, rundoc
+from xamsflow.redax.files import DamagedFileError
+from xamsflow.redax.findings import Findings
+from xamsflow.redax.pulses import Pulses
+from xamsflow.redax.reader import Format
+from xamsflow.redax.records import Channels
+from xamsflow.settings.detector import Detector, load
 
 DETECTOR: Detector = load("xamsl")
 CHANNELS = Channels.of_detector(DETECTOR)

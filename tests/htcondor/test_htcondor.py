@@ -15,10 +15,10 @@ from batch_workflow import Workflow, long, press_ctrl_c, wait_until
 from servers import htcondor
 from servers.htcondor import HTCondor
 from site_for_tests import Site
-from xamsflow import layout
+from xamsflow.base.errors import FailureClass
 from xamsflow.batch.explanation import Explanation
-from xamsflow.embedded_mongod import MongoServer
-from xamsflow.errors import FailureClass
+from xamsflow.simulate.embedded_mongod import MongoServer
+from xamsflow.state import layout
 
 EXPLAIN = """
 import json, sys

@@ -9,8 +9,8 @@ import pytest
 from servers.mongod import collection, scratch
 from servers.sshd import Sshd, running_sshd
 from xamsflow import rundb
-from xamsflow.config import Rundb, SshHost
-from xamsflow.embedded_mongod import MongoServer
+from xamsflow.settings.config import Rundb, SshHost
+from xamsflow.simulate.embedded_mongod import MongoServer
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ import pytest
 from batch_workflow import Workflow, long, press_ctrl_c, wait_until
 from servers import slurm
 from servers.slurm import Slurm
+from xamsflow.base.errors import FailureClass
 from xamsflow.batch import submissions
 from xamsflow.batch.explanation import explain
 from xamsflow.batch.request import Request
-from xamsflow.doctor import batch_system
-from xamsflow.errors import FailureClass
-from xamsflow.reconcile.evidence import batch_jobs
+from xamsflow.operate.doctor import batch_system
+from xamsflow.operate.reconcile.evidence import batch_jobs
 
 pytestmark = pytest.mark.skipif(
     bool(slurm.missing()), reason=f"not installed: {', '.join(slurm.missing())}"

@@ -14,10 +14,10 @@ from batch_workflow import Workflow, long, press_ctrl_c, wait_until
 from profile_settings import status_command
 from servers import slurm
 from servers.slurm import Slurm
+from xamsflow.base.errors import FailureClass
 from xamsflow.batch import submissions
 from xamsflow.batch.explanation import explain, members
-from xamsflow.errors import FailureClass
-from xamsflow.layout import REPOSITORY
+from xamsflow.state.layout import REPOSITORY
 
 pytestmark = pytest.mark.skipif(
     bool(slurm.missing()), reason=f"not installed: {', '.join(slurm.missing())}"

@@ -15,11 +15,14 @@ import pytest
 from servers.mongod import collection, scratch
 from servers.sshd import make_key, running_sshd
 from site_for_tests import XAMSFLOW
-from xamsflow import clock, config, doctor, layout
-from xamsflow.config import Daq
-from xamsflow.doctor import batch_system, daq, run_database, this_host
-from xamsflow.doctor.check import Result
-from xamsflow.errors import ConfigurationError
+from xamsflow.base import clock
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.operate import doctor
+from xamsflow.operate.doctor import batch_system, daq, run_database, this_host
+from xamsflow.operate.doctor.check import Result
+from xamsflow.settings import config
+from xamsflow.settings.config import Daq
+from xamsflow.state import layout
 
 
 @pytest.fixture(autouse=True)
@@ -177,7 +180,7 @@ def test_the_cache_of_compiled_functions(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     (result,) = this_host.compiled()
     assert result.verdict == "warning"
-    assert "xamsflow.warm_up" in result.remedy
+    assert "xamsflow.simulate.warm_up" in result.remedy
     (tmp_path / "strax").mkdir()
     (tmp_path / "strax" / "sort_by_time.nbi").touch()
     (result,) = this_host.compiled()

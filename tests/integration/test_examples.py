@@ -7,10 +7,10 @@ import sys
 import matplotlib.image
 import pytest
 
-from xamsflow import detector as detectors
-from xamsflow import layout
-from xamsflow.processing import process_run
+from xamsflow.data.processing import process_run
+from xamsflow.settings import detector as detectors
 from xamsflow.simulate import Physics, SimulatedRun, simulate
+from xamsflow.state import layout
 
 DOCS = layout.REPOSITORY / "docs"
 EXAMPLE = DOCS / "examples" / "plot_run.py"

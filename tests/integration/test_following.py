@@ -11,14 +11,15 @@ import pytest
 
 from live_folder import content
 from servers.sshd import Sshd
-from xamsflow import clock, config, detector
-from xamsflow.config import Config, Daq, Follow, SshHost, Storage
-from xamsflow.errors import BadDataError, StillTakenError, TransientError, XamsflowError
-from xamsflow.following import follow
-from xamsflow.progress import Meter
-from xamsflow.publish import check_followed
-from xamsflow.receipts import Receipt
+from xamsflow.base import clock
+from xamsflow.base.errors import BadDataError, StillTakenError, TransientError, XamsflowError
+from xamsflow.base.meter import Meter
+from xamsflow.run.following import follow
+from xamsflow.run.publish import check_followed
+from xamsflow.settings import config, detector
+from xamsflow.settings.config import Config, Daq, Follow, SshHost, Storage
 from xamsflow.simulate import LiveRun, SimulatedRun, WrittenFile
+from xamsflow.state.receipts import Receipt
 from xamsflow.transfer import Following, transfer_run
 
 

@@ -10,11 +10,12 @@ import pymongo
 import pytest
 
 from servers.mongod import collection, restartable, scratch
-from xamsflow import clock, rundb
-from xamsflow.claims import Claim
-from xamsflow.config import Select
-from xamsflow.errors import FailureClass, ResourcesError, TransientError, XamsflowError
+from xamsflow import rundb
+from xamsflow.base import clock
+from xamsflow.base.errors import FailureClass, ResourcesError, TransientError, XamsflowError
 from xamsflow.rundb import database as run_database
+from xamsflow.settings.config import Select
+from xamsflow.state.claims import Claim
 
 SELECT = Select(force_tags=("process",))
 MONGODB_LIMIT = 16 * 2**20

@@ -12,8 +12,10 @@ import pytest
 
 from servers.browser import Browser, running_browser
 from site_for_tests import Site
-from xamsflow import layout, page, receipts, rundoc
-from xamsflow.page import facts
+from xamsflow.redax import rundoc
+from xamsflow.state import layout, receipts
+from xamsflow.views import page
+from xamsflow.views.page import facts
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 

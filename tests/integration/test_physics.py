@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import yaml
 
-from xamsflow import detector, layout
+from xamsflow.settings import detector
 from xamsflow.simulate import Physics, Signal, SimulatedRun
-from xamsflow.validation import quality, report
-from xamsflow.validation.checks import MIN_AREA, Findings, borders
-from xamsflow.validation.matching import match
-from xamsflow.validation.sample import border_run, take, usual_run
+from xamsflow.simulate.physics import quality, report
+from xamsflow.simulate.physics.checks import MIN_AREA, Findings, borders
+from xamsflow.simulate.physics.matching import match
+from xamsflow.simulate.physics.sample import border_run, take, usual_run
+from xamsflow.state import layout
 
 SLACK = 3.0
 """Standard errors that a worst bin may be off its limit; these runs are short."""

@@ -16,10 +16,15 @@ import yaml
 
 from servers.mongod import restartable
 from site_for_tests import Site
-from xamsflow import config, embedded_mongod, layout, progress, rundb, rundoc
-from xamsflow.claims import Claim
-from xamsflow.config import Rundb
-from xamsflow.progress import Meter
+from xamsflow import rundb
+from xamsflow.base.meter import Meter
+from xamsflow.redax import rundoc
+from xamsflow.run import progress
+from xamsflow.settings import config
+from xamsflow.settings.config import Rundb
+from xamsflow.simulate import embedded_mongod
+from xamsflow.state import layout
+from xamsflow.state.claims import Claim
 
 DEADLINE_S = 60
 """Seconds after which a test that waits for something fails."""
@@ -29,7 +34,7 @@ OWNER = "host:1:tester:0"
 SLOW = """
 import time
 
-from xamsflow.context import context
+from xamsflow.data.context import context
 
 
 def slow(detector, processed, config):
@@ -47,7 +52,8 @@ def slow(detector, processed, config):
 
 JOBS = """
 import json, sys
-from xamsflow import jobs, progress
+from xamsflow import jobs
+from xamsflow.run import progress
 
 progress.LOG_S = progress.TERMINAL_S = progress.RUN_DOCUMENT_S = 0.05
 stage = sys.argv[1]
@@ -166,7 +172,7 @@ def test_jobs_tell_their_log_and_terminal_and_the_run_document(make_site):
         claim = database.claim_any(932, OWNER, ["records"])
         assert claim is not None
     (site.work / "results" / "000932").mkdir(parents=True)
-    tell = "from xamsflow.claims import *; write([Order(Claim(932, %r, 1), ('records',))])"
+    tell = "from xamsflow.state.claims import *; write([Order(Claim(932, %r, 1), ('records',))])"
     subprocess.run([sys.executable, "-c", tell % OWNER], cwd=site.work, check=True)
 
     receipt = "results/000932/transfer.json"
@@ -191,7 +197,8 @@ def test_jobs_tell_their_log_and_terminal_and_the_run_document(make_site):
 
 VERIFY = """
 import sys
-from xamsflow import cli, progress
+from xamsflow import cli
+from xamsflow.run import progress
 
 progress.TERMINAL_S = 0.001
 sys.exit(cli.main(sys.argv[1:]))

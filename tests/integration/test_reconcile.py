@@ -14,14 +14,17 @@ import pymongo
 import pytest
 
 from site_for_tests import Site
-from xamsflow import claims, config, detector, layout, lock, owner, publish, receipts, rundb
+from xamsflow import rundb
 from xamsflow.batch import submissions
 from xamsflow.batch.request import Request
-from xamsflow.claims import Claim, Order
 from xamsflow.cli import main
-from xamsflow.embedded_mongod import MongoServer
-from xamsflow.processing import process_run
-from xamsflow.receipts import Receipt
+from xamsflow.data.processing import process_run
+from xamsflow.run import publish
+from xamsflow.settings import config, detector
+from xamsflow.simulate.embedded_mongod import MongoServer
+from xamsflow.state import claims, layout, lock, owner, receipts
+from xamsflow.state.claims import Claim, Order
+from xamsflow.state.receipts import Receipt
 from xamsflow.transfer import transfer_run
 
 RUNS = (931, 932)

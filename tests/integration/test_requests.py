@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from xamsflow import cli, owner, rundb
-from xamsflow import config as configuration
+from xamsflow import cli, rundb
+from xamsflow.settings import config as configuration
+from xamsflow.state import owner
 
 ALIVE = str(owner.current())
 END = datetime(2024, 3, 1, 12, 0, tzinfo=UTC)

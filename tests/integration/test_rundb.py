@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from servers.mongod import restartable, scratch
-from xamsflow import clock, rundb, rundoc
-from xamsflow.claims import Claim
-from xamsflow.config import Rundb, Select
-from xamsflow.errors import BadDataError, ConfigurationError, FailureClass, TransientError
+from xamsflow import rundb
+from xamsflow.base import clock
+from xamsflow.base.errors import BadDataError, ConfigurationError, FailureClass, TransientError
+from xamsflow.redax import rundoc
 from xamsflow.rundb import Status
+from xamsflow.settings.config import Rundb, Select
+from xamsflow.state.claims import Claim
 
 ALL = Select(first_run=None, last_run=None, modes=("*",), skip_tags=(), newest=None)
 END = datetime(2024, 3, 1, 12, 0, tzinfo=UTC)

@@ -9,9 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from servers.mongod import collection, scratch
-from xamsflow import clock, layout, rundb
-from xamsflow.config import Select, Watch
+from xamsflow import rundb
+from xamsflow.base import clock
 from xamsflow.rundb import selection
+from xamsflow.settings.config import Select, Watch
+from xamsflow.state import layout
 
 NOW = clock.now()
 OWNER = "host:1:1:x"

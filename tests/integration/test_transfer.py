@@ -21,9 +21,7 @@ import pytest
 
 from live_folder import READER, THREADS, content, make_run, run_document, write
 from servers.sshd import Sshd, descendants, make_key, running_sshd
-from xamsflow import rundoc
-from xamsflow.config import Daq, SshHost, Storage
-from xamsflow.errors import (
+from xamsflow.base.errors import (
     BadDataError,
     ConfigurationError,
     ResourcesError,
@@ -31,7 +29,9 @@ from xamsflow.errors import (
     TransientError,
     XamsflowError,
 )
-from xamsflow.receipts import Receipt
+from xamsflow.redax import rundoc
+from xamsflow.settings.config import Daq, SshHost, Storage
+from xamsflow.state.receipts import Receipt
 from xamsflow.transfer import transfer_run
 
 DEADLINE = 30
@@ -277,8 +277,8 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 from live_folder import run_document
-from xamsflow import rundoc
-from xamsflow.config import Daq, SshHost, Storage
+from xamsflow.redax import rundoc
+from xamsflow.settings.config import Daq, SshHost, Storage
 from xamsflow.transfer import transfer_run
 daq, storage, host = json.loads(sys.argv[1])
 if host:

@@ -12,9 +12,9 @@ import pytest
 from servers.mongod import scratch
 from servers.sshd import Sshd, make_key, running_sshd
 from xamsflow import rundb
-from xamsflow.config import Select
-from xamsflow.errors import ConfigurationError, TransientError, XamsflowError
+from xamsflow.base.errors import ConfigurationError, TransientError, XamsflowError
 from xamsflow.rundb import tunnel
+from xamsflow.settings.config import Select
 
 FAST = "serverSelectionTimeoutMS=1500"
 ALL = Select(first_run=None, last_run=None, modes=("*",), skip_tags=(), newest=None)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from xamsflow.layout import REPOSITORY
+from xamsflow.state.layout import REPOSITORY
 
 RELEASE = "trixie"
 PACKAGES = ("minicondor", "rsync", "openssh-client")

@@ -10,9 +10,9 @@ from typing import Any
 import pymongo
 from pymongo.collection import Collection
 
-from xamsflow import embedded_mongod
-from xamsflow.config import Rundb, SshHost
-from xamsflow.embedded_mongod import MongoServer
+from xamsflow.settings.config import Rundb, SshHost
+from xamsflow.simulate import embedded_mongod
+from xamsflow.simulate.embedded_mongod import MongoServer
 
 
 class Mongod:

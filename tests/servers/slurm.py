@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from xamsflow.exec_with_parent import with_parent
+from xamsflow.base.exec_with_parent import with_parent
 
 START_TIMEOUT_S = 30
 COMMANDS = ("slurmctld", "slurmd", "munged", "sbatch", "qsub")

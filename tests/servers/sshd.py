@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from xamsflow.config import SshHost
-from xamsflow.exec_with_parent import with_parent
+from xamsflow.base.exec_with_parent import with_parent
+from xamsflow.settings.config import SshHost
 
 SSHD = "/usr/sbin/sshd"  # OpenSSH's server wants to be called by its full path
 START_TIMEOUT = 20

@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from xamsflow import layout
+from xamsflow.state import layout
 
 UNIT = layout.REPOSITORY / "tools" / "xamsflow-watch.service"
 

@@ -6,7 +6,7 @@ import tomllib
 import yaml
 
 import xamsflow
-from xamsflow.layout import REPOSITORY
+from xamsflow.state.layout import REPOSITORY
 
 
 def test_the_environment_of_the_rules_is_the_locked_one():

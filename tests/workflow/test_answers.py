@@ -11,7 +11,7 @@ import time
 import pytest
 
 from site_for_tests import XAMSFLOW, Site
-from xamsflow import layout
+from xamsflow.state import layout
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from daq_for_tests import Daq
 from servers import slurm
 from servers.slurm import Slurm
 from site_for_tests import Site
-from xamsflow import layout, lock, receipts
+from xamsflow.state import layout, lock, receipts
 
 pytestmark = pytest.mark.skipif(
     bool(slurm.missing()), reason=f"not installed: {', '.join(slurm.missing())}"

@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 from site_for_tests import XAMSFLOW
-from xamsflow import cli, layout
+from xamsflow import cli
+from xamsflow.state import layout
 
 RULE_FILES = layout.REPOSITORY / "workflow" / "rules"
 OF_REPORT = ("overview", "page")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from site_for_tests import PROFILE, SNAKEMAKE, XAMSFLOW, Site
-from xamsflow import layout
+from xamsflow.state import layout
 
 DOCUMENTS = [
     layout.REPOSITORY / "README.md",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from servers.sshd import descendants
-from xamsflow import receipts
+from xamsflow.state import receipts
 
 
 def assert_all_done_once(site, numbers):

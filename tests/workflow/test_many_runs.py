@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from site_for_tests import PROFILE
-from xamsflow import layout
+from xamsflow.state import layout
 
 COUNT = """
 import inspect, sys

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from site_for_tests import PROFILE
-from xamsflow import layout
+from xamsflow.state import layout
 
 PARSE = """
 import json, sys

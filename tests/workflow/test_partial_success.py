@@ -1,10 +1,10 @@
 """What lies below a data type that fails stays stored and is registered."""
 
-from xamsflow import layout
+from xamsflow.state import layout
 
 BROKEN = """
-from xamsflow.context import context
-from xamsflow.plugins.events import _Events
+from xamsflow.data.context import context
+from xamsflow.data.plugins.events import _Events
 
 
 class Events(_Events):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from xamsflow import clock
+from xamsflow.base import clock
 
 
 def planned(site, *arguments):

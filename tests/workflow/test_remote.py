@@ -10,7 +10,7 @@ import pytest
 from servers.sshd import make_key, running_sshd
 from site_for_tests import Site
 from workflow.test_bad_input import assert_one_line
-from xamsflow.embedded_mongod import MongoServer
+from xamsflow.simulate.embedded_mongod import MongoServer
 
 
 @pytest.fixture

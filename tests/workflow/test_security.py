@@ -19,9 +19,12 @@ from hypothesis import strategies as st
 from site_for_tests import Site
 from workflow.test_bad_input import assert_one_line
 from workflow.test_remote import RemoteSite, remote_site, sshd  # noqa: F401 - fixtures
-from xamsflow import config, layout, publish, receipts, rundb
-from xamsflow.embedded_mongod import MongoServer
-from xamsflow.errors import XamsflowError
+from xamsflow import rundb
+from xamsflow.base.errors import XamsflowError
+from xamsflow.run import publish
+from xamsflow.settings import config
+from xamsflow.simulate.embedded_mongod import MongoServer
+from xamsflow.state import layout, receipts
 from xamsflow.transfer import transfer_run
 
 

@@ -14,9 +14,11 @@ import pytest
 from servers.mongod import restartable
 from servers.sshd import descendants
 from site_for_tests import XAMSFLOW, Site
-from xamsflow import claims, clock, detector, layout, lock
-from xamsflow.claims import Claim, Order
+from xamsflow.base import clock
+from xamsflow.settings import detector
 from xamsflow.simulate import LiveRun, SimulatedRun
+from xamsflow.state import claims, layout, lock
+from xamsflow.state.claims import Claim, Order
 
 SHORT = {"duration": 0.6, "rate": 50.0}
 PATIENCE_S = 120

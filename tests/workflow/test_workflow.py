@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from xamsflow import receipts, rundoc
+from xamsflow.redax import rundoc
+from xamsflow.state import receipts
 
 RAW = "results/{}/raw_records_v1730.json"
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
-from xamsflow import config as configuration
-from xamsflow import detector as detectors
-from xamsflow import driver, layout
-from xamsflow.errors import XamsflowError
+from xamsflow.base.errors import XamsflowError
+from xamsflow.run import driver
+from xamsflow.settings import config as configuration
+from xamsflow.settings import detector as detectors
+from xamsflow.state import layout
 
 try:
     settings = configuration.parse(config)

@@ -8,7 +8,7 @@ the standard library, and of that only what is needed, and starts in a few milli
     programs      submit, status, cancel: what Snakemake calls
     explanation   why a batch job ended, for the driver
     submissions   the files by which programs, jobs and driver know of each other
-    watch         one query for all jobs
+    poll          one query for all jobs
     request       what a job asks for, read from its job script
     queues        which queue may hold it
     systems       what every batch system can do, and which there are

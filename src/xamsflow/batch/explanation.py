@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from xamsflow.base.errors import FailureClass
 from xamsflow.batch import submissions, systems
 from xamsflow.batch.request import target
 from xamsflow.batch.submissions import Submission
 from xamsflow.batch.systems import OVER_MEMORY, OVER_TIME, End, Unreachable
-from xamsflow.errors import FailureClass
 
 SETTLED_WITHIN_S = 10.0
 """A job that has left its exit code is still "ending" for the batch system for some seconds."""

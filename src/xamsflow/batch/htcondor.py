@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from xamsflow.base.errors import FailureClass
 from xamsflow.batch import systems
 from xamsflow.batch.commands import Answer
 from xamsflow.batch.request import Request
@@ -20,7 +21,6 @@ from xamsflow.batch.systems import (
     Unreachable,
     ask,
 )
-from xamsflow.errors import FailureClass
 
 SUBMIT_TIMEOUT_S = 120.0
 QUERY_TIMEOUT_S = 30.0

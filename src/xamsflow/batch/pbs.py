@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from xamsflow.base.errors import FailureClass
 from xamsflow.batch import slurm, systems
 from xamsflow.batch.commands import Answer
 from xamsflow.batch.request import Request
@@ -29,7 +30,6 @@ from xamsflow.batch.systems import (
     Unreachable,
     ask,
 )
-from xamsflow.errors import FailureClass
 
 QSUB_TIMEOUT_S = 180.0
 """Behind Slurm's wrapper, sbatch tries for 120 s to get into a full queue before it says so."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from xamsflow.base.errors import FailureClass
 from xamsflow.batch import systems
 from xamsflow.batch.commands import Answer
 from xamsflow.batch.request import Request
@@ -25,7 +26,6 @@ from xamsflow.batch.systems import (
     Unreachable,
     ask,
 )
-from xamsflow.errors import FailureClass
 
 SBATCH_TIMEOUT_S = 180.0
 """It tries for 120 s to get into a full queue before it says so."""

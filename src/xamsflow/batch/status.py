@@ -9,7 +9,7 @@ forgotten the job for longer than a file server takes to show an exit code.
 
 import sys
 
-from xamsflow.batch import submissions, systems, watch
+from xamsflow.batch import poll, submissions, systems
 from xamsflow.batch.submissions import Submission
 
 
@@ -33,7 +33,7 @@ def status(system_name: str, job: str) -> str:
     if known is None and submission.job is None:
         # Not submitted from here: watched from now on.
         submissions.set_waiting(submissions.number(job), True)
-    if known is None and not watch.is_alive(job, systems.named(system_name)):
+    if known is None and not poll.is_alive(job, systems.named(system_name)):
         known = _ended(submission)
     return known or "running"
 

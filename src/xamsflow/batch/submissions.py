@@ -26,9 +26,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from xamsflow.base.errors import FailureClass
 from xamsflow.batch.request import Request
 from xamsflow.batch.systems import End
-from xamsflow.errors import FailureClass
 
 FOLDER = Path(".snakemake") / "batch"
 

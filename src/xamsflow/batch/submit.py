@@ -11,7 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from xamsflow.batch import explanation, queues, request, submissions, systems, watch
+from xamsflow.base.errors import FailureClass
+from xamsflow.batch import explanation, poll, queues, request, submissions, systems
 from xamsflow.batch.queues import Site
 from xamsflow.batch.request import Request
 from xamsflow.batch.submissions import Submission
@@ -25,7 +26,6 @@ from xamsflow.batch.systems import (
     Rejected,
     Unreachable,
 )
-from xamsflow.errors import FailureClass
 
 LOGS = Path("logs") / "batch"
 PATIENCE_S = 900.0
@@ -102,7 +102,7 @@ def _is_running(submission: Submission, system: BatchSystem) -> bool:
         submission.job is not None
         and submission.exit_code is None
         and submission.end is None
-        and watch.is_alive(submission.job, system)
+        and poll.is_alive(submission.job, system)
         and submission.exit_code is None
     )
 

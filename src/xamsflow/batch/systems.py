@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from xamsflow.base.errors import FailureClass
 from xamsflow.batch.commands import Answer, CommandMissingError, CommandTimeoutError, run
 from xamsflow.batch.request import Request
-from xamsflow.errors import FailureClass
 
 
 class Unreachable(Exception):  # noqa: N818 - named after what is the case

@@ -12,8 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from xamsflow import __version__, receipts
-from xamsflow.errors import ConfigurationError, XamsflowError
+from xamsflow import __version__
+from xamsflow.base.errors import ConfigurationError, XamsflowError
+from xamsflow.state import receipts
 
 VERBS = (
     *("status", "show", "why", "log", "bundle", "plan", "page", "verify"),

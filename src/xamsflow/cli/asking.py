@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from xamsflow import config, layout, owner, run_numbers, terminal
-from xamsflow.errors import ConfigurationError
-from xamsflow.terminal import Column
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.settings import config
+from xamsflow.state import layout, owner, run_numbers
+from xamsflow.views import terminal
+from xamsflow.views.terminal import Column
 
 if TYPE_CHECKING:
-    from xamsflow.requests import Outlook, Request
+    from xamsflow.operate.requests import Outlook, Request
     from xamsflow.rundb import RunDatabase
 
 SHOWN_ROWS = 30
@@ -55,7 +57,8 @@ def run(options: argparse.Namespace, request: "Request") -> int:
 
     Of runs chosen by range, mode or tag, those to which it does not apply are left alone.
     """
-    from xamsflow import journal, rundb  # noqa: PLC0415 - keeps --help fast
+    from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.run import journal  # noqa: PLC0415 - keeps --help fast
 
     if not (options.runs or options.mode or options.tag):
         raise ConfigurationError(
@@ -83,7 +86,7 @@ def run(options: argparse.Namespace, request: "Request") -> int:
 def _choose(
     database: "RunDatabase", options: argparse.Namespace, request: "Request"
 ) -> list[_Chosen]:
-    from xamsflow import requests  # noqa: PLC0415 - pymongo's part of bson takes its time
+    from xamsflow.operate import requests  # noqa: PLC0415 - pymongo's part of bson takes its time
 
     ranges = run_numbers.parse_all(options.runs)
     named = {part.start for part in ranges if len(part) == 1}
@@ -156,7 +159,7 @@ def _confirmed(request: "Request", count: int) -> bool:
 def _do(
     database: "RunDatabase", request: "Request", reason: str | None, to_do: Sequence[_Chosen]
 ) -> int:
-    from xamsflow.requests import Author  # noqa: PLC0415
+    from xamsflow.operate.requests import Author  # noqa: PLC0415
     from xamsflow.rundb.status import state  # noqa: PLC0415
 
     author = Author(owner.user(), request.name, reason)

@@ -4,9 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from xamsflow import config, layout, quantities
+from xamsflow.base import amounts
+from xamsflow.base.errors import TransientError
 from xamsflow.cli.show import one_run
-from xamsflow.errors import TransientError
+from xamsflow.settings import config
+from xamsflow.state import layout
 
 HELP = "pack all that is known of a run into one file that can be read without this software"
 ONLY_LOOKS = True
@@ -25,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the bundle; without the run database with what files say, and return 1."""
-    from xamsflow import bundle, rundb  # noqa: PLC0415 - keeps --help fast
+    from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.views import bundle  # noqa: PLC0415 - keeps --help fast
 
     number = one_run(options.run)
     name = layout.run_id(number)
@@ -40,5 +43,5 @@ def run(options: argparse.Namespace) -> int:
     content = bundle.make(name, document, configuration)
     path = options.output or Path(f"run_{name}.tar.gz").absolute()
     new = bundle.write(path, content)
-    print(f"{path}{'' if new else ' is as it was'}, {quantities.size(len(content))}")
+    print(f"{path}{'' if new else ' is as it was'}, {amounts.size(len(content))}")
     return code

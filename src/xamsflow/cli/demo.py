@@ -14,7 +14,10 @@ from typing import Any
 import yaml
 from tabulate import tabulate
 
-from xamsflow import config, layout, receipts, rundoc, start
+from xamsflow.redax import rundoc
+from xamsflow.run import start
+from xamsflow.settings import config
+from xamsflow.state import layout, receipts
 
 HELP = "process a few runs on this machine, with a run database of their own"
 
@@ -40,8 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Make a DAQ folder and run documents, process them all, and show what came out."""
-    from xamsflow import embedded_mongod, page, rundb  # noqa: PLC0415
+    from xamsflow import rundb  # noqa: PLC0415
     from xamsflow.rundb import credentials  # noqa: PLC0415
+    from xamsflow.simulate import embedded_mongod  # noqa: PLC0415
+    from xamsflow.views import page  # noqa: PLC0415
 
     configuration = config.load(options.configfile)
     print(f"The demo lives in {Path.cwd()}")
@@ -91,7 +96,7 @@ def _stay(settings: Path) -> None:
 
 def _simulate(detector: str) -> list[dict[str, Any]]:
     """Return the documents of the simulated runs, which are made once."""
-    from xamsflow import detector as detectors  # noqa: PLC0415
+    from xamsflow.settings import detector as detectors  # noqa: PLC0415
     from xamsflow.simulate import Physics, SimulatedRun, simulate, truth_path  # noqa: PLC0415
 
     documents = []
@@ -156,7 +161,7 @@ def _print_table(runs: Any) -> None:
 
 def _stored(run: str) -> str:
     """Return how many data types are stored of a run, and how many items the asked ones have."""
-    from xamsflow.publish import receipts_on_disk  # noqa: PLC0415
+    from xamsflow.run.publish import receipts_on_disk  # noqa: PLC0415
 
     _, made = receipts_on_disk(run)
     data_types = {name for receipt in made for name in receipt["stored"]}

@@ -6,11 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xamsflow import config, notify, terminal
-from xamsflow.errors import ConfigurationError, XamsflowError
+from xamsflow.base.errors import ConfigurationError, XamsflowError
+from xamsflow.run import notify
+from xamsflow.settings import config
+from xamsflow.views import terminal
 
 if TYPE_CHECKING:
-    from xamsflow.doctor import Result
+    from xamsflow.operate.doctor import Result
 
 HELP = "check hosts, database, disks, batch system and versions, with a remedy for what is wrong"
 ONLY_LOOKS = True
@@ -28,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print one line per check, with the remedy below; return 1 if there is a problem."""
-    from xamsflow import doctor  # noqa: PLC0415 - keeps --help fast
-    from xamsflow.doctor import batch_system  # noqa: PLC0415
+    from xamsflow.operate import doctor  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.operate.doctor import batch_system  # noqa: PLC0415
 
     configuration = config.load(options.configfile)
     if options.notify:

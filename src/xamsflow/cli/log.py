@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from xamsflow import layout, run_files, terminal
+from xamsflow.base.errors import ConfigurationError
 from xamsflow.cli.show import one_run
-from xamsflow.errors import ConfigurationError
-from xamsflow.failures import Failure
-from xamsflow.run_files import Log
+from xamsflow.run.failures import Failure
+from xamsflow.state import layout
+from xamsflow.views import run_files, terminal
+from xamsflow.views.run_files import Log
 
 HELP = "show the log of what failed last in a run, or of what runs"
 ONLY_LOOKS = True

@@ -4,7 +4,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from xamsflow import config, layout
+from xamsflow.settings import config
+from xamsflow.state import layout
 
 HELP = "write results/index.html: backlog, what runs, what failed, how soon; and pictures of runs"
 
@@ -30,7 +31,7 @@ def _count(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Draw the pictures, then write the page that leads to them; say where it is."""
-    from xamsflow import page  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.views import page  # noqa: PLC0415 - keeps --help fast
 
     logging.basicConfig(format="xamsflow: %(message)s")
     settings = config.load(options.configfile)

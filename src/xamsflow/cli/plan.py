@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from xamsflow import config, layout, owner, quantities, run_numbers, start, terminal
-from xamsflow.terminal import Column
+from xamsflow.base import amounts
+from xamsflow.run import start
+from xamsflow.settings import config
+from xamsflow.state import layout, owner, run_numbers
+from xamsflow.views import terminal
+from xamsflow.views.terminal import Column
 
 if TYPE_CHECKING:
-    from xamsflow.plan import Experience, RunPlan, Space
+    from xamsflow.operate.plan import Experience, RunPlan, Space
     from xamsflow.rundb import RunDatabase
 
 HELP = "show what a start would do: bytes, space, data types, jobs, time, writes; changes nothing"
@@ -46,7 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a line per run, newest first, then space and time of all; return 1 if space lacks."""
-    from xamsflow import detector, plan, preview, rundb  # noqa: PLC0415 - keeps --help fast
+    from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.operate import plan  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.run import preview  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.settings import detector  # noqa: PLC0415 - keeps --help fast
 
     settings = config.load(options.configfile)
     settings = config.of_detector(settings, detector.load(settings.detector).data_types)
@@ -134,14 +141,14 @@ def _print(
     print(terminal.table(COLUMNS, [_cells(plan) for plan in plans], line=terminal.width()))
     print()
     for what, space in zip(("live data", "strax data"), spaces, strict=True):
-        needed = "an unknown amount" if space.needed is None else quantities.size(space.needed)
+        needed = "an unknown amount" if space.needed is None else amounts.size(space.needed)
         said = "" if space.suffices else terminal.coloured("  DOES NOT FIT", "red")
-        free = quantities.size(space.free)
+        free = amounts.size(space.free)
         print(f"{what} in {space.folder}: {needed} to come, {free} free{said}")
     known = [plan.seconds for plan in plans if plan.seconds is not None]
     of = f"as {experience.n_runs} runs before took it"
     if len(known) == len(plans):
-        print(f"work: {quantities.duration(sum(known))}, one after the other, {of}")
+        print(f"work: {amounts.duration(sum(known))}, one after the other, {of}")
     else:
         print(f"work: not known for {len(plans) - len(known)} of the runs: none like it was done")
     if writes:
@@ -158,12 +165,12 @@ def _cells(plan: "RunPlan") -> list[str]:
     return [
         plan.run,
         plan.mode,
-        quantities.size(plan.to_move) or "?",
-        quantities.size(plan.space) or "?",
+        amounts.size(plan.to_move) or "?",
+        amounts.size(plan.space) or "?",
         ", ".join(plan.to_make) or "nothing",
         str(len(plan.stored)),
-        quantities.size(None if memory is None else memory * 1e6),
-        quantities.duration(minutes * 60) if minutes else "",
-        quantities.duration(plan.seconds) or "?",
+        amounts.size(None if memory is None else memory * 1e6),
+        amounts.duration(minutes * 60) if minutes else "",
+        amounts.duration(plan.seconds) or "?",
         plan.trouble or "",
     ]

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from xamsflow import config, detector, layout, run_numbers
+from xamsflow.settings import config, detector
+from xamsflow.state import layout, run_numbers
 
 if TYPE_CHECKING:  # loads the run database's client
-    from xamsflow.reconcile import Outcome, Sources
+    from xamsflow.operate.reconcile import Outcome, Sources
 
 HELP = "compare run documents, receipts, data and jobs; list and mend disagreements"
 ONLY_LOOKS = True
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print one line per disagreement; return 0 if there is none, or none any more."""
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
-    from xamsflow.reconcile import Sources, reconcile  # noqa: PLC0415
+    from xamsflow.operate.reconcile import Sources, reconcile  # noqa: PLC0415
 
     settings = config.load(options.configfile)
     settings = config.of_detector(settings, detector.load(settings.detector).data_types)

@@ -4,8 +4,10 @@ import argparse
 import json
 import sys
 
-from xamsflow import config, layout, run_numbers, terminal
-from xamsflow.errors import ConfigurationError, TransientError
+from xamsflow.base.errors import ConfigurationError, TransientError
+from xamsflow.settings import config
+from xamsflow.state import layout, run_numbers
+from xamsflow.views import terminal
 
 HELP = "show everything about a run: history, files, quality, logs, receipts"
 ONLY_LOOKS = True
@@ -21,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a run's dossier; without the run database what files say of it, and return 1."""
-    from xamsflow import dossier, dossier_text, rundb  # noqa: PLC0415 - keeps --help fast
+    from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.views import dossier, dossier_text  # noqa: PLC0415 - keeps --help fast
 
     number = one_run(options.run)
     code, document = 0, None

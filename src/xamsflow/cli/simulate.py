@@ -8,8 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xamsflow import clock, config, detector, layout, receipts, rundoc
-from xamsflow.errors import ConfigurationError
+from xamsflow.base import clock
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.redax import rundoc
+from xamsflow.settings import config, detector
+from xamsflow.state import layout, receipts
 
 if TYPE_CHECKING:
     from xamsflow.simulate import SimulatedRun

@@ -8,11 +8,14 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from xamsflow import clock, config, quantities, run_numbers, terminal
-from xamsflow.terminal import Column
+from xamsflow.base import amounts, clock
+from xamsflow.settings import config
+from xamsflow.state import run_numbers
+from xamsflow.views import terminal
+from xamsflow.views.terminal import Column
 
 if TYPE_CHECKING:
-    from xamsflow.run_table import Row
+    from xamsflow.rundb.runs import Row
 
 HELP = "show the runs and how far each one is"
 ONLY_LOOKS = True
@@ -72,10 +75,11 @@ def _count(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Print a line with the counts, then one line per run, newest first."""
-    from xamsflow import run_table, rundb  # noqa: PLC0415 - keeps --help fast
+    from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.rundb import runs as run_table  # noqa: PLC0415 - keeps --help fast
 
     numbers = run_numbers.parse_all(options.runs) or None
-    since = quantities.since(options.since, clock.now()) if options.since else None
+    since = amounts.since(options.since, clock.now()) if options.since else None
     settings = config.load(options.configfile)
     with rundb.open_database(settings.rundb) as database:
         rows = run_table.read(database, numbers)
@@ -188,19 +192,19 @@ def _cells(row: "Row", now: datetime, skip_tags: Collection[str]) -> list[str]:
     status = word(row) if row.status is not None else str(row.status_found or "")
     if row.status is None and row.end is None and row.start is not None:
         status = status or "being taken"
-    length = quantities.duration(row.length_s)
+    length = amounts.duration(row.length_s)
     return [
         row.run,
         row.mode,
-        quantities.time(row.start),
+        amounts.time(row.start),
         length,
-        quantities.size(None if row.size_mb is None else row.size_mb * 1e6),
+        amounts.size(None if row.size_mb is None else row.size_mb * 1e6),
         status,
         _stage(row) if word(row) in ("running", "failed") else "",
         str(row.attempt or ""),
         (row.host or "").partition(".")[0] if active else "",
         (row.job_id or "").partition(".")[0] if active else "",
-        quantities.duration(row.age_s),
+        amounts.duration(row.age_s),
         row.verdict or "",
         _next_try(row, now),
         row.reason or _held(row, skip_tags),
@@ -221,4 +225,4 @@ def _next_try(row: "Row", now: datetime) -> str:
     if row.retry_at is None or word(row) != "failed":
         return ""
     left = (row.retry_at - now).total_seconds()
-    return f"in {quantities.duration(left)}" if left > 0 else "now"
+    return f"in {amounts.duration(left)}" if left > 0 else "now"

@@ -6,10 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from xamsflow import config, detector, layout, progress, quantities, receipts, run_numbers, rundoc
-from xamsflow.config import Config
-from xamsflow.errors import BadDataError, ConfigurationError, XamsflowError
-from xamsflow.progress import Meter
+from xamsflow.base import amounts
+from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
+from xamsflow.base.meter import Meter
+from xamsflow.redax import rundoc
+from xamsflow.run import progress
+from xamsflow.settings import config, detector
+from xamsflow.settings.config import Config
+from xamsflow.state import layout, receipts, run_numbers
 
 HELP = "check a run's live data, and tell what is wrong with them"
 ONLY_LOOKS = True
@@ -42,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the verdict on each run and what was found; return 0 if none is rejected."""
-    from xamsflow.verification import verify_run  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.redax.verification import verify_run  # noqa: PLC0415 - keeps --help fast
 
     configuration = config.load(options.configfile)
     live_data = options.live_data or configuration.storage.live_data
@@ -127,7 +131,7 @@ def _show(found: dict[str, Any]) -> None:
     print(
         f"{found['run_id']} {found['verdict'].upper()}: {found['n_chunks']} chunks, "
         f"{found['records_on_disk']} records, "
-        f"{quantities.size(found['bytes'])} when uncompressed, in {found['folder']}"
+        f"{amounts.size(found['bytes'])} when uncompressed, in {found['folder']}"
     )
     for one in found["findings"]:
         more = f" (and {one['and_more']} more of these)" if one.get("and_more") else ""

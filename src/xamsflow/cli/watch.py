@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from xamsflow import clock, config, start
-from xamsflow.errors import XamsflowError
+from xamsflow.base import clock
+from xamsflow.base.errors import XamsflowError
+from xamsflow.run import start
+from xamsflow.settings import config
 
 HELP = "process runs as soon as they have ended, until it is stopped"
 
@@ -53,9 +55,9 @@ def run(options: argparse.Namespace) -> int:
     """Watch, with one line per event on the terminal."""
     from dataclasses import replace  # noqa: PLC0415
 
-    from xamsflow import notify  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.operate.watch import Manner, Watch  # noqa: PLC0415
+    from xamsflow.run import notify  # noqa: PLC0415 - keeps --help fast
     from xamsflow.rundb import RunDatabase  # noqa: PLC0415
-    from xamsflow.watch import Manner, Watch  # noqa: PLC0415
 
     settings = config.load(options.configfile)
     if options.interval is not None:
@@ -91,7 +93,7 @@ class _Page:
     """
 
     def __init__(self, settings: config.Config, configfiles: Sequence[Path]) -> None:
-        from xamsflow.page import PicturesBeside  # noqa: PLC0415 - keeps --help fast
+        from xamsflow.views.page import PicturesBeside  # noqa: PLC0415 - keeps --help fast
 
         self._settings = settings
         self._changed = True
@@ -121,7 +123,7 @@ class _Page:
         self._pictures.stop()
 
     def _make(self) -> None:
-        from xamsflow.page import make  # noqa: PLC0415 - as above
+        from xamsflow.views.page import make  # noqa: PLC0415 - as above
 
         self._made, self._changed = clock.now(), False
         try:

@@ -7,15 +7,18 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from xamsflow import config, layout, owner, quantities, terminal
+from xamsflow.base import amounts
+from xamsflow.base.errors import ConfigurationError
 from xamsflow.cli.show import one_run
-from xamsflow.config import Config
-from xamsflow.errors import ConfigurationError
-from xamsflow.terminal import Column
+from xamsflow.settings import config
+from xamsflow.settings.config import Config
+from xamsflow.state import layout, owner
+from xamsflow.views import terminal
+from xamsflow.views.terminal import Column
 
 if TYPE_CHECKING:
-    from xamsflow.run_table import Row
     from xamsflow.rundb import RunDatabase
+    from xamsflow.rundb.runs import Row
     from xamsflow.rundb.selection import Condition
 
 HELP = "say why a run is processed or not: every condition, and what to do"
@@ -34,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the answer in a sentence, then the conditions it comes from."""
-    from xamsflow import run_table, rundb  # noqa: PLC0415 - keeps --help fast
+    from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.rundb import runs as run_table  # noqa: PLC0415 - keeps --help fast
     from xamsflow.rundb import selection  # noqa: PLC0415
     from xamsflow.rundb.status import State, state  # noqa: PLC0415
 
@@ -85,7 +89,7 @@ def answer(
     if found in (State.SUBMITTED, State.RUNNING):
         return _worked_on(row, document["now"])
     if found is State.DONE and unmet:
-        return f"{row.run} is done since {quantities.time(row.changed)} UTC: {unmet[0].remedy}."
+        return f"{row.run} is done since {amounts.time(row.changed)} UTC: {unmet[0].remedy}."
     if not unmet:
         return f"{row.run} waits: the next start, or a running xamsflow watch, takes it."
     if found is State.FAILED:
@@ -113,7 +117,7 @@ def _worked_on(row: "Row", now: datetime) -> str:
     job = f", job {row.job_id}" if row.job_id else ""
     log = f" (log: {row.log})" if row.log else ""
     what = f"{row.stage} runs{where}{job}{log}" if row.stage else "no job has started yet"
-    since = f"since {quantities.time(row.changed)} UTC"
+    since = f"since {amounts.time(row.changed)} UTC"
     return f"{row.run} is {row.status} {since} by {row.owner}: {what}. Nothing to do but wait."
 
 

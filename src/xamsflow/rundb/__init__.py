@@ -1,10 +1,10 @@
 """The run database: which runs are wanted, and how far each is. Loads no strax."""
 
-from xamsflow.claims import Claim
 from xamsflow.rundb import without_pyopenssl  # noqa: F401 - before all that imports pymongo
 from xamsflow.rundb.connection import open_database
 from xamsflow.rundb.database import ClaimedRun, PendingRun, RunDatabase, RunSummary
 from xamsflow.rundb.status import Status, StatusView, understand
+from xamsflow.state.claims import Claim
 
 __all__ = [
     "Claim",

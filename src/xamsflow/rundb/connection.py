@@ -11,11 +11,11 @@ from pymongo.errors import PyMongoError
 from pymongo.synchronous import monitor
 from pymongo.uri_parser import parse_uri
 
-from xamsflow import config
-from xamsflow.errors import ConfigurationError
+from xamsflow.base.errors import ConfigurationError
 from xamsflow.rundb import credentials
 from xamsflow.rundb.database import RunDatabase
 from xamsflow.rundb.mongo_errors import Endpoint
+from xamsflow.settings import config
 
 # At a process's end PyMongo waits half a second for threads that only sleep once a connection is
 # closed; jobs are many and short. Not a public name, so it may be missing one day.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from xamsflow.errors import ConfigurationError
+from xamsflow.base.errors import ConfigurationError
 
 USER_VARIABLE = "MONGO_USER"
 PASSWORD_VARIABLE = "MONGO_PASSWORD"

@@ -17,15 +17,16 @@ from pymongo import ASCENDING, DESCENDING, ReturnDocument, UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
-from xamsflow import clock, rundoc
-from xamsflow.claims import Claim
-from xamsflow.config import Select, Watch
-from xamsflow.errors import BadDataError, ConfigurationError, FailureClass, TransientError
-from xamsflow.owner import user
+from xamsflow.base import clock
+from xamsflow.base.errors import BadDataError, ConfigurationError, FailureClass, TransientError
+from xamsflow.redax import rundoc
 from xamsflow.rundb import changes, selection, status
 from xamsflow.rundb.changes import Change, TagChange, count, section, tag_names
 from xamsflow.rundb.mongo_errors import Endpoint
 from xamsflow.rundb.status import State, Status
+from xamsflow.settings.config import Select, Watch
+from xamsflow.state.claims import Claim
+from xamsflow.state.owner import user
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from bson.errors import BSONError
 from pymongo import errors
 from pymongo.errors import BulkWriteError
 
-from xamsflow.errors import (
+from xamsflow.base.errors import (
     BadDataError,
     ConfigurationError,
     ResourcesError,

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
-from xamsflow.config import Select, Watch
 from xamsflow.rundb.changes import section, tag_names
 from xamsflow.rundb.status import State, state
+from xamsflow.settings.config import Select, Watch
 
 Document = dict[str, Any]
 

@@ -18,9 +18,9 @@ from typing import Protocol
 
 import paramiko
 
-from xamsflow import ssh
-from xamsflow.config import SshHost
-from xamsflow.errors import ConfigurationError, TransientError, XamsflowError
+from xamsflow.base.errors import ConfigurationError, TransientError, XamsflowError
+from xamsflow.remote import ssh
+from xamsflow.settings.config import SshHost
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def opened(via: SshHost, host: str, port: int) -> Iterator[Tunnel]:
     """Hold a tunnel through `via` to host:port as seen from there.
 
     A lost ssh connection is made again when somebody needs it, not more often than each PAUSE_S.
-    Raises what :func:`xamsflow.ssh.connect` raises where the first connection fails.
+    Raises what :func:`xamsflow.remote.ssh.connect` raises where the first connection fails.
     """
     link = _Link(via, (host, port))
     with ExitStack() as stack:

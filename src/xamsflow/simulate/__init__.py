@@ -29,10 +29,10 @@ Physics, to compare what is reconstructed with what was there::
 
 from xamsflow.simulate.formatter import truth
 from xamsflow.simulate.live_data import LiveRun, WrittenFile, simulate
-from xamsflow.simulate.physics import Physics
 from xamsflow.simulate.settings import SimulatedRun
 from xamsflow.simulate.signals import Signal
 from xamsflow.simulate.truth_file import load_signals, truth_path
+from xamsflow.simulate.xenon import Physics
 
 __all__ = [
     "LiveRun",

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from xamsflow.detector import Digitizer
-from xamsflow.errors import ConfigurationError
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.settings.detector import Digitizer
 from xamsflow.simulate.settings import SimulatedRun
 
 FIRST_BOARD = 77

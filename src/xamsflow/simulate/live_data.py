@@ -10,14 +10,14 @@ import blosc
 import lz4.frame
 from numpy.typing import NDArray
 
-from xamsflow import receipts
-from xamsflow.errors import ConfigurationError
+from xamsflow.base.errors import ConfigurationError
 from xamsflow.simulate.boards import boards
 from xamsflow.simulate.document import document_at_start, what_the_end_adds
 from xamsflow.simulate.formatter import Kind, Part, parts
 from xamsflow.simulate.sensors import sensors
 from xamsflow.simulate.settings import SimulatedRun
 from xamsflow.simulate.truth_file import TruthFile
+from xamsflow.state import receipts
 
 THE_END = b"...my only friend\n"
 

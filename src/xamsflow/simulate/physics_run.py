@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xamsflow.simulate.boards import Input, boards
-from xamsflow.simulate.physics import Physics
 from xamsflow.simulate.records import MEAN_BASELINE, record_dtype
 from xamsflow.simulate.sensors import Role, sensors
 from xamsflow.simulate.settings import SimulatedRun
 from xamsflow.simulate.signals import Photoelectrons, SignalSource, signal_dtype
 from xamsflow.simulate.waveforms import ChannelElectronics, DigitizedPulses, digitize
+from xamsflow.simulate.xenon import Physics
 
 Array = NDArray[Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xamsflow.rundoc import NS_PER_S
+from xamsflow.redax.rundoc import NS_PER_S
 from xamsflow.simulate.settings import LENGTH_STEP, SimulatedRun
 
 Array = NDArray[Any]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xamsflow import corrections
-from xamsflow.detector import Detector, Signals
-from xamsflow.simulate.physics import Physics
+from xamsflow.settings import corrections
+from xamsflow.settings.detector import Detector, Signals
+from xamsflow.simulate.xenon import Physics
 
 Array = NDArray[Any]
 

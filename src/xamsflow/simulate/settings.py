@@ -4,11 +4,11 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from xamsflow import layout
-from xamsflow.detector import Detector
-from xamsflow.errors import ConfigurationError
-from xamsflow.rundoc import NS_PER_S
-from xamsflow.simulate.physics import Physics
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.redax.rundoc import NS_PER_S
+from xamsflow.settings.detector import Detector
+from xamsflow.simulate.xenon import Physics
+from xamsflow.state import layout
 
 LENGTH_STEP = 10
 """Pulse lengths are multiples of this, in samples, as the register of the event size counts."""

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xamsflow.rundoc import NS_PER_S
-from xamsflow.simulate.physics import Physics
+from xamsflow.redax.rundoc import NS_PER_S
 from xamsflow.simulate.pulses import FIRST_DATA
 from xamsflow.simulate.sensors import Role, Sensor, light_shares
 from xamsflow.simulate.settings import SimulatedRun
+from xamsflow.simulate.xenon import Physics
 
 Array = NDArray[Any]
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xamsflow import layout, receipts
-from xamsflow.errors import BadDataError
+from xamsflow.base.errors import BadDataError
 from xamsflow.simulate.sensors import sensors
 from xamsflow.simulate.settings import SimulatedRun
 from xamsflow.simulate.signals import signal_dtype
+from xamsflow.state import layout, receipts
 
 Array = NDArray[Any]
 

@@ -12,13 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from xamsflow import clock, layout, rundoc
-from xamsflow.config import Daq, Follow, Storage
-from xamsflow.errors import BadDataError, StillTakenError, TransientError
-from xamsflow.receipts import storage_error
-from xamsflow.rundoc import Run
-from xamsflow.transfer import ending, rsync, source
-from xamsflow.transfer.ending import UNFINISHED
+from xamsflow.base import clock
+from xamsflow.base.errors import BadDataError, StillTakenError, TransientError
+from xamsflow.redax import ending, rundoc
+from xamsflow.redax.ending import UNFINISHED
+from xamsflow.redax.rundoc import Run
+from xamsflow.settings.config import Daq, Follow, Storage
+from xamsflow.state import layout
+from xamsflow.state.receipts import storage_error
+from xamsflow.transfer import rsync, source
 from xamsflow.transfer.run import parent_on_daq
 from xamsflow.transfer.source import Folder
 

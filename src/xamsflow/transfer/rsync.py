@@ -8,15 +8,15 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from xamsflow import ssh
-from xamsflow.errors import (
+from xamsflow.base.errors import (
     ConfigurationError,
     ResourcesError,
     StillTakenError,
     TransientError,
     XamsflowError,
 )
-from xamsflow.exec_with_parent import with_parent
+from xamsflow.base.exec_with_parent import with_parent
+from xamsflow.remote import ssh
 from xamsflow.transfer.source import Folder
 
 IO_TIMEOUT = 600

@@ -10,14 +10,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from xamsflow import clock, layout, rundoc
-from xamsflow.config import Daq, Storage
-from xamsflow.errors import BadDataError, ConfigurationError, StillTakenError
-from xamsflow.progress import Meter
-from xamsflow.receipts import Receipt, storage_error
-from xamsflow.rundoc import Run
-from xamsflow.transfer import ending, rsync, source
-from xamsflow.transfer.source import Folder, Listing
+from xamsflow.base import clock
+from xamsflow.base.errors import BadDataError, ConfigurationError, StillTakenError
+from xamsflow.base.meter import Meter
+from xamsflow.redax import ending, rundoc
+from xamsflow.redax.listing import Listing
+from xamsflow.redax.rundoc import Run
+from xamsflow.settings.config import Daq, Storage
+from xamsflow.state import layout
+from xamsflow.state.receipts import Receipt, storage_error
+from xamsflow.transfer import rsync, source
+from xamsflow.transfer.source import Folder
 
 logger = logging.getLogger(__name__)
 

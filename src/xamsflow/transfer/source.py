@@ -4,47 +4,27 @@ import os
 import posixpath
 import socket
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import paramiko
 
-from xamsflow import ssh
-from xamsflow.config import SshHost
-from xamsflow.errors import (
+from xamsflow.base.errors import (
     BadDataError,
     ConfigurationError,
     StillTakenError,
     TransientError,
     XamsflowError,
 )
+from xamsflow.redax.listing import File, Listing
+from xamsflow.remote import ssh
+from xamsflow.settings.config import SshHost
 
 SFTP_TIMEOUT = 60
 """Seconds until a DAQ host that no longer answers counts as away."""
 
 NS_PER_S = 1_000_000_000
-
-
-@dataclass(frozen=True)
-class File:
-    """A file's size in bytes and its last change in ns since the epoch (SFTP: whole seconds)."""
-
-    size: int
-    changed: int
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Everything below a folder: paths relative to it, with slashes."""
-
-    folders: frozenset[str]
-    files: Mapping[str, File]
-
-    @property
-    def size(self) -> int:
-        """The bytes of all files."""
-        return sum(file.size for file in self.files.values())
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from xamsflow.base.errors import FailureClass
 from xamsflow.batch import htcondor
 from xamsflow.batch.request import Request
 from xamsflow.batch.systems import CANCELLED, OVER_MEMORY, OVER_TIME, SUCCESS, End
-from xamsflow.errors import FailureClass
 
 
 @pytest.mark.parametrize(

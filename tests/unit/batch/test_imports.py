@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from xamsflow.layout import REPOSITORY
+from xamsflow.state.layout import REPOSITORY
 
 SOURCE = REPOSITORY / "src"
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from xamsflow.batch import submit, systems
-from xamsflow.layout import REPOSITORY
+from xamsflow.state.layout import REPOSITORY
 
 SCRIPT = """#!/bin/sh
 # properties = {"rule": "process", "threads": 1, "resources": {}}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from xamsflow.base.errors import FailureClass
 from xamsflow.batch import pbs
 from xamsflow.batch.commands import Answer
 from xamsflow.batch.request import Request
@@ -19,7 +20,6 @@ from xamsflow.batch.systems import (
     Rejected,
     Unreachable,
 )
-from xamsflow.errors import FailureClass
 
 TORQUE_TABLE = """
 burrell.nikhef.nl: 

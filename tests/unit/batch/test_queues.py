@@ -4,7 +4,7 @@ import pytest
 
 from xamsflow.batch import queues
 from xamsflow.batch.request import Request
-from xamsflow.layout import REPOSITORY
+from xamsflow.state.layout import REPOSITORY
 
 STBC = REPOSITORY / "profiles" / "stbc" / "queues.toml"
 

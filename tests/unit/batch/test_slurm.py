@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from xamsflow.base.errors import FailureClass
 from xamsflow.batch import slurm
 from xamsflow.batch.request import Request
 from xamsflow.batch.systems import (
@@ -13,7 +14,6 @@ from xamsflow.batch.systems import (
     SUCCESS,
     End,
 )
-from xamsflow.errors import FailureClass
 
 SHOWN = (
     "JobId=2 JobName=slp.sh UserId=root(0) GroupId=root(0) MCS_label=N/A Priority=4294901758 Nice=0"

@@ -8,11 +8,11 @@ from subprocess import PIPE
 import pytest
 
 from profile_settings import status_command
-from xamsflow.batch import cancel, explanation, status, submissions, systems, watch
+from xamsflow.base.errors import FailureClass
+from xamsflow.batch import cancel, explanation, poll, status, submissions, systems
 from xamsflow.batch.request import Request
 from xamsflow.batch.submissions import Submission
 from xamsflow.batch.systems import FORGOTTEN, OVER_TIME, SUCCESS, Details, Unreachable
-from xamsflow.errors import FailureClass
 
 
 class Scripted:
@@ -42,8 +42,8 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scripted:
     monkeypatch.chdir(tmp_path)
     scripted = Scripted()
     monkeypatch.setattr(systems, "named", lambda _: scripted)
-    monkeypatch.setattr(watch, "INTERVAL_S", 0.0)
-    monkeypatch.setattr(watch, "GRACE_S", 0.0)
+    monkeypatch.setattr(poll, "INTERVAL_S", 0.0)
+    monkeypatch.setattr(poll, "GRACE_S", 0.0)
     return scripted
 
 
@@ -99,7 +99,7 @@ def test_a_forgotten_job_has_time_to_show_its_exit_code(
 ) -> None:
     submission = submitted()
     system.told = {"12": UNKNOWN}
-    monkeypatch.setattr(watch, "GRACE_S", 1000.0)
+    monkeypatch.setattr(poll, "GRACE_S", 1000.0)
     assert status.status("x", "12.vm") == "running"
     submission.marker.write_text("0 n1\n")
     assert status.status("x", "12.vm") == "success"
@@ -140,7 +140,7 @@ def test_whatever_happens_the_answer_is_one_word(
 
 
 def test_one_query_serves_all(system: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "INTERVAL_S", 1000.0)
+    monkeypatch.setattr(poll, "INTERVAL_S", 1000.0)
     for number in range(50):
         submitted(f"{number}.vm")
     system.queue = {str(number) for number in range(50)}
@@ -162,7 +162,7 @@ def test_the_fast_path_in_shell_says_the_same(system: Scripted, tmp_path: Path) 
     running, good, bad = submitted("1.vm"), submitted("2.vm"), submitted("3.vm")
     good.marker.write_text("0 n1\n")
     bad.marker.write_text("143 n1\n")
-    watch.INTERVAL_S = 1000.0
+    poll.INTERVAL_S = 1000.0
     system.queue = {"1"}
     assert status.status("x", "1.vm") == "running"
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from live_records import THREAD, pulses, write_run
-from xamsflow import cli, rundoc
+from xamsflow import cli
+from xamsflow.redax import rundoc
 
 RUN = "000007"
 

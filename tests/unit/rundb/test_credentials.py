@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from xamsflow.errors import ConfigurationError
+from xamsflow.base.errors import ConfigurationError
 from xamsflow.rundb import credentials
 
 SECRET = "s3cr3t-w0rd"

@@ -3,9 +3,11 @@ import json
 import pytest
 import yaml
 
-from xamsflow import config, detector, rundb, rundoc
+from xamsflow import rundb
 from xamsflow.cli import main
-from xamsflow.rundoc import NS_PER_S
+from xamsflow.redax import rundoc
+from xamsflow.redax.rundoc import NS_PER_S
+from xamsflow.settings import config, detector
 from xamsflow.simulate import Signal, load_signals
 
 SHORT = ["--duration", "0.2", "--rate", "50"]

@@ -6,7 +6,8 @@ import pytest
 from bson import json_util
 from bson.codec_options import CodecOptions
 
-from xamsflow import detector, rundoc
+from xamsflow.redax import rundoc
+from xamsflow.settings import detector
 from xamsflow.simulate import LiveRun, SimulatedRun, simulate, truth
 
 XAMSL = detector.load("xamsl")

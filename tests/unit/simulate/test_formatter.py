@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xamsflow import detector
+from xamsflow.settings import detector
 from xamsflow.simulate import SimulatedRun, truth
 from xamsflow.simulate.formatter import Kind, part_of_chunk, parts, threads
 

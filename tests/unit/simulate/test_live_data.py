@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from redax_checks import check_format
 from redax_folder import FILE_NAME, THE_END, RedaxFolder, decode, record_dtype
-from xamsflow import detector
-from xamsflow.errors import ConfigurationError
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.settings import detector
 from xamsflow.simulate import LiveRun, SimulatedRun, simulate, truth
 from xamsflow.simulate.live_data import compress
 

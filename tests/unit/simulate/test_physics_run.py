@@ -6,8 +6,8 @@ import yaml
 
 from redax_checks import check_format
 from redax_folder import RedaxFolder
-from xamsflow import detector, layout
-from xamsflow.errors import BadDataError
+from xamsflow.base.errors import BadDataError
+from xamsflow.settings import detector
 from xamsflow.simulate import (
     LiveRun,
     Physics,
@@ -19,6 +19,7 @@ from xamsflow.simulate import (
     truth_path,
 )
 from xamsflow.simulate.boards import boards
+from xamsflow.state import layout
 
 RUN = SimulatedRun(
     6800,

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xamsflow import detector
+from xamsflow.settings import detector
 from xamsflow.simulate import SimulatedRun
 from xamsflow.simulate.pulses import FIRST_DATA, MIN_GAP, pulses_by_period
 

@@ -4,7 +4,7 @@ import strax
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xamsflow import detector
+from xamsflow.settings import detector
 from xamsflow.simulate import SimulatedRun, truth
 from xamsflow.simulate.records import fragments, record_dtype
 

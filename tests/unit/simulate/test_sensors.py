@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xamsflow import detector
-from xamsflow.corrections import ByRun, Entry
-from xamsflow.errors import ConfigurationError
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.settings import detector
+from xamsflow.settings.corrections import ByRun, Entry
 from xamsflow.simulate import Physics
 from xamsflow.simulate.sensors import Role, light_shares, sensors
 

@@ -2,8 +2,8 @@ from datetime import datetime
 
 import pytest
 
-from xamsflow import detector
-from xamsflow.errors import ConfigurationError
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.settings import detector
 from xamsflow.simulate import LiveRun, SimulatedRun
 
 XAMSL = detector.load("xamsl")

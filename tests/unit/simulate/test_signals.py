@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xamsflow import detector
+from xamsflow.settings import detector
 from xamsflow.simulate import Physics, Signal, SimulatedRun
 from xamsflow.simulate.sensors import Role, sensors
 from xamsflow.simulate.signals import SignalSource

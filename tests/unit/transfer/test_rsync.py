@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from xamsflow.config import SshHost
-from xamsflow.errors import (
+from xamsflow.base.errors import (
     ConfigurationError,
     ResourcesError,
     StillTakenError,
     TransientError,
     XamsflowError,
 )
+from xamsflow.settings.config import SshHost
 from xamsflow.transfer import rsync
 from xamsflow.transfer.source import Folder
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from servers.sshd import Sshd, descendants, running_sshd
-from xamsflow.errors import TransientError
+from xamsflow.base.errors import TransientError
 from xamsflow.transfer import source
 
 

@@ -1,0 +1,124 @@
+"""The strax context of a detector: its plugins, and the folder where its data are."""
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import strax
+
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.data.plugins.corrected_areas import EventInfo, corrected_areas
+from xamsflow.data.plugins.events import event_basics, events
+from xamsflow.data.plugins.led import led_calibration, records_led
+from xamsflow.data.plugins.peak_classification import peak_classification
+from xamsflow.data.plugins.peak_positions import peak_positions
+from xamsflow.data.plugins.peaks import peak_basics, peaks
+from xamsflow.data.plugins.raw_records import raw_records
+from xamsflow.data.plugins.records import records
+from xamsflow.data.storage import DataDirectory
+from xamsflow.redax.growing import Growing
+from xamsflow.redax.rundoc import NS_PER_S, Run
+from xamsflow.settings.detector import Detector
+
+
+def context(
+    detector: Detector,
+    processed: Path,
+    config: Mapping[str, Any] | None = None,
+    readonly: bool = False,
+    growing: Growing | None = None,
+) -> strax.Context:
+    """Return a context that makes and loads the data types of a detector in `processed`.
+
+    To load what is stored, it needs nothing else; to make raw records, `config` has to hold the
+    run's own settings, see :func:`run_config`. With `readonly` nothing is ever written. A run that
+    is still being taken is read from `growing`.
+    """
+    return strax.Context(
+        storage=[DataDirectory(str(processed), deep_scan=True, readonly=readonly)],
+        config=dict(config or {}),
+        register=plugins(detector, growing),
+        allow_multiprocess=False,
+        use_per_run_defaults=True,
+    )
+
+
+ContextFunction = Callable[[Detector, Path, Mapping[str, Any]], strax.Context]
+
+
+def other(name: str) -> ContextFunction:
+    """Return the function ``package.module.function`` that makes another context.
+
+    It is called like :func:`context`: with the detector, the folder where data are to be stored,
+    and the run's settings of :func:`run_config`; it returns a strax context that stores there.
+    Modules are also looked for in the working directory. Raises ConfigurationError naming what is
+    not there.
+    """
+    module_name, _, function_name = name.rpartition(".")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    try:
+        function = getattr(importlib.import_module(module_name), function_name)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"configuration: context is {name!r}, {module_name} cannot be imported ({error})",
+            "install it, or put it into the working directory",
+        ) from error
+    except AttributeError as error:
+        raise ConfigurationError(
+            f"configuration: context is {name!r}, {module_name} has no {function_name}"
+        ) from error
+
+    def checked(detector: Detector, processed: Path, config: Mapping[str, Any]) -> strax.Context:
+        made = function(detector, processed, config)
+        if not isinstance(made, strax.Context):
+            raise ConfigurationError(
+                f"configuration: context is {name!r}, it returned {type(made).__name__}, expected "
+                "is a strax.Context"
+            )
+        return made
+
+    return checked
+
+
+def plugins(detector: Detector, growing: Growing | None = None) -> list[type[strax.Plugin]]:
+    """Return the plugins of all data types that a detector has, each after those below it."""
+    made = [raw_records(detector, growing)]
+    tpc = detector.tpc
+    if tpc is not None:
+        made += [
+            records(tpc.signals),
+            peaks(tpc.signals, tpc.top),
+            peak_basics(tpc.signals),
+            peak_classification(tpc),
+            events(tpc),
+            event_basics(tpc),
+            corrected_areas(tpc),
+            EventInfo,
+        ]
+        if tpc.positions:
+            made.append(peak_positions(tpc))
+    for signals in detector.signals:
+        made += [records(signals), peaks(signals), peak_basics(signals)]
+    if detector.led is not None:
+        made += [records_led(detector.led), led_calibration(detector.led)]
+    return made
+
+
+def run_config(run: Run, live_data_folder: Path) -> dict[str, Any]:
+    """Return the settings for making raw records of one run.
+
+    `live_data_folder` is the run's own folder. None of them is part of the lineage.
+    """
+    return {
+        "daq_input_dir": str(live_data_folder),
+        "daq_compressor": run.compressor,
+        "daq_chunk_duration": run.chunk_duration,
+        "daq_overlap_chunk_duration": run.overlap_duration,
+        "readout_threads": dict(run.readers),
+        "record_length": run.record_length,
+        "run_start_time": run.start / NS_PER_S,
+        "run_end_time": 0.0 if run.end is None else run.end / NS_PER_S,
+    }

@@ -1,0 +1,81 @@
+"""Lineage hashes of the detectors that ship, as committed in ``lineage.json``.
+
+Where correction files make the lineage depend on the run, there is one hash for each range of runs,
+by its first run.
+
+``python -m xamsflow.data.lineage > lineage.json`` writes them anew. Where a hash changes, data
+stored before are no longer found: CHANGELOG then says "reprocess".
+"""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+from xamsflow.data.context import context, other
+from xamsflow.settings import detector as detectors
+from xamsflow.settings.detector import Detector
+from xamsflow.state import layout
+
+LAST_RUN = 999_999
+"""The largest number that a run can have."""
+
+FILE = layout.REPOSITORY / "lineage.json"
+
+Hashes = dict[str, dict[str, str | dict[str, str]]]
+
+
+def hashes() -> Hashes:
+    """Return lineage hashes by detector and data type, both sorted by name."""
+    return {
+        path.stem: _by_run(detectors.load(path.stem))
+        for path in sorted((layout.REPOSITORY / layout.DETECTORS).glob("*.yaml"))
+    }
+
+
+def of(detector: Detector, other_context: str | None = None, run: str = "000000") -> dict[str, str]:
+    """Return the lineage hash of a run by data type; `other_context` as in the configuration."""
+    nowhere = Path("nowhere")
+    if other_context is None:
+        strax_context = context(detector, nowhere, readonly=True)
+    else:
+        strax_context = other(other_context)(detector, nowhere, {})
+    return {
+        data_type: strax_context.key_for(run, data_type).lineage_hash
+        for data_type in sorted(strax_context.tree)
+    }
+
+
+def same_as(detector: Detector, run: str) -> str:
+    """Return the first of the runs around a run that have the same corrections and lineages."""
+    starts = (first for by_run in detector.corrections.values() for first, _ in by_run.starts())
+    return layout.run_id(max((first for first in starts if first <= int(run)), default=0))
+
+
+def _by_run(detector: Detector) -> dict[str, str | dict[str, str]]:
+    starts = (first for by_run in detector.corrections.values() for first, _ in by_run.starts())
+    runs = sorted({layout.run_id(first) for first in (0, *starts) if first <= LAST_RUN})
+    by_run = {run: of(detector, run=run) for run in runs}
+    result: dict[str, str | dict[str, str]] = {}
+    for data_type in by_run[runs[0]]:
+        changes = {runs[0]: by_run[runs[0]][data_type]}
+        for before, run in pairwise(runs):
+            if by_run[run][data_type] != by_run[before][data_type]:
+                changes[run] = by_run[run][data_type]
+        result[data_type] = changes if len(changes) > 1 else changes[runs[0]]
+    return result
+
+
+def differences(committed: Hashes, made: Hashes) -> list[str]:
+    """Return one line for each data type whose hash is not the one committed."""
+    lines = []
+    for name in sorted(committed.keys() | made.keys()):
+        before, after = committed.get(name, {}), made.get(name, {})
+        for data_type in sorted(before.keys() | after.keys()):
+            old, new = before.get(data_type), after.get(data_type)
+            if old != new:
+                lines.append(f"{name} {data_type}: {old or 'new'} -> {new or 'gone'}")
+    return lines
+
+
+if __name__ == "__main__":
+    print(json.dumps(hashes(), indent=2))

@@ -1,0 +1,229 @@
+"""Events: what happens around a large S2; event basics: its main and alternative S1 and S2."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import strax
+
+from xamsflow.data.plugins.peak_classification import S1, S2
+from xamsflow.data.plugins.settings import CHUNK_MB, options
+from xamsflow.settings.detector import Tpc
+
+Array = npt.NDArray[Any]
+
+NO_PEAK = -1
+
+
+def events(tpc: Tpc) -> type[Any]:
+    """Return the plugin that provides ``events``."""
+    settings = (
+        ("trigger_min_area", tpc.trigger_min_area, "PE of the smallest S2 that makes an event"),
+        ("event_left", tpc.event_left, "ns of an event before its first large S2"),
+        ("event_right", tpc.event_right, "ns of an event behind its last large S2"),
+    )
+
+    class Events(_Events):
+        takes_config = options(settings)
+
+    return Events
+
+
+# Without it each process compiles it anew, for each type of data: half of the time of a short run.
+strax.chunk.split_array.enable_caching()
+
+
+class _Events(strax.OverlapWindowPlugin):  # type: ignore[misc]
+    """Large S2s whose windows touch share an event, so that events never overlap.
+
+    An event is found again, whole, with the chunk behind it until nothing can be added to it.
+    """
+
+    __version__ = "1.0.0"
+    chunk_target_size_mb = CHUNK_MB
+    depends_on = ("peak_basics", "peak_classification")
+    provides = "events"
+    data_kind = "events"
+    dtype = (
+        *strax.time_fields,
+        (("Number of the event in its run", "event_number"), np.int64),
+    )
+
+    def get_window_size(self) -> tuple[int, int]:
+        """Return how far before and behind its S2s an event depends on peaks."""
+        size = self.config["event_left"] + self.config["event_right"] + 1
+        return size, size
+
+    def iter(self, iters: Any, executor: Any = None) -> Iterator[Any]:
+        """Number the events of the run; within compute some are seen twice."""
+        n_events = 0
+        for chunk in super().iter(iters, executor=executor):
+            chunk.data["event_number"] = n_events + np.arange(len(chunk))
+            n_events += len(chunk)
+            yield chunk
+
+    def compute(self, peaks: Array, start: int, end: int) -> Array:
+        """Return the events around large S2s, within the time that was recorded."""
+        left, right = self.config["event_left"], self.config["event_right"]
+        is_trigger = (peaks["type"] == S2) & (peaks["area"] >= self.config["trigger_min_area"])
+        triggers = peaks[is_trigger]
+        if not len(triggers):
+            return np.zeros(0, self.dtype)
+        first, last = triggers["time"] - left, strax.endtime(triggers) + right
+        starts_event = np.append(True, first[1:] > last[:-1])
+        ends_event = np.append(starts_event[1:], True)
+        result: Array = np.zeros(starts_event.sum(), self.dtype)
+        result["time"] = np.maximum(first[starts_event], start)
+        result["endtime"] = np.minimum(last[ends_event], end)
+        return result
+
+
+PEAK_FIELDS = (
+    (("start time since unix epoch [ns]", "time"), np.int64),
+    (("end time since unix epoch [ns]", "endtime"), np.int64),
+    (("center time since unix epoch [ns]", "center_time"), np.int64),
+    (("area, uncorrected [PE]", "area"), np.float32),
+    (("width, 50% area [ns]", "range_50p_area"), np.float32),
+    (("width, 90% area [ns]", "range_90p_area"), np.float32),
+    (("time between 10% and 50% of the area [ns]", "rise_time"), np.float32),
+    (("fraction of area seen by the top array", "area_fraction_top"), np.float32),
+    (("number of channels that contribute", "n_channels"), np.int16),
+    (("channels whose maximum is close to the peak's", "tight_coincidence"), np.int16),
+    (("number of hits", "n_hits"), np.int32),
+    (("number of channels that reach the ADC's limit", "n_saturated_channels"), np.int16),
+)
+"""What an event repeats of a peak; positions are added where they are known."""
+
+POSITION_FIELDS = (
+    (("centroid x [mm]", "x"), np.float32),
+    (("centroid y [mm]", "y"), np.float32),
+)
+
+PEAKS_OF_EVENT = (
+    ("s1", "Main S1"),
+    ("alt_s1", "Alternative S1"),
+    ("s2", "Main S2"),
+    ("alt_s2", "Alternative S2"),
+)
+
+
+def event_basics(tpc: Tpc) -> type[Any]:
+    """Return the plugin that provides ``event_basics``."""
+    settings = (
+        ("drift_velocity", tpc.drift_velocity, "Velocity of electrons in liquid, mm per ns"),
+        ("gate_time", tpc.gate_time, "ns that electrons from the gate drift"),
+    )
+    with_positions = ("peak_positions",) if tpc.positions else ()
+
+    class EventBasics(_EventBasics):
+        depends_on = ("events", "peak_basics", "peak_classification", *with_positions)
+        takes_config = options(settings)
+
+    return EventBasics
+
+
+class _EventBasics(strax.Plugin):  # type: ignore[misc]
+    """The main S2 is the largest of the event, the main S1 the largest before it.
+
+    The alternative S1 is the next largest before the main S2, the alternative S2 the next largest
+    behind the main S1. A peak belongs to an event if it lies wholly within.
+    """
+
+    __version__ = "1.0.0"
+    chunk_target_size_mb = CHUNK_MB
+    provides = "event_basics"
+    data_kind = "events"
+
+    def infer_dtype(self) -> list[Any]:
+        """Return the fields of an event, then those of its peaks."""
+        with_positions = "peak_positions" in self.depends_on
+        self.peak_fields = (*PEAK_FIELDS, *(POSITION_FIELDS if with_positions else ()))
+        fields: list[Any] = [
+            *strax.time_fields,
+            (("Number of the event in its run", "event_number"), np.int64),
+            (("Number of peaks in the event", "n_peaks"), np.int32),
+            (("Time from main S1 to main S2, center to center [ns]", "drift_time"), np.float32),
+            (("Depth below the gate, negative [mm]", "z"), np.float32),
+        ]
+        for name, words in PEAKS_OF_EVENT:
+            fields.append(
+                ((f"{words}: index of the peak in the event, or -1", f"{name}_index"), "<i4")
+            )
+            fields += [
+                ((f"{words}: {text}", f"{name}_{field}"), kind)
+                for (text, field), kind in self.peak_fields
+            ]
+        for number in (1, 2):
+            text = f"Time from main to alternative S{number}, center to center [ns]"
+            fields.append(((text, f"alt_s{number}_delay"), np.float32))
+        return fields
+
+    def compute(self, events: Array, peaks: Array) -> Array:
+        """Return one row for each event; a peak that it has not is -1 or NaN."""
+        result: Array = np.zeros(len(events), self.dtype)
+        for name in ("time", "endtime", "event_number"):
+            result[name] = events[name]
+        event = event_of(peaks, events)
+        peaks, event = peaks[event != NO_PEAK], event[event != NO_PEAK]
+        first = np.searchsorted(event, np.arange(len(events)))
+        result["n_peaks"] = np.bincount(event, minlength=len(events))
+        chosen = choose(peaks, event, len(events))
+        for name, index in chosen.items():
+            there = index != NO_PEAK
+            result[f"{name}_index"] = np.where(there, index - first, NO_PEAK)
+            for (_, field), kind in self.peak_fields:
+                result[f"{name}_{field}"] = np.nan if kind == np.float32 else NO_PEAK
+                result[f"{name}_{field}"][there] = peaks[field][index[there]]
+        result["drift_time"] = _time_between(result, "s1", "s2")
+        for number in (1, 2):
+            result[f"alt_s{number}_delay"] = _time_between(result, f"s{number}", f"alt_s{number}")
+        drifted = result["drift_time"] - self.config["gate_time"]
+        result["z"] = -self.config["drift_velocity"] * drifted
+        return result
+
+
+def event_of(peaks: Array, events: Array) -> Array:
+    """Return for each peak the index of the event around it, NO_PEAK if it is in none."""
+    if not len(events):
+        return np.full(len(peaks), NO_PEAK)
+    event = np.searchsorted(events["time"], peaks["time"], "right") - 1
+    inside = (event >= 0) & (strax.endtime(peaks) <= events["endtime"][event])
+    return np.where(inside, event, NO_PEAK)
+
+
+def choose(peaks: Array, event: Array, n_events: int) -> Mapping[str, Array]:
+    """Return indices of main and alternative S1 and S2 by event, NO_PEAK where there is none.
+
+    `event` is each peak's index of an event.
+    """
+    time = peaks["center_time"]
+    s2 = _largest(peaks, event, n_events, peaks["type"] == S2)
+    before_s2 = (s2[event] != NO_PEAK) & (time < time[s2[event]])
+    is_s1 = (peaks["type"] == S1) & before_s2
+    s1 = _largest(peaks, event, n_events, is_s1)
+    behind_s1 = (s1[event] == NO_PEAK) | (time > time[s1[event]])
+    other_s2 = (peaks["type"] == S2) & behind_s1
+    index = np.arange(len(peaks))
+    return {
+        "s1": s1,
+        "alt_s1": _largest(peaks, event, n_events, is_s1 & (index != s1[event])),
+        "s2": s2,
+        "alt_s2": _largest(peaks, event, n_events, other_s2 & (index != s2[event])),
+    }
+
+
+def _largest(peaks: Array, event: Array, n_events: int, is_candidate: Array) -> Array:
+    """Return the index of the candidate with the largest area by event, the first of equals."""
+    result = np.full(n_events, NO_PEAK)
+    candidates = np.flatnonzero(is_candidate)
+    # Ascending area, and of equal areas the earlier one last: the last to be written stays.
+    order = np.lexsort((-candidates, peaks["area"][candidates]))
+    result[event[candidates[order]]] = candidates[order]
+    return result
+
+
+def _time_between(result: Array, first: str, second: str) -> Array:
+    there = (result[f"{first}_index"] != NO_PEAK) & (result[f"{second}_index"] != NO_PEAK)
+    between = result[f"{second}_center_time"] - result[f"{first}_center_time"]
+    return np.where(there, between, np.nan)

@@ -1,0 +1,141 @@
+"""Summed waveforms of peaks, and what is counted of their hits.
+
+Both go through all hitlets, of which a large S2 has hundreds.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from xamsflow.data.plugins.hits import NO_RECORD
+
+Array = npt.NDArray[Any]
+
+
+@numba.njit(nogil=True, cache=True)
+def sum_waveforms(
+    peaks: Array, hitlets: Array, records: Array, links: tuple[Array, Array], gains: Array
+) -> None:
+    """Set waveforms, areas and saturated channels of peaks from the hitlets that touch them.
+
+    Peaks and hitlets are sorted by time and have the same sample width; of a hitlet only what is
+    within the peak counts. A waveform that is too long to be stored gets wider samples.
+
+    The values are those of strax.sum_waveform, which goes through a buffer for each hit, several
+    times.
+    """
+    waveform = np.zeros(peaks["length"].max() if len(peaks) else 0, np.float32)
+    first = 0
+    for i in range(len(peaks)):
+        peak = peaks[i]
+        start, length, dt = peak["time"], peak["length"], np.int64(peak["dt"])
+        while first < len(hitlets) and _end(hitlets[first]) <= start:
+            first += 1
+        if first == len(hitlets):
+            return
+        waveform[:length] = 0
+        peak["area"] = 0
+        peak["area_per_channel"][:] = 0
+        for j in range(first, len(hitlets)):
+            place = (hitlets[j]["time"] - start) // dt
+            if place >= length:
+                break
+            if place + hitlets[j]["length"] > 0:
+                _add_hitlet(peak, waveform[:length], place, hitlets[j], records, links, gains)
+        peak["n_saturated_channels"] = peak["saturated_channel"].sum()
+        _store(peak, waveform)
+
+
+@numba.njit(nogil=True, cache=True)
+def _end(hitlet: Any) -> int:
+    end: int = hitlet["time"] + hitlet["length"] * np.int64(hitlet["dt"])
+    return end
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_hitlet(  # noqa: PLR0917 - numba's functions are called by position
+    peak: Any,
+    waveform: Array,
+    place: int,
+    hitlet: Any,
+    records: Array,
+    links: tuple[Array, Array],
+    gains: Array,
+) -> None:
+    """Add a hitlet whose first sample is that at `place` of the peak's waveform."""
+    n_samples = records["data"].shape[1]
+    at, channel = np.int64(hitlet["record_i"]), hitlet["channel"]
+    left, right = hitlet["left_integration"], hitlet["right_integration"]
+    gain, area = gains[channel], np.float32(0)
+    for i, moved in ((links[0][at], n_samples), (at, 0), (links[1][at], -n_samples)):
+        if i == NO_RECORD:
+            continue
+        data = records[i]["data"]
+        first, beyond = max(left + moved, 0), min(right + moved, records[i]["length"])
+        if first >= beyond:
+            continue
+        highest = data[first]
+        for sample in range(first, beyond):
+            highest = max(highest, data[sample])
+        baseline = records[i]["baseline"]
+        if highest >= np.int16(baseline):
+            peak["saturated_channel"][channel] = 1
+        # strax's data lack the part of the baseline behind the decimal point.
+        part = np.float32(baseline % 1)
+        offset = place - left - moved
+        first = max(first, -offset)
+        beyond = max(first, min(beyond, len(waveform) - offset))
+        samples, target = data[first:beyond], waveform[first + offset : beyond + offset]
+        for sample in range(len(samples)):
+            light = (np.float32(samples[sample]) + part) * gain
+            target[sample] += light
+            area += light
+    peak["area"] += area
+    peak["area_per_channel"][channel] += area
+
+
+@numba.njit(nogil=True, cache=True)
+def _store(peak: Any, waveform: Array) -> None:
+    """Store a waveform in as many samples as there are, or in fewer and wider ones."""
+    factor = max(1, -(-peak["length"] // len(peak["data"])))
+    peak["length"] //= factor
+    peak["dt"] *= factor
+    for sample in range(peak["length"]):
+        light = np.float32(0)
+        for k in range(sample * factor, (sample + 1) * factor):
+            light += waveform[k]
+        peak["data"][sample] = light
+
+
+@numba.njit(nogil=True, cache=True)
+def count_hits(peaks: Array, ends: Array, hitlets: Array, coincidence: tuple[int, int]) -> None:
+    """Count hits of peaks, and channels with a maximum close to the peak's.
+
+    Peaks are sorted by time and do not overlap; `ends` is where they end. Hits count where they
+    begin themselves; they are fast to find in their peaks as hitlets are about in order of time.
+    """
+    if not len(peaks):
+        return
+    time = peaks["time"].copy()
+    is_close = np.zeros(peaks["area_per_channel"].shape, np.bool_)
+    n_hits = np.zeros(len(peaks), np.int64)
+    maximum = np.zeros(len(peaks), np.int64)
+    for i in range(len(peaks)):
+        maximum[i] = time[i] + np.argmax(peaks[i]["data"]) * peaks[i]["dt"]
+    at = 0
+    for hit in hitlets:
+        begin = hit["time"] + (hit["left"] - hit["left_integration"]) * np.int64(hit["dt"])
+        while at + 1 < len(peaks) and time[at + 1] <= begin:
+            at += 1
+        while at > 0 and time[at] > begin:
+            at -= 1
+        if not time[at] <= begin < ends[at]:
+            continue
+        n_hits[at] += 1
+        if -coincidence[0] <= hit["max_time"] - maximum[at] <= coincidence[1]:
+            is_close[at, hit["channel"]] = True
+    for i in range(len(peaks)):
+        peaks[i]["n_hits"] = n_hits[i]
+        peaks[i]["tight_coincidence"] = is_close[i].sum()

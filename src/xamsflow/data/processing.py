@@ -1,0 +1,407 @@
+"""Make a run's data types with strax, check what was stored, and say so in a receipt."""
+
+import errno
+import logging
+import math
+import os
+import platform
+import resource
+import socket
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import strax
+
+from xamsflow.base import clock, memory
+from xamsflow.base.errors import (
+    BadDataError,
+    ConfigurationError,
+    ResourcesError,
+    StillTakenError,
+    XamsflowError,
+    causes,
+)
+from xamsflow.data.context import context, other, run_config
+from xamsflow.data.plugins.settings import THREADS
+from xamsflow.redax import plausibility, rundoc
+from xamsflow.redax.findings import Findings, Verdict
+from xamsflow.redax.growing import Growing
+from xamsflow.redax.records import Channels
+from xamsflow.redax.rundoc import Run
+from xamsflow.settings import corrections
+from xamsflow.settings.detector import Detector
+from xamsflow.state import layout, receipts, strax_folder
+from xamsflow.state.receipts import Receipt
+
+logger = logging.getLogger(__name__)
+
+STORAGE_ERRORS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+)
+"""What can go wrong in writing; other errors of the system are not known to be of the storage."""
+
+STORED_CHECKS = (
+    "metadata complete, no exception recorded",
+    "chunks touch one another",
+    "each chunk file is there with the size that strax noted",
+)
+
+
+def process_run(
+    *,
+    document: Mapping[str, Any],
+    detector: Detector,
+    live_data: Path,
+    processed: Path,
+    data_type: str,
+    threads: int = 1,
+    other_context: str | None = None,
+    on_stored: Callable[[Receipt], None] | None = None,
+    on_chunk: Callable[[str, int], None] | None = None,
+) -> Receipt:
+    """Make a data type of a run, and all below it that is to be stored; return the receipt.
+
+    `document` is the run document with datetimes, `live_data` the parent folder of the runs. What
+    is already stored is not made again; what an earlier attempt left unfinished is started afresh.
+    `threads` is how many chunks are computed at a time; reading and writing are done beside that.
+    `other_context` names the function that returns the strax context, see
+    :func:`xamsflow.data.context.other`; None takes this project's own.
+    All data types are made in one
+    pass; if that fails, one after the other, the lowest first, so that what is below one that fails
+    is stored and stays. `on_stored` is called with the receipt of each of them when it is stored
+    and checked, `on_chunk` with the name of what is being made and the number of the DAQ's chunks
+    behind.
+    Raises ConfigurationError for an unknown data type or a folder that cannot be written,
+    BadDataError for damaged live or stored data, StillTakenError for a run without end,
+    ResourcesError without memory or disk space, TransientError while live data cannot be read.
+    """
+    started = time.monotonic()
+    run = rundoc.parse(document)
+    run_id = layout.run_id(run.number)
+    if run.end is None:
+        raise StillTakenError(f"run {run_id} is still being taken", "process it when it has an end")
+    if run.end < run.start:
+        raise BadDataError(
+            f"run {run_id}: end of the run document is before its start", "correct the run document"
+        )
+    memory.keep_freed()
+    with _plain_errors(run_id, data_type, processed):
+        # Here, as strax stumbles where another job makes the folder at the same moment.
+        processed.mkdir(parents=True, exist_ok=True)
+        make_context = context if other_context is None else other(other_context)
+        strax_context = make_context(detector, processed, run_config(run, live_data / run_id))
+        if other_context is None:
+            strax_context.set_config({THREADS: threads})
+        wanted = _folders(strax_context, run_id, data_type, processed)
+        missing = [
+            name
+            for name, folder in wanted.items()
+            # strax looks every plugin up to tell; most often there is not even a folder.
+            if not (folder.is_dir() and strax_context.is_stored(run_id, name))
+        ]
+        if missing:
+            _check_writable(processed)
+        stored: dict[str, dict[str, Any]] = {}
+        for name, folder in wanted.items():
+            if name not in missing:  # it may be the input of the others
+                stored[name] = _verify(run_id, name, folder)
+
+    def receipt(name: str) -> Receipt:
+        return _receipt(run, detector, name, stored, already_stored=not missing, started=started)
+
+    def make(name: str, save: Sequence[str]) -> None:
+        for end in _make(strax_context, run_id, name, save):
+            if on_chunk is not None:
+                on_chunk(name, _chunks_until(end, run))
+
+    to_make = missing
+    if data_type in missing:
+        try:
+            make(data_type, missing)
+            to_make = []
+        except Exception as error:  # whatever it is: it is found again, with what it leaves whole
+            logger.warning("not all in one pass (%s), one after the other", _first_line(error))
+    for name, folder in wanted.items():
+        with _plain_errors(run_id, name, processed):
+            # Others of the same plugin may have brought it along.
+            if name in to_make and not (folder.is_dir() and strax_context.is_stored(run_id, name)):
+                make(name, [name])
+            if name in missing:
+                stored[name] = _verify(run_id, name, folder)
+        if on_stored is not None:
+            on_stored(receipt(name))
+    return receipt(data_type)
+
+
+def follow_run(
+    *,
+    document: Mapping[str, Any],
+    detector: Detector,
+    folder: Path,
+    growing: Growing,
+    processed: Path,
+    data_type: str,
+    threads: int = 1,
+    on_chunk: Callable[[str, int], None] | None = None,
+) -> None:
+    """Make a data type, and all below it that is stored, of a run while it is being taken.
+
+    What is stored is to the byte what :func:`process_run` stores of the same run, which says so
+    when it comes to it. Nothing is stored of a run with which anything is wrong. `folder` is where
+    `growing` reads the run, `document` its run document when it began. Raises any XamsflowError.
+    """
+    run = rundoc.parse(document)
+    run_id = layout.run_id(run.number)
+    memory.keep_freed()
+    with _plain_errors(run_id, data_type, processed):
+        processed.mkdir(parents=True, exist_ok=True)
+        strax_context = context(detector, processed, run_config(run, folder), growing=growing)
+        strax_context.set_config({THREADS: threads})
+        save = to_be_stored(strax_context, run_id, data_type)
+        _check_writable(processed)
+        for end in _make(strax_context, run_id, data_type, list(save)):
+            if on_chunk is not None:
+                on_chunk(data_type, _chunks_until(end, run))
+
+
+def stored_receipt(
+    *,
+    document: Mapping[str, Any],
+    detector: Detector,
+    processed: Path,
+    data_type: str,
+    other_context: str | None = None,
+) -> Receipt | None:
+    """Return the receipt of a data type that is stored with all below it, None if it is not.
+
+    Nothing is made or written. Raises as :func:`process_run`.
+    """
+    started = time.monotonic()
+    run = rundoc.parse(document)
+    run_id = layout.run_id(run.number)
+    make_context = context if other_context is None else other(other_context)
+    with _plain_errors(run_id, data_type, processed):
+        strax_context = make_context(detector, processed, run_config(run, Path(run_id)))
+        wanted = _folders(strax_context, run_id, data_type, processed)
+        if not all(folder.is_dir() for folder in wanted.values()):
+            return None
+        stored = {name: _verify(run_id, name, folder) for name, folder in wanted.items()}
+        return _receipt(run, detector, data_type, stored, already_stored=True, started=started)
+
+
+def _receipt(
+    run: Run,
+    detector: Detector,
+    data_type: str,
+    stored: Mapping[str, Mapping[str, Any]],
+    *,
+    already_stored: bool,
+    started: float,
+) -> Receipt:
+    facts = stored[data_type]
+    return {
+        "run_id": layout.run_id(run.number),
+        "data_type": data_type,
+        **{key: value for key, value in facts.items() if key not in ("lineage", "quality")},
+        "stored": {
+            name: {key: value for key, value in facts.items() if key != "quality"}
+            for name, facts in stored.items()
+        },
+        "quality": _quality(run, detector, stored),
+        "already_stored": already_stored,
+        "versions": dict(versions()),
+        "host": socket.gethostname(),
+        "time": clock.now().isoformat(),
+        "wall_time_s": round(time.monotonic() - started, 3),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    }
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of the software that decides what is stored."""
+    packages = ("strax", "straxen", "numpy", "numba", "xamsflow")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+def to_be_stored(
+    strax_context: strax.Context, run_id: str, data_type: str
+) -> dict[str, strax.DataKey]:
+    """Return the data type and all beside and below it that strax always saves, lowest first.
+
+    Each with the key under which strax stores it.
+    """
+    known = strax_context.tree
+    if data_type not in known:
+        raise ConfigurationError(
+            f"data type {data_type!r} is unknown", f"the detector has {', '.join(sorted(known))}"
+        )
+    # strax's public methods also set the plugins up, for which live data would have to be there.
+    plugins = strax_context._get_plugins((data_type,), run_id)
+    saved = {
+        name for name, plugin in plugins.items() if plugin.save_when[name] == strax.SaveWhen.ALWAYS
+    }
+
+    @cache
+    def depth(name: str) -> int:
+        return 1 + max((depth(below) for below in plugins[name].depends_on), default=0)
+
+    # Of the outputs of one plugin the one asked for is made, and brings the others along.
+    names = sorted(saved | {data_type}, key=lambda name: (depth(name), name != data_type, name))
+    return {name: strax.DataKey(run_id, name, plugins[name].lineage) for name in names}
+
+
+def _folders(
+    strax_context: strax.Context, run_id: str, data_type: str, processed: Path
+) -> dict[str, Path]:
+    """Return where each data type is stored, lowest first."""
+    keys = to_be_stored(strax_context, run_id, data_type)
+    return {name: (processed / str(key)).absolute() for name, key in keys.items()}
+
+
+def _make(
+    strax_context: strax.Context, run_id: str, data_type: str, save: Sequence[str]
+) -> Iterator[int]:
+    """Make a data type and store those in `save`; yield the end of what there is, by chunk."""
+    yield 0
+    # strax's processor with threads is slower where lz4 is the limit, and a signal that ends the
+    # job leaves it waiting for its threads until the batch system kills it.
+    chunks = strax_context.get_iter(
+        run_id, data_type, save=tuple(save), processor="single_thread", progress_bar=False
+    )
+    for number, chunk in enumerate(chunks, start=1):
+        yield chunk.end
+        if number % memory.GIVE_BACK_EVERY == 0:
+            memory.give_back_unused()
+
+
+def _chunks_until(end: int, run: Run) -> int:
+    """Return how many of the DAQ's chunks have begun before a time in ns since the epoch."""
+    period = run.chunk_duration + run.overlap_duration
+    return max(0, math.ceil(Fraction(end - run.start, period)))
+
+
+def _verify(run_id: str, data_type: str, folder: Path) -> dict[str, Any]:
+    """Check what is stored against strax's own metadata; return the facts for the receipt."""
+    if not folder.is_dir():
+        raise BadDataError(
+            f"run {run_id}: {data_type} was made, yet {folder} is not there",
+            "was it moved? then process the run again",
+        )
+    return strax_folder.check(folder)
+
+
+def _findings(
+    run: Run,
+    detector: Detector,
+    quality: Mapping[str, Any],
+    stored: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return all findings on a run, those made while its raw records were read among them.
+
+    These are stored with the raw records, so that they are known also when others made them.
+    """
+    if "findings" not in quality:
+        return {"findings": [], "verdict": Verdict.UNCHECKED.value}
+    found = Findings(layout.run_id(run.number), listed=quality["findings"])
+    raw = [f"raw_records_{one.name}" for one in detector.digitizers]
+    on_disk = quality["records_on_disk"]
+    if all(name in stored for name in raw):
+        n_items = sum(stored[name]["n_items"] for name in raw)
+        if n_items != on_disk:
+            found.add("balance", f"{on_disk} records on disk, {n_items} stored")
+    n_bytes = on_disk * quality["record_bytes"]
+    plausibility.check(run, Channels.of_detector(detector), quality["channels"], n_bytes, found)
+    return {"findings": found.listed, "verdict": found.verdict.value}
+
+
+def _quality(
+    run: Run, detector: Detector, stored: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return what is known of the quality of a run's data; gaps are times without chunks, in ns."""
+    assert run.end is not None
+    quality: dict[str, Any] = {"dead_time_ns": 0}
+    for facts in stored.values():
+        quality |= facts["quality"]
+    quality |= _findings(run, detector, quality, stored)
+    quality["corrections"] = _corrections(run, stored, detector)
+    start = min(facts["start"] for facts in stored.values())
+    end = max(facts["end"] for facts in stored.values())
+    gaps = [[run.start, min(start, run.end)], [max(end, run.start), run.end]]
+    quality["gaps"] = [gap for gap in gaps if gap[0] < gap[1]]
+    not_live = sum(last - first for first, last in quality["gaps"]) + quality["dead_time_ns"]
+    quality["live_time_ns"] = run.end - run.start - not_live
+    quality["checks"] = [*quality.get("checks", ()), *STORED_CHECKS]
+    return quality
+
+
+def _corrections(
+    run: Run, stored: Mapping[str, Mapping[str, Any]], detector: Detector
+) -> dict[str, Any]:
+    """Return where the values of correction files that are in the data are from."""
+    options: dict[str, Any] = {}
+    for facts in stored.values():
+        for _, _, of_plugin in facts["lineage"].values():
+            options |= of_plugin
+    used = {name: by_run for name, by_run in detector.corrections.items() if name in options}
+    return corrections.provenances(used, run.number)
+
+
+def _check_writable(processed: Path) -> None:
+    # strax would make the data and throw them away, without an error.
+    try:
+        processed.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise receipts.storage_error(error, processed) from error
+    if not os.access(processed, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"no right to write into {processed}", "check its owner and mode")
+
+
+@contextmanager
+def _plain_errors(run_id: str, data_type: str, processed: Path) -> Iterator[None]:
+    """Turn whatever strax raises into the error that says what a person can do about it."""
+    try:
+        yield
+    except Exception as error:
+        for cause in causes(error):
+            if isinstance(cause, XamsflowError):
+                raise cause from (error if error is not cause else None)
+            if memory.was_wanting(cause):
+                raise ResourcesError(
+                    f"run {run_id}: not enough memory to make {data_type}{_where(error)}",
+                    "start again with more",
+                ) from error
+            if isinstance(cause, OSError) and cause.errno in STORAGE_ERRORS:
+                raise receipts.storage_error(cause, processed) from error
+        raise XamsflowError(
+            f"run {run_id}: strax could not make {data_type}{_where(error)} ({_first_line(error)})",
+            "the log has the details",
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+
+
+def _where(error: BaseException) -> str:
+    """Return the plugin and chunk at which strax failed, as far as the traceback tells."""
+    place = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        plugin, chunk = (frame.f_locals.get(name) for name in ("self", "chunk_i"))
+        if isinstance(plugin, strax.Plugin) and isinstance(chunk, int):
+            place = f" in chunk {chunk} of plugin {type(plugin).__name__}"
+    return place

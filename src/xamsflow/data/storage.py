@@ -1,0 +1,120 @@
+"""Where strax data are stored: strax's own folders and files, read and written beside the work.
+
+Reading and writing a chunk takes about as long as making it. Here threads of their own do it while
+another chunk is made: the libraries release Python's lock. What is stored can be read with a
+plain ``strax.DataDirectory``.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import blosc
+import numpy as np
+import strax
+
+from xamsflow.base.errors import BadDataError, TransientError
+from xamsflow.data.ahead import one_ahead
+
+MAX_PENDING = 2
+"""Chunks that wait for being written, at most: so many more are in memory at a time."""
+
+SAMPLE = np.dtype(np.int16)
+"""What a waveform's samples are; their high bytes hardly differ, so bytes are sorted by place."""
+
+
+class DataDirectory(strax.DataDirectory):  # type: ignore[misc]  # strax has no types
+    """A folder of strax data whose chunks are written in the background."""
+
+    def __init__(self, path: str, **options: Any) -> None:
+        super().__init__(path, **options)
+        self.backends = [_Backend()]
+
+
+class _Backend(strax.FileSytemBackend):  # type: ignore[misc]
+    def _saver(self, dirname: str, metadata: dict[str, Any], **options: Any) -> "_Saver":
+        Path(dirname).parent.mkdir(parents=True, exist_ok=True)
+        # strax has looked before, but on a shared disk another node's folder may be seen late, and
+        # what it finds there now it would remove.
+        if Path(dirname).exists() and _is_complete(self.get_metadata(dirname)):
+            raise TransientError(f"{dirname} has just been made by another job", "start again")
+        return _Saver(dirname, metadata=metadata, **options)
+
+    def _read_chunk(
+        self, dirname: str, chunk_info: dict[str, Any], dtype: Any, compressor: str
+    ) -> np.ndarray[Any, Any]:
+        file = Path(dirname, chunk_info["filename"])
+        try:
+            data: np.ndarray[Any, Any] = super()._read_chunk(dirname, chunk_info, dtype, compressor)
+        except (strax.DataCorrupted, OSError) as error:
+            cause = error if isinstance(error, OSError) else error.__context__
+            if isinstance(cause, OSError):
+                raise TransientError(
+                    f"cannot read {file} ({cause.strerror})", "check the disk, try again later"
+                ) from error
+            raise BadDataError(
+                f"{file} cannot be decoded, it is not what was written",
+                "move its folder aside, then process the run again",
+            ) from error
+        return data
+
+    def loader(self, *args: Any, **options: Any) -> Iterator[strax.Chunk]:
+        """Yield chunks, each read while the one before it is worked on."""
+        yield from one_ahead(super().loader(*args, **options), "reader")
+
+
+class _Saver(strax.FileSaver):  # type: ignore[misc]
+    # Writing the list of chunks once per chunk takes a time that grows with its square.
+    _flush_md_for_every_chunk = False
+
+    def __init__(self, dirname: str, metadata: dict[str, Any], **options: Any) -> None:
+        super().__init__(dirname, metadata, **options)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._pending: deque[Future[None]] = deque()
+
+    def _save_chunk(
+        self,
+        data: np.ndarray[Any, Any],
+        chunk_info: dict[str, Any],
+        executor: None = None,  # noqa: ARG002 - strax's, which has none for its one thread
+    ) -> tuple[dict[str, Any], None]:
+        """Have a chunk written; raises what went wrong with those before it."""
+        while len(self._pending) >= MAX_PENDING:
+            self._pending.popleft().result()
+        chunk_info["filename"] = self._chunk_filename(chunk_info)
+        self._pending.append(self._writer.submit(self._write, data, chunk_info))
+        return {}, None
+
+    def _write(self, data: np.ndarray[Any, Any], chunk_info: dict[str, Any]) -> None:
+        path = Path(self.tempdirname, chunk_info["filename"])
+        compressor = self.md["compressor"]
+        if compressor != "blosc" or not _has_samples(data):
+            chunk_info["filesize"] = strax.save_file(str(path), data, compressor)
+            return
+        compressed = blosc.compress(
+            np.ascontiguousarray(data),
+            typesize=SAMPLE.itemsize,
+            clevel=5,
+            shuffle=blosc.SHUFFLE,
+            cname="lz4",
+        )
+        chunk_info["filesize"] = path.write_bytes(compressed)
+
+    def close(self, wait_for: Iterable[Any] = ()) -> None:
+        """End the folder when everything is written; an error in that leaves it unfinished."""
+        try:
+            while self._pending:
+                self._pending.popleft().result()
+        finally:
+            self._writer.shutdown()
+        super().close(wait_for)
+
+
+def _is_complete(metadata: dict[str, Any]) -> bool:
+    return "writing_ended" in metadata and "exception" not in metadata
+
+
+def _has_samples(data: np.ndarray[Any, Any]) -> bool:
+    return "data" in (data.dtype.names or ()) and data.dtype["data"].base == SAMPLE

@@ -1,0 +1,32 @@
+"""Is everything in order that processing needs? Looks only; nothing is written anywhere.
+
+::
+
+    check           what a check says
+    this_host       software, folders, disk space, detector file, notifications
+    daq             the DAQ host: ssh, host key, rsync, folder, clock
+    run_database    the run database: way there, rights, clock
+    batch_system    the commands of a profile's batch system
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from xamsflow.operate.doctor import batch_system, daq, run_database, this_host
+from xamsflow.operate.doctor.check import Result, Verdict
+from xamsflow.settings.config import Config
+
+__all__ = ["Result", "Verdict", "examine"]
+
+
+def examine(config: Config, profile: Path | None) -> Iterator[Result]:
+    """Yield what each check says, as soon as it is made; `profile` None: without a batch system."""
+    yield from this_host.software()
+    yield from this_host.folders(config)
+    yield from this_host.detector_file(config)
+    yield from this_host.compiled()
+    yield from this_host.notifications(config)
+    yield from daq.examine(config.daq)
+    yield from run_database.examine(config.rundb)
+    if profile is not None:
+        yield from batch_system.examine(profile)

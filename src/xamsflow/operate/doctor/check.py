@@ -1,0 +1,72 @@
+"""What a check says: one line with a value and, where something is wrong, what to do."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from xamsflow.base import amounts, clock
+from xamsflow.base.errors import XamsflowError
+
+CLOCK_OFF_S = 2.0
+CLOCK_WRONG_S = 60.0
+"""Clocks that differ by more than this: ages in tables are off; taken for another hour."""
+
+
+class Verdict(StrEnum):
+    """How serious it is; a problem keeps runs from being processed."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one check says of `name`; `remedy` is empty where all is well."""
+
+    name: str
+    verdict: Verdict
+    value: str
+    remedy: str = ""
+
+
+def ok(name: str, value: str) -> Result:
+    """Say that all is well."""
+    return Result(name, Verdict.OK, value)
+
+
+def warning(name: str, value: str, remedy: str) -> Result:
+    """Say that something should be looked at."""
+    return Result(name, Verdict.WARNING, value, remedy)
+
+
+def problem(name: str, value: str, remedy: str) -> Result:
+    """Say that something must be mended."""
+    return Result(name, Verdict.PROBLEM, value, remedy)
+
+
+@contextmanager
+def errors_are_problems(name: str) -> Iterator[list[Result]]:
+    """Give a list for results, to which an error of the block is added as a problem."""
+    found: list[Result] = []
+    try:
+        yield found
+    except XamsflowError as error:
+        found.append(problem(name, " ".join(error.what.split()), " ".join(error.remedy.split())))
+
+
+def clock_of(name: str, ask: Callable[[], datetime]) -> Result:
+    """Compare a clock with this host's; `ask` returns its time, and may take a while."""
+    before = clock.now()
+    there = ask()
+    after = clock.now()
+    # It was asked at some moment between the two.
+    off = max((before - there).total_seconds(), (there - after).total_seconds(), 0.0)
+    if off <= CLOCK_OFF_S:
+        return ok(name, f"as this host's, to {CLOCK_OFF_S:g} s")
+    which = "behind" if there < before else "ahead of"
+    value = f"{amounts.duration(off)} {which} this host's"
+    remedy = "let both hosts synchronise their clocks (timedatectl, chronyc tracking)"
+    return (problem if off > CLOCK_WRONG_S else warning)(name, value, remedy)

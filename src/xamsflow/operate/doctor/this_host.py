@@ -1,0 +1,159 @@
+"""This host: software, folders, disk space, the detector file, notifications."""
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from xamsflow.base import amounts
+from xamsflow.base.errors import BadDataError
+from xamsflow.operate.doctor.check import Result, errors_are_problems, ok, problem, warning
+from xamsflow.settings import config as configuration
+from xamsflow.settings import detector as detectors
+from xamsflow.settings.config import Config
+from xamsflow.state import layout, receipts
+from xamsflow.transfer import rsync
+
+PACKAGES = ("snakemake", "strax", "straxen", "numpy", "numba", "pymongo", "paramiko")
+PYTHONS = ("3.11", "3.12")
+LOCK = layout.REPOSITORY / "requirements.lock"
+
+GB = 1_000_000_000
+LEAST_FREE = GB
+"""Bytes; less than one chunk of a fast run and its strax data is no space at all."""
+
+
+def software() -> Iterator[Result]:
+    """Check Python, the packages that decide what is stored, rsync and ssh."""
+    version = platform.python_version()
+    if version.rpartition(".")[0] in PYTHONS:
+        yield ok("python", version)
+    else:
+        yield problem("python", version, f"use Python {' or '.join(PYTHONS)}: make install")
+    for name in PACKAGES:
+        yield package(name)
+    yield local_rsync()
+    yield local_ssh()
+
+
+def package(name: str) -> Result:
+    """Check a package against the version that is known to be good (requirements.lock)."""
+    try:
+        found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return problem(name, "missing", "make install")
+    # One package may be there in several versions, for several versions of Python.
+    good = re.findall(rf"^{re.escape(name)}==(\S+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    if not good or found in good:
+        return ok(name, found)
+    return warning(name, found, f"known to be good is {' or '.join(good)}: make install")
+
+
+def local_rsync() -> Result:
+    """Check that rsync is here."""
+    with errors_are_problems("rsync") as found:
+        found.append(ok("rsync", rsync.version()))
+    return found[0]
+
+
+def local_ssh() -> Result:
+    """Check that OpenSSH's client is here, which rsync calls."""
+    if shutil.which("ssh") is None:
+        return problem("ssh", "missing", "install openssh-client")
+    said = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False)
+    return ok("ssh", said.stderr.partition(",")[0].strip())
+
+
+def folders(config: Config) -> Iterator[Result]:
+    """Check each folder that is written to: rights, disk space, room for files."""
+    least = config.notify.space_left_gb * GB
+    yield folder("working directory", Path.cwd(), LEAST_FREE)
+    yield folder("storage.live_data", config.storage.live_data, least)
+    yield folder("storage.processed", config.storage.processed, least)
+
+
+def folder(name: str, path: Path, wanted: float) -> Result:
+    """Check one folder; less than `wanted` bytes left are worth a warning."""
+    whole = path.absolute()
+    there = next(place for place in (whole, *whole.parents) if place.exists())
+    if not there.is_dir():
+        return problem(name, f"{there} is no folder", "correct the configuration")
+    room = os.statvfs(there)
+    # Also root cannot write everywhere, as on a file system that is mounted for reading only.
+    if not os.access(there, os.W_OK | os.X_OK) or room.f_flag & os.ST_RDONLY:
+        return problem(name, f"{there} cannot be written", "check its owner, mode and mount")
+    free = room.f_bavail * room.f_frsize
+    value = f"{whole}, {amounts.size(free)} free"
+    if there != whole:
+        value += ", will be made"
+    if free < LEAST_FREE:
+        return problem(name, value, "free space there")
+    if room.f_files and not room.f_favail:
+        return problem(name, f"{value}, but no room for more files", "remove small files there")
+    if free < wanted:
+        return warning(name, value, f"less than {amounts.size(wanted)}: free space there soon")
+    return ok(name, value)
+
+
+def detector_file(config: Config) -> Iterator[Result]:
+    """Check the detector file, with the correction files that it pins, and the targets."""
+    with errors_are_problems("detector") as found:
+        chosen = detectors.load(config.detector)
+        configuration.of_detector(config, chosen.data_types)
+        digitizers = ", ".join(
+            f"{one.type} {one.first_channel}-{one.last_channel}" for one in chosen.digitizers
+        )
+        found.append(ok("detector", f"{chosen.name}: {digitizers}; targets {_names(config)}"))
+    yield from found
+
+
+def _names(config: Config) -> str:
+    return ", ".join(config.targets)
+
+
+def compiled() -> Iterator[Result]:
+    """Check the folder where numba keeps what it has compiled, beside strax or as told."""
+    name = "numba cache"
+    told = os.environ.get("NUMBA_CACHE_DIR")
+    try:
+        beside = Path(str(metadata.distribution("strax").locate_file("strax")))
+    except metadata.PackageNotFoundError:
+        return  # said above
+    folder = Path(told) if told else beside / "processing" / "__pycache__"
+    kept = len(list(folder.rglob("*.nbi"))) if folder.is_dir() else 0
+    if kept:
+        yield ok(name, f"{folder}, {kept} functions")
+        return
+    yield warning(
+        name,
+        f"{folder} has nothing yet",
+        "the first jobs compile for a minute; python -m xamsflow.simulate.warm_up does it once "
+        "for all",
+    )
+
+
+def notifications(config: Config) -> Iterator[Result]:
+    """Check that the command for messages is there, and that all could be sent."""
+    name, command = "notifications", config.notify.command
+    if command is None:
+        yield ok(name, "switched off (notify.command)")
+        return
+    if shutil.which(command[0]) is None:
+        yield problem(name, f"no command {command[0]}", "correct notify.command")
+        return
+    try:
+        unsent = receipts.read(layout.NOTIFIED).get("unsent") or []
+    except (FileNotFoundError, BadDataError):
+        unsent = []
+    if unsent:
+        yield warning(
+            name,
+            f"{len(unsent)} could not be sent, the last one because {unsent[-1].get('error')}",
+            "xamsflow doctor --notify sends a test",
+        )
+        return
+    yield ok(name, f"{command[0]}; xamsflow doctor --notify sends a test")

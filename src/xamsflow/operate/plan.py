@@ -1,0 +1,262 @@
+"""What a start would do, run by run: nothing is written anywhere.
+
+The jobs, and what they ask for, are Snakemake's own answer (a dry-run); what is stored is strax's;
+how long it takes is learned from the receipts of runs that were processed here.
+"""
+
+import shutil
+import statistics
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xamsflow.base.errors import BadDataError, XamsflowError
+from xamsflow.redax import rundoc
+from xamsflow.run.preview import Job
+from xamsflow.rundb.changes import count, section
+from xamsflow.rundb.status import State, state
+from xamsflow.settings import detector
+from xamsflow.settings.config import Config
+from xamsflow.state import layout, receipts
+from xamsflow.state.receipts import Receipt
+from xamsflow.transfer import source
+
+LEARN_FROM = 200
+"""Runs, the newest ones that have receipts, from which speeds and sizes are learned."""
+
+MB = 1e6
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Experience:
+    """What past runs have shown, medians; None where there were none.
+
+    `transfer` is in bytes of live data per s; `speed` by data type made, in bytes of live data per
+    s, and `growth` in bytes stored per byte of live data.
+    """
+
+    transfer: float | None
+    speed: Mapping[str, float]
+    growth: Mapping[str, float]
+    n_runs: int
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What would happen to a run. Sizes in bytes, times in s, None where nobody can know.
+
+    `live` is the size of its live data, `to_move` what of it is still to be transferred, and
+    `trouble` why that is not known. `stored` and `to_make` are data types. `space` is what will be
+    stored besides. `writes` are the changes of its run document, one sentence each.
+    """
+
+    run: str
+    mode: str
+    live: int | None
+    to_move: int | None
+    trouble: str | None
+    targets: tuple[str, ...]
+    stored: tuple[str, ...]
+    to_make: tuple[str, ...]
+    space: int | None
+    seconds: float | None
+    jobs: tuple[Job, ...]
+    writes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Space:
+    """Room for something: what is needed there (None: not known) and what is free, in bytes."""
+
+    folder: Path
+    needed: int | None
+    free: int
+
+    @property
+    def suffices(self) -> bool:
+        """Whether there is room, as far as is known."""
+        return self.needed is None or self.needed <= self.free
+
+
+def learn() -> Experience:
+    """Return what the receipts in this folder tell of earlier runs."""
+    transfer: list[float] = []
+    speed: dict[str, list[float]] = {}
+    growth: dict[str, list[float]] = {}
+    folders = sorted(layout.transfer_receipt("0").parent.parent.glob("[0-9]*"), reverse=True)
+    seen = 0
+    for folder in folders:
+        transferred = _read(folder / "transfer.json")
+        live = transferred.get("bytes")
+        if not isinstance(live, int) or live <= 0:
+            continue
+        seen += 1
+        if transferred.get("copied_bytes") == live and transferred.get("duration_s"):
+            transfer.append(live / transferred["duration_s"])
+        for path in layout.receipts_of_data_types(folder.name):
+            made = _read(path)
+            if made.get("already_stored") is not False or not made.get("wall_time_s"):
+                continue
+            stored = sum(facts["bytes"] for facts in made["stored"].values())
+            speed.setdefault(path.stem, []).append(live / made["wall_time_s"])
+            growth.setdefault(path.stem, []).append(stored / live)
+        if seen == LEARN_FROM:
+            break
+    return Experience(
+        transfer=statistics.median(transfer) if transfer else None,
+        speed={name: statistics.median(values) for name, values in speed.items()},
+        growth={name: statistics.median(values) for name, values in growth.items()},
+        n_runs=seen,
+    )
+
+
+def run_plan(
+    document: Document, jobs: Sequence[Job], config: Config, experience: Experience
+) -> RunPlan:
+    """Return what would happen to a run, of which `jobs` would be run."""
+    run = layout.run_id(document["number"])
+    mode = document.get("mode") if isinstance(document.get("mode"), str) else ""
+    targets = config.targets_for(mode or None)
+    live, to_move, trouble = _live_data(document, config)
+    stored, to_make = _data_types(document, targets, config)
+    processed = [job.data_type for job in jobs if job.rule == "process" and job.data_type]
+    return RunPlan(
+        run=run,
+        mode=mode or "",
+        live=live,
+        to_move=to_move,
+        trouble=trouble,
+        targets=targets,
+        stored=stored,
+        to_make=to_make,
+        space=_space(live, processed if to_make else [], experience),
+        seconds=_seconds(live, to_move, processed if to_make else [], experience),
+        jobs=tuple(jobs),
+        writes=_writes(document, targets, jobs, to_move, to_make),
+    )
+
+
+def spaces(plans: Iterable[RunPlan], config: Config) -> list[Space]:
+    """Return what all runs together need and what is free, for live data and for strax data."""
+    planned = list(plans)
+    moved = [plan.to_move for plan in planned]
+    made = [plan.space for plan in planned]
+    return [
+        Space(config.storage.live_data.absolute(), _sum(moved), _free(config.storage.live_data)),
+        Space(config.storage.processed.absolute(), _sum(made), _free(config.storage.processed)),
+    ]
+
+
+def _sum(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+def _free(folder: Path) -> int:
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    return shutil.disk_usage(existing).free
+
+
+def _live_data(document: Document, config: Config) -> tuple[int | None, int | None, str | None]:
+    """Return the bytes of a run's live data, of these what is not here yet, and what is wrong."""
+    run = layout.run_id(document["number"])
+    transferred = _read(layout.transfer_receipt(run))
+    here = config.storage.live_data / run
+    if here.is_dir() and isinstance(transferred.get("bytes"), int):
+        return transferred["bytes"], 0, None
+    try:
+        parent = config.daq.live_data or rundoc.live_location(document)
+        if parent is None:
+            raise BadDataError(f"the run document of {run} does not say where its live data are")
+        _, listing = source.find(config.daq.ssh, str(parent), run)
+    except XamsflowError as error:
+        return None, None, str(error)
+    if listing is None:
+        return None, None, f"the DAQ does not have {run} (any more)"
+    if here.is_dir():
+        return listing.size, 0, None  # compared, not copied
+    arrived = layout.incoming(config.storage.live_data, run)
+    moved = sum(path.stat().st_size for path in arrived.rglob("*") if path.is_file())
+    return listing.size, max(0, listing.size - moved), None
+
+
+def _data_types(
+    document: Document, targets: Sequence[str], config: Config
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the data types that are stored as they would be made now, and those to make."""
+    from xamsflow.data.context import context, other, run_config  # noqa: PLC0415 - strax takes seconds
+    from xamsflow.data.processing import to_be_stored  # noqa: PLC0415
+
+    run = layout.run_id(document["number"])
+    try:
+        parsed = rundoc.parse(document)
+    except BadDataError:
+        return (), tuple(targets)
+    with tempfile.TemporaryDirectory() as nothing:
+        processed = config.storage.processed
+        make = context if config.context is None else other(config.context)
+        made = make(
+            detector.load(config.detector),
+            processed if processed.is_dir() else Path(nothing),  # strax would make it
+            run_config(parsed, config.storage.live_data / run),
+        )
+        wanted: dict[str, bool] = {}
+        for target in targets:
+            for name in to_be_stored(made, run, target):
+                wanted[name] = bool(made.is_stored(run, name))
+    stored = tuple(name for name, there in wanted.items() if there)
+    return stored, tuple(name for name, there in wanted.items() if not there)
+
+
+def _space(live: int | None, processed: Sequence[str], experience: Experience) -> int | None:
+    if not processed:
+        return 0
+    growth = [experience.growth.get(name) for name in processed]
+    if live is None or any(factor is None for factor in growth):
+        return None
+    return round(live * max(factor for factor in growth if factor is not None))
+
+
+def _seconds(
+    live: int | None, to_move: int | None, processed: Sequence[str], experience: Experience
+) -> float | None:
+    if live is None or to_move is None or (to_move and experience.transfer is None):
+        return None
+    speeds = [experience.speed.get(name) for name in processed]
+    if any(speed is None for speed in speeds):
+        return None
+    moving = to_move / experience.transfer if experience.transfer else 0.0
+    return moving + sum(live / speed for speed in speeds if speed)
+
+
+def _writes(
+    document: Document,
+    targets: Sequence[str],
+    jobs: Sequence[Job],
+    to_move: int | None,
+    to_make: Sequence[str],
+) -> tuple[str, ...]:
+    found = state(document)
+    attempt = count(section(document).get("attempt")) + 1
+    before = "nothing" if found is State.ABSENT else str(document.get("processing_status"))[:30]
+    rules = [job.rule for job in jobs]
+    told = [f"processing_status: {before} -> submitted (attempt {attempt})"]
+    told += [f"-> running, {rule}" for rule in dict.fromkeys(rules)]
+    entries = [*(["live"] if to_move != 0 else []), *to_make]
+    if entries:
+        told.append(f"data: an entry each for {', '.join(entries)}")
+    told.append(f"-> done, targets {', '.join(targets)}")
+    return tuple(told)
+
+
+def _read(path: Path) -> Receipt:
+    try:
+        return receipts.read(path)
+    except (OSError, BadDataError):
+        return {}

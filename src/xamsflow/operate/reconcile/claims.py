@@ -1,0 +1,50 @@
+"""Claims, locks and batch jobs that belong to nobody."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from xamsflow.operate.reconcile.disagreement import Disagreement, set_aside
+from xamsflow.operate.reconcile.evidence import Evidence, Sources
+
+
+def claim_of_nobody(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
+    """Find a claim file that no claim in the run document stands behind."""
+    file, claimed = evidence.claim_file, evidence.claimed
+    if file is None or evidence.in_work:
+        return
+    told = (file.content or {}).get("claim", {})
+    if (
+        claimed is not None
+        and told.get("owner") == claimed.owner
+        and told.get("attempt") == claimed.attempt
+    ):
+        return  # the next start takes both over
+    yield Disagreement(
+        evidence.run,
+        "claim of nobody",
+        file.damage or f"{file.path} names {told.get('owner')}, who has not claimed the run",
+        "the file is set aside",
+        partial(set_aside, file.path),
+    )
+
+
+def lock_of_nobody(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
+    """Find a run that is worked on although no driver has claimed it, or a dead one."""
+    if evidence.locked and (evidence.claimed is None or evidence.stranded):
+        yield Disagreement(
+            evidence.run,
+            "lock of nobody",
+            "a job works on it, though no living driver has claimed it",
+            "wait for its end, then ask again: `fuser` on the lock file names its process",
+        )
+
+
+def job_of_nobody(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
+    """Find a batch job of a run that no driver has claimed."""
+    if evidence.jobs and evidence.claimed is None and not evidence.locked:
+        yield Disagreement(
+            evidence.run,
+            "batch job of nobody",
+            f"batch job {', '.join(evidence.jobs)} is there, though no driver has claimed the run",
+            "a start that wants the run takes it up; else cancel it in the batch system",
+        )

@@ -1,0 +1,42 @@
+"""What reconcile finds: two places that do not say the same of a run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from xamsflow.state import layout, receipts
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """One disagreement: `kind` is its name for programs, `what` one line for people.
+
+    `remedy` says what `repair` does. Where `repair` is None only a person can do it.
+    """
+
+    run: str
+    kind: str
+    what: str
+    remedy: str
+    repair: Callable[[], object] | None = field(default=None, repr=False, compare=False)
+
+
+def set_aside(path: Path) -> None:
+    """Rename a wrong file or folder into ``.set_aside`` beside it; no other is overwritten."""
+    place = layout.set_aside(path)
+    try:
+        place.parent.mkdir(exist_ok=True)
+        path.rename(place)
+    except OSError as error:
+        raise receipts.storage_error(error, path) from error
+
+
+def is_away(folder: Path) -> bool:
+    """Tell whether a folder that should hold runs is missing or empty, as without its disk."""
+    try:
+        return not any(folder.iterdir())
+    except OSError:
+        return True
+
+
+MOUNTED = "is its disk mounted? If all in it was moved on purpose, write a file README there"

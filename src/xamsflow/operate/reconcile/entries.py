@@ -1,0 +1,120 @@
+"""The entries of the run document's `data` against the folders that they name.
+
+Only this project's own entries for this cluster are looked at; the DAQ's and those of older tools
+stay as they are.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from xamsflow.base.errors import BadDataError
+from xamsflow.operate.reconcile.disagreement import MOUNTED, Disagreement, is_away
+from xamsflow.operate.reconcile.evidence import Document, Evidence, Sources, without_run
+from xamsflow.run import publish
+from xamsflow.state import strax_folder
+
+LIVE = "live"
+
+
+def unregistered(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
+    """Find data that lie here, and of which the run document says nothing."""
+    if evidence.document is None:
+        return
+    entries = list(_ours(evidence, sources))
+    missing = []
+    for path, folder in evidence.complete.items():
+        if not any(_is_at(entry, path) for entry in entries):
+            facts = folder.facts or {}
+            missing.append((path, publish.data_entry(folder.name.data_type, facts, sources.host)))
+    live = evidence.live_data
+    transfer = evidence.transfer.content if evidence.transfer is not None else None
+    if live is not None and transfer is not None:
+        known = [entry for entry in evidence.entries if entry.get("host") == sources.host]
+        if not any(entry.get("type") == LIVE and _is_at(entry, live.parent) for entry in known):
+            missing.append((live, publish.live_entry(live.parent, transfer["bytes"], sources.host)))
+    for path, entry in missing:
+        yield Disagreement(
+            evidence.run,
+            "not registered",
+            f"{path} is not in data of the run document",
+            "an entry is added",
+            partial(sources.database.add_data, evidence.number, entry),
+        )
+
+
+def without_data(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
+    """Find entries whose folder is gone, damaged, or of another lineage or size."""
+    for entry in _ours(evidence, sources):
+        location = Path(str(entry.get("location")))
+        folder = location / evidence.run if entry["type"] == LIVE else location
+        why = _not_as_told(entry, folder)
+        if why is None:
+            continue
+        what = f"{entry['type']} in data of the run document: {why}"
+        if not folder.is_dir() and is_away(folder.parent):
+            yield Disagreement(evidence.run, "registered, not stored", what, MOUNTED)
+            continue
+        yield Disagreement(
+            evidence.run,
+            "registered, not stored",
+            what,
+            "the entry moves to processing.gone of the run document",
+            partial(
+                sources.database.remove_data, evidence.number, entry, reason=why, by=sources.by
+            ),
+        )
+
+
+def no_list(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
+    """Find a `data` that is no list, to which nothing can be added."""
+    data = (evidence.document or {}).get("data")
+    if data is not None and not isinstance(data, list):
+        yield Disagreement(
+            evidence.run,
+            "data of the run document",
+            f"data of the run document is {data!r:.60}, expected is a list",
+            "a person must mend the document",
+        )
+
+
+def _ours(evidence: Evidence, sources: Sources) -> Iterator[Document]:
+    """Yield the entries that this project wrote for this cluster."""
+    daq = next((entry for entry in evidence.entries if entry.get("type") == LIVE), None)
+    for entry in evidence.entries:
+        if entry.get("host") != sources.host or not isinstance(entry.get("location"), str):
+            continue
+        by_strax = entry.get("protocol") == publish.PROTOCOL and "lineage_hash" in entry
+        # The first one tells where the DAQ wrote the run; copies are behind it.
+        copied = entry.get("type") == LIVE and entry is not daq
+        if by_strax or copied:
+            yield entry
+
+
+def _is_at(entry: Document, path: Path) -> bool:
+    """Tell whether an entry names a folder, perhaps by another way to it."""
+    location = str(entry.get("location"))
+    if location == str(path):
+        return True
+    try:
+        return Path(location).name == path.name and Path(location).samefile(path)
+    except (OSError, ValueError):
+        return False
+
+
+def _not_as_told(entry: Document, folder: Path) -> str | None:
+    """Return what an entry says wrongly of a folder, None where it is right."""
+    try:
+        if not folder.is_dir():
+            return f"{folder} is gone"
+        if entry["type"] == LIVE:
+            return None
+        facts = strax_folder.check(folder)
+    except BadDataError as error:
+        return without_run(error, folder.name.partition("-")[0])
+    except (OSError, ValueError) as error:
+        return f"{folder} cannot be read ({error})"
+    for key in ("lineage_hash", "n_chunks", "n_items"):
+        if entry.get(key) != facts[key]:
+            return f"{key} of {folder} is {facts[key]}, not {entry.get(key)}"
+    return None

@@ -1,0 +1,271 @@
+"""What each place says about one run, as it is at the moment."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from xamsflow.base.errors import BadDataError, XamsflowError
+from xamsflow.batch import submissions, systems
+from xamsflow.batch.systems import Unreachable
+from xamsflow.data import lineage
+from xamsflow.rundb import ClaimedRun, RunDatabase, StatusView, understand
+from xamsflow.settings import config, detector
+from xamsflow.settings.detector import Detector
+from xamsflow.state import claims, layout, lock, owner, receipts, strax_folder
+from xamsflow.state.receipts import Receipt
+
+Document = Mapping[str, Any]
+
+FIELDS = ("number", "mode", "data", "processing_status", "processing")
+"""What is compared; the DAQ's settings, which are large, are not."""
+
+
+@dataclass(frozen=True)
+class ReceiptFile:
+    """A receipt as it lies there; one of `content` and `damage` is None."""
+
+    path: Path
+    content: Receipt | None
+    damage: str | None = None
+
+    @classmethod
+    def found(cls, path: Path, read: Callable[[Path], Receipt]) -> "ReceiptFile | None":
+        """Return the receipt at `path`, None where there is no file."""
+        try:
+            return cls(path, read(path))
+        except FileNotFoundError:
+            return None
+        except BadDataError as error:
+            return cls(path, None, error.what)
+
+
+@dataclass(frozen=True)
+class StraxFolder:
+    """A folder of strax data; `facts` is None where it is not complete, and `damage` says why."""
+
+    path: Path
+    name: strax_folder.Name
+    facts: dict[str, Any] | None
+    damage: str | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All there is of one run.
+
+    `claimed` is the claim of a driver of this project, `claim_file` what its jobs are told of it.
+    `jobs` are its batch jobs that wait or run, submitted from this working folder.
+    """
+
+    run: str
+    documents: tuple[Document, ...]
+    claimed: ClaimedRun | None
+    transfer: ReceiptFile | None
+    data_types: tuple[ReceiptFile, ...]
+    published: ReceiptFile | None
+    claim_file: ReceiptFile | None
+    folders: tuple[StraxFolder, ...]
+    live_data: Path | None
+    locked: bool
+    jobs: tuple[str, ...]
+
+    @property
+    def number(self) -> int:
+        """The run's number."""
+        return layout.run_number(self.run)
+
+    @property
+    def document(self) -> Document | None:
+        """The run document, None where there is none, or several."""
+        return self.documents[0] if len(self.documents) == 1 else None
+
+    @property
+    def status(self) -> StatusView:
+        """The status as understood, in whatever shape it is written."""
+        return understand((self.document or {}).get("processing_status"))
+
+    @property
+    def entries(self) -> list[Document]:
+        """The entries of the run document's `data`."""
+        data = (self.document or {}).get("data")
+        entries = data if isinstance(data, list) else []
+        return [entry for entry in entries if isinstance(entry, dict)]
+
+    @property
+    def in_work(self) -> bool:
+        """Whether a living driver or a job has the run in hand, so that all of it may change."""
+        return self.locked or (self.claimed is not None and not self.stranded)
+
+    @property
+    def stranded(self) -> bool:
+        """Whether the run is claimed by a driver that is dead."""
+        claimed = self.claimed
+        return claimed is not None and owner.is_dead(claimed.owner, claimed.heartbeat_age_s)
+
+    @property
+    def complete(self) -> dict[Path, StraxFolder]:
+        """The strax folders that are complete, by path."""
+        return {folder.path: folder for folder in self.folders if folder.facts is not None}
+
+
+@dataclass
+class Sources:
+    """The places that are asked, and what a repair needs; `checksums` reads live data whole."""
+
+    settings: config.Config
+    database: RunDatabase
+    checksums: bool = False
+    by: str = field(default_factory=owner.user)
+
+    @property
+    def host(self) -> str:
+        """This cluster's name in run documents."""
+        return self.settings.storage.host
+
+    @cached_property
+    def processed(self) -> Path:
+        """The folder of strax data."""
+        return self.settings.storage.processed.absolute()
+
+    @cached_property
+    def live_data(self) -> Path:
+        """The folder in which runs arrive."""
+        return Path(os.path.abspath(self.settings.storage.live_data))  # noqa: PTH100
+
+    def lineage(self, run: str) -> Mapping[str, str]:
+        """Return a run's lineage hash by data type, with the software and settings of now."""
+        first = lineage.same_as(self._detector, run)
+        if first not in self._lineages:
+            self._lineages[first] = lineage.of(self._detector, self.settings.context, first)
+        return self._lineages[first]
+
+    @cached_property
+    def _detector(self) -> Detector:
+        return detector.load(self.settings.detector)
+
+    @cached_property
+    def _lineages(self) -> dict[str, dict[str, str]]:
+        return {}
+
+    def runs_on_disk(self) -> set[str]:
+        """Return the runs of which there is a receipt, a strax folder or live data."""
+        names = {path.name for path in _children(self.live_data) if path.is_dir()}
+        names |= {path.name for path in _children(layout.transfer_receipt("0").parents[1])}
+        names |= {folder.run for folder in map(_name, _children(self.processed)) if folder}
+        return {name for name in names if layout.is_run_id(name)}
+
+    def all_runs(self) -> set[str]:
+        """Return the runs that anything is known of, here or in the run database."""
+        known = self.database.documents(("number", "processing_status", "data.host"))
+        return self.runs_on_disk() | {
+            layout.run_id(document["number"]) for document in known if self._is_touched(document)
+        }
+
+    def _is_touched(self, document: Document) -> bool:
+        """Tell whether a run has a status, or data here."""
+        data = document.get("data")
+        here = isinstance(data, list) and {"host": self.host} in data
+        return here or document.get("processing_status") is not None
+
+    def gather(self, runs: set[str], *, locked_by_us: bool = False) -> list[Evidence]:
+        """Return the evidence on each of these runs, the newest first."""
+        documents: dict[str, list[Document]] = {run: [] for run in runs}
+        for document in self.database.documents(FIELDS, _range(runs)):
+            if (run := layout.run_id(document["number"])) in documents:
+                documents[run].append(document)
+        claimed = {layout.run_id(run.number): run for run in self.database.claimed()}
+        folders: dict[str, list[StraxFolder]] = {run: [] for run in runs}
+        for path in sorted(_children(self.processed)):
+            name = _name(path)
+            if name is not None and name.run in folders and path.is_dir():
+                folders[name.run].append(_strax_folder(path, name))
+        jobs = batch_jobs()
+        return [
+            Evidence(
+                run=run,
+                documents=tuple(documents[run]),
+                claimed=claimed.get(run),
+                folders=tuple(folders[run]),
+                live_data=self.live_data / run if (self.live_data / run).is_dir() else None,
+                locked=not locked_by_us and lock.is_held(layout.lock_file(self.processed, run)),
+                jobs=tuple(jobs.get(run, ())),
+                **_receipts(run),
+            )
+            for run in sorted(runs, reverse=True)
+        ]
+
+
+def _range(runs: set[str]) -> list[range]:
+    """Return the numbers from the first to the last of these runs."""
+    numbers = sorted(map(layout.run_number, runs))
+    return [range(numbers[0], numbers[-1] + 1)] if numbers else []
+
+
+def _receipts(run: str) -> dict[str, Any]:
+    """Return the fields of the evidence that lie in ``results/<run_id>/``."""
+    data_types = [
+        ReceiptFile.found(path, receipts.read_data_type)
+        for path in layout.receipts_of_data_types(run)
+    ]
+    return {
+        "transfer": ReceiptFile.found(layout.transfer_receipt(run), receipts.read_transfer),
+        "data_types": tuple(receipt for receipt in data_types if receipt is not None),
+        "published": ReceiptFile.found(layout.rundoc_receipt(run), receipts.read_published),
+        "claim_file": ReceiptFile.found(layout.claim_file(run), claims.read_file),
+    }
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise XamsflowError(
+            f"cannot read {folder} ({error.strerror})", "check its rights"
+        ) from error
+
+
+def _name(path: Path) -> strax_folder.Name | None:
+    return strax_folder.parse_name(path.name)
+
+
+def _strax_folder(path: Path, name: strax_folder.Name) -> StraxFolder:
+    if name.temporary:
+        return StraxFolder(path, name, None, "strax did not finish it")
+    try:
+        return StraxFolder(path, name, strax_folder.check(path))
+    except BadDataError as error:
+        return StraxFolder(path, name, None, without_run(error, name.run))
+
+
+def without_run(error: BadDataError, run: str) -> str:
+    """Return what an error says, without the run that stands before each line anyway."""
+    return error.what.removeprefix(f"run {run}: ")
+
+
+def batch_jobs() -> dict[str, list[str]]:
+    """Return the batch jobs of this working folder that wait or run, by run.
+
+    Where the batch system does not answer, those that were alive when it last did.
+    """
+    alive: dict[str, frozenset[str] | None] = {}
+    jobs: dict[str, list[str]] = {}
+    for number in submissions.waiting():
+        submission = submissions.of_job(number)
+        system = str(submission.about.get("system"))
+        if system not in alive:
+            try:
+                alive[system] = systems.named(system).alive()
+            except (Unreachable, ImportError):
+                alive[system] = None
+        listed = alive[system]
+        if submission.exit_code is not None or (listed is not None and number not in listed):
+            continue
+        for _, values in submission.about.get("members", []):
+            if "run_id" in values and number not in jobs.setdefault(values["run_id"], []):
+                jobs[values["run_id"]].append(number)
+    return jobs

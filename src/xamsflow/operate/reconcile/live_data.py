@@ -1,0 +1,107 @@
+"""Live data here against the receipt of their transfer; live data are never changed or deleted."""
+
+import hashlib
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from xamsflow.operate.reconcile.disagreement import MOUNTED, Disagreement, is_away, set_aside
+from xamsflow.operate.reconcile.evidence import Evidence, Sources
+from xamsflow.state import layout, receipts
+from xamsflow.state.receipts import Receipt
+from xamsflow.transfer import IN_PLACE, transfer_run
+
+
+def missing(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
+    """Find a receipt of a transfer whose live data are gone."""
+    receipt = evidence.transfer
+    if receipt is None or receipt.content is None:
+        return
+    folder = Path(receipt.content["destination"])
+    if folder.is_dir():
+        return
+    what = f"{receipt.path} tells of live data in {folder}, which is gone"
+    if is_away(folder.parent):
+        yield Disagreement(evidence.run, "live data missing", what, MOUNTED)
+        return
+    yield Disagreement(
+        evidence.run,
+        "live data missing",
+        what,
+        "the receipt is set aside",
+        partial(set_aside, receipt.path),
+    )
+
+
+def changed(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
+    """Find live data that are not those that arrived: by names and sizes, or by checksums."""
+    receipt = evidence.transfer
+    if receipt is None or receipt.content is None:
+        return
+    folder = Path(receipt.content["destination"])
+    if not folder.is_dir():
+        return
+    difference = _difference(folder, receipt.content, checksums=sources.checksums)
+    if difference is None:
+        return
+    what = f"live data in {folder} are not those of the receipt: {difference}"
+    if receipt.content["compared"] == IN_PLACE or folder != sources.live_data / evidence.run:
+        yield Disagreement(
+            evidence.run,
+            "live data changed",
+            what,
+            "find out who changes them; they are the DAQ's own, or outside storage.live_data",
+        )
+        return
+
+    def repair() -> None:
+        set_aside(folder)
+        set_aside(receipt.path)
+
+    yield Disagreement(
+        evidence.run,
+        "live data changed",
+        what,
+        "folder and receipt are set aside, a start brings the run here again",
+        repair,
+    )
+
+
+def unverified(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
+    """Find live data here that no receipt tells of."""
+    if evidence.live_data is None or evidence.transfer is not None or evidence.document is None:
+        return
+
+    def repair() -> None:
+        document = sources.database.get(evidence.number)
+        settings = sources.settings
+        receipt = transfer_run(document, settings.daq, settings.storage)
+        receipts.write(layout.transfer_receipt(evidence.run), receipt)
+
+    yield Disagreement(
+        evidence.run,
+        "live data without receipt",
+        f"no receipt tells of the live data in {evidence.live_data}",
+        "they are compared with the DAQ's by checksums, and get a receipt if they are the same",
+        repair,
+    )
+
+
+def _difference(folder: Path, receipt: Receipt, *, checksums: bool) -> str | None:
+    """Return the first difference between a folder and what the receipt says of its files."""
+    expected = {file["path"]: file for file in receipt["files"]}
+    found = {
+        path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()
+    }
+    for name in sorted(expected.keys() ^ found.keys()):
+        return f"{name} is {'missing' if name in expected else 'only'} here"
+    for name, path in found.items():
+        size = path.stat().st_size
+        if size != expected[name]["size"]:
+            return f"{name} has {size} bytes, {expected[name]['size']} arrived"
+        if checksums:
+            with path.open("rb") as content:
+                checksum = hashlib.file_digest(content, "sha256").hexdigest()
+            if checksum != expected[name]["sha256"]:
+                return f"{name} has another checksum"
+    return None

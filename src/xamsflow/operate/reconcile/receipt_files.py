@@ -1,0 +1,47 @@
+"""Receipts that cannot be believed, whatever they tell of."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from xamsflow.operate.reconcile.disagreement import Disagreement, set_aside
+from xamsflow.operate.reconcile.evidence import Evidence, Sources
+
+
+def damaged(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
+    """Find receipts that are torn, incomplete, or another run's."""
+    for receipt in (evidence.transfer, *evidence.data_types, evidence.published):
+        if receipt is not None and receipt.damage is not None:
+            yield Disagreement(
+                evidence.run,
+                "damaged receipt",
+                receipt.damage,
+                "it is set aside",
+                partial(set_aside, receipt.path),
+            )
+
+
+def published_otherwise(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
+    """Find a published outcome that is not, or no longer, what the run document says."""
+    published, document = evidence.published, evidence.document
+    if published is None or published.content is None or document is None:
+        return
+    status = evidence.status.status
+    known = {(entry.get("type"), entry.get("location")) for entry in evidence.entries}
+    on_disk = {str(path) for path in evidence.complete}
+    if evidence.live_data is not None and evidence.transfer is not None:
+        on_disk.add(str(sources.live_data))
+    lost = [
+        entry["type"]
+        for entry in published.content["data"]
+        if (entry["type"], entry["location"]) not in known and entry["location"] not in on_disk
+    ]
+    if status in ("done", "pending") and not lost:
+        return  # asked for again, it is set aside by the driver that takes the run
+    what = f"lacks {', '.join(lost)}" if lost else f"is {status or evidence.status.raw!r}"
+    yield Disagreement(
+        evidence.run,
+        "published otherwise",
+        f"{published.path} says done, the run document {what}",
+        "the file is set aside",
+        partial(set_aside, published.path),
+    )

@@ -1,0 +1,164 @@
+"""The run document and its status against what is stored, and who works on the run."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from xamsflow.base.errors import TransientError
+from xamsflow.operate.reconcile.disagreement import MOUNTED, Disagreement, is_away
+from xamsflow.operate.reconcile.evidence import Evidence, Sources
+from xamsflow.operate.reconcile.strax_data import believed
+from xamsflow.run import publish
+from xamsflow.rundb import ClaimedRun
+from xamsflow.state import layout, owner, receipts
+from xamsflow.state.claims import Claim
+from xamsflow.state.receipts import Receipt
+
+PERSON = "a person must mend the document"
+
+
+def no_document(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
+    """Find a run with files here that the run database does not know, or knows twice."""
+    if evidence.document is None:
+        yield Disagreement(
+            evidence.run,
+            "no run document",
+            "there is no run document"
+            if not evidence.documents
+            else f"there are {len(evidence.documents)} run documents",
+            "check rundb.collection; a run number belongs to one document",
+        )
+
+
+def not_understood(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
+    """Find a status that neither this project nor an older tool has written."""
+    view = evidence.status
+    if view.status is None and view.raw is not None:
+        yield Disagreement(
+            evidence.run,
+            "status not understood",
+            f"processing_status of the run document is {view.raw!r:.60}",
+            f"{PERSON}, or `xamsflow pend {evidence.number}`",
+        )
+
+
+def stranded(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
+    """Find a run that is claimed by a driver that is dead, and that no job works on."""
+    claimed = evidence.claimed
+    if claimed is None or not evidence.stranded or evidence.locked:
+        return
+    what = f"it is {claimed.status}, but its driver {claimed.owner} is dead"
+    if evidence.jobs:
+        yield Disagreement(
+            evidence.run,
+            "driver dead",
+            f"{what}; batch job {', '.join(evidence.jobs)} is there",
+            "start the workflow again: it takes the run and its job over",
+        )
+        return
+    yield Disagreement(
+        evidence.run,
+        "driver dead",
+        f"{what} and it has no job",
+        "the run becomes pending again",
+        partial(_give_back, sources, claimed),
+    )
+
+
+def done_without_data(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
+    """Find a run that is done although a data type that was wanted is not stored."""
+    # In an older tool's words it is that tool's data that are done.
+    if evidence.document is None or evidence.status.raw != "done":
+        return
+    processing = evidence.document.get("processing")
+    told = processing.get("targets") if isinstance(processing, dict) else None
+    if not isinstance(told, list):
+        return  # not done by this project
+    missing = [target for target in told if not _is_stored(str(target), evidence, sources)]
+    if missing:
+        away = is_away(sources.processed)
+        repair = partial(sources.database.set_pending, evidence.number, by=_by(sources))
+        yield Disagreement(
+            evidence.run,
+            "done without data",
+            f"it is done, but {', '.join(map(str, missing))} is not stored as then",
+            MOUNTED if away else "the run becomes pending again",
+            None if away else repair,
+        )
+
+
+def stored_yet_not_done(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
+    """Find a run that failed or waits although all that is wanted of it is stored."""
+    document, status = evidence.document, evidence.status
+    if (
+        document is None
+        or status.raw != status.status
+        or status.status not in ("failed", "pending")
+    ):
+        return
+    processing = document.get("processing")
+    if isinstance(processing, dict) and processing.get("reprocess"):
+        return  # what is stored is to be made anew
+    transfer = evidence.transfer
+    if transfer is None or transfer.content is None or evidence.live_data is None:
+        return
+    mode = document.get("mode")
+    targets = sources.settings.targets_for(mode if isinstance(mode, str) else None)
+    made = {receipt["data_type"]: receipt for receipt in believed(evidence)}
+    if not all(
+        target in made and sources.lineage(evidence.run).get(target) == made[target]["lineage_hash"]
+        for target in targets
+    ):
+        return
+    yield Disagreement(
+        evidence.run,
+        "stored, not done",
+        f"it is {status.status}, yet {', '.join(targets)} is stored with all below it",
+        "it is published: registered in the run document, and done",
+        partial(_publish, evidence, sources, targets, transfer.content, [made[t] for t in targets]),
+    )
+
+
+def _is_stored(target: str, evidence: Evidence, sources: Sources) -> bool:
+    """Tell whether a data type is stored in the version that was published."""
+    wanted = {
+        file.content["lineage_hash"]
+        for file in evidence.data_types
+        if file.content is not None and file.content["data_type"] == target
+    } or {
+        entry.get("lineage_hash")
+        for entry in evidence.entries
+        if entry.get("type") == target and entry.get("host") == sources.host
+    }
+    stored = {
+        folder.name.lineage_hash
+        for folder in evidence.complete.values()
+        if folder.name.data_type == target
+    }
+    return bool(stored & wanted if wanted else stored)
+
+
+def _give_back(sources: Sources, claimed: ClaimedRun) -> None:
+    for claim in sources.database.take_over({claimed: []}, str(owner.current())):
+        sources.database.release(claim, f"its driver died; {_by(sources)}")
+
+
+def _publish(
+    evidence: Evidence,
+    sources: Sources,
+    targets: tuple[str, ...],
+    transfer: Receipt,
+    made: list[Receipt],
+) -> None:
+    claim: Claim | None = sources.database.claim_any(evidence.number, str(owner.current()), targets)
+    taken = TransientError(f"run {evidence.run} was taken by a driver just now", "ask again")
+    if claim is None:
+        raise taken
+    done = publish.done(transfer, made, sources.host)
+    published = publish.tell_done(sources.database, claim, done)
+    if published is None:
+        raise taken
+    receipts.write(layout.rundoc_receipt(evidence.run), published)
+
+
+def _by(sources: Sources) -> str:
+    return f"reconcile ({sources.by})"

@@ -1,0 +1,135 @@
+"""Strax data against the receipts that tell of them; strax data are never changed or deleted."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from xamsflow.base.errors import BadDataError
+from xamsflow.operate.reconcile.disagreement import MOUNTED, Disagreement, is_away, set_aside
+from xamsflow.operate.reconcile.evidence import Evidence, ReceiptFile, Sources, without_run
+from xamsflow.redax import rundoc
+from xamsflow.run import publish
+from xamsflow.settings import detector
+from xamsflow.state import layout, receipts
+from xamsflow.state.receipts import Receipt
+
+
+def unfinished(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
+    """Find folders that strax left while it wrote: of a job that was killed."""
+    for folder in evidence.folders:
+        if folder.name.temporary:
+            yield Disagreement(
+                evidence.run,
+                "unfinished strax data",
+                f"{folder.path} is left of a job that was stopped while it wrote",
+                "the folder is set aside",
+                partial(set_aside, folder.path),
+            )
+
+
+def damaged(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
+    """Find strax data that are not complete, or not what their own metadata say."""
+    for folder in evidence.folders:
+        if not folder.name.temporary and folder.damage is not None:
+            yield Disagreement(
+                evidence.run,
+                "damaged strax data",
+                folder.damage,
+                "the folder is set aside",
+                partial(set_aside, folder.path),
+            )
+
+
+def receipt_without_data(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
+    """Find receipts of data that are gone, damaged, or of another lineage, size or number."""
+    for file in evidence.data_types:
+        if file.content is None:
+            continue
+        why = disbelieved(file.content)
+        if why is None:
+            continue
+        away = [
+            facts["path"]
+            for facts in file.content["stored"].values()
+            if not Path(facts["path"]).is_dir() and is_away(Path(facts["path"]).parent)
+        ]
+        yield Disagreement(
+            evidence.run,
+            "receipt without its data",
+            f"{file.path}: {why}",
+            MOUNTED if away else "the receipt is set aside",
+            None if away else partial(set_aside, file.path),
+        )
+
+
+def data_without_receipt(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
+    """Find data of today's lineage that no receipt tells of, with all below them."""
+    told = {facts["path"] for receipt in believed(evidence) for facts in receipt["stored"].values()}
+    silent = [folder for path, folder in evidence.complete.items() if str(path) not in told]
+    for folder in silent:
+        data_type = folder.name.data_type
+        if sources.lineage(evidence.run).get(data_type) != folder.name.lineage_hash:
+            continue  # of an earlier version: kept, registered, and of no use to a job
+        receipt = _receipt(evidence, sources, data_type)
+        if receipt is not None:
+            yield Disagreement(
+                evidence.run,
+                "data without receipt",
+                f"no receipt tells of {folder.path}",
+                "a receipt is made from strax's metadata",
+                partial(_write, layout.data_type_receipt(evidence.run, data_type), receipt),
+            )
+
+
+def believed(evidence: Evidence) -> list[Receipt]:
+    """Return the receipts of data types that are true."""
+    return [
+        file.content
+        for file in evidence.data_types
+        if file.content is not None and disbelieved(file.content) is None
+    ]
+
+
+def disbelieved(receipt: Receipt) -> str | None:
+    """Return why a receipt of a data type is not true, None where it is."""
+    try:
+        for facts in receipt["stored"].values():
+            publish.check_stored(facts, receipt)
+    except BadDataError as error:
+        return without_run(error, receipt["run_id"])
+    return None
+
+
+def _receipt(evidence: Evidence, sources: Sources, data_type: str) -> Receipt | None:
+    document = _document(evidence.transfer, evidence, sources)
+    if document is None:
+        return None
+    from xamsflow.data.processing import stored_receipt  # noqa: PLC0415 - strax takes seconds
+
+    settings = sources.settings
+    try:
+        return stored_receipt(
+            document=document,
+            detector=detector.load(settings.detector),
+            processed=sources.processed,
+            data_type=data_type,
+            other_context=settings.context,
+        )
+    except BadDataError:
+        return None  # what is below it is damaged, or the document is
+
+
+def _document(
+    transfer: ReceiptFile | None, evidence: Evidence, sources: Sources
+) -> Mapping[str, Any] | None:
+    """Return the whole run document as it was transferred, or as it is now."""
+    if transfer is not None and transfer.content is not None:
+        return rundoc.from_json(transfer.content["run_document"])
+    return sources.database.get(evidence.number) if evidence.document is not None else None
+
+
+def _write(path: Path, receipt: Receipt) -> None:
+    if path.exists():
+        set_aside(path)  # one that nobody believes
+    receipts.write(path, receipt)

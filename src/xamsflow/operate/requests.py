@@ -1,0 +1,201 @@
+"""What a person can ask of runs: what it would do to each of them, and how it is done.
+
+Each request is judged from the run document alone, so that people see what will happen before
+anything does; what then happens is one atomic change that leaves only the state that was judged.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from xamsflow.rundb import RunDatabase, selection
+from xamsflow.rundb.changes import section, tag_names
+from xamsflow.rundb.status import State, state
+from xamsflow.state import owner
+
+HOLD_TAG = "hold-processing"
+ABANDON_TAG = "abandon"
+
+FIELDS = (*selection.FIELDS, "processing.heartbeat", "processing.reprocess", "processing.stage")
+"""What has to be read of a run document to judge a request."""
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a request would do to a run.
+
+    `effect` says it in words, or why nothing is done. `changes`: something is done. `refused`: it
+    cannot be done, which is an error where the run was asked for by its number.
+    """
+
+    effect: str
+    changes: bool = False
+    refused: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """A verb: `question` as asked before it is done, `outcome` as told afterwards."""
+
+    name: str
+    question: str
+    outcome: str
+    judge: Callable[[Document, "Manner"], Outlook]
+    change: Callable[[RunDatabase, int, "Author", State], bool]
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a run was asked for: by its own number (`named`), or with `force`."""
+
+    named: bool
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who asks, with which verb, and why."""
+
+    name: str
+    verb: str
+    reason: str | None
+
+
+def _changes(effect: str) -> Outlook:
+    return Outlook(effect, changes=True)
+
+
+def _refused(effect: str) -> Outlook:
+    return Outlook(effect, refused=True)
+
+
+def _judge_pend(document: Document, manner: Manner) -> Outlook:
+    found = state(document)
+    if found is State.PENDING:
+        return Outlook(f"is pending already{_but(document)}")
+    if found is State.DONE:
+        if not manner.named:
+            return Outlook("is done")
+        return _changes(f"published again; what is stored is not made again{_but(document)}")
+    return _busy(document, manner) or _changes(f"pending{_but(document)}")
+
+
+def _judge_retry(document: Document, manner: Manner) -> Outlook:
+    found = state(document)
+    if found is State.FAILED:
+        return _changes(f"pending, tries counted anew{_but(document)}")
+    if found is State.PENDING:
+        return Outlook(f"is pending already{_but(document)}")
+    return _busy(document, manner, forceable=False) or _refused(
+        "has not failed" if found is not State.DONE else "is done, not failed"
+    )
+
+
+def _judge_reprocess(document: Document, manner: Manner) -> Outlook:
+    if state(document) is State.PENDING and section(document).get("reprocess") is True:
+        return Outlook(f"is pending already, to be made again{_but(document)}")
+    return _busy(document, manner) or _changes(
+        f"pending; each data type is made again unless it is stored as it would be made now"
+        f"{_but(document)}"
+    )
+
+
+def _judge_hold(document: Document, manner: Manner) -> Outlook:  # noqa: ARG001
+    if HOLD_TAG in tag_names(document):
+        return Outlook("is held already")
+    return _changes(f"held: not taken until it is released{_goes_on(document)}")
+
+
+def _judge_abandon(document: Document, manner: Manner) -> Outlook:  # noqa: ARG001
+    if ABANDON_TAG in tag_names(document):
+        return Outlook("is abandoned already")
+    return _changes(f"abandoned: not processed any more{_goes_on(document)}")
+
+
+def _judge_release(document: Document, manner: Manner) -> Outlook:  # noqa: ARG001
+    found = [name for name in tag_names(document) if name in (HOLD_TAG, ABANDON_TAG)]
+    if not found:
+        return Outlook("is not held")
+    then = {
+        State.PENDING: "the next start takes it",
+        State.ABSENT: "nobody has asked for it yet: xamsflow pend",
+    }.get(state(document), f"stays {state(document)}")
+    return _changes(f"without its tag {' and '.join(found)}: {then}")
+
+
+def _busy(document: Document, manner: Manner, *, forceable: bool = True) -> Outlook | None:
+    """Return what to say of a run that somebody works on, None of one that is free."""
+    found = state(document)
+    if found in selection.WORKED_ON:
+        who = section(document).get("owner")
+        if isinstance(who, str) and owner.is_dead(who, _heartbeat_age_s(document)):
+            return Outlook(f"its driver {who} has died: the next start takes it over")
+        return _refused(f"is being processed by {who}: wait for its end, or stop that driver")
+    if found is State.ELSEWHERE and not (manner.force and forceable):
+        status = f"{document.get('processing_status')!s:.40}"
+        remedy = "; if it has given up, --force" if forceable else ""
+        return _refused(f"another tool has it, by its status {status!r}{remedy}")
+    return None
+
+
+def _but(document: Document) -> str:
+    held = [name for name in tag_names(document) if name in (HOLD_TAG, ABANDON_TAG)]
+    return (
+        f"; but not taken for its tag {' and '.join(held)}: xamsflow release {document['number']}"
+        if held
+        else ""
+    )
+
+
+def _goes_on(document: Document) -> str:
+    if state(document) not in selection.WORKED_ON:
+        return ""
+    who = section(document).get("owner")
+    return f"; it is being processed by {who} just now, which goes on to its end"
+
+
+def _heartbeat_age_s(document: Document) -> float | None:
+    try:
+        age: float = (document["now"] - section(document)["heartbeat"]).total_seconds()
+    except (KeyError, TypeError, AttributeError):
+        return None
+    return age
+
+
+def _set_pending(database: RunDatabase, number: int, author: Author, found: State) -> bool:
+    return database.set_pending(
+        number, author.name, action=author.verb, reason=author.reason, leaves={found}
+    )
+
+
+def _reprocess(database: RunDatabase, number: int, author: Author, found: State) -> bool:
+    return database.set_pending(
+        number,
+        author.name,
+        action=author.verb,
+        reason=author.reason,
+        leaves={found},
+        reprocess=True,
+    )
+
+
+def _hold(database: RunDatabase, number: int, author: Author, _: State) -> bool:
+    return database.tag(number, HOLD_TAG, author.name, author.verb, author.reason)
+
+
+def _abandon(database: RunDatabase, number: int, author: Author, _: State) -> bool:
+    return database.tag(number, ABANDON_TAG, author.name, author.verb, author.reason)
+
+
+def _release(database: RunDatabase, number: int, author: Author, _: State) -> bool:
+    return database.untag(number, (HOLD_TAG, ABANDON_TAG), author.name, author.verb, author.reason)
+
+
+PEND = Request("pend", "ask for", "pending", _judge_pend, _set_pending)
+RETRY = Request("retry", "try again", "pending", _judge_retry, _set_pending)
+REPROCESS = Request("reprocess", "make again", "pending", _judge_reprocess, _reprocess)
+HOLD = Request("hold", "hold", "held", _judge_hold, _hold)
+RELEASE = Request("release", "release", "released", _judge_release, _release)
+ABANDON = Request("abandon", "abandon", "abandoned", _judge_abandon, _abandon)

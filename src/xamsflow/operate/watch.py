@@ -1,0 +1,399 @@
+"""Endless mode: runs are taken as they end, each by a driver of its own beside the others.
+
+Each round looks at the run database: runs that have ended (or, to be followed, have begun) and that
+nobody asked for are set pending, and those that wait are handed to new drivers (``snakemake``), as
+far as there is room. Nothing is kept that matters: what is taken stands in the run documents as
+claims, so that a watch that was killed, or a second one beside it, does nothing twice.
+"""
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from math import ceil
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from xamsflow.base import amounts, clock
+from xamsflow.base.errors import BadDataError, TransientError, XamsflowError
+from xamsflow.run import journal, start
+from xamsflow.rundb import RunDatabase, Status, open_database
+from xamsflow.rundb import runs as run_table
+from xamsflow.rundb.status import State
+from xamsflow.settings.config import Config
+from xamsflow.state import layout, owner, receipts
+
+if TYPE_CHECKING:
+    from xamsflow.rundb.runs import Row
+
+DRIVERS = 16
+"""Drivers at a time: each takes some 100 MB. With more runs than that in flight, one driver takes
+several."""
+
+PAUSE_S = 60.0
+"""A run whose driver came to nothing is left alone for so long, doubled each time ..."""
+
+LONGEST_PAUSE_S = 3600.0
+"""... up to this."""
+
+SLICE_S = 0.1
+"""How soon a signal or the end of a driver is noticed."""
+
+SWITCHED_OFF = "off"
+
+
+@dataclass
+class Driver:
+    """A driver that was started, and its runs, of which `ended` need no room any more."""
+
+    process: "subprocess.Popen[bytes]"
+    runs: tuple[int, ...]
+    log: Path
+    began: float
+    stages: dict[int, str] = field(default_factory=dict)
+    ended: set[int] = field(default_factory=set)
+    told_to_stop: int = 0
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether the process has not ended."""
+        return self.process.poll() is None
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How it is watched: with which profile and files of settings, and how much at a time."""
+
+    profile: Path
+    configfiles: Sequence[Path]
+    max_jobs: int
+    once: bool
+
+
+class Watch:
+    """Endless mode in this folder; :meth:`run` returns when it was stopped."""
+
+    def __init__(
+        self,
+        config: Config,
+        manner: Manner,
+        say: Callable[[str], None],
+        after_round: Callable[[RunDatabase, bool], None] = lambda _database, _changed: None,
+    ) -> None:
+        """Prepare; `after_round` is called after each look, told whether anything has changed.
+
+        `say` is given one line per event.
+        """
+        self._config = config
+        self._manner = manner
+        self._say = say
+        self._after_round = after_round
+        self._drivers: list[Driver] = []
+        self._taken = 0
+        self._not_before: dict[int, tuple[float, float]] = {}
+        self._unusable: set[int] = set()
+        self._stops = 0
+        self._stopping = False
+        self._trouble = ""
+        self._off = False
+        self._looked = False
+        self._waiting = 0
+        self._failed = False
+
+    def run(self) -> int:
+        """Watch until a signal comes, or with `once` until nothing waits; return the exit code.
+
+        Raises what is wrong at the first look with the settings (with `once`, with anything);
+        later troubles are told and waited for.
+        """
+        before = {
+            number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        try:
+            while not self._is_over():
+                self._look_while_connected()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return 1 if self._failed and self._manner.once else 0
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stops += 1  # all else is the loop's: this may come at any moment
+
+    def _is_over(self) -> bool:
+        if self._stops:
+            return not any(driver.runs_on for driver in self._drivers)
+        return self._manner.once and self._looked and not (self._drivers or self._waiting)
+
+    # A round
+
+    def _look_while_connected(self) -> None:
+        try:
+            with open_database(self._config.rundb) as database:
+                while True:
+                    changed = self._round(database)
+                    self._looked = True
+                    self._tell_trouble(None)
+                    self._after_round(database, changed)
+                    if self._is_over():
+                        return
+                    self._wait()
+        except XamsflowError as error:
+            settings = not isinstance(error, TransientError)
+            if not self._looked and (settings or self._manner.once):
+                raise
+            self._tell_trouble(error)
+            if not self._is_over():
+                self._wait()
+
+    def _wait(self) -> None:
+        """Wait until the next look, not longer than until a signal comes or a driver ends."""
+        stops = self._stops
+        self._stop_drivers()
+        until = time.monotonic() + self._config.watch.interval_s
+        running = [driver for driver in self._drivers if driver.runs_on]
+        while time.monotonic() < until:
+            if self._stops != stops or not all(driver.runs_on for driver in running):
+                return
+            time.sleep(SLICE_S)
+
+    def _tell_trouble(self, error: XamsflowError | None) -> None:
+        """Tell what goes wrong, once as long as it is the same, and that it is over."""
+        trouble = "" if error is None else str(error)
+        if trouble and trouble != self._trouble:
+            goes_on = self._in_flight()
+            beside = f" ({goes_on} runs are worked on meanwhile)" if goes_on else ""
+            self._say(f"{trouble}; looking again every {self._config.watch.interval_s:g} s{beside}")
+        elif self._trouble and not trouble:
+            self._not_before.clear()  # what came to nothing, came to nothing for this trouble
+            self._say("it is well again")
+        self._trouble = trouble
+
+    def _round(self, database: RunDatabase) -> bool:
+        """Look once; return whether anything has changed."""
+        journal.publish(database, self._config)
+        self._stop_drivers()
+        changed = self._look_after_drivers(database)
+        if self._stops:
+            return changed
+        if self._is_switched_off(database):
+            self._waiting = 0
+            return changed
+        changed |= self._ask_for_runs(database)
+        waiting = self._wait_list(database)
+        now = time.monotonic()
+        ready = [number for number in waiting if self._not_before.get(number, (0.0, 0))[0] <= now]
+        chosen = in_turn(ready, self._room(), self._taken, self._config.watch.oldest_every)
+        self._waiting = len(ready) - len(chosen)
+        self._start(chosen)
+        return changed or bool(chosen)
+
+    def _is_switched_off(self, database: RunDatabase) -> bool:
+        switch = self._config.watch.switch
+        off = switch is not None and database.switch(switch) == SWITCHED_OFF
+        if off and not self._off:
+            self._say(
+                f"{switch} is off: no run is taken until somebody switches it on"
+                + (f"; {self._in_flight()} go on to their end" if self._in_flight() else "")
+            )
+        elif self._off and not off:
+            self._say(f"{switch} is on again")
+        self._off = off
+        return off
+
+    def _ask_for_runs(self, database: RunDatabase) -> bool:
+        asked = False
+        for number, has_ended in database.unasked(self._config.select, self._config.watch).items():
+            what = "has ended" if has_ended else "has begun"
+            try:
+                if database.set_pending(
+                    number, "watch", action="watch", reason=f"it {what}", leaves={State.ABSENT}
+                ):
+                    asked = True
+                    self._say(f"{layout.run_id(number)} {what}: pending")
+            except BadDataError as error:  # one bad document must not keep others from it
+                if number not in self._unusable:
+                    self._unusable.add(number)
+                    self._say(str(error))
+        return asked
+
+    def _wait_list(self, database: RunDatabase) -> list[int]:
+        """Return the runs that could be taken, newest first: those of dead drivers too."""
+        ours = {number for driver in self._drivers for number in driver.runs}
+        stranded = [
+            run.number
+            for run in database.claimed(self._config.select)
+            if owner.is_dead(run.owner, run.heartbeat_age_s)
+        ]
+        pending = [run.number for run in database.pending(self._config.select)]
+        return sorted({*stranded, *pending} - ours, reverse=True)
+
+    # Drivers
+
+    def _room(self) -> int:
+        if len(self._drivers) >= DRIVERS:
+            return 0
+        return max(0, self._manner.max_jobs - self._in_flight())
+
+    def _in_flight(self) -> int:
+        return sum(len(set(driver.runs) - driver.ended) for driver in self._drivers)
+
+    def _start(self, numbers: Sequence[int]) -> None:
+        """Hand runs to new drivers, one each as long as there are not too many drivers."""
+        if not numbers:
+            return
+        each = ceil(len(numbers) / (DRIVERS - len(self._drivers)))
+        for first in range(0, len(numbers), each):
+            runs = tuple(numbers[first : first + each])
+            self._drivers.append(self._driver(runs))
+            self._taken += len(runs)
+            for number in runs:
+                self._say(f"{layout.run_id(number)} taken")
+
+    def _driver(self, runs: tuple[int, ...]) -> Driver:
+        # The selection stays as it is but for the numbers, so that a run that is held or taken
+        # meanwhile is left alone.
+        chosen = {"runs": [layout.run_id(number) for number in runs]}
+        arguments = ["--config", f"select={json.dumps(chosen)}"]
+        if start.works_here(self._manner.profile):
+            arguments += ["--cores", str(len(runs))]
+        command = start.snakemake(self._manner.profile, self._manner.configfiles, *arguments)
+        log = layout.watch_log(layout.run_id(runs[0]), clock.now())
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("xb") as said:
+                said.write(f"$ {shlex.join(command)}\n".encode())
+                said.flush()
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # Ctrl-C at the terminal is for this process only
+                )
+        except OSError as error:
+            raise receipts.storage_error(error, log) from error
+        return Driver(process, runs, log, time.monotonic())
+
+    def _look_after_drivers(self, database: RunDatabase) -> bool:
+        """Tell what became of the drivers' runs; forget drivers that have ended."""
+        if not self._drivers:
+            return False
+        over = [driver for driver in self._drivers if not driver.runs_on]
+        numbers = [number for driver in self._drivers for number in driver.runs]
+        rows = {row.number: row for row in run_table.read(database, _ranges(numbers))}
+        changed = bool(over)
+        for driver in self._drivers:
+            for number in driver.runs:
+                row = rows.get(number)
+                if row is not None and number not in driver.ended:
+                    changed |= self._tell_progress(driver, row)
+        for driver in over:
+            self._take_leave(driver, rows)
+            self._drivers.remove(driver)
+        return changed
+
+    def _tell_progress(self, driver: Driver, row: "Row") -> bool:
+        """Tell the end of a run; return whether it has come further."""
+        claimed_by = owner.parse(row.owner) if row.owner else None
+        if claimed_by is None or claimed_by.pid != driver.process.pid:
+            return False
+        stage = f"{row.status} {row.stage}"
+        further = driver.stages.get(row.number) != stage
+        driver.stages[row.number] = stage
+        if row.status is Status.DONE:
+            driver.ended.add(row.number)
+            self._not_before.pop(row.number, None)
+            self._say(f"{row.run} done{_how_fast(row, driver)}")
+        elif row.status is Status.FAILED:
+            driver.ended.add(row.number)
+            self._failed = True
+            again = (
+                f"; tried again after {row.retry_at:%Y-%m-%d %H:%M} UTC"
+                if row.retry_at
+                else "; not tried again by itself"
+            )
+            self._say(f"{row.run} failed in {row.stage}: {row.reason}{again}")
+        return further
+
+    def _take_leave(self, driver: Driver, rows: "dict[int, Row]") -> None:
+        """Tell of the runs that a driver has left unfinished, and leave them alone for a while."""
+        for number in driver.runs:
+            if number in driver.ended:
+                continue
+            row = rows.get(number)
+            status = row.status if row is not None else None
+            holder = (row.owner if row is not None else None) or ""
+            if status in (Status.SUBMITTED, Status.RUNNING) and not owner.is_dead(holder, 0.0):
+                self._say(f"{layout.run_id(number)} is done by another driver, {holder}")
+                continue
+            if status is Status.DONE:
+                continue
+            pause = min(LONGEST_PAUSE_S, self._not_before.get(number, (0.0, PAUSE_S / 2))[1] * 2)
+            self._not_before[number] = (time.monotonic() + pause, pause)
+            self._failed = True
+            self._say(
+                f"{layout.run_id(number)} is left {status or 'without a status'}: its driver has "
+                f"ended (exit code {driver.process.returncode}, see {driver.log})"
+            )
+
+    def _stop_drivers(self) -> None:
+        """Tell drivers to stop: at first to finish what runs, then as Ctrl-C would do."""
+        if not self._stops:
+            return
+        late = [one for one in self._drivers if one.runs_on and one.told_to_stop < self._stops]
+        if not self._stopping or late:
+            self._stopping = True
+            self._say(
+                "stopping"
+                if not late
+                else "stopping: running jobs are finished, what has not begun is given back (once "
+                "more to stop the jobs too)"
+                if self._stops == 1
+                else "stopping the jobs too"
+            )
+        for driver in late:
+            driver.told_to_stop = self._stops
+            with contextlib.suppress(ProcessLookupError):
+                if self._stops == 1:
+                    driver.process.send_signal(signal.SIGTERM)
+                else:
+                    os.killpg(driver.process.pid, signal.SIGINT)  # its jobs here are in its group
+
+
+def in_turn(waiting: Iterable[int], room: int, taken: int, oldest_every: int | None) -> list[int]:
+    """Return the runs to take next, as many as there is `room` for.
+
+    The newest first; but of `oldest_every` runs taken in a row one is the oldest, so that none
+    waits for ever while new ones keep coming (None: always the newest). `taken` counts the runs
+    taken before.
+    """
+    left = deque(sorted(waiting))
+    chosen: list[int] = []
+    for number in count(taken + 1):
+        if not left or len(chosen) >= room:
+            return chosen
+        oldest = oldest_every is not None and number % oldest_every == 0
+        chosen.append(left.popleft() if oldest else left.pop())
+    raise AssertionError("counting never ends")
+
+
+def _ranges(numbers: Iterable[int]) -> list[range]:
+    return [range(number, number + 1) for number in sorted(set(numbers))]
+
+
+def _how_fast(row: "Row", driver: Driver) -> str:
+    """Return how long a run took since it was taken, and since it had ended."""
+    spent = f" in {amounts.duration(time.monotonic() - driver.began)}"
+    if row.end is None or row.changed is None:
+        return spent
+    late = (row.changed - row.end).total_seconds()
+    return f"{spent}, {amounts.duration(late)} after its end" if late >= 0 else spent

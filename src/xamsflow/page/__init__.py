@@ -1,6 +1,0 @@
-"""The page that shows how things are: one file, made anew from run documents and receipts."""
-
-from xamsflow.page.beside import PicturesBeside
-from xamsflow.page.make import make, make_pictures
-
-__all__ = ["PicturesBeside", "make", "make_pictures"]

@@ -1,0 +1,89 @@
+"""Whether redax has finished writing a run.
+
+Each thread of a reader writes its files in every chunk's folder and, last of all, its file in
+THE_END. A thread that got no data writes nothing at all, so a missing thread may be idle or late.
+"""
+
+import re
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+
+from xamsflow.base.errors import BadDataError, StillTakenError
+from xamsflow.redax.listing import Listing
+from xamsflow.redax.rundoc import NS_PER_S, Run
+
+THE_END = "THE_END"
+UNFINISHED = "_temp"
+"""Suffix of the folders in which redax writes files before it renames them into place."""
+
+CRASHED_AFTER = timedelta(minutes=10)
+"""Time after a run's end in which redax may still write what it has buffered."""
+
+IDLE_AFTER = timedelta(minutes=1)
+"""Time after a run's end in which a thread that has written nothing yet may still begin to."""
+
+
+def check(run: Run, listing: Listing, where: str, now: datetime) -> list[str]:
+    """Return the files in THE_END, sorted, of a run that is complete.
+
+    An empty folder is complete too: redax makes it when a run begins, and no reader got any data.
+    Raises StillTakenError while redax writes or may write, BadDataError where it stopped on the way
+    or where files are not from the readers in the run document. `where` names the folder.
+    """
+    if run.end is None:
+        raise StillTakenError(f"run {run.number:06d} is still being taken", "it has no end yet")
+    since_end = now - datetime.fromtimestamp(run.end / NS_PER_S, UTC)
+    threads, finished, unfinished_files = _sort(run, listing, where)
+    flushing = f"its end was less than {CRASHED_AFTER.seconds // 60} min ago, try again later"
+
+    missing = sorted(threads - finished)
+    if missing:
+        what = f"{where}: {THE_END} lacks {', '.join(missing)}"
+        if since_end < CRASHED_AFTER:
+            raise StillTakenError(what, flushing)
+        raise BadDataError(what, "these readers did not finish, the DAQ crashed")
+    if not threads and listing.folders:
+        what = f"{where} has folders, but no file in them"
+        if since_end < CRASHED_AFTER:
+            raise StillTakenError(what, flushing)
+        raise BadDataError(what, "the DAQ crashed before it wrote data")
+    configured = sum(run.readers.values())
+    if len(threads) < configured and since_end < IDLE_AFTER:
+        raise StillTakenError(
+            f"{where}: {len(threads)} of {configured} threads have written data",
+            "the others count as idle one minute after the end of the run, try again then",
+        )
+    if unfinished_files:
+        raise BadDataError(
+            f"{where}: {unfinished_files[0]} was left behind", "redax could not put it into place"
+        )
+    return sorted(finished)
+
+
+def _sort(run: Run, listing: Listing, where: str) -> tuple[set[str], set[str], list[str]]:
+    """Return all threads, those that have finished, and files that are not in place."""
+    threads: dict[str, set[str]] = defaultdict(set)
+    finished: set[str] = set()
+    unfinished_files = []
+    for path in listing.files:
+        folder, _, name = path.rpartition("/")
+        reader, _, thread = name.rpartition("_")
+        known = reader in run.readers and re.fullmatch(r"\d+", thread, flags=re.ASCII)
+        if not known or not folder or "/" in folder:
+            raise BadDataError(
+                f"{where}: {path!a} is not from a reader of this run",
+                f"the run document has {', '.join(sorted(run.readers))}, files are called "
+                "<folder>/<reader>_<thread>",
+            )
+        threads[reader].add(name)
+        if len(threads[reader]) > run.readers[reader]:
+            raise BadDataError(
+                f"{where}: {path} is from one thread more than the {run.readers[reader]} "
+                f"configured for {reader}",
+                "two runs may lie in one folder",
+            )
+        if folder == THE_END:
+            finished.add(name)
+        elif folder.endswith(UNFINISHED):
+            unfinished_files.append(path)
+    return set().union(*threads.values()), finished, unfinished_files

@@ -1,0 +1,142 @@
+"""One file of live data: exactly one complete lz4 frame or blosc buffer, of whole records."""
+
+from pathlib import Path
+
+import blosc
+import lz4.frame
+import numpy as np
+import numpy.typing as npt
+
+from xamsflow.base.errors import ConfigurationError, TransientError
+
+Records = npt.NDArray[np.void]
+
+MAX_DECODED = 2**32
+"""Bytes. redax counts a file's bytes with 31 bits, and real data shrink to about half."""
+
+LZ4_MAGIC = b"\x04\x22\x4d\x18"
+LZ4_FRAME_VERSION = 1
+LZ4_MIN_HEADER = 7
+LZ4_MAX_RATIO = 255
+"""No lz4 block, also inside blosc, decodes to more than this many bytes per byte."""
+
+BLOSC_HEADER_SIZE = 16
+BLOSC_DECODED_SIZE = slice(4, 8)
+BLOSC_SIZE = slice(12, 16)
+"""Where a blosc buffer states its own size, header included (32 bits, little endian)."""
+
+
+class DamagedFileError(Exception):
+    """A file cannot be decoded; `rule` of `xamsflow.redax.findings` says in which way."""
+
+    def __init__(self, rule: str, what: str) -> None:
+        super().__init__(what)
+        self.rule = rule
+
+
+def read(file: Path) -> bytes:
+    """Return a file's content.
+
+    Raises ConfigurationError without the right to read it, TransientError where it cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise unreadable(file, error) from error
+
+
+def size(file: Path) -> int:
+    """Return a file's size in bytes; raises as :func:`read` does."""
+    try:
+        return file.stat().st_size
+    except OSError as error:
+        raise unreadable(file, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> ConfigurationError | TransientError:
+    """Return the error that says why a file or folder cannot be read."""
+    if isinstance(error, PermissionError):
+        return ConfigurationError(f"no right to read {path}", "check its owner and mode")
+    return TransientError(
+        f"cannot read {path} ({error.strerror})", "check the disk, try again later"
+    )
+
+
+def decode(data: bytes, compressor: str, dtype: np.dtype[np.void]) -> Records:
+    """Return the records of one file; no bytes are a legal placeholder, without records.
+
+    Never takes more memory than `MAX_DECODED` and some. Raises DamagedFileError.
+    """
+    if not data:
+        return np.zeros(0, dtype)
+    decoded = _decode_lz4(data) if compressor == "lz4" else _decode_blosc(data)
+    if len(decoded) % dtype.itemsize:
+        raise DamagedFileError(
+            "T5",
+            f"holds {len(decoded)} bytes, which is no multiple of a record's {dtype.itemsize}",
+        )
+    return np.frombuffer(decoded, dtype)
+
+
+def _decode_lz4(data: bytes) -> bytearray:
+    _check_lz4_frame(data)
+    try:
+        decoded: bytearray = lz4.frame.decompress(data, return_bytearray=True)
+    except (RuntimeError, MemoryError) as error:
+        raise DamagedFileError("T4", f"is no lz4 frame that can be decoded ({error})") from error
+    return decoded
+
+
+def _check_lz4_frame(data: bytes) -> None:
+    """Walk through the frame's blocks, without decoding them, to exactly the end of the data."""
+    if not data.startswith(LZ4_MAGIC[: len(data)]):
+        raise DamagedFileError("T4", "is no lz4 frame")
+    if len(data) < LZ4_MIN_HEADER:
+        raise DamagedFileError("T1", "is no complete lz4 frame, it was cut")
+    flags = data[4]
+    if flags >> 6 != LZ4_FRAME_VERSION:
+        raise DamagedFileError("T4", "is no lz4 frame of a known version")
+    has_block_checksums, has_size, has_checksum, has_dictionary = (
+        bool(flags & bit) for bit in (16, 8, 4, 1)
+    )
+    max_block = 1 << (8 + 2 * (data[5] >> 4 & 7))
+    place = LZ4_MIN_HEADER + 8 * has_size + 4 * has_dictionary
+    n_blocks = 0
+    while size := int.from_bytes(data[place : place + 4], "little"):
+        place += 4 + (size & 0x7FFF_FFFF) + 4 * has_block_checksums
+        if place > len(data):
+            break
+        n_blocks += 1
+    if place == len(data) and n_blocks:
+        raise DamagedFileError("T3", "is no complete lz4 frame, its end mark is missing")
+    place += 4 + 4 * has_checksum
+    if place > len(data):
+        where = f"behind {n_blocks} blocks" if n_blocks else "within its first block"
+        raise DamagedFileError(
+            "T2" if n_blocks else "T1", f"is no complete lz4 frame, it was cut {where}"
+        )
+    if place < len(data):
+        raise DamagedFileError("T3", f"has {len(data) - place} bytes behind its lz4 frame")
+    largest = min(n_blocks * max_block, len(data) * LZ4_MAX_RATIO)
+    claimed = int.from_bytes(data[6:14], "little") if has_size else largest
+    if claimed > min(largest, MAX_DECODED):
+        raise DamagedFileError("T4", f"is an lz4 frame that claims to hold {claimed} bytes")
+
+
+def _decode_blosc(data: bytes) -> bytes:
+    if len(data) < BLOSC_HEADER_SIZE:
+        raise DamagedFileError("T1", "is no complete blosc buffer, it was cut")
+    size = int.from_bytes(data[BLOSC_SIZE], "little")
+    claimed = int.from_bytes(data[BLOSC_DECODED_SIZE], "little")
+    if size > len(data):
+        raise DamagedFileError(
+            "T2", f"is no complete blosc buffer, it was cut to {len(data)} of {size} bytes"
+        )
+    if size < len(data):
+        raise DamagedFileError("T3", f"has {len(data) - size} bytes behind its blosc buffer")
+    if claimed > min(size * LZ4_MAX_RATIO, MAX_DECODED):
+        raise DamagedFileError("T4", f"is a blosc buffer that claims to hold {claimed} bytes")
+    try:
+        return bytes(blosc.decompress(data))
+    except Exception as error:  # blosc raises a class of its own that its module does not offer
+        raise DamagedFileError("T4", f"is no blosc buffer that can be decoded ({error})") from error

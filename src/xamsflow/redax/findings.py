@@ -1,0 +1,439 @@
+"""What is wrong, or odd, with a run's live data: findings, and the rules that they come from.
+
+T1 to T34 are the known ways in which redax's files and run documents go wrong, or in which readers
+lose data; `RULES` says of each what is done about it. ``docs/validation.md`` shows the same table.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from xamsflow.base.errors import BadDataError
+from xamsflow.settings.corrections import Provenance
+
+SHOWN_PER_RULE = 10
+"""Findings of one rule that are listed one by one; further ones are counted in the last."""
+
+
+class Severity(StrEnum):
+    """What follows from a finding."""
+
+    REJECT = "reject"
+    """What is on disk is incomplete or contradicts itself: the run fails as bad data."""
+    DEGRADED = "degraded"
+    """The run is processed to its end, and flagged: something is missing, or may be."""
+    NOTE = "note"
+    """Legal and complete, but good to know."""
+
+
+REJECT, DEGRADED, NOTE = Severity
+
+
+class Verdict(StrEnum):
+    """The sum of a run's findings."""
+
+    CLEAN = "clean"
+    DEGRADED = "degraded"
+    REJECT = "reject"
+    UNCHECKED = "unchecked"
+    """Raw records were made by other plugins than ours, which check nothing."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule, the severities that its findings may have, and how it comes to them.
+
+    A rule without severities has no findings: `seen` says why nothing can be seen, or what is done
+    so that there is nothing to find. `remedy` is what a person may do about a finding.
+    """
+
+    name: str
+    fault: str
+    severities: tuple[Severity, ...]
+    seen: str
+    remedy: str = ""
+
+
+_AGAIN = "transfer the run again, and compare with the folder on the DAQ host"
+_DETECTOR = "correct the detector file, or choose the right detector"
+_DOCUMENT = "correct the run document"
+_TWO_RUNS = "two runs may have been written into one folder"
+_COPY = "degraded where the overlap's copy is whole, which is then used"
+_NOT_FLUSHED = "look at the redax log, and at the rate of the run"
+
+RULES = {
+    rule.name: rule
+    for rule in (
+        Rule(
+            "T1",
+            "file cut within its first block",
+            (REJECT, DEGRADED),
+            f"the frame's blocks are walked through before it is decoded; {_COPY}",
+            _AGAIN,
+        ),
+        Rule("T2", "file cut later", (REJECT, DEGRADED), f"as T1; {_COPY}", _AGAIN),
+        Rule(
+            "T3",
+            "end mark missing, or bytes behind the frame",
+            (REJECT, DEGRADED),
+            f"a file is exactly one frame with its end mark, or one blosc buffer; {_COPY}",
+            _AGAIN,
+        ),
+        Rule(
+            "T4",
+            "flipped bits",
+            (REJECT, DEGRADED),
+            "the frame cannot be decoded, or claims a size that it cannot have; samples above 14 "
+            "bits or behind a record's length; times that go back within a channel. Flips of lower "
+            "bits of samples leave no trace before the transfer, which notes checksums: "
+            f"`xamsflow verify` compares them; {_COPY}",
+            _AGAIN,
+        ),
+        Rule(
+            "T5",
+            "wrong record length",
+            (REJECT, DEGRADED),
+            "a file holds no whole number of records; a record's length is not what its place in "
+            f"the pulse demands; {_COPY}",
+            "strax_fragment_payload_bytes of the run document is wrong, or the file damaged",
+        ),
+        Rule(
+            "T6",
+            "main part empty though there were data",
+            (REJECT, DEGRADED),
+            "reject: a thread's main part is empty and the overlap behind it is not, which redax "
+            "never writes. Degraded: it is empty, and before and behind it the thread had so many "
+            "pulses that 100 or more were to be expected",
+            _AGAIN,
+        ),
+        Rule(
+            "T7",
+            "folder missing in the middle",
+            (REJECT, DEGRADED),
+            f"each chunk before the last has a main part, an overlap and its copy; {_COPY}",
+            _AGAIN,
+        ),
+        Rule("T8", "first folder missing", (REJECT,), "as T7", _AGAIN),
+        Rule(
+            "T9",
+            "a thread's file missing",
+            (REJECT, DEGRADED),
+            f"each thread has a file in every part before its own last one ({_COPY}); a thread "
+            "with a file in `THE_END` has data. Degraded: a thread ends so early that its rate and "
+            "the other threads speak against it",
+            _AGAIN,
+        ),
+        Rule("T10", "folder without files", (REJECT, DEGRADED), f"seen; {_COPY}", _AGAIN),
+        Rule(
+            "T11",
+            "`THE_END` missing or incomplete",
+            (REJECT,),
+            "each thread that has written data has a file in `THE_END`",
+            "the DAQ crashed, or the run was copied while it was being taken",
+        ),
+        Rule("T12", "run without any overlap", (), "avoided: chunk 0 needs no overlap"),
+        Rule(
+            "T13",
+            "redax drops an overlap without main part",
+            (DEGRADED, NOTE),
+            "degraded: a pulse goes on in a main part, and its beginning in the overlap before is "
+            "missing; a thread with a file in `THE_END` has no data. Note: a thread's main parts "
+            "without data, behind which redax would have dropped records",
+            _NOT_FLUSHED,
+        ),
+        Rule(
+            "T14",
+            "chunk overwritten by a late record",
+            (DEGRADED,),
+            "a thread's main part or overlap has less than a tenth of the pulses that the parts "
+            "around it let expect, where that is 100 or more",
+            "look for 'already exists' in the redax log",
+        ),
+        Rule(
+            "T15",
+            "record in the last microsecond of the last overlap",
+            (),
+            "avoided: what is right of the last possible cut stays in the last chunk",
+        ),
+        Rule(
+            "T16",
+            "overlap without a pause",
+            (NOTE,),
+            "avoided: the chunk is stored together with the next one; no record is lost, and there "
+            "is no dead time",
+        ),
+        Rule(
+            "T17",
+            "overlap and its copy differ",
+            (REJECT, DEGRADED),
+            "compared file by file. Degraded: one of them is empty, then the other one is used",
+            _AGAIN,
+        ),
+        Rule(
+            "T18",
+            "`000000_pre` is there",
+            (NOTE, DEGRADED),
+            "there is nothing before the start. Degraded: it has records, which are left out",
+        ),
+        Rule(
+            "T19",
+            "unknown channel",
+            (REJECT,),
+            "each record's channel is the detector's",
+            _DETECTOR,
+        ),
+        Rule(
+            "T20",
+            "two runs in one folder",
+            (REJECT,),
+            "more threads of a reader have written than the run document has",
+            _TWO_RUNS,
+        ),
+        Rule(
+            "T21",
+            "foreign or partial files",
+            (REJECT,),
+            "names of folders and files are redax's, readers are the run document's",
+            "move it away if it is not data",
+        ),
+        Rule(
+            "T22",
+            "wrong chunk length or overlap",
+            (REJECT,),
+            "each record starts in its part's window",
+            "strax_chunk_length and strax_chunk_overlap of the run document may be wrong",
+        ),
+        Rule(
+            "T23",
+            "clock rollover of a V1724 lost or counted twice",
+            (REJECT, DEGRADED),
+            "reject: a file's records of such a channel go back in time, or lie 21.47 s outside of "
+            "the window. Degraded: a channel is silent for 21.47 s or more though 30 or more of "
+            "its pulses were to be expected, or has data behind the run's end",
+            "compare the V1724's times with the other digitizers'",
+        ),
+        Rule(
+            "T24",
+            "times before the start",
+            (REJECT,),
+            "a folder with a negative number; a record before its part's window",
+            "the digitizers' clocks were not reset",
+        ),
+        Rule("T25", "board-fail events", (), "not visible: redax drops them without a trace"),
+        Rule("T26", "last read-out packets dropped", (), "not visible: milliseconds at the end"),
+        Rule(
+            "T27",
+            "wrong channel map",
+            (REJECT, DEGRADED),
+            "reject: a record's sample width is not its digitizer's. Degraded: the run document "
+            "has the channel on a board with another sample width",
+            _DETECTOR,
+        ),
+        Rule("T28", "start within a second", (), "avoided: times keep the fraction of a second"),
+        Rule(
+            "T29",
+            "run document without end",
+            (REJECT,),
+            "by `verify`; `process` waits, as the run is still being taken",
+            "wait until it ends; if the DAQ crashed, set end in the run document",
+        ),
+        Rule(
+            "T30",
+            "start time guessed",
+            (NOTE,),
+            "tag `messy` or `_messy` of the run document",
+        ),
+        Rule(
+            "T31",
+            "start is no date",
+            (REJECT,),
+            "the run document is read with its types, and checked field by field",
+            _DOCUMENT,
+        ),
+        Rule("T32", "records twice", (REJECT,), "unique time and channel", _TWO_RUNS),
+        Rule(
+            "T33",
+            "file left in a `_temp` folder",
+            (REJECT,),
+            "any such file",
+            "compare with the folder on the DAQ host",
+        ),
+        Rule("T34", "live time", (), "avoided: live time is that of the run, not of its chunks"),
+        Rule(
+            "incomplete_pulse",
+            "fragments of pulses missing",
+            (DEGRADED,),
+            "each pulse has all its records, across files and chunks; those missing are counted",
+            _NOT_FLUSHED,
+        ),
+        Rule(
+            "overlapping_pulses",
+            "pulses of a channel overlap",
+            (DEGRADED,),
+            "a channel's next pulse begins behind the one before",
+            _TWO_RUNS,
+        ),
+        Rule(
+            "duration",
+            "data do not last as long as the run",
+            (DEGRADED,),
+            "at the run's rate, 50 or more pulses were to be expected in 5 s or more of silence "
+            "before its end; 5 pulses, however short the silence, where the last overlap's copy is "
+            "missing, which the DAQ always writes; or data last 5 s beyond the end",
+            "look whether chunks are missing at the end, or end of the run document is wrong",
+        ),
+        Rule(
+            "rate",
+            "less data than the DAQ read",
+            (DEGRADED,),
+            "on disk is less than half of the average rate that the run document tells",
+            _NOT_FLUSHED,
+        ),
+        Rule("no_data", "run without data", (NOTE,), "no thread has written anything"),
+        Rule(
+            "balance",
+            "records got lost in this program",
+            (REJECT,),
+            "unique records on disk are the records stored",
+            "keep the live data and report it",
+        ),
+        Rule(
+            "no_run_document",
+            "no run document",
+            (NOTE,),
+            "by `verify`: what it would tell is taken from the files, or assumed as usual",
+        ),
+        Rule(
+            "changed_since_transfer",
+            "files are not those that were transferred",
+            (REJECT,),
+            "by `verify`: names, sizes and SHA-256 against the transfer's receipt",
+            _AGAIN,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A finding: one line for people, and what is missing.
+
+    `lost_ns` is the time in which records are missing, at most; `lost_records` their number. Both
+    are None where nobody can tell. `chunk` is the DAQ's chunk, None where it is of several or none.
+    """
+
+    rule: str
+    severity: Severity
+    message: str
+    lost_ns: int | None = 0
+    lost_records: int | None = 0
+    chunk: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.message}"
+
+
+class Findings:
+    """Collects the findings of one run, in the order in which they are made.
+
+    `listed` holds them as plain data for receipts, and is kept up to date. With `stop`, a finding
+    of severity reject is raised as BadDataError at once; otherwise reading goes on, as far as it
+    makes sense, to find all there is. The first ones in `listed` are those made before.
+    """
+
+    def __init__(
+        self, run_id: str, *, stop: bool = True, listed: Iterable[Mapping[str, Any]] = ()
+    ) -> None:
+        self.run_id = run_id
+        self.listed: list[dict[str, Any]] = [dict(one) for one in listed]
+        self._stop = stop
+        self._count: Counter[tuple[str, Severity]] = Counter()
+
+    def add(
+        self,
+        rule: str,
+        message: str,
+        *,
+        severity: Severity | None = None,
+        lost_ns: int | None = 0,
+        lost_records: int | None = 0,
+        chunk: int | None = None,
+    ) -> None:
+        """Add a finding; without `severity`, it has the first one of its rule."""
+        severity = severity or RULES[rule].severities[0]
+        assert severity in RULES[rule].severities
+        finding = Finding(rule, severity, message, lost_ns, lost_records, chunk)
+        if self._stop and severity is REJECT:
+            raise BadDataError(f"run {self.run_id}: {finding}", RULES[rule].remedy)
+        self._count[rule, severity] += 1
+        n_more = self._count[rule, severity] - SHOWN_PER_RULE
+        plain = asdict(finding) | {"severity": severity.value}
+        if n_more < 0:
+            self.listed.append(plain)
+        elif n_more == 0:
+            self.listed.append(plain | {"and_more": 0})
+        else:
+            last = next(
+                one
+                for one in self.listed
+                if (one["rule"], one["severity"]) == (rule, severity) and "and_more" in one
+            )
+            last["and_more"] = n_more
+            for name in ("lost_ns", "lost_records"):
+                value = getattr(finding, name)
+                unknown = last[name] is None or value is None
+                last[name] = None if unknown else last[name] + value
+
+    @property
+    def lost_records(self) -> int:
+        """How many records are known to be missing."""
+        return sum(one["lost_records"] or 0 for one in self.listed)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The sum of the findings so far."""
+        return verdict(self.listed)
+
+
+def verdict(findings: Iterable[Mapping[str, Any]]) -> Verdict:
+    """Return the worst that findings, as a receipt lists them, say of a run."""
+    severities = {finding["severity"] for finding in findings}
+    if REJECT in severities:
+        return Verdict.REJECT
+    return Verdict.DEGRADED if DEGRADED in severities else Verdict.CLEAN
+
+
+def summary(quality: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the run document is told of a receipt's `quality`: verdict and findings.
+
+    Notes are left to the receipt. `corrections` has the provenance of values in the data that
+    nobody measured; the verdict is that of what was recorded, and knows nothing of them.
+    """
+    guessed = {
+        name: entry["provenance"]
+        for name, entry in quality.get("corrections", {}).items()
+        if entry["provenance"] != Provenance.MEASURED
+    }
+    return {
+        "verdict": quality.get("verdict", Verdict.UNCHECKED.value),
+        "findings": [
+            {
+                name: finding[name]
+                for name in ("rule", "severity", "message", "lost_ns", "lost_records")
+            }
+            for finding in quality.get("findings", ())
+            if finding["severity"] != NOTE
+        ],
+    } | ({"corrections": guessed} if guessed else {})
+
+
+def table() -> str:
+    """Return all rules as a table in Markdown."""
+    lines = ["| rule | fault | severity | how it is found, or why not |", "|---|---|---|---|"]
+    lines += [
+        f"| {rule.name} | {rule.fault} | {', '.join(rule.severities) or '–'} | {rule.seen} |"  # noqa: RUF001
+        for rule in RULES.values()
+    ]
+    return "\n".join(lines) + "\n"

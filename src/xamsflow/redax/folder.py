@@ -1,0 +1,277 @@
+"""Which files a run has.
+
+A run's folder holds, for chunk number k, the main part ``k``, the overlap behind it ``k_post``,
+and ``(k+1)_pre``, a copy of that same overlap. Each formatter thread of each reader writes a file
+of its own into each of them, called ``<reader>_<thread>``, and last of all one into ``THE_END``.
+Which parts a thread has:
+
+- all of them before its last chunk, without data as files of 0 bytes;
+- in its last chunk only those with data;
+- none at all if it never got any data.
+"""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from xamsflow.base.errors import TransientError
+from xamsflow.redax.files import read, unreadable
+from xamsflow.redax.findings import DEGRADED, REJECT, Findings
+
+END_FOLDER = "THE_END"
+MAIN, POST, PRE = "", "_post", "_pre"
+
+_FOLDER_NAME = re.compile(r"(\d{6})(_pre|_post|)(_temp|)", flags=re.ASCII)
+_NEGATIVE_NAME = re.compile(r"0*-\d+(_pre|_post|)(_temp|)", flags=re.ASCII)
+_THREAD = re.compile(r"(.+)_\d+", flags=re.ASCII)
+
+_Key = tuple[int, str]
+"""Chunk number and kind of part."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """A thread's file of an overlap, and its copy; one of them may be missing."""
+
+    post: Path | None
+    pre: Path | None
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The files of a chunk by thread; `overlap` is what follows the main part."""
+
+    main: Mapping[str, Path]
+    overlap: Mapping[str, Overlap]
+
+
+@dataclass(frozen=True)
+class LiveData:
+    """The files of a run, chunk by chunk, and the threads that wrote them."""
+
+    folder: Path
+    chunks: tuple[Chunk, ...]
+    threads: tuple[str, ...]
+    before_start: tuple[Path, ...]
+    """Files in ``000000_pre``, which should not be there."""
+
+    def chunk(self, number: int) -> Chunk | None:
+        """Return a chunk, None behind the last one."""
+        return self.chunks[number] if number < len(self.chunks) else None
+
+    def is_last(self, number: int) -> bool:
+        """Tell whether no chunk follows."""
+        return number >= len(self.chunks) - 1
+
+    def read(self, file: Path) -> bytes:
+        """Return the content of one of the files; raises as xamsflow.redax.files.read does."""
+        return read(file)
+
+    def ended(self) -> "LiveData":
+        """Return the run as it is when all of it has been read: this."""
+        return self
+
+    @property
+    def lacks_last_copy(self) -> bool:
+        """Whether a copy of the last overlap is missing, for which no reader has a use.
+
+        The DAQ always writes it: chunks behind it may be missing as well.
+        """
+        return any(
+            overlap.pre is None for chunk in self.chunks[-1:] for overlap in chunk.overlap.values()
+        )
+
+
+def survey(folder: Path, readers: Mapping[str, int] | None, findings: Findings) -> LiveData:
+    """Return the files of a run that has ended, after checking that none is missing.
+
+    `readers` maps a reader's name to its number of threads; None: any reader. Raises TransientError
+    if the run is not there, ConfigurationError without the right to read it.
+    """
+    parts = _parts(folder, findings)
+    finished = parts.pop((-1, END_FOLDER), None)
+    before_start = parts.pop((0, PRE), {})
+    for files in (*parts.values(), finished or {}):
+        _check_names(files, readers, findings)
+    threads = sorted(set().union(*parts.values()))
+    _check_threads(folder, {*threads, *(finished or ())}, readers, findings)
+    n_chunks = max((number + (kind != PRE) for number, kind in parts), default=0)
+    _check_end(folder, threads, finished, n_chunks, findings)
+    needed = {thread: _needed(parts, thread) for thread in threads}
+    for key in sorted({(number, kind) for number in range(n_chunks) for kind in (MAIN, POST)}):
+        _check_part(folder, parts, key, needed, n_chunks, findings=findings)
+    empty: dict[str, Path] = {}
+    chunks = []
+    for number in range(n_chunks):
+        post, pre = parts.get((number, POST), empty), parts.get((number + 1, PRE), empty)
+        overlap = {name: Overlap(post.get(name), pre.get(name)) for name in sorted({*post, *pre})}
+        main = dict(sorted(parts.get((number, MAIN), empty).items()))
+        chunks.append(Chunk(main, overlap))
+    return LiveData(folder, tuple(chunks), tuple(threads), tuple(before_start.values()))
+
+
+def _parts(folder: Path, findings: Findings) -> dict[_Key, dict[str, Path]]:
+    """Return the files of all parts by name; those of THE_END as part -1."""
+    parts: dict[_Key, dict[str, Path]] = {}
+    for path, is_folder in _entries(folder):
+        match = _FOLDER_NAME.fullmatch(path.name)
+        if not is_folder:
+            findings.add("T21", f"{path} is no part of a run")
+        elif path.name == END_FOLDER:
+            parts[-1, END_FOLDER] = _files(path, findings)
+        elif match is None:
+            rule = "T24" if _NEGATIVE_NAME.fullmatch(path.name) else "T21"
+            findings.add(rule, f"{path} is no folder of a run")
+        elif match[3]:
+            for file in _files(path, findings).values():
+                findings.add("T33", f"{file} was never finished by the DAQ", lost_records=None)
+        else:
+            parts[int(match[1]), match[2]] = _files(path, findings)
+    return parts
+
+
+def _files(folder: Path, findings: Findings) -> dict[str, Path]:
+    files = {}
+    for path, is_folder in _entries(folder):
+        if is_folder:
+            findings.add("T21", f"{path} is a folder where only files belong")
+        else:
+            files[path.name] = path
+    return files
+
+
+def _check_names(
+    files: dict[str, Path], readers: Mapping[str, int] | None, findings: Findings
+) -> None:
+    """Leave out files that are of no thread of a reader."""
+    for name, path in list(files.items()):
+        match = _THREAD.fullmatch(name)
+        if match is None or (readers is not None and match[1] not in readers):
+            known = "" if readers is None else f" of the run document ({', '.join(readers)})"
+            findings.add("T21", f"{path} is of no reader{known}")
+            del files[name]
+
+
+def _check_threads(
+    folder: Path, threads: set[str], readers: Mapping[str, int] | None, findings: Findings
+) -> None:
+    of_reader = defaultdict(set)
+    for name in threads:
+        of_reader[name.rpartition("_")[0]].add(name)
+    for reader, names in sorted(of_reader.items()):
+        if readers is not None and len(names) > readers[reader]:
+            findings.add(
+                "T20",
+                f"{folder} has files of {len(names)} threads of {reader}, the run document says "
+                f"{readers[reader]}",
+            )
+
+
+def _check_end(
+    folder: Path,
+    threads: list[str],
+    finished: Mapping[str, Path] | None,
+    n_chunks: int,
+    findings: Findings,
+) -> None:
+    if not threads and not finished and not n_chunks:
+        findings.add("no_data", f"{folder} has no data, no reader received any", lost_records=None)
+        return
+    missing = [name for name in threads if name not in (finished or ())]
+    if missing or finished is None:
+        findings.add(
+            "T11",
+            f"{folder / END_FOLDER} lacks {', '.join(missing) or 'all'}: the last chunks of these "
+            "threads may be missing",
+            lost_ns=None,
+            lost_records=None,
+        )
+    for name in sorted(set(finished or ()) - set(threads)):
+        if n_chunks > 1:
+            findings.add(
+                "T9",
+                f"thread {name} is in {folder / END_FOLDER}, but it has no other file",
+                lost_ns=None,
+                lost_records=None,
+            )
+        else:
+            findings.add(
+                "T13",
+                f"thread {name} had data and has written none: all of them in the first overlap?",
+                severity=DEGRADED,
+                lost_ns=None,
+                lost_records=None,
+                chunk=0,
+            )
+
+
+def _needed(parts: Mapping[_Key, Mapping[str, Path]], thread: str) -> set[_Key]:
+    """Return the parts that a thread must have, going by those that it has; copies as post."""
+    written = {
+        (number - 1, POST) if kind == PRE else (number, kind)
+        for (number, kind), files in parts.items()
+        if thread in files
+    }
+    last = max(number for number, _ in written)
+    before = {(number, kind) for number in range(last) for kind in (MAIN, POST)}
+    return before | written | {(last, MAIN)}
+
+
+def _check_part(
+    folder: Path,
+    parts: Mapping[_Key, Mapping[str, Path]],
+    key: _Key,
+    needed: Mapping[str, set[_Key]],
+    n_chunks: int,
+    *,
+    findings: Findings,
+) -> None:
+    """Check that each thread that must have a part has it, an overlap also as its copy."""
+    number, kind = key
+    names = [thread for thread, keys in needed.items() if key in keys]
+    copies = [key] if kind == MAIN else [key, (number + 1, PRE)]
+    for one in copies:
+        path = folder / f"{one[0]:06d}{one[1]}"
+        missing = [name for name in names if name not in parts.get(one, ())]
+        if one[1] == PRE and number == n_chunks - 1:
+            continue  # no chunk follows that a reader would need it for
+        if not missing and one in parts and not parts[one]:
+            missing = [""]
+        if not missing:
+            continue
+        elsewhere = [copy for copy in copies if copy != one]
+        has_copy = any(all(name in parts.get(copy, ()) for name in missing) for copy in elsewhere)
+        if one not in parts:
+            rule, what = ("T8" if one == (0, MAIN) else "T7"), f"{path} is missing"
+        elif not parts[one]:
+            rule, what = "T10", f"{path} holds no files"
+        else:
+            rule, what = "T9", f"{path / missing[0]} is missing, as are {len(missing) - 1} others"
+            what = what.removesuffix(", as are 0 others")
+        if has_copy and rule != "T8":
+            findings.add(rule, f"{what}, its copy is used", severity=DEGRADED, chunk=number)
+        else:
+            findings.add(
+                rule,
+                f"{what}, other parts beside it are there",
+                severity=REJECT,
+                lost_ns=None,
+                lost_records=None,
+                chunk=number,
+            )
+
+
+def _entries(folder: Path) -> Iterable[tuple[Path, bool]]:
+    """Return what is in a folder, by name, and whether it is a folder itself."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((Path(entry.path), entry.is_dir()) for entry in entries)
+    except FileNotFoundError as error:
+        raise TransientError(
+            f"no live data at {folder}", "transfer the run, or mount the disk"
+        ) from error
+    except OSError as error:
+        raise unreadable(folder, error) from error

@@ -1,0 +1,193 @@
+"""Whether the pulses of a run are complete, channel by channel and across files and chunks."""
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from xamsflow.redax.files import Records
+from xamsflow.redax.findings import DEGRADED, Findings
+from xamsflow.redax.records import CLOCK_ROLLOVER, SHORT_CLOCK, fields
+
+N_CHANNELS = 2**15
+
+SURE = 30
+"""Pulses to be expected in a silence: e^-30 is the chance that it is one."""
+
+# What is known of a channel: the pulse that is open, if any, and how it has been so far.
+OPEN, NEXT_RECORD, NEXT_TIME, PULSE_LENGTH, END, LAST, N_PULSES, FIRST, GAP, GAP_START, WIDTH = (
+    range(11)
+)
+
+# What may be wrong: events are lists of these, channel, time, missing records and ns.
+TAIL, MIDDLE, HEAD, OVERLAPPING = range(4)
+N_SHOWN = 64
+
+
+@numba.njit(cache=True, nogil=True)
+def _follow(order: Any, header: Any, n_samples: int, state: Any, events: Any) -> tuple[int, Any]:
+    """Go through records in `order`; return the number of events and their sums by kind."""
+    time, length, dt, channel, pulse_length, record_i = header
+    n_events = 0
+    sums = np.zeros((4, 3), np.int64)  # events, missing records, missing ns
+    for i in order:
+        c, t, width = channel[i], time[i], np.int64(dt[i])
+        now = state[c]
+        fragment, total = np.int64(record_i[i]), np.int64(pulse_length[i])
+        n_fragments = (total + n_samples - 1) // n_samples
+        kind = -1
+        missing, ns = np.int64(0), np.int64(0)
+        if fragment == 0 or not (
+            now[OPEN]
+            and now[PULSE_LENGTH] == total
+            and t - now[NEXT_TIME] == (fragment - now[NEXT_RECORD]) * n_samples * width
+            and fragment >= now[NEXT_RECORD]
+        ):
+            if now[OPEN]:
+                left = (now[PULSE_LENGTH] + n_samples - 1) // n_samples - now[NEXT_RECORD]
+                sums[TAIL, 0] += 1
+                sums[TAIL, 1] += left
+                sums[TAIL, 2] += (now[PULSE_LENGTH] - now[NEXT_RECORD] * n_samples) * now[WIDTH]
+                if n_events < len(events):
+                    events[n_events, 0], events[n_events, 1] = TAIL, c
+                    events[n_events, 2], events[n_events, 3] = now[NEXT_TIME], left
+                n_events += 1
+            if fragment > 0:
+                kind, missing, ns = HEAD, fragment, fragment * n_samples * width
+            elif t < now[END] and now[N_PULSES] > 0:
+                kind = OVERLAPPING
+            if now[N_PULSES] == 0:
+                now[FIRST] = t
+            elif t - now[LAST] > now[GAP]:
+                now[GAP], now[GAP_START] = t - now[LAST], now[LAST]
+            now[N_PULSES] += 1
+            now[LAST] = t
+        elif fragment > now[NEXT_RECORD]:
+            kind, missing = MIDDLE, fragment - now[NEXT_RECORD]
+            ns = missing * n_samples * width
+        if kind >= 0:
+            sums[kind, 0] += 1
+            sums[kind, 1] += missing
+            sums[kind, 2] += ns
+            if n_events < len(events):
+                events[n_events, 0], events[n_events, 1] = kind, c
+                events[n_events, 2], events[n_events, 3] = t - ns, missing
+            n_events += 1
+        now[OPEN] = fragment + 1 < n_fragments
+        now[NEXT_RECORD] = fragment + 1
+        now[NEXT_TIME] = t + n_samples * width
+        now[PULSE_LENGTH] = total
+        now[END] = t + length[i] * width
+        now[WIDTH] = width
+    return n_events, sums
+
+
+class Pulses:
+    """Follows the pulses of all channels through a run."""
+
+    def __init__(self, n_samples: int, findings: Findings) -> None:
+        self._n_samples = n_samples
+        self._findings = findings
+        self._state = np.zeros((N_CHANNELS, 11), np.int64)
+
+    @property
+    def channels(self) -> list[int]:
+        """All channels that have had a pulse."""
+        return [int(channel) for channel in np.flatnonzero(self._state[:, N_PULSES])]
+
+    @property
+    def n_pulses(self) -> int:
+        """How many pulses there have been."""
+        return int(self._state[:, N_PULSES].sum())
+
+    @property
+    def first(self) -> int:
+        """When the first pulse began, ns."""
+        return int(self._state[self.channels, FIRST].min())
+
+    @property
+    def end(self) -> int:
+        """When the last record ended, ns; 0 without any."""
+        return int(self._state[:, END].max())
+
+    def ending_behind(self, time: int) -> dict[int, int]:
+        """Return the channels with records that end after `time`, and their sample widths in ns."""
+        return {
+            channel: int(self._state[channel, WIDTH])
+            for channel in self.channels
+            if self._state[channel, END] > time
+        }
+
+    def follow(
+        self, headers: Records, order: Any, where: str, chunk: int, *, after_empty: bool
+    ) -> None:
+        """Go on with the next window, given its records' headers; `order` sorts them by time.
+
+        `after_empty`: a main part before this window has no data, so redax may have dropped the
+        overlap that lies between.
+        """
+        events = np.zeros((N_SHOWN, 4), np.int64)
+        n_events, sums = _follow(order, fields(headers), self._n_samples, self._state, events)
+        if not n_events:
+            return
+        events = events[:n_events]
+        incomplete = sums[:OVERLAPPING].sum(axis=0)
+        if incomplete[0]:
+            first = events[events[:, 0] != OVERLAPPING]
+            place = (
+                f", the first in channel {first[0, 1]} at {first[0, 2]} ns" if len(first) else ""
+            )
+            dropped = after_empty and not sums[TAIL, 0] and not sums[MIDDLE, 0]
+            self._findings.add(
+                "T13" if dropped else "incomplete_pulse",
+                f"in {where} {incomplete[0]} pulses are incomplete{place}: "
+                f"{incomplete[1]} records are missing"
+                + (", redax dropped an overlap without main part" if dropped else ""),
+                severity=DEGRADED,
+                lost_ns=int(incomplete[2]),
+                lost_records=int(incomplete[1]),
+                chunk=chunk,
+            )
+        if sums[OVERLAPPING, 0]:
+            first = events[events[:, 0] == OVERLAPPING]
+            place = (
+                f", the first in channel {first[0, 1]} at {first[0, 2]} ns" if len(first) else ""
+            )
+            self._findings.add(
+                "overlapping_pulses",
+                f"in {where} {sums[OVERLAPPING, 0]} pulses begin within the one before{place}",
+                chunk=chunk,
+            )
+
+    def finish(self) -> None:
+        """Check what can only be said at the end of the run."""
+        last = self._state[self._state[:, OPEN] == 1]
+        if len(last):
+            missing = -(-last[:, PULSE_LENGTH] // self._n_samples) - last[:, NEXT_RECORD]
+            ns = (last[:, PULSE_LENGTH] - last[:, NEXT_RECORD] * self._n_samples) * last[:, WIDTH]
+            self._findings.add(
+                "incomplete_pulse",
+                f"the run ends within {len(last)} pulses: {missing.sum()} records are missing",
+                lost_ns=int(ns.sum()),
+                lost_records=int(missing.sum()),
+            )
+        self._check_silences()
+
+    def _check_silences(self) -> None:
+        """Look for times in which a V1724 may have been given others' times, or none."""
+        for channel in self.channels:
+            now = self._state[channel]
+            lasted = int(now[LAST] - now[FIRST] - now[GAP])
+            if now[WIDTH] != SHORT_CLOCK or now[GAP] < CLOCK_ROLLOVER or lasted <= 0:
+                continue
+            expected = (now[N_PULSES] - 1) / lasted * CLOCK_ROLLOVER
+            if expected >= SURE:
+                self._findings.add(
+                    "T23",
+                    f"channel {channel} is silent from {now[GAP_START]} ns on for "
+                    f"{now[GAP] / 1e9:.2f} s, where {expected:.0f} pulses were to be expected in "
+                    "21.47 s: was a rollover of its clock counted twice?",
+                    severity=DEGRADED,
+                    lost_ns=int(now[GAP]),
+                    lost_records=None,
+                )

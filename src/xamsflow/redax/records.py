@@ -1,0 +1,252 @@
+"""Whether the records of one file are what digitizers give, in one pass over them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from immutabledict import immutabledict
+
+from xamsflow.redax.files import Records
+from xamsflow.redax.findings import DEGRADED, REJECT, Findings, Severity
+from xamsflow.settings.detector import Detector
+
+UNKNOWN = -1
+
+DEAD_TIME = "aqmon"
+"""The name under which straxen's users look for artificial dead time: ``raw_records_aqmon``."""
+
+HEADER_WORDS = 12
+"""16-bit words of a record before its samples."""
+
+TOO_HIGH = 0xC000
+"""The bits of a sample that an ADC of 14 bits does not have."""
+
+CLOCK_ROLLOVER = 2**31 * 10
+"""ns after which the time of a V1724 begins anew: 31 bits of 10 ns, 21.47 s."""
+
+SHORT_CLOCK = 10
+"""ns per sample of the digitizers with such a clock; V1725 and V1730 count for days."""
+
+GARBAGE = 4
+"""One wrong record in so many, of two kinds or more: records are not as long as assumed."""
+
+
+def channel_map(
+    digitizer_channels: Mapping[str, Sequence[int]], dead_time_channel: int
+) -> immutabledict[str, tuple[int, int]]:
+    """Return first and last channel, both included, of each output, by ascending channel."""
+    ranges = {name: (first, last) for name, (first, last) in digitizer_channels.items()}
+    ranges[DEAD_TIME] = (dead_time_channel, dead_time_channel)
+    return immutabledict(sorted(ranges.items(), key=lambda item: item[1]))
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The detector's channels: first and last one of each output, both included.
+
+    `output` (the place in `ranges`) and `sample_width` (ns) are by channel, UNKNOWN where the
+    detector has no such channel. There is an entry for each 16-bit pattern: a negative channel
+    looks up its unsigned one.
+    """
+
+    detector: str
+    ranges: Mapping[str, tuple[int, int]]
+    output: npt.NDArray[np.int16]
+    sample_width: npt.NDArray[np.int16]
+
+    @classmethod
+    def of(
+        cls,
+        detector: str,
+        ranges: Mapping[str, tuple[int, int]],
+        sample_widths: Mapping[str, int],
+        dead_time_width: int,
+    ) -> "Channels":
+        """Return them for the ranges of a detector, dead time among them, by ascending channel."""
+        output = np.full(2**16, UNKNOWN, np.int16)
+        sample_width = np.full(2**16, UNKNOWN, np.int16)
+        for i, (name, (first, last)) in enumerate(ranges.items()):
+            output[first : last + 1] = i
+            sample_width[first : last + 1] = sample_widths.get(name, dead_time_width)
+        return cls(detector, ranges, output, sample_width)
+
+    @classmethod
+    def of_detector(cls, detector: Detector) -> "Channels":
+        """Return them for a detector."""
+        widths = {one.name: one.sample_width for one in detector.digitizers}
+        ranges = channel_map(
+            {one.name: (one.first_channel, one.last_channel) for one in detector.digitizers},
+            detector.dead_time_channel,
+        )
+        return cls.of(detector.name, ranges, widths, max(widths.values()))
+
+    def __str__(self) -> str:
+        listed = (f"{name} {first} to {last}" for name, (first, last) in self.ranges.items())
+        return f"{self.detector} has {', '.join(listed)}"
+
+
+_HEADER = [
+    ("time", "<i8"),
+    ("length", "<i4"),
+    ("dt", "<i2"),
+    ("channel", "<i2"),
+    ("pulse_length", "<i4"),
+    ("record_i", "<i2"),
+    ("baseline", "<i2"),
+]
+
+HEADER = np.dtype(_HEADER)
+"""A record without its samples: what is looked at again, taken along in the first look."""
+
+FIELDS = ("time", "length", "dt", "channel", "pulse_length", "record_i")
+
+CHANNEL, WIDTH, LENGTH, WINDOW, SAMPLES, PADDING, BACK = range(7)
+N_KINDS = 7
+
+
+def record_dtype(record_length: int) -> np.dtype[np.void]:
+    """Return one record of `record_length` samples, as strax reads it.
+
+    redax writes some fields unsigned.
+    """
+    return np.dtype([*_HEADER, ("data", "<i2", (record_length,))])
+
+
+@numba.njit(cache=True, nogil=True)
+def _wrong_samples(words: Any, i: int, length: int) -> int:
+    """Return what is wrong with the samples of record `i`, if anything."""
+    n_samples = words.shape[1] - HEADER_WORDS
+    samples = np.uint16(0)
+    # Counted from 0 on, the loop is compiled to vector instructions.
+    for j in range(n_samples):
+        samples |= words[i, j + HEADER_WORDS]
+    if samples & TOO_HIGH:
+        return SAMPLES
+    padding = np.uint16(0)
+    for j in range(n_samples - length):
+        padding |= words[i, j + HEADER_WORDS + length]
+    return PADDING if padding else UNKNOWN
+
+
+@numba.njit(cache=True, nogil=True)
+def _scan(words: Any, fields: Any, window: Any, sample_width: Any) -> Any:
+    """Return how many records are wrong in each way, and the first of them.
+
+    A record counts in the first way in which it is wrong. `words` are the records as 16-bit words,
+    `fields` those of their headers.
+    """
+    time, length, dt, channel, pulse_length, record_i = fields
+    n_samples = words.shape[1] - HEADER_WORDS
+    found = np.zeros((N_KINDS, 2), np.int64)
+    last_time = np.full(2**16, -(2**62), np.int64)
+    for i in range(len(words)):
+        c = np.uint16(channel[i])
+        fragment = np.int64(record_i[i])
+        left = pulse_length[i] - fragment * n_samples
+        kind = UNKNOWN
+        if sample_width[c] == UNKNOWN:
+            kind = CHANNEL
+        elif sample_width[c] != dt[i]:
+            kind = WIDTH
+        elif length[i] < 1 or fragment < 0 or length[i] != min(left, n_samples):
+            kind = LENGTH
+        elif time[i] < window[0] or time[i] >= window[1]:
+            kind = WINDOW
+        else:
+            kind = _wrong_samples(words, i, length[i])
+            if kind == UNKNOWN and time[i] < last_time[c]:
+                kind = BACK
+            last_time[c] = time[i]
+        if kind != UNKNOWN:
+            if found[kind, 0] == 0:
+                found[kind, 1] = i
+            found[kind, 0] += 1
+    return found
+
+
+def check(
+    records: Records,
+    file: Path,
+    *,
+    window: tuple[int, int],
+    channels: Channels,
+    findings: Findings,
+    chunk: int,
+) -> Records | None:
+    """Check a file's records; return their headers, None if they cannot be used.
+
+    Their times have to lie in `window`: from its start, up to but without its end, in ns.
+    """
+    if not len(records):
+        return np.empty(0, HEADER)
+    words = records.view(np.uint16).reshape(len(records), -1)
+    headers = words[:, :HEADER_WORDS].copy().view(HEADER)[:, 0]
+    n_samples = records.dtype["data"].shape[0]
+    found = _scan(words, fields(headers), window, channels.sample_width)
+    if not found[:, 0].any():
+        return headers
+    header_kinds = found[: WINDOW + 1, 0]
+    if np.count_nonzero(header_kinds) > 1 and GARBAGE * header_kinds.sum() >= len(records):
+        kind = LENGTH
+    else:
+        (kinds,) = np.nonzero(found[:, 0])
+        kind = int(kinds[np.argmin(found[kinds, 1])])
+    n_wrong, first = (int(number) for number in found[kind])
+    record = records[first]
+    rule, severity, what = _explain(kind, record, n_samples, window, channels)
+    more = f" ({n_wrong} records like this)" if n_wrong > 1 else ""
+    findings.add(
+        rule,
+        f"in {file} {what}{more}",
+        severity=severity,
+        lost_ns=None if severity is REJECT else 0,
+        lost_records=len(records) if severity is REJECT else 0,
+        chunk=chunk,
+    )
+    return None if severity is REJECT else headers
+
+
+def fields(headers: Records) -> tuple[Any, ...]:
+    """Return what compiled functions look at: all but the baseline."""
+    return tuple(headers[name] for name in FIELDS)
+
+
+def _explain(
+    kind: int, record: Any, n_samples: int, window: tuple[int, int], channels: Channels
+) -> tuple[str, Severity, str]:
+    """Return rule, severity and a description of what is wrong with a record."""
+    channel, time, dt = int(record["channel"]), int(record["time"]), int(record["dt"])
+    rule, severity = "T4", REJECT
+    if kind == CHANNEL:
+        rule, what = "T19", f"a record is of channel {channel}, {channels}"
+    elif kind == WIDTH:
+        name = list(channels.ranges)[channels.output[channel]]
+        rule = "T27"
+        what = (
+            f"a record of channel {channel} has {dt} ns per sample, expected are "
+            f"{channels.sample_width[channel]} ns for {name} ({channels})"
+        )
+    elif kind == LENGTH:
+        rule = "T5"
+        what = (
+            f"record {record['record_i']} of a pulse of {record['pulse_length']} samples has "
+            f"{record['length']} samples, with {n_samples} per record"
+        )
+    elif kind == WINDOW:
+        rule = "T24" if time < 0 else "T22"
+        what = f"a record starts at {time} ns, expected is {window[0]} to {window[1]}"
+        shifted = (time + CLOCK_ROLLOVER, time - CLOCK_ROLLOVER)
+        if dt == SHORT_CLOCK and any(window[0] <= one < window[1] for one in shifted):
+            rule, what = "T23", f"{what}: 21.47 s apart, the rollover of channel {channel}"
+    elif kind == SAMPLES:
+        what = f"a record of channel {channel} at {time} ns has samples over 14 bits"
+    elif kind == PADDING:
+        what = f"a record of channel {channel} at {time} ns has samples behind its length"
+    else:
+        what = f"times of channel {channel} go back to {time} ns"
+        rule, severity = ("T23", REJECT) if dt == SHORT_CLOCK else ("T4", DEGRADED)
+    return rule, severity, what

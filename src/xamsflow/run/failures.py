@@ -1,0 +1,93 @@
+"""Why a job failed, left beside its log for the driver to publish."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from xamsflow.base.errors import BadDataError, FailureClass, XamsflowError
+from xamsflow.batch import explanation
+from xamsflow.state import layout, receipts
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One line for people, and the class that decides what happens next.
+
+    `interrupted`: a person stopped the job; the run itself is as good as before. `killed`: the job
+    was ended from outside, and nobody knows why.
+    """
+
+    reason: str
+    failure: FailureClass
+    interrupted: bool = False
+    killed: bool = False
+
+    @staticmethod
+    def file(log: Path) -> Path:
+        """Return where the job with this log leaves its failure."""
+        return log.with_suffix(".failure.json")
+
+    def write(self, path: Path) -> None:
+        """Write the failure."""
+        receipts.write(path, asdict(self))
+
+    @classmethod
+    def left_by(cls, log: Path) -> "Failure | None":
+        """Return what the job with this log left to say, None if nothing."""
+        try:
+            left = receipts.read(cls.file(log))
+            return cls(
+                left["reason"],
+                FailureClass(left["failure"]),
+                left["interrupted"],
+                left.get("killed", False),
+            )
+        except (FileNotFoundError, BadDataError, KeyError, ValueError):
+            return None
+
+
+@dataclass(frozen=True)
+class FailedJob:
+    """A job of the workflow that failed, its run, its log and why."""
+
+    rule: str
+    run: str
+    log: Path
+    failure: Failure
+
+
+def of_job(rule: str, wildcards: Mapping[str, str]) -> tuple[str, Path, Failure]:
+    """Return which rule failed, its log, and why, when Snakemake reports a job as failed.
+
+    Of a group Snakemake reports every job, whichever failed: each gets the same answer. A job that
+    was killed leaves nothing, or nothing exact, to say; then the batch system is asked.
+    """
+    reported = Path(layout.LOGS[rule].format(**wildcards))
+    together = explanation.members(rule, wildcards, reported) or [(rule, dict(wildcards))]
+    together.sort(key=lambda member: list(layout.RECEIPTS).index(member[0]))
+    jobs = [
+        (
+            name,
+            Path(layout.LOGS[name].format(**values)),
+            Path(layout.RECEIPTS[name].format(**values)),
+        )
+        for name, values in together
+    ]
+    said = [(name, log, left) for name, log, _ in jobs if (left := Failure.left_by(log))]
+    for name, log, left in said:
+        if not left.killed:
+            return name, log, left
+    name, log = next(((name, log) for name, log, made in jobs if not made.exists()), jobs[-1][:2])
+    explained = explanation.explain(rule, wildcards, reported)
+    if explained is not None:
+        return name, log, Failure(explained.reason, explained.failure)
+    if said:
+        return said[0]
+    try:
+        receipts.check_writable(log.parent)
+    except XamsflowError as error:  # so it could not say a word
+        return name, log, Failure(str(error), error.failure)
+    if end := explanation.last_words(log):
+        return name, log, Failure(f"{end.reason}: see {log}", end.failure or FailureClass.UNKNOWN)
+    reason = f"the job ended without a word: killed, out of memory or out of time? see {log}"
+    return name, log, Failure(reason, FailureClass.UNKNOWN, killed=True)

@@ -1,0 +1,143 @@
+"""Outcomes that the run database could not be told, kept on disk until it can.
+
+One file per claim, written by rename, in the folder ``journal``. Whoever writes into the run
+database next publishes them: a driver at its start, with each sign of life and at its end, and
+``xamsflow pend``. Each changes the run document once, as a change is made only while the run still
+is the claim's.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xamsflow.base.errors import BadDataError, FailureClass, TransientError, XamsflowError
+from xamsflow.redax import rundoc
+from xamsflow.run.failures import FailedJob, Failure
+from xamsflow.run.publish import Done, tell_done, tell_failure
+from xamsflow.settings.config import Config
+from xamsflow.state import layout, receipts
+from xamsflow.state.claims import Claim
+
+if TYPE_CHECKING:
+    from xamsflow.rundb import RunDatabase
+
+logger = logging.getLogger(__name__)
+
+CLAIM_KEYS = {field.name for field in fields(Claim)}
+DONE_KEYS = {field.name for field in fields(Done)}
+
+
+def keep_done(claim: Claim, done: Done, config: Config) -> None:
+    """Keep that a claimed run is done."""
+    about = {**asdict(done), "data": rundoc.to_json(done.data)}
+    _keep(claim, "done", about, config)
+
+
+def keep_failure(claim: Claim, job: FailedJob, config: Config) -> None:
+    """Keep that a claimed run has failed; one that is done stays so."""
+    if not keeps(claim.number, claim.owner):
+        about = {"rule": job.rule, "log": str(job.log), **asdict(job.failure)}
+        _keep(claim, "failed", about, config)
+
+
+def keeps(number: int, owner: str) -> bool:
+    """Tell whether an outcome is kept of the run that `owner` claimed."""
+    return any(
+        entry["claim"]["owner"] == owner for _, entry in _entries(f"{layout.run_id(number)}.*.json")
+    )
+
+
+def publish(database: "RunDatabase", config: Config) -> dict[str, str]:
+    """Publish all that is kept for this run database; return "done" or "failed" by run.
+
+    An entry is removed when the run document says the same, or says that the run is another's by
+    now. Raises TransientError where the database is away again; what else keeps an entry from being
+    published is told in the log, and the entry stays.
+    """
+    published = {}
+    for path, entry in _entries("*.json"):
+        if entry["collection"] != _collection(config):
+            continue
+        claim, run = Claim(**entry["claim"]), layout.run_id(entry["claim"]["number"])
+        try:
+            told = _tell(database, claim, entry, config)
+            if told:
+                published[run] = str(entry["outcome"])
+            else:
+                logger.warning("run %s is another's by now: %s is dropped", run, path)
+            path.unlink(missing_ok=True)
+        except TransientError:
+            raise
+        except (XamsflowError, OSError) as error:
+            logger.warning("%s cannot be published: %s", path, error)
+    return published
+
+
+def _tell(database: "RunDatabase", claim: Claim, entry: dict[str, Any], config: Config) -> bool:
+    about = entry["about"]
+    if entry["outcome"] == "failed":
+        failure = Failure(about["reason"], FailureClass(about["failure"]))
+        job = FailedJob(about["rule"], layout.run_id(claim.number), Path(about["log"]), failure)
+        return tell_failure(database, claim, job, config)
+    data = [rundoc.from_json(one) for one in about["data"]]
+    receipt = tell_done(database, claim, Done(data, about["versions"], about["quality"]))
+    if receipt is None:
+        return False
+    receipts.write(layout.rundoc_receipt(layout.run_id(claim.number)), receipt)
+    return True
+
+
+def _keep(claim: Claim, outcome: str, about: dict[str, Any], config: Config) -> None:
+    receipts.write(
+        layout.journal_file(claim.number, claim.attempt),
+        {
+            "collection": _collection(config),
+            "claim": asdict(claim),
+            "outcome": outcome,
+            "about": about,
+        },
+    )
+
+
+def _entries(pattern: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for path in sorted(layout.JOURNAL.glob(pattern)):
+        try:
+            entry = receipts.read(path, needs=("collection", "claim", "outcome", "about"))
+        except FileNotFoundError:
+            continue  # another process has just published it
+        except BadDataError as error:
+            logger.warning("left aside: %s", error)
+            continue
+        if _is_usable(entry):
+            yield path, entry
+        else:
+            logger.warning("left aside: %s is no outcome that this version has written", path)
+
+
+def _is_usable(entry: dict[str, Any]) -> bool:
+    """Tell whether an entry has all that is needed to publish it, with the types it should have."""
+    claim, about = entry["claim"], entry["about"]
+    if not isinstance(claim, dict) or not isinstance(about, dict):
+        return False
+    whole = all(isinstance(claim.get(name), int) for name in ("number", "attempt", "shortages"))
+    if not whole or set(claim) != CLAIM_KEYS or not isinstance(claim["owner"], str):
+        return False
+    try:
+        layout.run_id(claim["number"])
+    except XamsflowError:
+        return False
+    if entry["outcome"] == "failed":
+        classes = {failure.value for failure in FailureClass}
+        texts = all(isinstance(about.get(name), str) for name in ("rule", "log", "reason"))
+        return texts and about.get("failure") in classes
+    return (
+        entry["outcome"] == "done"
+        and isinstance(about.get("data"), list)
+        and set(about) >= DONE_KEYS
+    )
+
+
+def _collection(config: Config) -> str:
+    return f"{config.rundb.database}.{config.rundb.collection}"

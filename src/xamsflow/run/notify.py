@@ -1,0 +1,381 @@
+"""Messages to people who do not look: failures, the end of failures, silence, disks that fill up.
+
+A command of the site sends them, as mail or into a chat: the message is on its standard input, and
+facts are in its environment (``XAMSFLOW_EVENT``, ``XAMSFLOW_SUBJECT``, …). Nothing that a run
+document says is ever part of a command line. Whatever the command does, processing goes on: it runs
+beside, for a limited time, and what it could not send is tried again with the next occasion.
+
+What was told is kept in the working directory, so that nothing is told twice within
+``notify.repeat_h``, however many processes notice it.
+"""
+
+import contextlib
+import functools
+import logging
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+
+from xamsflow.base import amounts, clock
+from xamsflow.base.errors import BadDataError, ConfigurationError, TransientError, XamsflowError
+from xamsflow.run.failures import Failure
+from xamsflow.settings.config import Config, Notify
+from xamsflow.state import layout, lock, receipts
+
+if TYPE_CHECKING:
+    from xamsflow.rundb import RunDatabase
+    from xamsflow.rundb.runs import Row
+
+logger = logging.getLogger(__name__)
+
+GB = 1_000_000_000
+
+CHECK_PAUSE = timedelta(minutes=10)
+"""Time between two looks for what nobody reports, however often they are asked for."""
+
+AGAIN = timedelta(minutes=5)
+"""Time until a message that could not be sent is tried again."""
+
+KEPT = 50
+"""Messages that could not be sent, runs that failed: the last ones are kept."""
+
+LONGEST_FACT = 4000
+"""Characters; an environment has limits, and nobody reads more."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a person is told.
+
+    `key` names what it is about and `state` how that is: a message with both as before is not sent
+    again for a while.
+    """
+
+    event: str
+    key: str
+    state: str
+    subject: str
+    text: str
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+_P = ParamSpec("_P")
+
+
+def _harmless(
+    tell: Callable[Concatenate[Config, _P], None],
+) -> Callable[Concatenate[Config, _P], None]:
+    """Make a function do nothing where nobody is to be told, and never raise what goes wrong."""
+
+    @functools.wraps(tell)
+    def call(config: Config, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
+        if config.notify.command is None:
+            return
+        try:
+            tell(config, *args, **kwargs)
+        except Exception as error:  # processing is what matters
+            logger.warning("notifications: %s: %s", type(error).__name__, error)
+
+    return call
+
+
+@_harmless
+def failed(config: Config, run: str, *, stage: str, failure: Failure, log: Path) -> None:
+    """Tell that a run has failed; of runs that fail in the same way, the first one is told."""
+    reason, kind, path = _clean(failure.reason), failure.failure.value, str(log.absolute())
+    with _memory(config.notify) as memory:
+        failing = memory.kept.setdefault("failing", {"since": clock.now().isoformat(), "runs": []})
+        failing["runs"] = [*failing["runs"], run][-KEPT:]
+        memory.tell(
+            Message(
+                event="failure",
+                # Without what differs from run to run: many may fail for one host that is away.
+                key=f"failure {stage} {kind} {re.sub('[0-9]+', '#', reason)}",
+                state="failed",
+                subject=f"run {run} failed in {stage}: {_short(reason)}",
+                text=(
+                    f"Run {run} failed in {stage} ({kind}):\n{reason}\n\nlog: {path}\n\n"
+                    f"xamsflow show {run} tells more, also whether it is tried again by itself;\n"
+                    "xamsflow status --failed shows all that failed. Other runs that fail in the\n"
+                    f"same way are not told for {config.notify.repeat_h:g} h.\n"
+                ),
+                facts={"run": run, "stage": stage, "reason": reason, "failure": kind, "log": path},
+            )
+        )
+
+
+@_harmless
+def succeeded(config: Config, run: str) -> None:
+    """Tell that a run is done, if it is the first one after failures."""
+    with _memory(config.notify) as memory:
+        failing = memory.kept.pop("failing", None)
+        if failing is None:
+            return
+        others = " ".join(sorted(set(failing["runs"]) - {run})) or "none but itself"
+        memory.tell(
+            Message(
+                event="recovery",
+                key=f"recovery {failing['since']}",
+                state="done",
+                subject=f"run {run} is done, the first one after failures",
+                text=(
+                    f"Run {run} is done. Since {failing['since']} other runs had failed: {others}\n"
+                    "\nxamsflow status --failed shows which still are.\n"
+                ),
+                facts={"run": run},
+            )
+        )
+
+
+@_harmless
+def check(config: Config, database: "RunDatabase | None") -> None:
+    """Look for silence and for disks that fill up, and try again what could not be sent.
+
+    Meant to be called again and again; it looks at most every CHECK_PAUSE. `database` None: the
+    run database is away, and nothing is said of silence.
+    """
+    now = clock.now()
+    with _memory(config.notify) as memory:
+        last = memory.kept.get("checked")
+        if last and timedelta() <= now - datetime.fromisoformat(last) < CHECK_PAUSE:
+            return
+        memory.kept["checked"] = now.isoformat()
+    found = _space(config)
+    if database is not None:
+        from xamsflow.rundb import runs as run_table  # noqa: PLC0415 - not wanted while the Snakefile is parsed
+
+        found.append(_absence(config.notify, run_table.read(database), now))
+    with _memory(config.notify) as memory:
+        for message in found:
+            memory.tell(message)
+
+
+def send_test(settings: Notify) -> None:
+    """Send a message now, for a person who wants to see whether it arrives.
+
+    Raises XamsflowError with what the command said where it fails.
+    """
+    _send(
+        settings,
+        Message(
+            event="test",
+            key="test",
+            state="",
+            subject="a test of notifications",
+            text="This is a test, asked for by xamsflow doctor --notify.\n",
+        ),
+    )
+
+
+def finish() -> None:
+    """Wait for the commands that still run; each has its time limit."""
+    for thread in list(_threads):
+        thread.join()
+
+
+def _space(config: Config) -> list[Message]:
+    found = []
+    for name in ("live_data", "processed"):
+        folder: Path = getattr(config.storage, name)
+        there = next(path for path in (folder.absolute(), *folder.absolute().parents)
+                     if path.exists())  # fmt: skip
+        free = shutil.disk_usage(there).free
+        low = free < config.notify.space_left_gb * GB
+        left = amounts.size(free)
+        message = Message(
+            event="space",
+            key=f"space {folder.absolute()}",
+            state="low" if low else "",
+            subject=f"only {left} left for storage.{name}",
+            text=(
+                f"{folder.absolute()} (storage.{name}) has {left} left; "
+                f"notify.space_left_gb is {config.notify.space_left_gb:g}.\n"
+            ),
+            facts={"folder": str(folder.absolute()), "free_bytes": str(free)},
+        )
+        found.append(message)
+    return found
+
+
+def _absence(settings: Notify, rows: "Sequence[Row]", now: datetime) -> Message:
+    """Return what is to be said of silence: nothing became done for long, though runs wait."""
+    limit = timedelta(hours=settings.absence_h)
+    ended = [row for row in rows if row.status == "done" and row.changed is not None]
+    last = max(ended, key=lambda row: (row.changed, row.number), default=None)
+    waiting = [
+        row
+        for row in rows
+        if row.status in ("pending", "submitted", "running")
+        and row.end is not None
+        # Set pending by hand, a run has no time of change: then it waits since its end.
+        and now - (row.changed if row.status == "pending" and row.changed else row.end) > limit
+    ]
+    silent = last is None or (last.changed is not None and now - last.changed > limit)
+    quiet = bool(waiting) and silent
+    before = (
+        "no run was ever done"
+        if last is None
+        else f"the last one done was {last.run} at {amounts.time(last.changed)} UTC"
+    )
+    numbers = " ".join(row.run for row in waiting[:20])
+    return Message(
+        event="absence",
+        key="absence",
+        state=f"after {last.run if last else 'nothing'}" if quiet else "",
+        subject=f"nothing was finished for {settings.absence_h:g} h, {len(waiting)} runs wait",
+        text=(
+            f"Nothing was finished for more than {settings.absence_h:g} h; {before}.\n"
+            f"{len(waiting)} runs wait for longer: {numbers}{' …' if waiting[20:] else ''}\n\n"
+            "xamsflow doctor looks for the cause.\n"
+        ),
+        facts={"waiting": str(len(waiting))},
+    )
+
+
+class _Memory:
+    """What was told already, and what is told now; `kept` is what lies on disk."""
+
+    def __init__(self, settings: Notify, kept: dict[str, Any]) -> None:
+        self.kept = kept
+        self.sending: list[Message] = []
+        self._settings = settings
+
+    def tell(self, message: Message) -> None:
+        """Send a message at the end, unless it was told before.
+
+        One with an empty state is never sent: it says that there is nothing to tell any more.
+        """
+        if message.event not in self._settings.events:
+            return
+        repeat = timedelta(hours=self._settings.repeat_h)
+        told, now = self.kept.setdefault("told", {}), clock.now()
+        before = told.get(message.key)
+        if not message.state:
+            told.pop(message.key, None)
+        elif not before or before[0] != message.state or _age(before[1]) >= repeat:
+            told[message.key] = [message.state, now.isoformat()]
+            self.sending.append(message)
+
+    def clean(self) -> None:
+        """Forget what was told long ago, and take up again what could not be sent."""
+        repeat = timedelta(hours=self._settings.repeat_h)
+        told = self.kept.get("told", {})
+        self.kept["told"] = {key: told[key] for key in told if _age(told[key][1]) < repeat}
+        unsent = self.kept.get("unsent", [])
+        due = [one for one in unsent if _age(one["time"]) >= AGAIN]
+        self.kept["unsent"] = [one for one in unsent if one not in due]
+        self.sending += [Message(**one["message"]) for one in due]
+
+
+def _age(time: str) -> timedelta:
+    """Return how long a time is ago; one in the future, of a clock that was wrong, is very old."""
+    age = clock.now() - datetime.fromisoformat(time)
+    return age if age >= timedelta() else timedelta.max
+
+
+@contextlib.contextmanager
+def _memory(settings: Notify) -> Iterator[_Memory]:
+    """Hold what was told, alone; then keep what has changed, and send what is new."""
+    directory = Path.cwd()
+    with _kept(directory) as kept:
+        memory = _Memory(settings, kept)
+        memory.clean()
+        yield memory
+    _threads[:] = [thread for thread in _threads if thread.is_alive()]
+    for message in memory.sending:
+        thread = threading.Thread(
+            target=_send_or_keep, args=(settings, message, directory), name="notify", daemon=True
+        )
+        _threads.append(thread)
+        thread.start()
+
+
+_threads: list[threading.Thread] = []
+
+
+@contextlib.contextmanager
+def _kept(directory: Path) -> Iterator[dict[str, Any]]:
+    path = directory / layout.NOTIFIED
+    with lock.exclusive(path.with_suffix(".lock")):
+        try:
+            kept = receipts.read(path)
+        except (FileNotFoundError, BadDataError):
+            kept = {}
+        yield kept
+        receipts.write(path, kept)
+
+
+def _send_or_keep(settings: Notify, message: Message, directory: Path) -> None:
+    try:
+        _send(settings, message)
+    except Exception as error:  # of a thread nobody else would hear
+        logger.warning("notifications: %s", error)
+        unsent = {"time": clock.now().isoformat(), "message": asdict(message), "error": str(error)}
+        with contextlib.suppress(XamsflowError, OSError), _kept(directory) as kept:
+            kept["unsent"] = [*kept.get("unsent", []), unsent][-KEPT:]
+
+
+def _send(settings: Notify, message: Message) -> None:
+    """Run the site's command with a message, and wait for its end."""
+    from xamsflow.rundb.credentials import PASSWORD_VARIABLE, USER_VARIABLE  # noqa: PLC0415 - as above
+
+    assert settings.command is not None, "callers look first"
+    program = f"notify.command {settings.command[0]}"
+    facts = {"event": message.event, "subject": message.subject, **message.facts}
+    environment = os.environ | {
+        f"XAMSFLOW_{key.upper()}": _clean(facts[key])[:LONGEST_FACT] for key in facts
+    }
+    for name in (USER_VARIABLE, PASSWORD_VARIABLE):
+        environment.pop(name, None)
+    # Files, not pipes: what the command leaves behind in the background may keep those open.
+    with tempfile.TemporaryFile() as text, tempfile.TemporaryFile() as said:
+        text.write(f"{message.subject}\n\n{message.text}".encode())
+        text.seek(0)
+        try:
+            process = subprocess.Popen(
+                settings.command,
+                stdin=text,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ConfigurationError(
+                f"{program} cannot be run ({error.strerror})", "correct it in the configuration"
+            ) from error
+        try:
+            code = process.wait(settings.timeout_s)
+        except subprocess.TimeoutExpired as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise TransientError(
+                f"{program} had not ended after {settings.timeout_s:g} s and was killed",
+                "is the server away that it sends to?",
+            ) from error
+        said.seek(0)
+        lines = said.read().decode("utf-8", "replace").strip().splitlines()
+    if code != 0:
+        raise ConfigurationError(
+            f"{program} failed with code {code}: {_short(lines[-1] if lines else 'not a word')}",
+            "try it by hand",
+        )
+
+
+def _clean(text: str) -> str:
+    """Return text that an environment and UTF-8 can hold; names of files may have other bytes."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 120 else line[:119] + "…"

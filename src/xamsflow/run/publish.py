@@ -1,0 +1,243 @@
+"""What the run document is told of a run: one data entry per stored data type, and its live data.
+
+The receipts on disk are the source, so that a run whose last data type failed still gets its lower
+ones registered.
+"""
+
+import contextlib
+import logging
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xamsflow.base import clock
+from xamsflow.base.errors import BadDataError
+from xamsflow.redax import findings, rundoc
+from xamsflow.run import policy
+from xamsflow.run.failures import FailedJob
+from xamsflow.settings.config import Config
+from xamsflow.state import layout, owner, receipts, strax_folder
+from xamsflow.state.claims import Claim
+from xamsflow.state.receipts import Receipt
+
+if TYPE_CHECKING:
+    from xamsflow.rundb import RunDatabase
+
+logger = logging.getLogger(__name__)
+
+MB = 1_000_000
+
+PROTOCOL = "FileSytemBackend"
+"""strax's own name of the class that reads the data, as it spells it."""
+
+DataEntry = dict[str, Any]
+
+TRANSFER_NEEDS = ("run_id", "run_document", "destination", "bytes", "files")
+DATA_TYPE_NEEDS = ("run_id", "data_type", "stored", "quality", "versions")
+"""The keys without which a receipt is none."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What the run document is told of a run that is done."""
+
+    data: list[DataEntry]
+    versions: Mapping[str, str]
+    quality: Mapping[str, Any]
+
+
+def done(transfer_receipt: Receipt, data_type_receipts: Sequence[Receipt], host: str) -> Done:
+    """Return what is to be told of a run whose targets these receipts are of.
+
+    Raises BadDataError as :func:`data_entries`.
+    """
+    return Done(
+        data=data_entries(transfer_receipt, data_type_receipts, host),
+        versions=data_type_receipts[0]["versions"],
+        quality=findings.summary(data_type_receipts[0]["quality"]),
+    )
+
+
+def tell_done(database: "RunDatabase", claim: Claim, done: Done) -> Receipt | None:
+    """Register what is stored, set the run done, and return the receipt of it.
+
+    None, with the status unchanged, if the run is not the claim's any more. Repeating it changes
+    nothing.
+    """
+    added = [entry["type"] for entry in done.data if database.add_data(claim.number, entry)]
+    if not database.done(claim, versions=done.versions, quality=done.quality):
+        return None
+    return {
+        "run_id": layout.run_id(claim.number),
+        "processing_status": "done",
+        "owner": claim.owner,
+        "attempt": claim.attempt,
+        "data": rundoc.to_json(done.data),
+        "added": added,
+        "quality": done.quality,
+        "host": platform.node(),
+        "time": clock.now().isoformat(),
+    }
+
+
+def tell_failure(
+    database: "RunDatabase", claim: Claim | None, job: FailedJob, config: Config
+) -> bool:
+    """Register what is stored of a run all the same, and say why it failed and what follows.
+
+    `claim` None is for a run that nobody claimed. False, with the status unchanged, if the run is
+    not the claim's any more, or this was told before.
+    """
+    number = layout.run_number(job.run)
+    try:
+        transferred, data_types = receipts_on_disk(job.run)
+        for entry in data_entries(transferred, data_types, host=config.storage.host):
+            database.add_data(number, entry)
+    except BadDataError as error:
+        logger.warning("run %s: what is stored could not be registered: %s", job.run, error)
+    failure = job.failure.failure
+    write = (
+        partial(database.fail_unclaimed, number)
+        if claim is None
+        else partial(
+            database.failed, claim, pause_s=partial(policy.pause_s, failure, retry=config.retry)
+        )
+    )
+    log = str(job.log.resolve())
+    return write(job.rule, reason=job.failure.reason, failure=failure, log=log)
+
+
+def data_entries(
+    transfer_receipt: Receipt | None, data_type_receipts: Iterable[Receipt], host: str
+) -> list[DataEntry]:
+    """Return the entries of the run document's ``data`` that the receipts stand for.
+
+    `host` is the cluster's name in the run document. A data type that several receipts tell of is
+    entered once. Raises BadDataError where a receipt's data are no longer on disk, or not of the
+    size and lineage that the receipt tells of.
+    """
+    entries = []
+    if transfer_receipt is not None:
+        check_live_data(transfer_receipt)
+        folder = Path(transfer_receipt["destination"])
+        entries.append(live_entry(folder.parent, transfer_receipt["bytes"], host))
+    stored = {}
+    for receipt in data_type_receipts:
+        for data_type, facts in receipt["stored"].items():
+            check_stored(facts, receipt)
+            stored[data_type, facts["lineage_hash"]] = facts
+    return entries + [
+        data_entry(data_type, facts, host) for (data_type, _), facts in stored.items()
+    ]
+
+
+def live_entry(live_data: Path, n_bytes: int, host: str) -> DataEntry:
+    """Return the entry of a run's live data in the folder `live_data` of the cluster."""
+    size_mb = n_bytes / MB
+    return {"type": "live", "location": str(live_data), "size_mb": size_mb, **_common(host)}
+
+
+def data_entry(data_type: str, facts: Mapping[str, Any], host: str) -> DataEntry:
+    """Return the entry of a stored data type; `facts` as `xamsflow.state.strax_folder.check`."""
+    return {
+        "type": data_type,
+        "location": facts["path"],
+        "protocol": PROTOCOL,
+        "meta": {"lineage": facts["lineage"]},
+        "lineage_hash": facts["lineage_hash"],
+        "n_chunks": facts["n_chunks"],
+        "n_items": facts["n_items"],
+        "size_mb": facts["bytes"] / MB,
+        **_common(host),
+    }
+
+
+def _common(host: str) -> DataEntry:
+    return {"host": host, "time": clock.now(), "by": owner.user()}
+
+
+def receipts_on_disk(run: str) -> tuple[Receipt | None, list[Receipt]]:
+    """Return a run's transfer receipt (None: not transferred) and its data types' receipts.
+
+    Receipts that cannot be read, or whose data are gone, are left out: this serves a run that has
+    failed, of which what is certain is to be registered.
+    """
+    transfer: Receipt | None = None
+    with contextlib.suppress(BadDataError, OSError):
+        receipt = receipts.read_transfer(layout.transfer_receipt(run))
+        data_entries(receipt, [], host="")
+        transfer = receipt
+    data_types = []
+    for path in layout.receipts_of_data_types(run):
+        with contextlib.suppress(BadDataError, OSError):
+            receipt = receipts.read_data_type(path)
+            data_entries(None, [receipt], host="")
+            data_types.append(receipt)
+    return transfer, data_types
+
+
+def check_stored(facts: Mapping[str, Any], receipt: Receipt) -> None:
+    """Raise BadDataError unless the data of one data type are there, as the receipt says of them.
+
+    Compared are strax's metadata and the sizes of all files.
+    """
+    path = _existing(facts["path"], receipt)
+    found = strax_folder.check(path)
+    for key in ("lineage_hash", "n_items", "n_chunks", "bytes", "start", "end"):
+        if found[key] != facts[key]:
+            raise _changed(f"{path} has {key} {found[key]}", facts[key], receipt)
+
+
+def check_live_data(receipt: Receipt) -> None:
+    """Raise BadDataError unless the files of a transferred run are there, with their sizes."""
+    folder = _existing(receipt["destination"], receipt)
+    for file in receipt["files"]:
+        path = folder / file["path"]
+        try:
+            found = path.stat().st_size
+        except FileNotFoundError:
+            found = 0
+        if found != file["size"]:
+            raise _changed(f"{path} has {found} bytes", file["size"], receipt)
+
+
+def check_followed(run_id: str, transferred: Receipt) -> None:
+    """Raise BadDataError where a run was followed in other bytes than have been verified since.
+
+    Then a file was damaged on the way, or the DAQ wrote it again after the end.
+    """
+    try:
+        receipt = receipts.read(layout.follow_receipt(run_id), ("processed", "checksums"))
+    except (FileNotFoundError, BadDataError):
+        return
+    arrived = {file["path"]: file["sha256"] for file in transferred["files"]}
+    for path, checksum in receipt["checksums"].items() if receipt["processed"] else ():
+        if arrived.get(path) != checksum:
+            raise BadDataError(
+                f"run {run_id} was followed while it was taken, and {path} is another file now",
+                f"what was made of it is wrong: move its folders out of storage.processed, remove "
+                f"{layout.follow_receipt(run_id)}, and ask for the run again",
+            )
+
+
+def _existing(location: str, receipt: Receipt) -> Path:
+    path = Path(location)
+    if not path.is_dir():
+        raise BadDataError(
+            f"run {receipt['run_id']}: {path} is gone though a receipt tells of it",
+            _remedy(receipt),
+        )
+    return path
+
+
+def _changed(what: str, expected: object, receipt: Receipt) -> BadDataError:
+    return BadDataError(
+        f"run {receipt['run_id']}: {what}, its receipt says {expected}", _remedy(receipt)
+    )
+
+
+def _remedy(receipt: Receipt) -> str:
+    return f"put it back, or remove the receipts in results/{receipt['run_id']} to make it again"

@@ -1,0 +1,1 @@
+"""What a site chooses: its configuration, its detector, its corrections."""

@@ -1,0 +1,403 @@
+"""Detectors as data: which channels belong to which digitizer, and what is made of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from xamsflow.base import schema, yaml_file
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.settings import corrections
+from xamsflow.settings.corrections import ByRun
+from xamsflow.state import layout
+
+SCHEMA = layout.SCHEMAS / "detector.schema.yaml"
+
+
+@dataclass(frozen=True)
+class Digitizer:
+    """One kind of digitizer and its channels; its records go to ``raw_records_<name>``.
+
+    `first_channel` and `last_channel` are both included; `sample_width` is in ns.
+    """
+
+    name: str
+    type: str
+    first_channel: int
+    last_channel: int
+    sample_width: int
+    polarity: str
+    positive_channels: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Channels of one digitizer whose pulses are put together in peaks.
+
+    Arrays by channel have the order of `channels`. `gains` are in photoelectrons per ADC count and
+    sample: a list, or a :class:`xamsflow.settings.corrections.ByRun`. `hit_threshold` and
+    `baseline_max_rms` are in ADC counts, `hit_extension` in samples before and behind a hit,
+    `max_gap` and `coincidence` in ns, `min_area` in photoelectrons, `split_min_height` in
+    photoelectrons per sample of a waveform.
+    """
+
+    name: str
+    digitizer: str
+    sample_width: int
+    channels: tuple[int, ...]
+    positive_channels: tuple[int, ...]
+    gains: Any
+    baseline_samples: int
+    baseline_max_rms: float
+    hit_threshold: int
+    hit_extension: tuple[int, int]
+    max_gap: int
+    min_area: float
+    min_channels: int
+    split_min_height: float
+    split_min_ratio: float
+    coincidence: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Tpc:
+    """What is known of the TPC beyond its signals.
+
+    `top` and `bottom` are channels; both are empty where the arrays are not told apart. Areas are
+    in photoelectrons, widths (of the central half of the area) and times in ns, `positions` (x and
+    y by channel) in mm, `drift_velocity` in mm per ns. `gate_time` is the drift time of electrons
+    from the gate. `electron_lifetime` (ns) and `s1_map` are a value, None for no correction, or
+    a :class:`xamsflow.settings.corrections.ByRun`.
+    """
+
+    signals: Signals
+    top: tuple[int, ...]
+    bottom: tuple[int, ...]
+    positions: tuple[tuple[int, float, float], ...]
+    s1_min_area: float
+    s1_min_width: float
+    s1_max_width: float
+    s2_min_area: float
+    s2_min_width: float
+    drift_velocity: float
+    gate_time: float
+    trigger_min_area: float
+    event_left: int
+    event_right: int
+    electron_lifetime: Any
+    s1_map: Any
+
+
+@dataclass(frozen=True)
+class Led:
+    """Where the light of an LED is in a pulse; windows are first sample and first one beyond."""
+
+    digitizer: str
+    channels: tuple[int, ...]
+    positive_channels: tuple[int, ...]
+    records_per_pulse: int
+    baseline: tuple[int, int]
+    light: tuple[int, int]
+    noise: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A detector: its digitizers by ascending channel, and the channel of artificial dead time.
+
+    `signals` are channels beside the TPC's, each group with data types of its own.
+    """
+
+    name: str
+    description: str
+    digitizers: tuple[Digitizer, ...]
+    dead_time_channel: int
+    tpc: Tpc | None = None
+    signals: tuple[Signals, ...] = ()
+    led: Led | None = None
+
+    @property
+    def data_types(self) -> tuple[str, ...]:
+        """The names of all its data types, as `xamsflow.data.context` makes them."""
+        names = [f"raw_records_{digitizer.name}" for digitizer in self.digitizers]
+        names.append("raw_records_aqmon")
+        if self.tpc is not None:
+            names += ["records", "pulse_counts", "peaks", "peak_basics", "peak_classification"]
+            names += ["events", "event_basics", "corrected_areas", "event_info"]
+            if self.tpc.positions:
+                names.append("peak_positions")
+        for signals in self.signals:
+            for kind in ("records", "pulse_counts", "peaks", "peak_basics"):
+                names.append(f"{kind}_{signals.name}")
+        if self.led is not None:
+            names += ["records_led", "led_calibration"]
+        return tuple(names)
+
+    @property
+    def corrections(self) -> dict[str, ByRun]:
+        """What it takes from correction files, by the name of the plugins' option."""
+        quantities: dict[str, Any] = {}
+        if self.tpc is not None:
+            quantities = {
+                "gains": self.tpc.signals.gains,
+                "electron_lifetime": self.tpc.electron_lifetime,
+                "s1_map": self.tpc.s1_map,
+            }
+        quantities |= {f"gains_{signals.name}": signals.gains for signals in self.signals}
+        return {name: found for name, found in quantities.items() if isinstance(found, ByRun)}
+
+
+def load(name: str) -> Detector:
+    """Return a detector from ``config/detectors/<name>.yaml``.
+
+    The working directory's own file goes before the repository's, so that a new detector needs no
+    change here. Raises ConfigurationError naming the file, key, what was found and what is allowed.
+    """
+    folders = [Path(), layout.REPOSITORY]
+    for folder in folders:
+        path = folder / layout.DETECTORS / f"{name}.yaml"
+        if path.is_file():
+            try:
+                settings = yaml_file.read(path)
+            except (OSError, yaml_file.Error) as error:
+                raise ConfigurationError(f"cannot read {path}: {error}") from error
+            return parse(name, settings, str(path))
+    known = sorted(
+        {file.stem for folder in folders for file in (folder / layout.DETECTORS).glob("*.yaml")}
+    )
+    raise ConfigurationError(
+        f"configuration: detector is {name!r}, allowed are {', '.join(known)}",
+        f"or write {layout.DETECTORS / name}.yaml",
+    )
+
+
+def parse(name: str, settings: Mapping[str, Any], what: str) -> Detector:
+    """Return plain settings as a valid Detector; `what` names them in an error."""
+    schema.check(settings, SCHEMA, what)
+    digitizers = sorted(
+        (
+            Digitizer(
+                name=key,
+                type=values["type"],
+                first_channel=values["channels"][0],
+                last_channel=values["channels"][1],
+                sample_width=values["sample_width"],
+                polarity=values["polarity"],
+                positive_channels=tuple(values.get("positive_channels", ())),
+            )
+            for key, values in settings["digitizers"].items()
+        ),
+        key=lambda digitizer: digitizer.first_channel,
+    )
+    detector = Detector(
+        name=name,
+        description=settings["description"],
+        digitizers=tuple(digitizers),
+        dead_time_channel=settings["dead_time"]["channel"],
+    )
+    _check_channels(detector, what)
+    groups = {"tpc": settings["tpc"]} if "tpc" in settings else {}
+    groups |= settings.get("signals", {})
+    _check_groups(groups, what)
+    return replace(
+        detector,
+        tpc=_tpc(settings["tpc"], detector, what) if "tpc" in settings else None,
+        signals=tuple(
+            _signals(key, values, detector, f"{what}: signals.{key}")
+            for key, values in settings.get("signals", {}).items()
+        ),
+        led=_led(settings["led"], detector, f"{what}: led") if "led" in settings else None,
+    )
+
+
+def _check_channels(detector: Detector, what: str) -> None:
+    for digitizer in detector.digitizers:
+        first, last = digitizer.first_channel, digitizer.last_channel
+        key = f"{what}: digitizers.{digitizer.name}"
+        if first > last:
+            raise ConfigurationError(
+                f"{key}.channels is [{first}, {last}], allowed is the lower channel first"
+            )
+        if first <= detector.dead_time_channel <= last:
+            raise ConfigurationError(
+                f"{what}: dead_time.channel is {detector.dead_time_channel}, allowed is a channel "
+                f"outside of digitizers.{digitizer.name} ({first} to {last})"
+            )
+        for channel in digitizer.positive_channels:
+            if not first <= channel <= last:
+                raise ConfigurationError(
+                    f"{key}.positive_channels has {channel}, allowed is {first} to {last}"
+                )
+    for lower, upper in pairwise(detector.digitizers):
+        if upper.first_channel <= lower.last_channel:
+            raise ConfigurationError(
+                f"{what}: digitizers.{upper.name}.channels begins at {upper.first_channel}, "
+                f"allowed is more than {lower.last_channel}, the last channel of {lower.name}"
+            )
+
+
+def _check_groups(groups: Mapping[str, Any], what: str) -> None:
+    owner: dict[int, str] = {}
+    for name, values in groups.items():
+        for channel in values["channels"]:
+            if channel in owner:
+                raise ConfigurationError(
+                    f"{what}: channel {channel} is in {owner[channel]} and in {name}, "
+                    "allowed is one of them"
+                )
+            owner[channel] = name
+
+
+def _tpc(values: Mapping[str, Any], detector: Detector, what: str) -> Tpc:
+    signals = _signals("tpc", values, detector, f"{what}: tpc")
+    top, bottom = tuple(values.get("top", ())), tuple(values.get("bottom", ()))
+    positions = values.get("positions", {})
+    for key, channels in (("top", top), ("bottom", bottom), ("positions", tuple(positions))):
+        for channel in channels:
+            if channel not in signals.channels:
+                raise ConfigurationError(
+                    f"{what}: tpc.{key} has channel {channel}, allowed are the channels of "
+                    f"tpc.channels ({_listed(signals.channels)})"
+                )
+    if (top or bottom) and sorted(top + bottom) != sorted(signals.channels):
+        raise ConfigurationError(
+            f"{what}: tpc.top and tpc.bottom have {_listed(top + bottom)}, allowed is each channel "
+            f"of tpc.channels once ({_listed(signals.channels)}), or neither of the two keys"
+        )
+    s1, s2 = values["classification"]["s1"], values["classification"]["s2"]
+    if s1["max_width"] > s2["min_width"]:
+        raise ConfigurationError(
+            f"{what}: tpc.classification.s1.max_width is {s1['max_width']}, allowed is "
+            f"{s2['min_width']} (s2.min_width) or less"
+        )
+    pinned = values.get("corrections", {})
+    lifetime, s1_map = (
+        _by_run(pinned.get(key), f"{what}: tpc.corrections.{key}")
+        for key in ("electron_lifetime", "s1_map")
+    )
+    _check_values(
+        lifetime, _is_positive, "one number above 0", f"{what}: tpc.corrections.electron_lifetime"
+    )
+    return Tpc(
+        signals=signals,
+        top=top,
+        bottom=bottom,
+        positions=tuple((channel, float(x), float(y)) for channel, (x, y) in positions.items()),
+        s1_min_area=s1["min_area"],
+        s1_min_width=s1["min_width"],
+        s1_max_width=s1["max_width"],
+        s2_min_area=s2["min_area"],
+        s2_min_width=s2["min_width"],
+        drift_velocity=values["drift"]["velocity"],
+        gate_time=values["drift"]["gate_time"],
+        trigger_min_area=values["events"]["trigger_min_area"],
+        event_left=values["events"]["left"],
+        event_right=values["events"]["right"],
+        electron_lifetime=lifetime,
+        s1_map=s1_map,
+    )
+
+
+def _signals(name: str, values: Mapping[str, Any], detector: Detector, key: str) -> Signals:
+    channels = tuple(values["channels"])
+    digitizer = _digitizer(channels, detector, key)
+    gains = _by_run(values["gains"], f"{key}.gains")
+
+    def one_each(found: Any) -> bool:
+        return (
+            isinstance(found, list)
+            and len(found) == len(channels)
+            and all(map(_is_positive, found))
+        )
+
+    _check_values(gains, one_each, f"{len(channels)} numbers above 0", f"{key}.gains")
+    pulses, peaks = values["pulses"], values["peaks"]
+    return Signals(
+        name=name,
+        digitizer=digitizer.name,
+        sample_width=digitizer.sample_width,
+        channels=channels,
+        positive_channels=_positive(channels, digitizer),
+        gains=gains,
+        baseline_samples=pulses["baseline_samples"],
+        baseline_max_rms=pulses["baseline_max_rms"],
+        hit_threshold=pulses["hit_threshold"],
+        hit_extension=tuple(pulses["hit_extension"]),
+        max_gap=peaks["max_gap"],
+        min_area=peaks["min_area"],
+        min_channels=peaks["min_channels"],
+        split_min_height=peaks["split_min_height"],
+        split_min_ratio=peaks["split_min_ratio"],
+        coincidence=tuple(peaks["coincidence"]),
+    )
+
+
+def _led(values: Mapping[str, Any], detector: Detector, key: str) -> Led:
+    channels = tuple(values["channels"])
+    digitizer = _digitizer(channels, detector, key)
+    windows = {}
+    for name in ("baseline", "light", "noise"):
+        first, beyond = values[name]
+        if first >= beyond:
+            raise ConfigurationError(
+                f"{key}.{name} is [{first}, {beyond}], allowed is the lower sample first"
+            )
+        windows[name] = (first, beyond)
+    return Led(
+        digitizer=digitizer.name,
+        channels=channels,
+        positive_channels=_positive(channels, digitizer),
+        records_per_pulse=values["records_per_pulse"],
+        **windows,
+    )
+
+
+def _digitizer(channels: tuple[int, ...], detector: Detector, key: str) -> Digitizer:
+    """Return the one digitizer of channels: waveforms are summed sample by sample."""
+    found = set()
+    for channel in channels:
+        owners = [d for d in detector.digitizers if d.first_channel <= channel <= d.last_channel]
+        if not owners:
+            raise ConfigurationError(
+                f"{key}.channels has {channel}, allowed is a channel of a digitizer"
+            )
+        found.add(owners[0])
+    if len(found) > 1:
+        names = " and ".join(sorted(digitizer.name for digitizer in found))
+        raise ConfigurationError(
+            f"{key}.channels has channels of {names}, allowed are those of one digitizer"
+        )
+    return found.pop()
+
+
+def _positive(channels: tuple[int, ...], digitizer: Digitizer) -> tuple[int, ...]:
+    is_positive = digitizer.polarity == "positive"
+    return tuple(c for c in channels if is_positive or c in digitizer.positive_channels)
+
+
+def _by_run(value: Any, key: str) -> Any:
+    if not isinstance(value, dict):
+        return value
+    try:
+        return corrections.load(value["file"])
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{key}: {error.what}", error.remedy) from error
+
+
+def _check_values(quantity: Any, is_allowed: Callable[[Any], bool], allowed: str, key: str) -> None:
+    if quantity is None:
+        return
+    by_run = quantity if isinstance(quantity, ByRun) else None
+    for value in [entry.value for entry in by_run.entries] if by_run else [quantity]:
+        if not is_allowed(value):
+            where = f"{key}, file {by_run.file}," if by_run else key
+            raise ConfigurationError(f"{where} is {value}, allowed is {allowed}")
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _listed(channels: tuple[int, ...]) -> str:
+    return ", ".join(map(str, channels)) or "none"

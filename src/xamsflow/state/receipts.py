@@ -1,0 +1,144 @@
+"""Receipts: small JSON files that say what was done, written last and by rename."""
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from xamsflow.base import schema
+from xamsflow.base.errors import BadDataError, ConfigurationError, ResourcesError, TransientError
+from xamsflow.state import layout
+
+Receipt = dict[str, Any]
+
+PROBE_BYTES = 16_384
+"""What has to fit on a disk that counts as having space: a receipt or a log."""
+
+
+def write(path: Path, receipt: Receipt, *, durable: bool = True) -> None:
+    """Write a receipt so that it is there whole or not at all.
+
+    If `durable`, it is there after a power cut too, and people can read it.
+
+    Raises ResourcesError on a full disk, ConfigurationError where the folder cannot be written.
+    """
+    # With line breaks, Python's encoder is ten times slower; what is not kept need not be readable.
+    text = json.dumps(receipt, indent=1 if durable else None, ensure_ascii=False) + "\n"
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise storage_error(error, path) from error
+
+
+def read(path: Path, needs: Iterable[str] = ()) -> Receipt:
+    """Return a receipt.
+
+    Raises FileNotFoundError where there is none, BadDataError where it is no JSON object or lacks
+    one of the keys `needs`.
+    """
+    try:
+        receipt = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
+    if not isinstance(receipt, dict):
+        raise _damaged(path, "no JSON object")
+    missing = [key for key in needs if key not in receipt]
+    if missing:
+        raise _damaged(path, f"it lacks {', '.join(missing)}")
+    return receipt
+
+
+def read_or_set_aside(path: Path, needs: Iterable[str]) -> Receipt:
+    """Return a receipt that a rule needs; put one that cannot be used aside, to be made again.
+
+    Raises TransientError for such a one, as for one that is not there: the next start makes it.
+    """
+    try:
+        return read(path, needs)
+    except FileNotFoundError as error:
+        raise TransientError(f"{path} is not there (any more)", "the next try makes it") from error
+    except BadDataError as error:
+        aside = path.with_name(f"{path.name}.unreadable")
+        try:
+            path.replace(aside)
+        except OSError as failed:
+            raise storage_error(failed, path) from failed
+        raise TransientError(
+            f"{error.what}; it was put aside as {aside.name}", "the next try makes it again"
+        ) from error
+
+
+def check_writable(folder: Path) -> None:
+    """Raise ResourcesError or ConfigurationError where no receipt could be written to a folder."""
+    probe = folder / f".{secrets.token_hex(4)}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            probe.write_bytes(bytes(PROBE_BYTES))
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(error, folder) from error
+
+
+def read_transfer(path: Path) -> Receipt:
+    """Return the receipt of a run's transfer.
+
+    Raises as :func:`read`, and BadDataError where something is missing, or is another run's.
+    """
+    return _read_checked(path, "transfer", run_id=path.parent.name)
+
+
+def read_data_type(path: Path) -> Receipt:
+    """Return the receipt of a run's data type; raises as :func:`read_transfer`."""
+    receipt = _read_checked(path, "data_type", run_id=path.parent.name, data_type=path.stem)
+    if receipt["data_type"] not in receipt["stored"]:
+        raise _damaged(path, f"stored lacks {receipt['data_type']}")
+    return receipt
+
+
+def read_published(path: Path) -> Receipt:
+    """Return the receipt of what was published; raises as :func:`read_transfer`."""
+    return _read_checked(path, "rundoc", run_id=path.parent.name)
+
+
+def _read_checked(path: Path, kind: str, **expected: str) -> Receipt:
+    receipt = read(path)
+    mistake = schema.mistake(receipt, layout.SCHEMAS / "receipts" / f"{kind}.schema.yaml")
+    if mistake is not None:
+        raise _damaged(path, mistake)
+    for key, value in expected.items():
+        if receipt[key] != value:
+            raise _damaged(path, f"{key} is {receipt[key]}")
+    return receipt
+
+
+def _damaged(path: Path, why: str) -> BadDataError:
+    return BadDataError(
+        f"{path} is no receipt, or a damaged one ({why})",
+        "move it away and start again: it is made anew from what is stored",
+    )
+
+
+def storage_error(error: OSError, path: Path) -> ResourcesError | ConfigurationError:
+    """Turn a failed write at `path` into the error that says what a person can do about it."""
+    where = error.filename or path
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return ResourcesError(f"no space left for {where}", "free space there and start again")
+    return ConfigurationError(
+        f"cannot write {where} ({os.strerror(error.errno or 0)})",
+        "check the folder and its access rights",
+    )

@@ -1,0 +1,37 @@
+"""Run numbers as people write them: ``932``, ``000932``, and ranges, ``932-940`` or ``932-``."""
+
+import re
+from collections.abc import Iterable
+
+from xamsflow.base.errors import ConfigurationError
+
+HIGHEST = 999_999
+
+_WORD = re.compile(r"(\d{1,6})(-(\d{1,6})?)?", flags=re.ASCII)
+
+
+def parse(word: str) -> range:
+    """Return the run numbers that a word stands for; a range holds both its ends.
+
+    A range without an end, as ``932-``, goes on to the highest number. Raises ConfigurationError
+    for anything else.
+    """
+    match = _WORD.fullmatch(word.strip())
+    if match is None:
+        raise ConfigurationError(
+            f"{word!r} is no run", "give a number, as 932, or a range, as 932-940"
+        )
+    first = int(match[1])
+    if match[2] is None:
+        return range(first, first + 1)
+    last = HIGHEST if match[3] is None else int(match[3])
+    if last < first:
+        raise ConfigurationError(
+            f"the range {word} ends before it begins", f"did you mean {last}-{first}?"
+        )
+    return range(first, last + 1)
+
+
+def parse_all(words: Iterable[str]) -> tuple[range, ...]:
+    """Return the ranges of several words, each as :func:`parse` returns it."""
+    return tuple(parse(word) for word in words)

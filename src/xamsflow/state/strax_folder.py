@@ -1,0 +1,112 @@
+"""A data type as strax stored it: one folder, checked against its own metadata, without strax."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xamsflow.base.errors import BadDataError
+from xamsflow.state import layout
+
+TEMPORARY = "_temp"
+"""Suffix of the folder in which strax writes until all chunks are there."""
+
+NAME = re.compile(
+    rf"(?P<run>{layout.RUN_ID_PATTERN})-(?P<data_type>[A-Za-z0-9_]+)-(?P<lineage_hash>[a-z0-9]+)"
+    rf"(?P<temporary>{TEMPORARY})?",
+    flags=re.ASCII,
+)
+
+
+@dataclass(frozen=True)
+class Name:
+    """What the name of a strax folder says."""
+
+    run: str
+    data_type: str
+    lineage_hash: str
+    temporary: bool
+
+
+def parse_name(name: str) -> Name | None:
+    """Return what a folder's name says, None for a folder that is not strax's."""
+    found = NAME.fullmatch(name)
+    if found is None:
+        return None
+    return Name(found["run"], found["data_type"], found["lineage_hash"], bool(found["temporary"]))
+
+
+def check(path: Path) -> dict[str, Any]:
+    """Return what a receipt says of the data in a folder, after a look at every file's size.
+
+    The keys are ``lineage_hash``, ``path``, ``n_items``, ``n_chunks``, ``bytes``, ``start`` and
+    ``end`` (ns since the epoch), ``lineage`` and ``quality``. Raises BadDataError naming the first
+    file or chunk that is missing or not as strax noted it.
+    """
+    name = parse_name(path.name)
+    run = path.name.partition("-")[0]
+    metadata = _metadata(run, path)
+    try:
+        if name is not None and metadata["lineage_hash"] != name.lineage_hash:
+            raise _damaged(run, f"{path} holds data of the lineage {metadata['lineage_hash']}")
+        chunks = metadata["chunks"]
+        if "exception" in metadata or "writing_ended" not in metadata or not chunks:
+            raise _damaged(run, f"{path} is not complete")
+        return {
+            "lineage_hash": metadata["lineage_hash"],
+            "path": str(path),
+            "n_items": sum(chunk["n"] for chunk in chunks),
+            "n_chunks": len(chunks),
+            "bytes": _size(run, path, chunks),
+            "start": metadata["start"],
+            "end": metadata["end"],
+            "lineage": metadata["lineage"],
+            "quality": metadata.get("quality", {}),
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _damaged(run, f"the metadata of {path} are not strax's ({error!r})") from error
+
+
+def _metadata(run: str, path: Path) -> dict[str, Any]:
+    file = path / f"{path.name.partition('-')[2]}-metadata.json"
+    try:
+        metadata = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise _damaged(run, f"{file} is missing") from error
+    except NotADirectoryError as error:
+        raise _damaged(run, f"{path} is no folder") from error
+    except ValueError as error:
+        raise _damaged(run, f"{file} is no JSON ({error})") from error
+    if not isinstance(metadata, dict):
+        raise _damaged(run, f"{file} is no JSON object")
+    return metadata
+
+
+def _size(run: str, path: Path, chunks: list[Mapping[str, Any]]) -> int:
+    """Return the bytes of all chunks, which must follow each other and be there in full size."""
+    size = 0
+    for number, chunk in enumerate(chunks):
+        if chunk["chunk_i"] != number or (number and chunk["start"] != chunks[number - 1]["end"]):
+            raise _damaged(run, f"chunk {number} of {path} does not follow the one before it")
+        if chunk["n"]:
+            size += _file_size(run, path / chunk["filename"], chunk.get("filesize"))
+    return size
+
+
+def _file_size(run: str, file: Path, expected: int | None) -> int:
+    try:
+        size = file.stat().st_size
+    except FileNotFoundError as error:
+        raise _damaged(run, f"{file} is missing") from error
+    if not size or (expected is not None and size != expected):
+        raise _damaged(run, f"{file} has {size} bytes, it was written with {expected or 'some'}")
+    return size
+
+
+def _damaged(run: str, what: str) -> BadDataError:
+    return BadDataError(
+        f"run {run}: {what}",
+        "`xamsflow reconcile --repair` moves its folder aside; then process the run again",
+    )

@@ -1,0 +1,1 @@
+"""What people see: tables, pictures and pages made from what is stored."""

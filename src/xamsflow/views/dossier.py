@@ -1,0 +1,165 @@
+"""Everything that is known of a run, in one place: run document, receipts and logs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from xamsflow.redax import findings, rundoc
+from xamsflow.rundb import runs as run_table
+from xamsflow.rundb.changes import section
+from xamsflow.state.receipts import Receipt
+from xamsflow.views import run_files
+
+Dossier = dict[str, Any]
+
+
+def collect(run: str, document: Mapping[str, Any] | None) -> Dossier:
+    """Return what is known of a run as plain JSON; `document` None: the run database is away.
+
+    Then the run document is the one that the transfer saw, if the run was transferred. Files are
+    those of the working directory.
+    """
+    receipts = run_files.receipts_of(run)
+    transfer = receipts.get("transfer.json") or None
+    made = run_files.data_type_receipts(receipts)
+    known = document if document is not None else _as_transferred(transfer)
+    return {
+        "run": run,
+        "status": None if document is None else run_table.to_json(run_table.row(document)),
+        "facts": None if known is None else _facts(known),
+        "history": [] if document is None else _history(document),
+        "transfer": None if transfer is None else _transfer(transfer),
+        "stored": _stored(made),
+        "registered": [] if known is None else _registered(known),
+        "quality": _quality(made),
+        "versions": made[-1].get("versions", {}) if made else {},
+        "logs": [
+            {
+                "rule": log.rule,
+                "data_type": log.data_type,
+                "attempt": log.attempt,
+                "path": str(log.path),
+                "bytes": log.size,
+                "changed": log.changed.isoformat(),
+                "failure": log.failure,
+            }
+            for log in run_files.logs(run)
+        ],
+        "receipts": [
+            {
+                "path": str((Path("results") / run / name).absolute()),
+                "time": receipt.get("time"),
+                "readable": bool(receipt),
+            }
+            for name, receipt in receipts.items()
+        ],
+    }
+
+
+def _as_transferred(transfer: Receipt | None) -> Mapping[str, Any] | None:
+    document = (transfer or {}).get("run_document")
+    return rundoc.from_json(document) if isinstance(document, dict) else None
+
+
+def _facts(document: Mapping[str, Any]) -> dict[str, Any]:
+    row = run_table.row(document)
+    settings = document.get("daq_config")
+    settings = settings if isinstance(settings, dict) else {}
+    return {
+        "mode": row.mode,
+        "detectors": run_table.plain(document.get("detectors")),
+        "user": run_table.plain(document.get("user")),
+        "source": run_table.plain(document.get("source")),
+        "start": run_table.plain(row.start),
+        "end": run_table.plain(row.end),
+        "length_s": row.length_s,
+        "tags": _notes(document.get("tags"), "name"),
+        "comments": _notes(document.get("comments"), "comment"),
+        "digitizers": [
+            {
+                "board": run_table.plain(board.get("board")),
+                "type": run_table.plain(board.get("type")),
+                "host": run_table.plain(board.get("host")),
+                "channels": run_table.plain(
+                    _dict(settings.get("channels")).get(str(board.get("board")))
+                ),
+            }
+            for board in _dicts(settings.get("boards"))
+        ],
+    }
+
+
+def _notes(notes: Any, name: str) -> list[dict[str, Any]]:
+    """Return tags or comments: what, who, when; their times are called date or time."""
+    return [
+        {
+            name: run_table.plain(note.get(name)),
+            "user": run_table.plain(note.get("user")),
+            "time": run_table.plain(note.get("date", note.get("time"))),
+        }
+        for note in _dicts(notes)
+    ]
+
+
+def _history(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    entries = _dicts(section(document).get("history"))
+    return [run_table.plain(entry) for entry in entries]
+
+
+def _transfer(receipt: Receipt) -> dict[str, Any]:
+    names = ("bytes", "copied_bytes", "duration_s", "source", "destination", "compared", "the_end")
+    kept = {name: receipt.get(name) for name in (*names, "host", "time", "versions")}
+    destination = receipt.get("destination")
+    return kept | {
+        "n_files": len(receipt.get("files") or ()),
+        "here": isinstance(destination, str) and Path(destination).is_dir(),
+    }
+
+
+def _stored(made: Sequence[Receipt]) -> list[dict[str, Any]]:
+    """Return the data sets of the receipts; a later receipt's word counts for one told twice."""
+    names = ("path", "n_items", "n_chunks", "bytes", "start", "end", "lineage_hash")
+    found: dict[tuple[str, Any], dict[str, Any]] = {}
+    for receipt in made:
+        for data_type, facts in receipt["stored"].items():
+            if isinstance(facts, dict):
+                path = facts.get("path")
+                found[data_type, facts.get("lineage_hash")] = {
+                    "data_type": data_type,
+                    **{name: facts.get(name) for name in names},
+                    "here": isinstance(path, str) and Path(path).is_dir(),
+                }
+    return list(found.values())
+
+
+def _registered(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the entries of the run document's `data`, without lineages."""
+    names = ("type", "host", "location", "size_mb", "n_items", "n_chunks", "lineage_hash", "by")
+    return [
+        {name: run_table.plain(entry[name]) for name in (*names, "time") if name in entry}
+        for entry in _dicts(document.get("data"))
+    ]
+
+
+def _quality(made: Sequence[Receipt]) -> dict[str, Any] | None:
+    """Return the quality of a run by all its receipts: each finding once, and the worst verdict."""
+    told = [receipt["quality"] for receipt in made if isinstance(receipt.get("quality"), dict)]
+    if not told:
+        return None
+    found: list[dict[str, Any]] = []
+    for quality in told:
+        found += [one for one in _dicts(quality.get("findings")) if one not in found]
+    verdicts = [quality.get("verdict") for quality in told if quality.get("verdict")]
+    worst = max(verdicts, key=_VERDICTS.index, default=None)
+    return {**told[-1], "findings": found, "verdict": worst}
+
+
+_VERDICTS = list(findings.Verdict)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []

@@ -1,0 +1,259 @@
+"""A run's dossier as a person reads it: at the terminal, and in the bundle that outlives us."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from xamsflow.base import amounts
+from xamsflow.state import owner
+from xamsflow.views import terminal
+from xamsflow.views.dossier import Dossier
+from xamsflow.views.terminal import Column
+
+MB = 1_000_000
+
+HISTORY = ("time", "from", "to", "by", "attempt", "stage", "host", "job_id", "log", "reason")
+SHOWN_ELSEWHERE = ("targets", "versions", "quality")
+"""Of a change of status; what is in neither list is told at its line's end."""
+
+
+def text(dossier: Dossier, *, line: int | None = None) -> str:
+    """Return the dossier as a person reads it, tables `line` characters wide (None: no limit)."""
+    return "\n".join(_lines(dossier, line))
+
+
+def _lines(dossier: Dossier, line: int | None) -> Iterator[str]:
+    yield from _head(dossier)
+    if dossier["facts"]:
+        yield from _headed("Run", _facts_lines(dossier["facts"]))
+    if dossier["transfer"]:
+        yield from _headed("Live data", _transfer_lines(dossier["transfer"]))
+    if dossier["stored"]:
+        yield from _headed("Stored data", [_stored_table(dossier["stored"], line)])
+    here = {one["path"] for one in dossier["stored"]}
+    elsewhere = [one for one in dossier["registered"] if one.get("location") not in here]
+    if elsewhere:
+        yield from _headed("Also in the run document", [_registered_table(elsewhere, line)])
+    if dossier["quality"]:
+        yield from _headed("Quality", _quality_lines(dossier["quality"]))
+    if dossier["history"]:
+        yield from _headed("History", [_history_table(dossier["history"], line)])
+    if dossier["logs"]:
+        yield from _headed("Logs", [_log_table(dossier["logs"], line)])
+    if dossier["receipts"]:
+        paths = [
+            f"{_path(one['path'])}{'' if one['readable'] else '  (cannot be read)'}"
+            for one in dossier["receipts"]
+        ]
+        yield from _headed("Receipts", paths)
+
+
+def _headed(title: str, lines: Iterable[str]) -> Iterator[str]:
+    yield ""
+    yield terminal.coloured(title, "bold")
+    yield from lines
+
+
+def _head(dossier: Dossier) -> Iterator[str]:
+    run, status = dossier["run"], dossier["status"]
+    if status is None:
+        yield f"Run {run}: its run document could not be asked for, this is what files say"
+        return
+    words = [status["status"] or str(status["status_found"] or "not asked for")]
+    if status["stage"] and status["status"] in ("running", "failed"):
+        words.append(f"in {status['stage']}")
+    if status["attempt"]:
+        words.append(f"(attempt {status['attempt']})")
+    if status["age_s"] is not None:
+        words.append(f"last sign {amounts.duration(status['age_s'])} ago")
+    yield terminal.printable(f"Run {run}: {' '.join(words)}")
+    if status["reason"]:
+        yield terminal.printable(f"{status['failure'] or 'reason'}: {status['reason']}")
+    if status["retry_at"]:
+        yield f"tried again by itself at {_time(status['retry_at'])} UTC"
+    if status["status"] == "failed":
+        yield f"next: look at xamsflow log {run}, mend the cause, then xamsflow retry {run}"
+    if status["status"] in ("running", "submitted"):
+        about = (("on", "host"), ("batch job", "job_id"), ("for", "owner"))
+        told = [f"{word} {status[name]}" for word, name in about if status[name]]
+        yield terminal.printable(", ".join(told))
+
+
+def _facts_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    length = f" ({amounts.duration(facts['length_s'])})" if facts["length_s"] else ""
+    pairs = [
+        ("mode", facts["mode"]),
+        ("detectors", ", ".join(map(str, facts["detectors"] or ()))),
+        ("user", facts["user"]),
+        ("source", facts["source"]),
+        ("start", f"{_time(facts['start'], seconds=True)} UTC" if facts["start"] else ""),
+        ("end", f"{_time(facts['end'], seconds=True)} UTC{length}" if facts["end"] else
+                "none: it is still being taken, or the DAQ crashed"),
+        ("tags", ", ".join(str(tag["name"]) for tag in facts["tags"])),
+    ]  # fmt: skip
+    for board in facts["digitizers"]:
+        used = (c for c in board["channels"] or () if _is_number(c) and c >= 0)
+        channels = ", ".join(map(str, used))
+        pairs.append(("digitizer", f"{board['type']}, board {board['board']}, channels {channels}"))
+    for comment in facts["comments"]:
+        when = _time(comment["time"])
+        pairs.append(("comment", f"{comment['user']}, {when}: {comment['comment']}"))
+    yield from _pairs(pairs)
+
+
+def _transfer_lines(transfer: Mapping[str, Any]) -> Iterator[str]:
+    source = transfer["source"] or {}
+    duration, copied = transfer["duration_s"], transfer["copied_bytes"]
+    how = f"{amounts.size(transfer['bytes'])} in {transfer['n_files']} files"
+    if duration and copied:
+        how += f", {amounts.size(copied)} copied in {amounts.duration(duration)}"
+        how += f" ({amounts.size(copied / duration)}/s)"
+    gone = "" if transfer["here"] else "  (is no longer there)"
+    yield from _pairs(
+        [
+            ("from", f"{source.get('host')}:{source.get('path')}"),
+            ("to", f"{transfer['destination']}{gone}"),
+            ("size", how),
+            ("compared", transfer["compared"]),
+            ("when", f"{_time(transfer['time'])} UTC on {transfer['host']}"),
+        ]
+    )
+
+
+def _pairs(pairs: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    for name, value in pairs:
+        if value:
+            yield f"{name:<12}{terminal.printable(str(value))}"
+
+
+def _stored_table(stored: Sequence[Mapping[str, Any]], line: int | None) -> str:
+    columns = (
+        Column("data type"), Column("items", right=True), Column("chunks", drop=1, right=True),
+        Column("size", right=True), Column("", cut=2), Column("path", cut=20),
+    )  # fmt: skip
+    rows = [
+        [
+            one["data_type"],
+            _number(one["n_items"]),
+            _number(one["n_chunks"]),
+            amounts.size(one["bytes"]),
+            "" if one["here"] else "gone",
+            _path(one["path"]),
+        ]
+        for one in stored
+    ]
+    return terminal.table(columns, rows, line=line)
+
+
+def _registered_table(entries: Sequence[Mapping[str, Any]], line: int | None) -> str:
+    columns = (
+        Column("type"), Column("host"), Column("size", right=True), Column("time", drop=2),
+        Column("by", drop=1), Column("location", cut=20),
+    )  # fmt: skip
+    rows = [
+        [
+            str(one.get("type", "")),
+            str(one.get("host", "")),
+            amounts.size(one["size_mb"] * MB) if _is_number(one.get("size_mb")) else "",
+            _time(one.get("time")),
+            str(one.get("by", "")),
+            str(one.get("location", "")),
+        ]
+        for one in entries
+    ]
+    return terminal.table(columns, rows, line=line)
+
+
+def _quality_lines(quality: Mapping[str, Any]) -> Iterator[str]:
+    live, dead = (quality.get(f"{name}_time_ns") or 0 for name in ("live", "dead"))
+    yield from _pairs(
+        [
+            ("verdict", quality["verdict"] or "not checked"),
+            ("live time", f"{live / 1e9:.3f} s"),
+            ("dead time", f"{dead / 1e9:.3f} s" if dead else ""),
+            ("gaps", len(quality.get("gaps") or ())),
+        ]
+    )
+    for one in quality["findings"]:
+        lost = one.get("lost_records")
+        more = f" ({lost} records lost)" if lost else ""
+        severity, rule = one.get("severity", ""), one.get("rule", "")
+        yield terminal.printable(f"{severity:<12}{rule}: {one.get('message', '')}{more}")
+
+
+def _history_table(history: Sequence[Mapping[str, Any]], line: int | None) -> str:
+    columns = (
+        Column("time (UTC)"), Column("from", drop=2), Column("to"), Column("stage", drop=3),
+        Column("try", drop=1, right=True), Column("by", cut=12), Column("what", cut=24),
+    )  # fmt: skip
+    rows = []
+    for entry in history:
+        rest = {
+            name: value
+            for name, value in entry.items()
+            if name not in HISTORY and name not in SHOWN_ELSEWHERE and value not in ("", [])
+        }
+        told = [str(entry.get("reason", "")), *(f"{name}: {rest[name]}" for name in rest)]
+        rows.append(
+            [
+                _time(entry.get("time"), seconds=True),
+                str(entry.get("from") or ""),
+                str(entry.get("to") or ""),
+                str(entry.get("stage") or ""),
+                str(entry.get("attempt") or ""),
+                _person(str(entry.get("by") or "")),
+                "; ".join(word for word in told if word),
+            ]
+        )
+    return terminal.table(columns, rows, line=line)
+
+
+def _log_table(logs: Sequence[Mapping[str, Any]], line: int | None) -> str:
+    columns = (
+        Column("job"), Column("attempt", drop=2, right=True), Column("written (UTC)", drop=1),
+        Column("size", drop=3, right=True), Column("path", cut=30), Column("failed", cut=20),
+    )  # fmt: skip
+    rows = [
+        [
+            " ".join(word for word in (log["rule"], log["data_type"]) if word),
+            str(log["attempt"]),
+            _time(log["changed"]),
+            amounts.size(log["bytes"]),
+            _path(log["path"]),
+            log["failure"] or "",
+        ]
+        for log in logs
+    ]
+    return terminal.table(columns, rows, line=line)
+
+
+def _person(by: str) -> str:
+    """Return who changed a status: a person, or of a driver's long name the host and process."""
+    known = owner.parse(by)
+    return by if known is None else f"driver {known.pid} on {known.host}"
+
+
+def _path(path: Any) -> str:
+    """Return a path as short as it can be given in the working directory."""
+    return str(path or "").removeprefix(f"{Path.cwd()}/")
+
+
+def _number(value: Any) -> str:
+    return f"{value:,}".replace(",", " ") if _is_number(value) else ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _time(text: Any, *, seconds: bool = False) -> str:
+    """Return a time of the dossier in UTC; what is no time stays as it is."""
+    if not isinstance(text, str):
+        return "" if text is None else str(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if seconds else amounts.time(moment)

@@ -1,0 +1,435 @@
+"""What the picture of a run shows: numbers and histograms, read from strax data chunk by chunk."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import strax
+
+from xamsflow.base.errors import BadDataError
+from xamsflow.redax import rundoc
+from xamsflow.redax.rundoc import NS_PER_S
+from xamsflow.settings.detector import Detector
+from xamsflow.state.receipts import Receipt
+
+Array = npt.NDArray[Any]
+
+KINDS = ("unknown", "S1", "S2")
+"""By the value of ``type``."""
+
+SAMPLED_CHUNKS = 5
+"""Chunks of raw records, spread over the run, from which channels are judged."""
+
+PULSES_PER_CHANNEL = 2_000
+"""Pulses of a channel and chunk of which the waveform is looked at: their first ones."""
+
+BASELINE_SAMPLES = 20
+"""First samples of a pulse; shorter than any detector's, so that all are before the pulse."""
+
+TIME_BINS = 60
+SHORTEST_BIN = 0.05
+"""s"""
+
+DRIFT_BINS = 500
+
+AREA = np.geomspace(0.1, 1e7, 161)
+WIDTH = np.geomspace(1.0, 1e6, 121)
+"""Edges of bins, PE and ns."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How often something happened: Hz in bins of time, whose edges are s since the run's start."""
+
+    edges: Array
+    rate: Array
+
+
+@dataclass
+class Channel:
+    """What is seen of a channel in the chunks that were looked at.
+
+    `n_pulses` are those in `live_time` (s). `baseline`, `noise` (rms of the first samples) and
+    `height` (above baseline, negative if the pulse goes the other way) hold one value per pulse, in
+    ADC counts; `shapes` the pulses' first records divided by their height, at samples of `dt` ns.
+    """
+
+    digitizer: str
+    dt: int
+    n_pulses: int = 0
+    live_time: float = 0.0
+    baseline: Array = field(default_factory=lambda: np.zeros(0))
+    noise: Array = field(default_factory=lambda: np.zeros(0))
+    height: Array = field(default_factory=lambda: np.zeros(0))
+    shapes: Array = field(default_factory=lambda: np.zeros((0, 0)))
+
+    @property
+    def rate(self) -> float:
+        """Pulses per second."""
+        return self.n_pulses / self.live_time if self.live_time else 0.0
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """A waveform to look at: its time in µs since `title`'s beginning, by kind of what it shows."""
+
+    title: str
+    time: Array
+    value: Array
+    kind: str
+
+
+@dataclass
+class Contents:
+    """All that is known of a run; what is empty was not stored or has nothing in it.
+
+    Times of `gaps` and `dead` are s since the run's start. `n_peaks` counts peaks by kind,
+    `area_width` those within AREA and WIDTH; `drift_area` counts events by drift time (its edges
+    follow, in µs) and area of the S2; `light` is a spectrum of LED light by channel, with its edges
+    (ADC counts x samples). `missing` says what could not be read.
+    """
+
+    run_id: str
+    mode: str
+    detector: str
+    start: int
+    end: int
+    verdict: str = ""
+    findings: tuple[str, ...] = ()
+    stored: dict[str, int] = field(default_factory=dict)
+    bytes_stored: int = 0
+    bytes_live: int = 0
+    dead_time_ns: int = 0
+    live_time_ns: int | None = None
+    gaps: list[tuple[float, float]] = field(default_factory=list)
+    dead: list[tuple[float, float]] = field(default_factory=list)
+    rates: dict[str, Rate] = field(default_factory=dict)
+    channels: dict[int, Channel] = field(default_factory=dict)
+    sampled: str = ""
+    n_peaks: dict[str, int] = field(default_factory=dict)
+    area_width: dict[str, Array] = field(default_factory=dict)
+    drift_area: tuple[Array, Array] | None = None
+    waveforms: list[Waveform] = field(default_factory=list)
+    light: dict[int, tuple[Array, Array]] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def duration(self) -> float:
+        """Length of the run in s."""
+        return (self.end - self.start) / NS_PER_S
+
+    def seconds(self, time: Any) -> Any:
+        """Return times in ns since the epoch as s since the run's start."""
+        return (time - self.start) / NS_PER_S
+
+
+def collect(transferred: Receipt | None, made: Sequence[Receipt], detector: Detector) -> Contents:
+    """Read what the receipts of a run tell of; what cannot be read is said to be missing."""
+    facts = {name: each for receipt in made for name, each in receipt["stored"].items()}
+    contents = _begin(transferred, made, facts, detector)
+    stored: dict[str, _Stored] = {}
+    for name, each in facts.items():
+        with _noted(contents, name):
+            stored[name] = _Stored(name, Path(each["path"]))
+    for look in (_dead_time, _raw_rates, _channels, _light, _peaks, _events, _waveforms):
+        with _noted(contents, look.__name__.strip("_").replace("_", " ")):
+            look(contents, stored, detector)
+    return contents
+
+
+@contextmanager
+def _noted(contents: Contents, what: str) -> Iterator[None]:
+    """Note what cannot be shown, and why."""
+    try:
+        yield
+    except Exception as error:  # data may be damaged in any way, the rest is worth a look still
+        contents.missing.append(" ".join(f"{what} cannot be shown: {error}".split())[:160])
+
+
+class _Stored:
+    """A data type on disk, as strax reads it."""
+
+    _backend = strax.FileSytemBackend()
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name = name
+        self.path = str(path)
+        self.metadata: Mapping[str, Any] = self._backend.get_metadata(self.path)
+
+    def chunks(self, **selection: Any) -> Iterator[strax.Chunk]:
+        """Yield the chunks; `selection` as strax's loader takes it."""
+        return iter(self._backend.loader(self.path, **selection))
+
+    def chunk(self, number: int) -> strax.Chunk:
+        (chunk,) = self.chunks(chunk_number=number)
+        return chunk
+
+
+_AllStored = Mapping[str, _Stored]
+
+
+def _begin(
+    transferred: Receipt | None,
+    made: Sequence[Receipt],
+    facts: Mapping[str, Mapping[str, Any]],
+    detector: Detector,
+) -> Contents:
+    run = (
+        None if transferred is None else rundoc.parse(rundoc.from_json(transferred["run_document"]))
+    )
+    starts = [run.start] if run else [each["start"] for each in facts.values()]
+    ends = [run.end] if run and run.end else [each["end"] for each in facts.values()]
+    receipt = transferred or next(iter(made), None)
+    if receipt is None or not starts:
+        raise BadDataError("nothing is known of this run", "transfer it first")
+    contents = Contents(
+        run_id=receipt["run_id"],
+        mode=run.mode if run else "",
+        detector=detector.name,
+        start=min(starts),
+        end=max(ends, default=min(starts)),
+        stored={name: each["n_items"] for name, each in facts.items()},
+        bytes_stored=sum(each["bytes"] for each in facts.values()),
+        bytes_live=transferred["bytes"] if transferred else 0,
+    )
+    for receipt in made:
+        quality = receipt["quality"]
+        contents.verdict = quality.get("verdict", contents.verdict)
+        contents.findings = tuple(
+            f"{finding['rule']}: {finding['message']}" for finding in quality.get("findings", ())
+        )
+        contents.dead_time_ns = quality.get("dead_time_ns", 0)
+        contents.live_time_ns = quality.get("live_time_ns")
+        contents.gaps = [
+            (contents.seconds(first), contents.seconds(last))
+            for first, last in quality.get("gaps", ())
+        ]
+    return contents
+
+
+def _time_edges(contents: Contents, times: Sequence[int] = ()) -> Array:
+    end = max([contents.end, *times])
+    duration = max(contents.seconds(end), SHORTEST_BIN)
+    n_bins = int(np.clip(duration / SHORTEST_BIN, 1, TIME_BINS))
+    return np.linspace(0, duration, n_bins + 1)
+
+
+def _dead_time(contents: Contents, stored: _AllStored, _detector: Detector) -> None:
+    if "raw_records_aqmon" not in stored:
+        return
+    for chunk in stored["raw_records_aqmon"].chunks():
+        first = contents.seconds(chunk.data["time"])
+        last = contents.seconds(strax.endtime(chunk.data))
+        contents.dead += list(zip(first.tolist(), last.tolist(), strict=True))
+
+
+def _raw_records(stored: _AllStored) -> Iterator[tuple[str, _Stored]]:
+    for name, data in sorted(stored.items()):
+        digitizer = name.removeprefix("raw_records_")
+        if digitizer not in (name, "aqmon"):
+            yield digitizer, data
+
+
+def _raw_rates(contents: Contents, stored: _AllStored, _detector: Detector) -> None:
+    """Take the rate of records from what strax notes of each chunk: nothing need be read."""
+    for digitizer, data in _raw_records(stored):
+        chunks = data.metadata["chunks"]
+        edges = [chunks[0]["start"], *(chunk["end"] for chunk in chunks)]
+        seconds = contents.seconds(np.array(edges))
+        length = np.maximum(np.diff(seconds), 1e-9)
+        counts = np.array([chunk["n"] for chunk in chunks])
+        contents.rates[f"records {digitizer}"] = Rate(seconds, counts / length)
+
+
+def _channels(contents: Contents, stored: _AllStored, detector: Detector) -> None:
+    for digitizer in detector.digitizers:
+        if f"raw_records_{digitizer.name}" in stored:
+            for channel in range(digitizer.first_channel, digitizer.last_channel + 1):
+                contents.channels[channel] = Channel(digitizer.name, digitizer.sample_width)
+    positive = {
+        channel
+        for digitizer in detector.digitizers
+        for channel in range(digitizer.first_channel, digitizer.last_channel + 1)
+        if digitizer.polarity == "positive" or channel in digitizer.positive_channels
+    }
+    for digitizer_name, data in _raw_records(stored):
+        chunks = data.metadata["chunks"]
+        numbers = np.unique(np.linspace(0, len(chunks) - 1, SAMPLED_CHUNKS).round().astype(int))
+        contents.sampled = f"{len(numbers)} of {len(chunks)} chunks"
+        for number in numbers.tolist():
+            chunk = data.chunk(number)
+            live_time = (chunk.end - chunk.start) / NS_PER_S
+            first = chunk.data[chunk.data["record_i"] == 0]
+            for channel in np.unique(first["channel"]).tolist():
+                known = contents.channels.setdefault(channel, Channel(digitizer_name, 1))
+                _add_pulses(known, first[first["channel"] == channel], channel in positive)
+            for known in contents.channels.values():
+                known.live_time += live_time if known.digitizer == digitizer_name else 0.0
+
+
+def _add_pulses(channel: Channel, pulses: Array, is_positive: bool) -> None:
+    """Add pulses of a channel, by the first record of each."""
+    channel.n_pulses += len(pulses)
+    channel.dt = int(pulses["dt"][0])
+    pulses = pulses[pulses["length"] >= BASELINE_SAMPLES][:PULSES_PER_CHANNEL]
+    if not len(pulses):
+        return
+    samples = pulses["data"].astype(np.float32)
+    samples[np.arange(samples.shape[1]) >= pulses["length"][:, np.newaxis]] = np.nan
+    baseline = samples[:, :BASELINE_SAMPLES].mean(axis=1)
+    above = samples - baseline[:, np.newaxis]
+    if not is_positive:
+        above *= -1
+    height = np.nanmax(above, axis=1)
+    channel.baseline = np.append(channel.baseline, baseline)
+    channel.noise = np.append(channel.noise, samples[:, :BASELINE_SAMPLES].std(axis=1))
+    channel.height = np.append(channel.height, height)
+    there = height > 0
+    shapes = above[there] / height[there, np.newaxis]
+    channel.shapes = np.concatenate([channel.shapes, shapes]) if len(channel.shapes) else shapes
+
+
+def _light(contents: Contents, stored: _AllStored, _detector: Detector) -> None:
+    if "led_calibration" not in stored:
+        return
+    edges = None
+    for chunk in stored["led_calibration"].chunks():
+        data = chunk.data[np.isfinite(chunk.data["area"])]
+        if not len(data):
+            continue
+        if edges is None:
+            low, high = np.percentile(data["area"], [0.2, 99.5])
+            edges = np.linspace(low - 1, high + 1, 151)
+        for channel in np.unique(data["channel"]).tolist():
+            counts, _ = np.histogram(data["area"][data["channel"] == channel], edges)
+            before = contents.light.get(channel, (0,))[0]
+            contents.light[channel] = (counts + before, edges)
+
+
+def _peaks(contents: Contents, stored: _AllStored, _detector: Detector) -> None:
+    if "peak_basics" not in stored:
+        return
+    edges = _time_edges(contents)
+    counts = np.zeros((len(KINDS), len(edges) - 1))
+    contents.area_width = {kind: np.zeros((len(AREA) - 1, len(WIDTH) - 1)) for kind in KINDS}
+    for peaks, kinds in _with_kinds(stored):
+        seconds = contents.seconds(peaks["time"])
+        for value, kind in enumerate(KINDS):
+            mine = kinds == value
+            counts[value] += np.histogram(seconds[mine], edges)[0]
+            contents.n_peaks[kind] = contents.n_peaks.get(kind, 0) + int(mine.sum())
+            both = peaks["area"][mine], peaks["range_50p_area"][mine]
+            contents.area_width[kind] += np.histogram2d(*both, (AREA, WIDTH))[0]
+    for value, kind in enumerate(KINDS):
+        contents.rates[kind] = Rate(edges, counts[value] / np.diff(edges))
+
+
+def _with_kinds(stored: _AllStored) -> Iterator[tuple[Array, Array]]:
+    """Yield peaks and the kind of each, by chunk of the peaks; -1 where they have no kind."""
+    classified = stored.get("peak_classification")
+    more = classified.chunks() if classified is not None else iter(())
+    kinds = np.zeros(0, np.int8)
+    for chunk in stored["peak_basics"].chunks():
+        peaks = chunk.data
+        if "type" in peaks.dtype.names:
+            yield peaks, peaks["type"]
+            continue
+        # The two have the same rows, yet may be cut into other chunks.
+        while len(kinds) < len(peaks):
+            following = next(more, None)
+            missing = len(peaks) - len(kinds)
+            found = np.zeros(missing, np.int8) if following is None else following.data["type"]
+            kinds = np.append(kinds, found)
+        yield peaks, kinds[: len(peaks)]
+        kinds = kinds[len(peaks) :]
+
+
+def _events(contents: Contents, stored: _AllStored, detector: Detector) -> None:
+    name = next((name for name in ("event_basics", "events") if name in stored), None)
+    if name is None:
+        return
+    edges = _time_edges(contents)
+    counts = np.zeros(len(edges) - 1)
+    longest = detector.tpc.event_left if detector.tpc is not None else 1e6
+    drift_edges = np.linspace(0, longest / 1e3, DRIFT_BINS + 1)
+    drift_area = np.zeros((DRIFT_BINS, len(AREA) - 1))
+    for chunk in stored[name].chunks():
+        events = chunk.data
+        counts += np.histogram(contents.seconds(events["time"]), edges)[0]
+        if name == "event_basics":
+            events = events[np.isfinite(events["drift_time"])]
+            both = (events["drift_time"] / 1e3, events["s2_area"])
+            drift_area += np.histogram2d(*both, (drift_edges, AREA))[0]
+    contents.rates["events"] = Rate(edges, counts / np.diff(edges))
+    if name == "event_basics":
+        contents.drift_area = drift_area, drift_edges
+
+
+def _waveforms(contents: Contents, stored: _AllStored, _detector: Detector) -> None:
+    """Choose a typical event with its S1 and S2; without events large peaks, else pulses."""
+    if "peaks" in stored and "event_basics" in stored and _event_waveforms(contents, stored):
+        return
+    if "peaks" in stored and _peak_waveforms(contents, stored["peaks"]):
+        return
+    for channel, seen in sorted(contents.channels.items()):
+        if len(seen.shapes):
+            chosen = int(np.argsort(seen.height[seen.height > 0])[len(seen.shapes) * 9 // 10])
+            pulse = seen.shapes[chosen] * seen.height[seen.height > 0][chosen]
+            time = np.arange(len(pulse)) * seen.dt / 1e3
+            contents.waveforms.append(Waveform(f"a pulse of channel {channel}", time, pulse, "ADC"))
+
+
+def _event_waveforms(contents: Contents, stored: _AllStored) -> bool:
+    best = None
+    for chunk in stored["event_basics"].chunks():
+        whole = chunk.data[np.isfinite(chunk.data["drift_time"])]
+        if len(whole):
+            best = whole[np.argsort(whole["s2_area"])[len(whole) // 2]].copy()
+            break
+    if best is None:
+        return False
+    start = int(best["s1_time"])
+    peaks = _peaks_within(stored["peaks"], start, int(best["s2_endtime"]))
+    contents.waveforms.append(
+        _summed(f"event {best['event_number']}: from S1 to S2", peaks, start, "event")
+    )
+    for kind in ("S1", "S2"):
+        first = int(best[f"{kind.lower()}_time"])
+        found = peaks[peaks["time"] == first]
+        title = f"its {kind}, {best[f'{kind.lower()}_area']:.0f} PE"
+        contents.waveforms.append(_summed(title, found, first, kind))
+    return True
+
+
+def _peaks_within(stored: _Stored, start: int, end: int) -> Array:
+    pieces = [chunk.data for chunk in stored.chunks(time_range=(start, end))]
+    peaks = np.concatenate(pieces)
+    inside: Array = peaks[(peaks["time"] >= start) & (strax.endtime(peaks) <= end)]
+    return inside
+
+
+def _peak_waveforms(contents: Contents, stored: _Stored) -> bool:
+    for chunk in stored.chunks():
+        if len(chunk.data):
+            for place in np.argsort(chunk.data["area"])[::-1][:3]:
+                peak = chunk.data[place : place + 1]
+                title = f"a peak of {peak['area'][0]:.0f} PE"
+                contents.waveforms.append(_summed(title, peak, int(peak["time"][0]), "peak"))
+            return True
+    return False
+
+
+def _summed(title: str, peaks: Array, start: int, kind: str) -> Waveform:
+    """Return the waveforms of peaks one after the other, PE/ns, with nothing between them."""
+    time, value = [np.zeros(0)], [np.zeros(0)]
+    for peak in peaks:
+        length, dt = int(peak["length"]), int(peak["dt"])
+        begin = (int(peak["time"]) - start) / 1e3
+        steps = begin + np.arange(length + 1) * dt / 1e3
+        time.append(np.concatenate([[begin], steps]))
+        value.append(np.concatenate([[0], peak["data"][:length] / dt, [0]]))
+    return Waveform(title, np.concatenate(time), np.concatenate(value), kind)

@@ -1,0 +1,94 @@
+"""Pictures drawn beside what else goes on: by a child of low priority, one at a time."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from xamsflow.base.exec_with_parent import with_parent
+from xamsflow.state import layout, receipts
+
+NICE = 19
+"""The lowest priority: whatever else wants to run goes first."""
+
+STOPPED_IN_S = 10.0
+"""Time for a child that is told to stop to clean up behind itself."""
+
+
+class PicturesBeside:
+    """Draws the pictures that are missing, without holding up whoever asks for them.
+
+    The child is ``xamsflow page``, so that the page leads to the pictures when they are there. It
+    ends with this process.
+    """
+
+    def __init__(
+        self, configfiles: Sequence[Path], at_most: int, say: Callable[[str], None]
+    ) -> None:
+        """Prepare; a child draws `at_most` pictures, and `say` is told when one fails."""
+        command = Path(sys.executable).with_name("xamsflow")
+        files = [str(file) for file in configfiles]
+        self._at_most = at_most
+        self._command = [
+            *("nice", "-n", str(NICE), str(command), "page", "--pictures", str(at_most)),
+            *(["--configfile", *files] if files else []),
+        ]
+        self._say = say
+        self._child: subprocess.Popen[bytes] | None = None
+        self._wanted = False
+
+    def draw(self, *, wanted: bool) -> None:
+        """Start a child if pictures are `wanted`, or were while the last one was at work.
+
+        To be called now and then also when nothing is wanted.
+        """
+        self._wanted |= wanted and self._at_most > 0
+        self._look_after_child()
+        if not self._wanted or self._child is not None:
+            return
+        self._wanted = False
+        try:
+            layout.PICTURES_LOG.parent.mkdir(parents=True, exist_ok=True)
+            with layout.PICTURES_LOG.open("wb") as said:
+                self._child = subprocess.Popen(
+                    with_parent(self._command),
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # Ctrl-C at the terminal is for this process only
+                )
+        except OSError as error:
+            trouble = receipts.storage_error(error, layout.PICTURES_LOG)
+            self._say(f"no pictures are drawn: {trouble}")
+
+    def finish(self) -> None:
+        """Wait until all that was wanted is drawn."""
+        while self._child is not None or self._wanted:
+            self.draw(wanted=False)
+            if self._child is not None:
+                self._child.wait()
+                self._look_after_child()
+
+    def stop(self) -> None:
+        """Stop the child; what it has not drawn is drawn another time."""
+        self._wanted = False
+        if self._child is None or self._child.poll() is not None:
+            return
+        self._child.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._child.wait(STOPPED_IN_S)
+        self._child.kill()
+        self._child.wait()
+        self._child = None
+
+    def _look_after_child(self) -> None:
+        if self._child is None or self._child.poll() is None:
+            return
+        if self._child.returncode != 0:
+            self._say(
+                f"pictures were not drawn (exit code {self._child.returncode}, "
+                f"see {layout.PICTURES_LOG})"
+            )
+        self._child = None

@@ -1,0 +1,265 @@
+"""What the page shows: runs by how they stand, how much was done lately, and how soon."""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+from xamsflow import rundb
+from xamsflow.base import clock
+from xamsflow.base.errors import BadDataError, XamsflowError
+from xamsflow.redax import rundoc
+from xamsflow.rundb import Status
+from xamsflow.rundb import runs as run_table
+from xamsflow.rundb.runs import Row
+from xamsflow.settings.config import Config
+from xamsflow.state import layout
+from xamsflow.views import run_files
+
+MB = 1_000_000
+
+SHOWN = 50
+"""Runs in each list, the newest."""
+
+DAYS = 14
+"""Days of throughput, today included."""
+
+RUNS_TIMED = 100
+"""Runs whose receipts are read for the latency, the newest."""
+
+BROKEN = (BadDataError, OSError, KeyError, TypeError, ValueError, AttributeError)
+"""What reading a receipt that somebody has spoilt can raise; such a one is left out."""
+
+
+@dataclass(frozen=True)
+class Day:
+    """What was done on one day (UTC); shares are of the largest day, 0 to 1."""
+
+    date: date
+    n_runs: int
+    n_bytes: float
+    share_runs: float
+    share_bytes: float
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Times from the end of runs to a step, in s: of half of the runs, of 90 %."""
+
+    step: str
+    n_runs: int
+    median_s: float
+    most_s: float
+
+
+@dataclass(frozen=True)
+class Space:
+    """A folder's file system, in bytes."""
+
+    what: str
+    path: str
+    free: int
+    total: int
+
+    @property
+    def used_share(self) -> float:
+        """0 to 1."""
+        return 1 - self.free / self.total if self.total else 1.0
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that the page shows. `source_problem` is why the run database was not asked, if so."""
+
+    made: datetime
+    detector: str
+    source: str
+    source_problem: str
+    counts: Mapping[str, int]
+    backlog_bytes: float
+    oldest_pending: datetime | None
+    active: Sequence[Row]
+    failed: Sequence[Row]
+    n_failed: int
+    newest: Sequence[Row]
+    pictures: frozenset[str]
+    days: Sequence[Day]
+    latencies: Sequence[Latency]
+    spaces: Sequence[Space]
+
+    @property
+    def done_lately(self) -> Day:
+        """What was done today and yesterday."""
+        today, before = self.days[-1], self.days[-2]
+        n_bytes = today.n_bytes + before.n_bytes
+        return Day(today.date, today.n_runs + before.n_runs, n_bytes, 0, 0)
+
+
+def collect(config: Config) -> Page:
+    """Read the run documents, the receipts and the disks."""
+    now = clock.now()
+    problem = ""
+    try:
+        with rundb.open_database(config.rundb) as database:
+            rows = run_table.read(database)
+            source = database.name
+    except XamsflowError as error:
+        rows, source, problem = _rows_from_receipts(), "receipts", str(error)
+    rows = [row for row in rows if row.status is not None]
+    pending = [row for row in rows if row.status is Status.PENDING]
+    failed = [row for row in rows if row.status is Status.FAILED]
+    return Page(
+        made=now,
+        detector=config.detector,
+        source=source,
+        source_problem=problem,
+        counts=Counter(row.status.value for row in rows if row.status),
+        backlog_bytes=sum(row.size_mb or 0 for row in pending) * MB,
+        oldest_pending=min((row.end for row in pending if row.end), default=None),
+        active=[row for row in rows if row.status in run_table.ACTIVE][:SHOWN],
+        failed=failed[:SHOWN],
+        n_failed=len(failed),
+        newest=rows[:SHOWN],
+        pictures=frozenset(row.run for row in rows[:SHOWN] if layout.overview(row.run).is_file()),
+        days=_days(rows, now),
+        latencies=latencies(runs_on_disk()[:RUNS_TIMED]),
+        spaces=[
+            space
+            for what, folder in (
+                ("live data", config.storage.live_data),
+                ("strax data", config.storage.processed),
+            )
+            if (space := _space(what, folder)) is not None
+        ],
+    )
+
+
+def runs_on_disk() -> list[str]:
+    """Return the runs with a folder of receipts in the working directory, newest first."""
+    folders = layout.PAGE.parent.glob("[0-9]" * 6)
+    return sorted((folder.name for folder in folders if folder.is_dir()), reverse=True)
+
+
+def latencies(runs: Iterable[str]) -> list[Latency]:
+    """Return how long after the end of a run each of its steps was done, by the receipts."""
+    times: dict[str, list[float]] = {}
+    for run in runs:
+        found = run_files.receipts_of(run)
+        transferred = found.get(layout.transfer_receipt(run).name)
+        end = _end(transferred)
+        if end is None:
+            continue
+        for name, receipt in found.items():
+            step = name.removesuffix(".json")
+            step = {"transfer": "transferred", "rundoc": "published"}.get(step, step)
+            moment = _moment(receipt.get("time"))
+            if "run_id" in receipt and "." not in step and moment is not None:
+                times.setdefault(step, []).append((moment - end).total_seconds())
+    made = [
+        Latency(step, len(each), _quantile(each, 0.5), _quantile(each, 0.9))
+        for step, each in times.items()
+    ]
+    return sorted(made, key=lambda latency: latency.median_s)
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    if len(values) == 1:
+        return values[0]
+    return quantiles(values, n=100, method="inclusive")[round(100 * share) - 1]
+
+
+def _end(transferred: Mapping[str, Any] | None) -> datetime | None:
+    try:
+        end = rundoc.from_json((transferred or {})["run_document"])["end"]
+    except BROKEN:
+        return None
+    return end if isinstance(end, datetime) else None
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _days(rows: Iterable[Row], now: datetime) -> list[Day]:
+    n_runs: Counter[date] = Counter()
+    n_bytes: Counter[date] = Counter()
+    for row in rows:
+        if row.status is Status.DONE and row.changed is not None:
+            day = row.changed.astimezone(UTC).date()
+            n_runs[day] += 1
+            n_bytes[day] += round((row.size_mb or 0) * MB)
+    days = [now.date() - timedelta(days=back) for back in reversed(range(DAYS))]
+    most_runs = max([1, *(n_runs[day] for day in days)])
+    most_bytes = max([1, *(n_bytes[day] for day in days)])
+    return [
+        Day(day, n_runs[day], n_bytes[day], n_runs[day] / most_runs, n_bytes[day] / most_bytes)
+        for day in days
+    ]
+
+
+def _space(what: str, folder: Path) -> Space | None:
+    for place in (folder.absolute(), *folder.absolute().parents):
+        try:
+            usage = shutil.disk_usage(place)
+        except OSError:  # not made yet, or not mounted
+            continue
+        return Space(what, str(folder), usage.free, usage.total)
+    return None
+
+
+def _rows_from_receipts() -> list[Row]:
+    """Return what the receipts and logs in the working directory tell of each run."""
+    rows = []
+    for run in runs_on_disk():
+        try:
+            rows.append(run_table.row(_document(run)))
+        except BROKEN:
+            continue
+    return rows
+
+
+def _document(run: str) -> dict[str, Any]:
+    """Return a run document as it would be after what lies on disk."""
+    found = run_files.receipts_of(run)
+    transferred = found.get(layout.transfer_receipt(run).name) or {}
+    published = found.get(layout.rundoc_receipt(run).name) or {}
+    document: dict[str, Any] = {}
+    if "run_document" in transferred:
+        document = rundoc.from_json(transferred["run_document"])
+    moments = [_moment(receipt.get("time")) for receipt in found.values()]
+    last = max((moment for moment in moments if moment is not None), default=None)
+    processing: dict[str, Any] = {"time": last}
+    failed = [log for log in run_files.logs(run) if log.failure is not None]
+    if published:
+        status = Status.DONE
+    elif failed:
+        status = Status.FAILED
+        processing |= {
+            "stage": failed[-1].rule,
+            "reason": failed[-1].failure,
+            "log": str(failed[-1].path),
+            "time": failed[-1].changed,
+        }
+    else:
+        status = Status.RUNNING
+        processing["stage"] = "process" if transferred else "transfer"
+    verdicts = [
+        receipt["quality"].get("verdict") for receipt in run_files.data_type_receipts(found)
+    ]
+    if verdicts:
+        processing["quality"] = {"verdict": verdicts[-1]}
+    live = {"type": "live", "size_mb": transferred["bytes"] / MB} if transferred else None
+    return document | {
+        "number": layout.run_number(run),
+        "processing_status": status.value,
+        "processing": processing,
+        "data": [live] if live else [],
+    }

@@ -1,0 +1,124 @@
+"""The page and the pictures it leads to, written into the working directory."""
+
+import base64
+import hashlib
+import logging
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import markupsafe
+
+from xamsflow.base import amounts
+from xamsflow.base.errors import XamsflowError
+from xamsflow.settings.config import Config
+from xamsflow.state import claims, layout, receipts
+from xamsflow.views.page import facts
+
+logger = logging.getLogger(__name__)
+
+TEMPLATE = "page.html.j2"
+
+LONGEST = 500
+"""Characters of a value that are shown."""
+
+SCRIPT = """
+const made = new Date(document.getElementById("made").dateTime);
+function tell() {
+  const minutes = Math.round((Date.now() - made) / 60000);
+  const words = minutes < 120 ? minutes + " min" : Math.round(minutes / 60) + " h";
+  document.getElementById("ago").textContent = " (" + words + " ago)";
+}
+tell();
+setInterval(tell, 30000);
+"""
+"""The only script of the page; its hash stands in the page, so that no other one ever runs."""
+
+
+def make(config: Config) -> Path:
+    """Write the page, by rename; return where.
+
+    Where the run database is away, the page is made of the receipts, and says so. Raises
+    ConfigurationError or ResourcesError where it cannot be written.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        # Whatever a run document says is text, never markup.
+        autoescape=True,
+        finalize=_printable,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "size": amounts.size,
+        "duration": amounts.duration,
+        "time": amounts.time,
+    }
+    text = environment.get_template(TEMPLATE).render(
+        page=facts.collect(config),
+        script=markupsafe.Markup(SCRIPT),
+        script_hash=base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode(),
+    )
+    page = layout.PAGE
+    partial = page.with_name(f".{page.name}.{secrets.token_hex(4)}")
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        # File names in messages may have bytes that are no text.
+        partial.write_text(text, encoding="utf-8", errors="replace")
+        os.chmod(partial, 0o644)  # noqa: PTH101
+        partial.replace(page)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise receipts.storage_error(error, page) from error
+    return page
+
+
+def _printable(value: Any) -> Any:
+    """Return text that is shown as it is written, and no longer than anyone reads."""
+    if not isinstance(value, str) or isinstance(value, markupsafe.Markup):
+        return value
+    text = "".join(letter if letter.isprintable() else " " for letter in value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def make_pictures(config: Config, at_most: int) -> list[str]:
+    """Draw pictures that are missing or older than what is stored, of the newest runs first.
+
+    Return the runs that got one. A picture that cannot be drawn is told in the log, and no more.
+    A run that is being worked on gets its picture afterwards.
+    """
+    wanted = [run for run in facts.runs_on_disk() if _out_of_date(run) and claims.read(run) is None]
+    if not wanted or not at_most:
+        return []
+    # They take seconds to load.
+    from xamsflow.settings import detector  # noqa: PLC0415
+    from xamsflow.views import overview  # noqa: PLC0415
+
+    loaded = detector.load(config.detector)
+    drawn: list[str] = []
+    for run in wanted:
+        if len(drawn) == at_most:
+            break
+        try:
+            overview.make_run(run, loaded, layout.overview(run))
+            drawn.append(run)
+        except XamsflowError as error:
+            logger.warning("no picture of run %s: %s", run, error)
+        except Exception:  # a bug in a picture must not end what watches over runs
+            logger.exception("no picture of run %s", run)
+    return drawn
+
+
+def _out_of_date(run: str) -> bool:
+    """Tell whether a run has a data type's receipt that is newer than its picture."""
+    picture = layout.overview(run)
+    made = picture.stat().st_mtime_ns if picture.is_file() else 0
+    others = {layout.rundoc_receipt(run).name, layout.claim_file(run).name}
+    return any(
+        path.stat().st_mtime_ns > made
+        for path in picture.parent.glob("[a-z]*.json")
+        if path.name not in others
+    )

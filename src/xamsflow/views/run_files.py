@@ -1,0 +1,108 @@
+"""What lies of a run in the working directory: its logs, attempt by attempt, and its receipts."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from xamsflow.base.errors import BadDataError
+from xamsflow.run.failures import Failure
+from xamsflow.state import layout, receipts
+from xamsflow.state.receipts import Receipt
+
+BATCH = "batch"
+"""The folder of what the batch system caught, one file per submission, beside the rules' own."""
+
+_ATTEMPT = re.compile(r"(?P<job>.+)\.(?P<attempt>\d+)\.log", flags=re.ASCII)
+
+
+@dataclass(frozen=True)
+class Log:
+    """The log of one attempt at a job; `changed` is when it was last written to.
+
+    `rule` is the rule's name, or BATCH. `data_type` is None but for the rule that has one.
+    `failure` is why the attempt failed, None where it did not, or where a later one was made.
+    """
+
+    rule: str
+    data_type: str | None
+    attempt: int
+    path: Path
+    size: int
+    changed: datetime
+    failure: str | None
+
+
+def logs(run: str) -> list[Log]:
+    """Return the logs of all attempts at a run, the one that was last written to at the end."""
+    found = [log for rule in layout.LOGS for log in _of_rule(rule, run)]
+    found += _of_batch(run)
+    return sorted(found, key=lambda log: (log.changed, log.path))
+
+
+def last_log(found: list[Log]) -> Log | None:
+    """Return the log that tells how a run stands: of what failed last, else the newest one.
+
+    What the batch system caught comes last, as it is mostly empty.
+    """
+    own = [log for log in found if log.rule != BATCH] or found
+    failed = [log for log in own if log.failure is not None]
+    return (failed or own)[-1] if own else None
+
+
+def receipts_of(run: str) -> dict[str, Receipt]:
+    """Return the receipts of a run by the names of their files; those that are broken are empty."""
+    folder = layout.transfer_receipt(run).parent
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        if path.name.startswith("."):  # not finished
+            continue
+        try:
+            found[path.name] = receipts.read(path)
+        except (BadDataError, OSError):
+            found[path.name] = {}
+    return found
+
+
+def data_type_receipts(found: dict[str, Receipt]) -> list[Receipt]:
+    """Return those receipts that tell of data types, the earliest first."""
+    made = [
+        receipt
+        for name, receipt in found.items()
+        if re.fullmatch(layout.DATA_TYPE_PATTERN, name.removesuffix(".json"))
+        and isinstance(receipt.get("stored"), dict)
+    ]
+    return sorted(made, key=lambda receipt: str(receipt.get("time")))
+
+
+def _of_rule(rule: str, run: str) -> Iterator[Log]:
+    pattern = Path(layout.LOGS[rule].format(run_id=run, data_type="*"))
+    for path in pattern.parent.glob(f"{run}.*.log"):
+        match = _ATTEMPT.fullmatch(path.name)
+        if match is None:
+            continue
+        data_type = match["job"].removeprefix(run).removeprefix(".") or None
+        link = path.with_name(f"{match['job']}.log")
+        left = Failure.left_by(link) if link.resolve() == path.resolve() else None
+        log = _log(path, rule, data_type, int(match["attempt"]), left.reason if left else None)
+        if log is not None:
+            yield log
+
+
+def _of_batch(run: str) -> Iterator[Log]:
+    for path in (Path("logs") / BATCH).glob(f"*{run}*.log"):
+        match = _ATTEMPT.fullmatch(path.name)
+        if match is not None and (log := _log(path, BATCH, None, int(match["attempt"]), None)):
+            yield log
+
+
+def _log(
+    path: Path, rule: str, data_type: str | None, attempt: int, failure: str | None
+) -> Log | None:
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    changed = datetime.fromtimestamp(state.st_mtime, UTC)
+    return Log(rule, data_type, attempt, path.absolute(), state.st_size, changed, failure)

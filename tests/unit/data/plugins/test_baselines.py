@@ -1,0 +1,99 @@
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import strax
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hand_made import BASELINE, DT, N_SAMPLES, pulse, together
+from xamsflow.data.plugins import baselines
+
+Array = npt.NDArray[Any]
+
+POSITIVE = [2]
+BASELINE_SAMPLES = 40
+MAX_RMS = 5
+
+
+def raw_of(seed: int, n_pulses: int) -> Array:
+    """Return raw records of pulses of any length, quiet and busy, some with their own baseline."""
+    random = np.random.default_rng(seed)
+    made = []
+    for channel in range(3):
+        time = 1000
+        for _ in range(n_pulses):
+            light = random.integers(0, 40) * random.random(random.integers(1, 3 * N_SAMPLES)) ** 2
+            baseline = BASELINE + random.random() * random.choice([1, 50])
+            before = int(random.integers(0, 48))
+            raw = pulse(
+                time,
+                channel,
+                light,
+                baseline=baseline,
+                before=before,
+                after=0,
+                upwards=channel == 2,
+            )
+            raw["baseline"] = random.choice([0, round(baseline + random.normal(0, 3))])
+            time = int(strax.endtime(raw)[-1]) + 50 * DT
+            made.append(raw)
+    return together(*made)
+
+
+def by_strax(raw: Array) -> Array:
+    """Return what strax's functions and numpy make of raw records, each step for all records."""
+    made = np.zeros(len(raw), strax.record_dtype(N_SAMPLES))
+    for name in raw.dtype.names:
+        made[name] = raw[name]
+    mirrored = np.isin(made["channel"], POSITIVE)
+    made["data"][mirrored] = baselines.MAX_ADC - made["data"][mirrored]
+    for i in np.flatnonzero((made["length"] < BASELINE_SAMPLES) & (made["record_i"] == 0)):
+        length = made["length"][i]
+        made["data"][i, length:] = round(made["data"][i, :length].mean())
+    strax.baseline(made, baseline_samples=BASELINE_SAMPLES, flip=True)
+    mean = made["baseline"].copy()
+    measured = raw["baseline"] + np.float32(baselines.TRUNCATED)
+    measured[mirrored] = baselines.MAX_ADC - measured[mirrored]
+    busy = made["baseline_rms"] > MAX_RMS
+    near = np.abs(measured - mean) <= baselines.SAME_BASELINE
+    better = np.where(busy, measured, (mean + measured) / 2)
+    made["baseline"] = np.where((raw["baseline"] > 0) & (busy | near), better, mean)
+    shift = np.floor(made["baseline"]) - np.floor(mean)
+    made["data"] += shift.astype(np.int16)[:, np.newaxis]
+    strax.zero_out_of_bounds(made)
+    return made
+
+
+@settings(deadline=None)  # strax compiles
+@given(seed=st.integers(0, 2**32), n_pulses=st.integers(0, 8))
+def test_records_are_those_of_strax(seed: int, n_pulses: int) -> None:
+    raw = raw_of(seed, n_pulses)
+    chosen = np.flatnonzero(raw["channel"] != 1)
+    made = baselines.above_baseline(
+        raw,
+        chosen,
+        strax.record_dtype(N_SAMPLES),
+        POSITIVE,
+        baseline_samples=BASELINE_SAMPLES,
+        max_rms=MAX_RMS,
+    )
+    expected = by_strax(raw[chosen])
+    for name in made.dtype.names:
+        assert np.array_equal(made[name], expected[name]), name
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 2**32), lost=st.floats(0, 1))
+def test_only_records_behind_a_lost_start_have_none(seed: int, lost: float) -> None:
+    raw = raw_of(seed, 4)
+    pulse_time = raw["time"] - raw["record_i"] * np.int64(N_SAMPLES * DT)
+    pulses = list(zip(raw["channel"].tolist(), pulse_time.tolist(), strict=True))
+    is_there = np.random.default_rng(seed).random(len(raw)) >= lost
+    starts = {
+        one
+        for one, fragment, there in zip(pulses, raw["record_i"], is_there, strict=True)
+        if there and fragment == 0
+    }
+    expected = [one in starts for one, there in zip(pulses, is_there, strict=True) if there]
+    assert baselines.starts_are_there(raw[is_there]).tolist() == expected

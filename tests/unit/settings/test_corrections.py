@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import pytest
+
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.settings import corrections
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "config" / "corrections"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def test_the_value_of_a_run(folder: Path) -> None:
+    (folder / "lifetime_v1.json").write_text('{"000020-000029": 2.5, "000001-000009": [1, 2]}')
+    lifetime = corrections.load("lifetime_v1")
+    assert corrections.of_run(lifetime, 1) == corrections.of_run(lifetime, 9) == [1, 2]
+    assert corrections.of_run(lifetime, 20) == 2.5
+    assert [entry.value for entry in lifetime.entries] == [[1, 2], 2.5]
+
+
+def test_a_value_that_nobody_measured_says_so(folder: Path) -> None:
+    (folder / "lifetime_v1.json").write_text(
+        '{"000001-000009": 1,'
+        ' "000010-000019": {"value": 2, "provenance": "estimated", "why": "as before"}}'
+    )
+    lifetime = corrections.load("lifetime_v1")
+    assert corrections.of_run(lifetime, 10) == 2
+    assert corrections.provenances({"lifetime": lifetime}, 9) == {
+        "lifetime": {"file": "lifetime_v1", "provenance": "measured", "why": ""}
+    }
+    assert corrections.provenances({"lifetime": lifetime}, 19) == {
+        "lifetime": {"file": "lifetime_v1", "provenance": "estimated", "why": "as before"}
+    }
+    assert corrections.provenances({"lifetime": lifetime}, 20) == {}
+
+
+@pytest.mark.parametrize("run", [0, 10, 19, 30])
+def test_a_run_without_a_value(folder: Path, run: int) -> None:
+    (folder / "lifetime_v1.json").write_text('{"000001-000009": 1, "000020-000029": 2}')
+    with pytest.raises(ConfigurationError) as error:
+        corrections.of_run(corrections.load("lifetime_v1"), run)
+    assert f"run {run:06d}: config/corrections/lifetime_v1.json has no value" in str(error.value)
+
+
+def test_a_plain_value_is_that_of_all_runs() -> None:
+    assert corrections.of_run(3.5, 7) == 3.5
+    assert corrections.of_run(None, 7) is None
+    assert corrections.of_run([1, 2], 7) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "no valid JSON"),
+        ("[1]", "one object"),
+        ('[["000001-000002", 1]]', "one object"),
+        ('{"1-2": 1}', "run range is '1-2'"),
+        ('{"000002-000001": 1}', "run range is '000002-000001'"),
+        ('{"000001-*": 1}', "run range"),
+        ('{"000001-000005": 1, "000005-000009": 2}', "two values for run 000005"),
+        ('{"000001-000005": 1, "000001-000005": 1}', "two values for run 000001"),
+        ('{"000001-000005": "many"}', "is 'many', allowed is no text"),
+        ('{"000001-000005": {"value": 1}}', "provenance is None, allowed are measured, estimated"),
+        ('{"000001-000005": {"value": 1, "provenance": "nominal"}}', "it must say why"),
+        ('{"000001-000005": {"value": 1, "reason": "x"}}', "has reason, allowed are value"),
+    ],
+)
+def test_files_that_are_no_corrections(folder: Path, content: str, words: str) -> None:
+    (folder / "wrong.json").write_text(content)
+    with pytest.raises(ConfigurationError) as error:
+        corrections.load("wrong")
+    assert words in str(error.value)
+    assert "wrong.json" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_not_there(folder: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"config/corrections/nothing.json is missing"):
+        corrections.load("nothing")

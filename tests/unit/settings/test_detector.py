@@ -1,0 +1,173 @@
+import copy
+import json
+
+import pytest
+
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.settings import corrections, detector
+from xamsflow.state import layout
+
+PULSES = {
+    "baseline_samples": 40,
+    "baseline_max_rms": 5,
+    "hit_threshold": 15,
+    "hit_extension": [3, 20],
+}
+PEAKS = {
+    "max_gap": 300,
+    "min_area": 0,
+    "min_channels": 1,
+    "split_min_height": 25,
+    "split_min_ratio": 4,
+    "coincidence": [50, 50],
+}
+SETTINGS = {
+    "description": "a test",
+    "digitizers": {
+        "v1730": {"type": "V1730", "channels": [0, 1], "sample_width": 2, "polarity": "negative"},
+        "v1724": {"type": "V1724", "channels": [2, 3], "sample_width": 10, "polarity": "negative"},
+    },
+    "dead_time": {"channel": 40},
+    "tpc": {
+        "channels": [0],
+        "gains": [0.01],
+        "pulses": PULSES,
+        "peaks": PEAKS,
+        "classification": {
+            "s1": {"min_area": 1, "min_width": 0, "max_width": 140},
+            "s2": {"min_area": 100, "min_width": 600},
+        },
+        "drift": {"velocity": 0.001, "gate_time": 0},
+        "events": {"trigger_min_area": 100, "left": 50_000, "right": 50_000},
+        "corrections": {"electron_lifetime": 1000},
+    },
+    "signals": {"sipm": {"channels": [1], "gains": [0.1], "pulses": PULSES, "peaks": PEAKS}},
+    "led": {
+        "channels": [0],
+        "records_per_pulse": 2,
+        "baseline": [0, 50],
+        "light": [80, 110],
+        "noise": [0, 10],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [
+        ("xamsl", {"v1730": (0, 1, 2), "v1724": (2, 3, 10)}),
+        ("xams_2021", {"v1724": (0, 7, 10), "v1730": (8, 15, 2)}),
+        ("xams", {"v1730": (0, 6, 2)}),
+    ],
+)
+def test_the_detectors_that_ship(name, channels):
+    loaded = detector.load(name)
+    assert {
+        digitizer.name: (
+            digitizer.first_channel,
+            digitizer.last_channel,
+            digitizer.sample_width,
+        )
+        for digitizer in loaded.digitizers
+    } == channels
+
+
+def test_what_the_detectors_that_ship_have():
+    xams, xamsl, old = (detector.load(name) for name in ("xams", "xamsl", "xams_2021"))
+    assert (xams.tpc.bottom, xams.tpc.top) == ((0,), (1, 2, 3, 4))
+    assert {s.name: s.channels for s in xams.signals} == {"external": (5,), "sipm": (6,)}
+    assert xams.signals[1].positive_channels == (6,)
+    assert corrections.of_run(xams.tpc.signals.gains, 6800)[1] == 0.0059
+    assert corrections.of_run(xams.tpc.signals.gains, 7200)[1] == 0.013
+    assert corrections.of_run(xams.tpc.electron_lifetime, 6800) == 220_000
+    assert set(xams.corrections) == {"gains", "electron_lifetime"}
+    assert set(old.corrections) == {"gains", "gains_v1724"}
+    for one in (xams, xamsl, old):  # so that every run can be processed
+        for by_run in one.corrections.values():
+            assert all(by_run.entry(run) for run in (0, 6000, 6900, 9999, 123_456, 999_999))
+    assert {s.name: s.channels for s in xamsl.signals} == {"v1724": (2, 3)}
+    assert xamsl.tpc.signals.channels == xamsl.led.channels == (0, 1)
+    assert xamsl.tpc.signals.digitizer == old.tpc.signals.digitizer == "v1730"
+
+
+def test_digitizers_come_by_ascending_channel():
+    assert [d.name for d in detector.load("xams_2021").digitizers] == ["v1724", "v1730"]
+
+
+def test_a_detector_of_the_working_directory_needs_no_change_here(tmp_path, monkeypatch):
+    folder = tmp_path / "config" / "detectors"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text(
+        "description: mine\n"
+        "digitizers:\n"
+        "  v1725: {type: V1725, channels: [0, 3], sample_width: 4, polarity: positive}\n"
+        "dead_time: {channel: 99}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert detector.load("mine").digitizers[0].polarity == "positive"
+
+
+def test_an_unknown_detector_names_the_known_ones():
+    with pytest.raises(ConfigurationError, match="xams, xams_2021, xamsl"):
+        detector.load("xenonnt")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("digitizers", "v1730", "channels"), [1, 0], "the lower channel first"),
+        (("digitizers", "v1730", "channels"), [0, 2], "more than 2"),
+        (("digitizers", "v1730", "channels"), [0], "2 entries or more"),
+        (("digitizers", "v1730", "sample_width"), 3, "one of 2, 4, 10"),
+        (("digitizers", "v1730", "polarity"), "down", '"negative", "positive"'),
+        (("digitizers", "v1730", "type"), "V9", "V1724"),
+        (("digitizers", "v1730", "positive_channels"), [7], "allowed is 0 to 1"),
+        (("digitizers", "v1730", "gain"), 1, "unknown key digitizers.v1730.gain"),
+        (("digitizers", "aqmon"), {}, "unknown key digitizers.aqmon"),
+        (("digitizers", "V1730"), {}, "unknown key digitizers.V1730"),
+        (("dead_time", "channel"), 3, "outside of digitizers.v1724"),
+        (("tpc", "channels"), [0, 2], "channels of v1724 and v1730, allowed are those of one"),
+        (("tpc", "channels"), [7], "tpc.channels has 7, allowed is a channel of a digitizer"),
+        (("tpc", "channels"), [1], "channel 1 is in tpc and in sipm"),
+        (("tpc", "top"), [1], "tpc.top has channel 1, allowed are the channels of tpc.channels"),
+        (("tpc", "positions"), {0: [1, 2]}, "tpc.positions"),
+        (("tpc", "gains"), [0.01, 0.01], "tpc.gains is [0.01, 0.01], allowed is 1 numbers above 0"),
+        (("tpc", "gains"), [-1], "tpc.gains"),
+        (("tpc", "gains"), {"file": "nowhere"}, "nowhere.json is missing"),
+        (("tpc", "gains"), {"file": "xams_gains_v0"}, "file xams_gains_v0, is [0.0075"),
+        (
+            ("tpc", "corrections"),
+            {"electron_lifetime": {"file": "xams_gains_v0"}},
+            "electron_lifetime, file",
+        ),
+        (("tpc", "corrections"), {"electron_lifetime": -1}, "tpc.corrections.electron_lifetime is"),
+        (("tpc", "corrections"), {"s2_map": None}, "unknown key tpc.corrections.s2_map"),
+        (("tpc", "peaks"), {**PEAKS, "max_gap": 1001}, "tpc.peaks.max_gap is 1001"),
+        (("tpc", "pulses"), {}, "missing key tpc.pulses.baseline_samples"),
+        (
+            ("tpc", "classification", "s1", "max_width"),
+            700,
+            "allowed is 600 (s2.min_width) or less",
+        ),
+        (("signals", "led"), {}, "unknown key signals.led"),
+        (("signals", "tpc"), {}, "unknown key signals.tpc"),
+        (("led", "light"), [110, 80], "led.light is [110, 80], allowed is the lower sample first"),
+    ],
+)
+def test_impossible_settings_are_refused_in_one_line(path, value, words):
+    settings = copy.deepcopy(SETTINGS)
+    section = settings
+    for part in path[:-1]:
+        section = section[part]
+    section[path[-1]] = value
+    with pytest.raises(ConfigurationError) as error:
+        detector.parse("test", settings, "test.yaml")
+    assert words in str(error.value)
+    assert str(error.value).startswith("test.yaml: ")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["xams", "xams_2021", "xamsl"])
+def test_the_names_of_data_types_are_those_of_the_plugins(name):
+    lineage = json.loads((layout.REPOSITORY / "lineage.json").read_text())
+    assert set(detector.load(name).data_types) == set(lineage[name])

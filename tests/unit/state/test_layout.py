@@ -1,0 +1,39 @@
+import re
+
+import pytest
+
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.state import layout
+
+
+@pytest.mark.parametrize("number", [0, 932, 999_999])
+def test_number_and_name(number):
+    assert layout.run_number(layout.run_id(number)) == number
+
+
+@pytest.mark.parametrize("number", [-1, 1_000_000])
+def test_numbers_that_have_no_folder(number):
+    with pytest.raises(ConfigurationError):
+        layout.run_id(number)
+
+
+@pytest.mark.parametrize("run", ["932", "0000932", "00093a", "000932\n", "٠٠٠٩٣٢", "../../x"])
+def test_what_is_no_run(run):
+    with pytest.raises(ConfigurationError):
+        layout.run_number(run)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_data_type"),
+    [
+        ("raw_records_v1730", True),
+        ("transferred", True),
+        ("transfer", False),
+        ("rundoc", False),
+        ("claim", False),
+        ("../x", False),
+    ],
+)
+def test_receipts_of_data_types_are_told_from_the_others(name, is_data_type):
+    pattern = layout.DATA_TYPE_PATTERN + r"\.json"
+    assert bool(re.fullmatch(pattern, f"{name}.json")) is is_data_type

@@ -1,0 +1,82 @@
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from xamsflow.base.errors import BadDataError, ConfigurationError, ResourcesError
+from xamsflow.state import receipts
+
+
+def test_what_is_written_is_read(tmp_path):
+    receipt = {"run_id": "000932", "files": [{"path": "é", "size": 1}]}
+    receipts.write(tmp_path / "deep" / "r.json", receipt)
+    assert receipts.read(tmp_path / "deep" / "r.json") == receipt
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["r.json"]
+
+
+def test_a_second_one_replaces_the_first(tmp_path):
+    receipts.write(tmp_path / "r.json", {"a": 1})
+    receipts.write(tmp_path / "r.json", {"a": 2})
+    assert receipts.read(tmp_path / "r.json") == {"a": 2}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "\x00"])
+def test_what_is_no_receipt_is_refused(tmp_path, content):
+    (tmp_path / "r.json").write_text(content)
+    with pytest.raises(BadDataError, match=r"r\.json is no receipt"):
+        receipts.read(tmp_path / "r.json")
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="cannot write"):
+        receipts.write(tmp_path / "file" / "r.json", {})
+
+
+def test_a_full_disk_leaves_the_earlier_receipt(tmp_path):
+    path = tmp_path / "r.json"
+    receipts.write(path, {"a": 1})
+    # A process of its own: the limit on the size of files cannot be taken back.
+    code = (
+        "import resource, signal, sys, pathlib\n"
+        "from xamsflow.base import errors\n"
+        "from xamsflow.state import receipts\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
+        "try: receipts.write(pathlib.Path(sys.argv[1]), {'b': 'x' * 100})\n"
+        "except errors.ResourcesError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], check=True, capture_output=True, text=True
+    )
+    assert "no space left" in done.stdout
+    assert receipts.read(path) == {"a": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["r.json"]
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 10
+
+
+def test_errors_of_storage_by_what_a_person_can_do(tmp_path):
+    full = receipts.storage_error(OSError(28, "No space left", "/data/x"), tmp_path)
+    assert isinstance(full, ResourcesError)
+    denied = receipts.storage_error(OSError(13, "Permission denied", "/data/x"), tmp_path)
+    assert isinstance(denied, ConfigurationError)
+    assert "/data/x" in str(denied)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{}", "missing key run_id"),
+        ('{"run_id": "000932"}', "missing key"),
+        ('{"run_id": 932}', "missing key"),
+    ],
+)
+@pytest.mark.parametrize("read", [receipts.read_transfer, receipts.read_data_type])
+def test_a_receipt_without_what_others_read_is_named(tmp_path, read, content, message):
+    path = tmp_path / "000932" / "records.json"
+    path.parent.mkdir()
+    path.write_text(content)
+    with pytest.raises(BadDataError, match=rf"records\.json .*{message}.*: move it away") as error:
+        read(path)
+    assert len(str(error.value).splitlines()) == 1

@@ -1,0 +1,37 @@
+import pytest
+
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.state import run_numbers
+
+
+@pytest.mark.parametrize(
+    ("word", "first", "last"),
+    [
+        ("932", 932, 932),
+        ("000932", 932, 932),
+        ("932-940", 932, 940),
+        ("000932-940", 932, 940),
+        ("932-932", 932, 932),
+        ("0", 0, 0),
+        ("932-", 932, 999_999),
+    ],
+)
+def test_numbers_and_ranges_hold_both_ends(word, first, last):
+    assert run_numbers.parse(word) == range(first, last + 1)
+
+
+@pytest.mark.parametrize(
+    "word", ["", "93x", "9 32", "-932", "1234567", "932--940", "932:940", "٩٣٢", "932-9400000", "*"]
+)
+def test_anything_else_is_refused_with_what_to_write(word):
+    with pytest.raises(ConfigurationError, match="is no run: give a number, as 932, or a range"):
+        run_numbers.parse(word)
+
+
+def test_a_range_the_wrong_way_round_is_refused():
+    with pytest.raises(ConfigurationError, match="did you mean 932-940"):
+        run_numbers.parse("940-932")
+
+
+def test_several_words():
+    assert run_numbers.parse_all(["932", "940-942"]) == (range(932, 933), range(940, 943))
