@@ -24,7 +24,7 @@ test: install  ## the whole test suite
 	tools/system-packages test
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
-test-htcondor: install  ## profiles/htcondor on a real HTCondor, as root (docs/batch-systems.md)
+test-htcondor: install  ## profiles/htcondor on a real HTCondor, as root (docs/how-to/batch-systems.md)
 	tools/system-packages htcondor
 	$(BIN)/python -m pytest tests/htcondor
 

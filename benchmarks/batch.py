@@ -1,7 +1,7 @@
 """What profiles/stbc costs, on a real Slurm behind Torque's commands, with its real settings.
 
 ``python benchmarks/batch.py cost|queue|killed|many [NUMBER]``; the results stand in
-docs/batch-systems.md. Slurm must be installed (``tools/system-packages test``).
+docs/how-to/batch-systems.md. Slurm must be installed (``tools/system-packages test``).
 """
 
 import json

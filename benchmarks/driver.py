@@ -33,7 +33,7 @@ INDEXES = (
     *("number", "processing_status", "processing_status.status"),
     *("processing.retry_at", "tags.name"),
 )
-"""Those of docs/operating.md."""
+"""Those of docs/how-to/run-database.md."""
 
 BARE = """
 RUNS = [f"{{number:06d}}" for number in range({first}, {last})]

@@ -13,6 +13,7 @@ from xamsflow.simulate import Physics, SimulatedRun, simulate
 from xamsflow.state import layout
 
 DOCS = layout.REPOSITORY / "docs"
+PAGE = DOCS / "how-to" / "open-the-data.md"
 EXAMPLE = DOCS / "examples" / "plot_run.py"
 
 
@@ -54,7 +55,7 @@ def test_the_plot_of_a_run(processed, tmp_path):
 
 def test_the_page_for_physicists_shows_what_the_script_does():
     script = EXAMPLE.read_text()
-    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "analysis.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert len(blocks) == 4
     for block in blocks:
         assert block in script

@@ -126,7 +126,7 @@ def test_the_query_and_the_conditions_agree(connected, documents, select, watch)
 
 def test_with_the_indexes_of_the_manual_no_look_goes_through_all_documents(connected):
     runs, _ = connected
-    manual = (layout.REPOSITORY / "docs" / "operating.md").read_text()
+    manual = (layout.REPOSITORY / "docs" / "how-to" / "run-database.md").read_text()
     (fields,) = re.findall(r"^(\[.*\])\n  \.forEach\(field => .*createIndex", manual, re.MULTILINE)
     for field in json.loads(fields):
         runs.create_index(field)

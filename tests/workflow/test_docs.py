@@ -24,7 +24,7 @@ RULES = sorted(
 
 def test_each_rule_has_one_name_everywhere():
     assert RULES
-    text = (layout.REPOSITORY / "docs" / "data-flow.md").read_text()
+    text = (layout.REPOSITORY / "docs" / "explanation" / "data-flow.md").read_text()
     assert sorted(re.findall(r"^\| \[(\w+)\]\(#\w+\)", text, re.MULTILINE)) == RULES
     for rule in RULES:
         assert f"\n## {rule}\n" in text
@@ -72,7 +72,7 @@ def test_the_tables_of_rules_say_what_snakemake_knows(tmp_path):
         check=True,
     )
     known = json.loads(done.stdout.splitlines()[-1])
-    text = (layout.REPOSITORY / "docs" / "data-flow.md").read_text()
+    text = (layout.REPOSITORY / "docs" / "explanation" / "data-flow.md").read_text()
     files, asked = (
         {row[0].strip("[").partition("]")[0]: row[1:] for row in _table(text, column)}
         for column in ("needs", "memory (MB)")

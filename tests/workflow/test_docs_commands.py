@@ -22,7 +22,11 @@ DOCUMENTS = [
     layout.REPOSITORY / "README.md",
     layout.REPOSITORY / "CONTRIBUTING.md",
     layout.REPOSITORY / "config" / "README.md",
-    *sorted((layout.REPOSITORY / "docs").glob("*.md")),
+    *(
+        document
+        for part in ("tutorial", "how-to", "reference", "explanation")
+        for document in sorted((layout.REPOSITORY / "docs" / part).glob("*.md"))
+    ),
 ]
 
 OURS = ("xamsflow", ".venv/bin/xamsflow", "snakemake", "make", "python", ".venv/bin/python")

@@ -132,8 +132,8 @@ def test_credentials_in_the_address_are_refused_with_the_place_where_they_belong
 
 
 def commands_of_the_documentation(database: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return the commands in docs/security.md that make roles and users, for another database."""
-    text = (layout.REPOSITORY / "docs" / "security.md").read_text()
+    """Return the commands that make roles and users in the documents, for another database."""
+    text = (layout.REPOSITORY / "docs" / "explanation" / "security.md").read_text()
     found = []
     for name, command in re.findall(r"^(\w+)> db\.runCommand\((\{.*?\})\)$", text, re.M | re.S):
         there = {"run": database}.get(name, name)

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--profile", metavar="NAME", help="one of profiles/, or a folder [watch.profile]")
     add("--writes", action="store_true", help="list the changes of each run document too")
-    add("--json", action="store_true", help="as JSON, the keys are in docs/operating.md")
+    add("--json", action="store_true", help="as JSON, the keys are in docs/reference/json.md")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--since", metavar="TIME", help="only runs that started since, as 2h, 3d or 2024-03-01")
     add("--newest", type=_count, metavar="N", help="only the N newest of them")
     add("--all", action="store_true", help="every run")
-    add("--json", action="store_true", help="as JSON, the keys are in docs/operating.md")
+    add("--json", action="store_true", help="as JSON, the keys are in docs/reference/json.md")
 
 
 def _count(text: str) -> int:

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the run."""
     parser.add_argument("run", metavar="RUN", help="a run number")
     parser.add_argument(
-        "--json", action="store_true", help="as JSON, the keys are in docs/operating.md"
+        "--json", action="store_true", help="as JSON, the keys are in docs/reference/json.md"
     )
 
 

@@ -1,7 +1,8 @@
 """What is wrong, or odd, with a run's live data: findings, and the rules that they come from.
 
 T1 to T34 are the known ways in which redax's files and run documents go wrong, or in which readers
-lose data; `RULES` says of each what is done about it. ``docs/validation.md`` shows the same table.
+lose data; `RULES` says of each what is done about it. ``docs/reference/live-data-checks.md`` shows
+the same table.
 """
 
 from collections import Counter

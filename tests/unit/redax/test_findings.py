@@ -10,7 +10,7 @@ from xamsflow.state import layout
 
 
 def test_the_docs_show_the_table_of_rules() -> None:
-    text = (layout.REPOSITORY / "docs" / "validation.md").read_text()
+    text = (layout.REPOSITORY / "docs" / "reference" / "live-data-checks.md").read_text()
     assert findings.table() in text
 
 

@@ -154,6 +154,6 @@ def test_rows_are_read_by_one_query_with_the_ages_of_the_servers_clock(mongod):
 
 
 def test_the_documents_explain_every_key():
-    text = (layout.REPOSITORY / "docs" / "operating.md").read_text()
+    text = (layout.REPOSITORY / "docs" / "reference" / "json.md").read_text()
     for key in run_table.to_json(run_table.row(document())):
         assert f"`{key}`" in text, key

@@ -39,7 +39,7 @@ def rights(database: RunDatabase, config: Rundb) -> Result:
         return ok(name, "read and write")
     remedy = (
         f"the account needs find and update on {config.database}.{config.collection}, "
-        "see docs/security.md"
+        "see docs/explanation/security.md"
     )
     if actions >= READ:
         return problem(name, "read only: previews and tables work, processing does not", remedy)
