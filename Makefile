@@ -3,6 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+SHELL_PROGRAMS := .ci/run $(filter-out %.service,$(wildcard tools/*)) profiles/*/submit profiles/*/cancel \
+    profiles/common/python.sh profiles/common/status.sh
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-htcondor faults lint format lock bench physics fuzz
@@ -37,7 +39,11 @@ lint: install  ## format check, linters, types, snakemake --lint
 	$(BIN)/ruff format --check src tests benchmarks workflow/scripts
 	$(BIN)/ruff check src tests benchmarks workflow/scripts
 	$(BIN)/snakefmt --check workflow
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
+	$(BIN)/shellcheck --external-sources --source-path profiles/common $(SHELL_PROGRAMS)
+	# The job script is a template: as Snakemake fills it in.
+	sed -e 's/{{/{/g' -e 's/}}/}/g' -e 's/^{exec_job}$$/true/' profiles/common/jobscript.sh | $(BIN)/shellcheck -
 	$(BIN)/snakemake --snakefile workflow/Snakefile --lint
 
 format: install  ## bring all files into shape
@@ -45,7 +51,7 @@ format: install  ## bring all files into shape
 	$(BIN)/ruff check --fix src tests benchmarks workflow/scripts
 	$(BIN)/snakefmt workflow
 
-lock: install  ## requirements.lock anew from pyproject.toml
+lock: install  ## requirements.lock from pyproject.toml, with the newest versions that it allows
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
 	    --no-emit-index-url --no-annotate --quiet --custom-compile-command "make lock" \

@@ -2,6 +2,7 @@
 #
 # They need Python 3.11 or 3.12 and nothing else: the checkout's environment, or that of the
 # shell that Snakemake was started from.
+# shellcheck shell=sh disable=SC2154  # $common: the reader's
 repository=$common/../..
 python=$repository/.venv/bin/python
 [ -x "$python" ] || python=python3

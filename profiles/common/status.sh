@@ -5,6 +5,7 @@
 #
 # Called once per job and round, so the frequent answers are given here: starting Python costs ten
 # times as much. The files are described in src/xamsflow/batch/submissions.py.
+# shellcheck shell=sh disable=SC2154  # $common: the reader's
 status() {
     job=${2%%.*}
     batch=.snakemake/batch
