@@ -3,11 +3,12 @@
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+INSTALLED_DEMO := $(VENV)/.installed-demo
 SHELL_PROGRAMS := .ci/run $(filter-out %.service,$(wildcard tools/*)) profiles/*/submit profiles/*/cancel \
     profiles/common/python.sh profiles/common/status.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-htcondor faults lint format lock bench physics fuzz
+.PHONY: help install install-demo demo test test-htcondor faults lint format lock bench physics fuzz
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,19 +19,26 @@ $(INSTALLED): requirements.lock pyproject.toml tools/create-environment
 	tools/create-environment $(VENV)
 	@touch $@
 
-demo: install  ## process a few runs on this machine, with a run database of their own
+install-demo: $(INSTALLED_DEMO)  ## the same, and a MongoDB server for the demo and the tests
+
+$(INSTALLED_DEMO): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    --constraint requirements.lock --editable '.[demo]'
+	@touch $@
+
+demo: install-demo  ## process a few runs on this machine, with a run database of their own
 	tools/system-packages demo
 	$(BIN)/xamsflow demo --directory demo
 
-test: install  ## the whole test suite
+test: install-demo  ## the whole test suite
 	tools/system-packages test
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
-test-htcondor: install  ## profiles/htcondor on a real HTCondor, as root (docs/how-to/batch-systems.md)
+test-htcondor: install-demo  ## profiles/htcondor on a real HTCondor, as root (docs/how-to/batch-systems.md)
 	tools/system-packages htcondor
 	$(BIN)/python -m pytest tests/htcondor
 
-faults: install  ## every fault at several moments, and the table of fault and outcome
+faults: install-demo  ## every fault at several moments, and the table of fault and outcome
 	tools/system-packages test
 	cd tests && ../$(BIN)/python -m faults --output ../faults.md
 	XAMSFLOW_GOOD_RUNS=200 $(BIN)/python -m pytest --numprocesses 2 tests/unit/redax
@@ -53,11 +61,11 @@ format: install  ## bring all files into shape
 
 lock: install  ## requirements.lock from pyproject.toml, with the newest versions that it allows
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade \
 	    --no-emit-index-url --no-annotate --quiet --custom-compile-command "make lock" \
 	    --output-file requirements.lock
 
-bench: install  ## the benchmarks, most of an hour
+bench: install-demo  ## the benchmarks, most of an hour
 	tools/system-packages test
 	set -e; for part in fixed_cost runs driver drain live "batch cost"; do \
 	    set -- $$part; $(BIN)/python benchmarks/$$1.py $$2; done

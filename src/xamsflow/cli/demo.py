@@ -50,11 +50,11 @@ def run(options: argparse.Namespace) -> int:
 
     configuration = config.load(options.configfile)
     print(f"The demo lives in {Path.cwd()}")
-    documents = [*_simulate(configuration.detector), *_real_run()]
     for name in (credentials.USER_VARIABLE, credentials.PASSWORD_VARIABLE):
         os.environ.pop(name, None)  # they are of another database, and would come first
     with embedded_mongod.running(Path("mongod"), auth=True) as server:
         print(f"A run database of its own listens at {server.uri}")
+        documents = [*_simulate(configuration.detector), *_real_run()]
         settings = Path("demo.yaml")
         settings.write_text(
             yaml.safe_dump(

