@@ -16,13 +16,14 @@ from snakemake.settings.types import DeploymentMethod
 from xamsflow.base.errors import XamsflowError
 from xamsflow.run import driver
 from xamsflow.settings import config as configuration
+from xamsflow.settings import data_types
 from xamsflow.settings import detector as detectors
 from xamsflow.state import layout
 
 try:
     settings = configuration.parse(config)
     detector = detectors.load(settings.detector)
-    settings = configuration.of_detector(settings, detector.data_types)
+    settings = configuration.of_detector(settings, data_types.of(detector))
 except XamsflowError as error:
     sys.exit(f"xamsflow: {error}")
 

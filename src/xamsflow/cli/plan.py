@@ -53,10 +53,10 @@ def run(options: argparse.Namespace) -> int:
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
     from xamsflow.operate import plan  # noqa: PLC0415 - keeps --help fast
     from xamsflow.run import preview  # noqa: PLC0415 - keeps --help fast
-    from xamsflow.settings import detector  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.settings import data_types, detector  # noqa: PLC0415 - keeps --help fast
 
     settings = config.load(options.configfile)
-    settings = config.of_detector(settings, detector.load(settings.detector).data_types)
+    settings = config.of_detector(settings, data_types.of(detector.load(settings.detector)))
     profile = start.profile_folder(options.profile or settings.watch.profile)
     with rundb.open_database(settings.rundb) as database:
         taken = _taken(database, settings)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from xamsflow.settings import config, detector
+from xamsflow.settings import config, data_types, detector
 from xamsflow.state import layout, run_numbers
 
 if TYPE_CHECKING:  # loads the run database's client
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     from xamsflow.operate.reconcile import Sources, reconcile  # noqa: PLC0415
 
     settings = config.load(options.configfile)
-    settings = config.of_detector(settings, detector.load(settings.detector).data_types)
+    settings = config.of_detector(settings, data_types.of(detector.load(settings.detector)))
     asked = run_numbers.parse_all(options.runs)
     left = 0
     with rundb.open_database(settings.rundb) as database:

@@ -9,17 +9,10 @@ from typing import Any
 import strax
 
 from xamsflow.base.errors import ConfigurationError
-from xamsflow.data.plugins.corrected_areas import EventInfo, corrected_areas
-from xamsflow.data.plugins.events import event_basics, events
-from xamsflow.data.plugins.led import led_calibration, records_led
-from xamsflow.data.plugins.peak_classification import peak_classification
-from xamsflow.data.plugins.peak_positions import peak_positions
-from xamsflow.data.plugins.peaks import peak_basics, peaks
-from xamsflow.data.plugins.raw_records import raw_records
-from xamsflow.data.plugins.records import records
 from xamsflow.data.storage import DataDirectory
 from xamsflow.redax.growing import Growing
 from xamsflow.redax.rundoc import NS_PER_S, Run
+from xamsflow.settings import data_types
 from xamsflow.settings.detector import Detector
 
 
@@ -83,27 +76,16 @@ def other(name: str) -> ContextFunction:
     return checked
 
 
+PLUGINS = "xamsflow.data.plugins"
+
+
 def plugins(detector: Detector, growing: Growing | None = None) -> list[type[strax.Plugin]]:
     """Return the plugins of all data types that a detector has, each after those below it."""
-    made = [raw_records(detector, growing)]
-    tpc = detector.tpc
-    if tpc is not None:
-        made += [
-            records(tpc.signals),
-            peaks(tpc.signals, tpc.top),
-            peak_basics(tpc.signals),
-            peak_classification(tpc),
-            events(tpc),
-            event_basics(tpc),
-            corrected_areas(tpc),
-            EventInfo,
-        ]
-        if tpc.positions:
-            made.append(peak_positions(tpc))
-    for signals in detector.signals:
-        made += [records(signals), peaks(signals), peak_basics(signals)]
-    if detector.led is not None:
-        made += [records_led(detector.led), led_calibration(detector.led)]
+    made = []
+    for entry, part in data_types.made_for(detector):
+        module = importlib.import_module(f"{PLUGINS}.{entry.module}")
+        made.append(getattr(module, entry.names[0])(part))
+    made[0].growing = growing  # the one that reads live data
     return made
 
 

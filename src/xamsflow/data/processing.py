@@ -28,6 +28,7 @@ from xamsflow.base.errors import (
     XamsflowError,
     causes,
 )
+from xamsflow.data import strax_private
 from xamsflow.data.context import context, other, run_config
 from xamsflow.data.plugins.settings import THREADS
 from xamsflow.redax import plausibility, rundoc
@@ -250,8 +251,7 @@ def to_be_stored(
         raise ConfigurationError(
             f"data type {data_type!r} is unknown", f"the detector has {', '.join(sorted(known))}"
         )
-    # strax's public methods also set the plugins up, for which live data would have to be there.
-    plugins = strax_context._get_plugins((data_type,), run_id)
+    plugins = strax_private.plugins_of(strax_context, data_type, run_id)
     saved = {
         name for name, plugin in plugins.items() if plugin.save_when[name] == strax.SaveWhen.ALWAYS
     }

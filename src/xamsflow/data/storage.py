@@ -16,6 +16,7 @@ import numpy as np
 import strax
 
 from xamsflow.base.errors import BadDataError, TransientError
+from xamsflow.data import strax_private
 from xamsflow.data.ahead import one_ahead
 
 MAX_PENDING = 2
@@ -33,8 +34,9 @@ class DataDirectory(strax.DataDirectory):  # type: ignore[misc]  # strax has no 
         self.backends = [_Backend()]
 
 
-class _Backend(strax.FileSytemBackend):  # type: ignore[misc]
-    def _saver(self, dirname: str, metadata: dict[str, Any], **options: Any) -> "_Saver":
+class _Backend(strax_private.Backend):
+    def make_saver(self, dirname: str, metadata: dict[str, Any], **options: Any) -> "_Saver":
+        """Return what writes a folder, unless somebody else has just written it."""
         Path(dirname).parent.mkdir(parents=True, exist_ok=True)
         # strax has looked before, but on a shared disk another node's folder may be seen late, and
         # what it finds there now it would remove.
@@ -42,12 +44,13 @@ class _Backend(strax.FileSytemBackend):  # type: ignore[misc]
             raise TransientError(f"{dirname} has just been made by another job", "start again")
         return _Saver(dirname, metadata=metadata, **options)
 
-    def _read_chunk(
+    def read_chunk(
         self, dirname: str, chunk_info: dict[str, Any], dtype: Any, compressor: str
     ) -> np.ndarray[Any, Any]:
+        """Return the data of a file; an error says what a person can do about it."""
         file = Path(dirname, chunk_info["filename"])
         try:
-            data: np.ndarray[Any, Any] = super()._read_chunk(dirname, chunk_info, dtype, compressor)
+            return super().read_chunk(dirname, chunk_info, dtype, compressor)
         except (strax.DataCorrupted, OSError) as error:
             cause = error if isinstance(error, OSError) else error.__context__
             if isinstance(cause, OSError):
@@ -58,34 +61,23 @@ class _Backend(strax.FileSytemBackend):  # type: ignore[misc]
                 f"{file} cannot be decoded, it is not what was written",
                 "move its folder aside, then process the run again",
             ) from error
-        return data
 
     def loader(self, *args: Any, **options: Any) -> Iterator[strax.Chunk]:
         """Yield chunks, each read while the one before it is worked on."""
         yield from one_ahead(super().loader(*args, **options), "reader")
 
 
-class _Saver(strax.FileSaver):  # type: ignore[misc]
-    # Writing the list of chunks once per chunk takes a time that grows with its square.
-    _flush_md_for_every_chunk = False
-
+class _Saver(strax_private.Saver):
     def __init__(self, dirname: str, metadata: dict[str, Any], **options: Any) -> None:
         super().__init__(dirname, metadata, **options)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._pending: deque[Future[None]] = deque()
 
-    def _save_chunk(
-        self,
-        data: np.ndarray[Any, Any],
-        chunk_info: dict[str, Any],
-        executor: None = None,  # noqa: ARG002 - strax's, which has none for its one thread
-    ) -> tuple[dict[str, Any], None]:
+    def save_chunk(self, data: np.ndarray[Any, Any], chunk_info: dict[str, Any]) -> None:
         """Have a chunk written; raises what went wrong with those before it."""
         while len(self._pending) >= MAX_PENDING:
             self._pending.popleft().result()
-        chunk_info["filename"] = self._chunk_filename(chunk_info)
         self._pending.append(self._writer.submit(self._write, data, chunk_info))
-        return {}, None
 
     def _write(self, data: np.ndarray[Any, Any], chunk_info: dict[str, Any]) -> None:
         path = Path(self.tempdirname, chunk_info["filename"])

@@ -12,12 +12,9 @@ from immutabledict import immutabledict
 
 from xamsflow.redax.files import Records
 from xamsflow.redax.findings import DEGRADED, REJECT, Findings, Severity
-from xamsflow.settings.detector import Detector
+from xamsflow.settings.detector import DEAD_TIME, Detector
 
 UNKNOWN = -1
-
-DEAD_TIME = "aqmon"
-"""The name under which straxen's users look for artificial dead time: ``raw_records_aqmon``."""
 
 HEADER_WORDS = 12
 """16-bit words of a record before its samples."""

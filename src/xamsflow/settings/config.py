@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -11,6 +10,7 @@ from typing import Any
 
 from xamsflow.base import schema, yaml_file
 from xamsflow.base.errors import ConfigurationError
+from xamsflow.settings import data_types
 from xamsflow.state import layout, run_numbers
 
 SCHEMA = layout.SCHEMAS / "config.schema.yaml"
@@ -148,13 +148,6 @@ class Notify:
     timeout_s: float
 
 
-_OF_SOME_DETECTOR = re.compile(
-    r"(raw_records|records|pulse_counts|peaks|peak_basics)_[a-z][a-z0-9]*"
-    r"|peak_positions|led_calibration"
-)
-"""Data types that one detector has and another has not."""
-
-
 @dataclass(frozen=True)
 class TargetsByMode:
     """What is wanted instead of the usual targets for runs whose mode matches a pattern."""
@@ -192,8 +185,8 @@ class Config:
         return self.targets
 
 
-def of_detector(config: Config, data_types: Collection[str]) -> Config:
-    """Return the configuration for a detector with these data types.
+def of_detector(config: Config, has: Collection[str]) -> Config:
+    """Return the configuration for a detector that has these data types.
 
     Targets by mode are for several detectors: what this one has not is left out, and runs get the
     usual targets where nothing is left. Raises ConfigurationError if `targets` has what the
@@ -202,21 +195,21 @@ def of_detector(config: Config, data_types: Collection[str]) -> Config:
     """
     if config.context is not None:
         return config
-    known = ", ".join(sorted(data_types))
+    known = ", ".join(sorted(has))
     for target in config.targets:
-        if target not in data_types:
+        if target not in has:
             raise ConfigurationError(
                 f"configuration: targets has {target!r}, allowed for {config.detector} are {known}"
             )
     by_mode = []
     for entry in config.targets_by_mode:
         for target in entry.targets:
-            if target not in data_types and not _OF_SOME_DETECTOR.fullmatch(target):
+            if target not in has and not data_types.exists(target):
                 raise ConfigurationError(
                     f"configuration: targets_by_mode has {target!r}, which no detector has; "
                     f"{config.detector} has {known}"
                 )
-        had = tuple(target for target in entry.targets if target in data_types)
+        had = tuple(target for target in entry.targets if target in has)
         by_mode.append(replace(entry, targets=had or config.targets))
     return replace(config, targets_by_mode=tuple(by_mode))
 

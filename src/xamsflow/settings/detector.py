@@ -14,6 +14,9 @@ from xamsflow.state import layout
 
 SCHEMA = layout.SCHEMAS / "detector.schema.yaml"
 
+DEAD_TIME = "aqmon"
+"""The name under which straxen's users look for artificial dead time: ``raw_records_aqmon``."""
+
 
 @dataclass(frozen=True)
 class Digitizer:
@@ -35,8 +38,9 @@ class Digitizer:
 class Signals:
     """Channels of one digitizer whose pulses are put together in peaks.
 
-    Arrays by channel have the order of `channels`. `gains` are in photoelectrons per ADC count and
-    sample: a list, or a :class:`xamsflow.settings.corrections.ByRun`. `hit_threshold` and
+    Arrays by channel have the order of `channels`. `top` and `bottom` are the channels of the two
+    arrays, both empty where these are not told apart. `gains` are in photoelectrons per ADC count
+    and sample: a list, or a :class:`xamsflow.settings.corrections.ByRun`. `hit_threshold` and
     `baseline_max_rms` are in ADC counts, `hit_extension` in samples before and behind a hit,
     `max_gap` and `coincidence` in ns, `min_area` in photoelectrons, `split_min_height` in
     photoelectrons per sample of a waveform.
@@ -58,22 +62,26 @@ class Signals:
     split_min_height: float
     split_min_ratio: float
     coincidence: tuple[int, int]
+    top: tuple[int, ...] = ()
+    bottom: tuple[int, ...] = ()
+
+    @property
+    def suffix(self) -> str:
+        """What the names of its data types end with; those of the TPC are strax's usual names."""
+        return "" if self.name == "tpc" else f"_{self.name}"
 
 
 @dataclass(frozen=True)
 class Tpc:
     """What is known of the TPC beyond its signals.
 
-    `top` and `bottom` are channels; both are empty where the arrays are not told apart. Areas are
-    in photoelectrons, widths (of the central half of the area) and times in ns, `positions` (x and
-    y by channel) in mm, `drift_velocity` in mm per ns. `gate_time` is the drift time of electrons
-    from the gate. `electron_lifetime` (ns) and `s1_map` are a value, None for no correction, or
-    a :class:`xamsflow.settings.corrections.ByRun`.
+    Areas are in photoelectrons, widths (of the central half of the area) and times in ns,
+    `positions` (x and y by channel) in mm, `drift_velocity` in mm per ns. `gate_time` is the
+    drift time of electrons from the gate. `electron_lifetime` (ns) and `s1_map` are a value, None
+    for no correction, or a :class:`xamsflow.settings.corrections.ByRun`.
     """
 
     signals: Signals
-    top: tuple[int, ...]
-    bottom: tuple[int, ...]
     positions: tuple[tuple[int, float, float], ...]
     s1_min_area: float
     s1_min_width: float
@@ -118,23 +126,6 @@ class Detector:
     led: Led | None = None
 
     @property
-    def data_types(self) -> tuple[str, ...]:
-        """The names of all its data types, as `xamsflow.data.context` makes them."""
-        names = [f"raw_records_{digitizer.name}" for digitizer in self.digitizers]
-        names.append("raw_records_aqmon")
-        if self.tpc is not None:
-            names += ["records", "pulse_counts", "peaks", "peak_basics", "peak_classification"]
-            names += ["events", "event_basics", "corrected_areas", "event_info"]
-            if self.tpc.positions:
-                names.append("peak_positions")
-        for signals in self.signals:
-            for kind in ("records", "pulse_counts", "peaks", "peak_basics"):
-                names.append(f"{kind}_{signals.name}")
-        if self.led is not None:
-            names += ["records_led", "led_calibration"]
-        return tuple(names)
-
-    @property
     def corrections(self) -> dict[str, ByRun]:
         """What it takes from correction files, by the name of the plugins' option."""
         quantities: dict[str, Any] = {}
@@ -144,7 +135,7 @@ class Detector:
                 "electron_lifetime": self.tpc.electron_lifetime,
                 "s1_map": self.tpc.s1_map,
             }
-        quantities |= {f"gains_{signals.name}": signals.gains for signals in self.signals}
+        quantities |= {f"gains{signals.suffix}": signals.gains for signals in self.signals}
         return {name: found for name, found in quantities.items() if isinstance(found, ByRun)}
 
 
@@ -280,9 +271,7 @@ def _tpc(values: Mapping[str, Any], detector: Detector, what: str) -> Tpc:
         lifetime, _is_positive, "one number above 0", f"{what}: tpc.corrections.electron_lifetime"
     )
     return Tpc(
-        signals=signals,
-        top=top,
-        bottom=bottom,
+        signals=replace(signals, top=top, bottom=bottom),
         positions=tuple((channel, float(x), float(y)) for channel, (x, y) in positions.items()),
         s1_min_area=s1["min_area"],
         s1_min_width=s1["min_width"],

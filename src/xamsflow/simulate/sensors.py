@@ -92,7 +92,7 @@ def _known(detector: Detector, run: int) -> dict[int, tuple[Role, float]]:
                 role = Role.UNUSED
             elif usual is Role.EXTERNAL and channel in signals.positive_channels:
                 role = Role.SIPM
-            if detector.tpc is not None and channel in detector.tpc.bottom:
+            if detector.tpc is not None and channel in detector.tpc.signals.bottom:
                 role = Role.BOTTOM
             known[channel] = (role, float(gain))
     return known

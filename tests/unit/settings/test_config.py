@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xamsflow.base.errors import ConfigurationError
-from xamsflow.settings import config, detector
+from xamsflow.settings import config, data_types, detector
 from xamsflow.state import layout
 
 DEFAULTS = yaml.safe_load(layout.DEFAULT_CONFIG.read_text())
@@ -70,7 +70,7 @@ def test_targets_by_mode_that_no_detector_has(tmp_path):
 
 @pytest.mark.parametrize("name", ["xams", "xams_2021", "xamsl"])
 def test_the_usual_targets_are_there_for_each_detector_that_ships(name):
-    has = detector.load(name).data_types
+    has = data_types.of(detector.load(name))
     here = config.of_detector(config.load(), has)
     for mode in ("background", "bg_nai", "ledcalibration"):
         assert set(here.targets_for(mode)) <= set(has)

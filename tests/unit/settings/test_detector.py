@@ -4,7 +4,7 @@ import json
 import pytest
 
 from xamsflow.base.errors import ConfigurationError
-from xamsflow.settings import corrections, detector
+from xamsflow.settings import corrections, data_types, detector
 from xamsflow.state import layout
 
 PULSES = {
@@ -74,7 +74,7 @@ def test_the_detectors_that_ship(name, channels):
 
 def test_what_the_detectors_that_ship_have():
     xams, xamsl, old = (detector.load(name) for name in ("xams", "xamsl", "xams_2021"))
-    assert (xams.tpc.bottom, xams.tpc.top) == ((0,), (1, 2, 3, 4))
+    assert (xams.tpc.signals.bottom, xams.tpc.signals.top) == ((0,), (1, 2, 3, 4))
     assert {s.name: s.channels for s in xams.signals} == {"external": (5,), "sipm": (6,)}
     assert xams.signals[1].positive_channels == (6,)
     assert corrections.of_run(xams.tpc.signals.gains, 6800)[1] == 0.0059
@@ -170,4 +170,4 @@ def test_impossible_settings_are_refused_in_one_line(path, value, words):
 @pytest.mark.parametrize("name", ["xams", "xams_2021", "xamsl"])
 def test_the_names_of_data_types_are_those_of_the_plugins(name):
     lineage = json.loads((layout.REPOSITORY / "lineage.json").read_text())
-    assert set(detector.load(name).data_types) == set(lineage[name])
+    assert set(data_types.of(detector.load(name))) == set(lineage[name])

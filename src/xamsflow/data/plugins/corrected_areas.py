@@ -86,6 +86,11 @@ def _check_map(found: Any, what: str) -> None:
         )
 
 
+def event_info(tpc: Tpc) -> type[Any]:  # noqa: ARG001 - plugins are made for a part of a detector
+    """Return the plugin that provides ``event_info``."""
+    return EventInfo
+
+
 class EventInfo(strax.MergeOnlyPlugin):  # type: ignore[misc]
     """All that is known of an event, in one row."""
 

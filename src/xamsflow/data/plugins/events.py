@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import strax
 
+from xamsflow.data import strax_private
 from xamsflow.data.plugins.peak_classification import S1, S2
 from xamsflow.data.plugins.settings import CHUNK_MB, options
 from xamsflow.settings.detector import Tpc
@@ -30,8 +31,7 @@ def events(tpc: Tpc) -> type[Any]:
     return Events
 
 
-# Without it each process compiles it anew, for each type of data: half of the time of a short run.
-strax.chunk.split_array.enable_caching()
+strax_private.keep_compiled()
 
 
 class _Events(strax.OverlapWindowPlugin):  # type: ignore[misc]

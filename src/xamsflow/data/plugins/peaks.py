@@ -10,7 +10,7 @@ than that, strax leaves the incomplete sample out, and the peak ends so much too
 is that of the whole peak.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy.typing as npt
 import strax
 
 from xamsflow.data.plugins import hits, splitting, waveforms
-from xamsflow.data.plugins.settings import SignalsPlugin, options, suffix
+from xamsflow.data.plugins.settings import SignalsPlugin, options
 from xamsflow.settings import corrections
 from xamsflow.settings.detector import Signals
 
@@ -34,15 +34,12 @@ UNKNOWN = -1
 """Longest gap of a peak that was split."""
 
 
-def peaks(signals: Signals, top: Sequence[int] = ()) -> type[Any]:
-    """Return the plugin that provides ``peaks`` of a group of signals.
-
-    `top` are the channels of the top array, if there are two arrays.
-    """
-    end = suffix(signals.name)
+def peaks(signals: Signals) -> type[Any]:
+    """Return the plugin that provides ``peaks`` of a group of signals."""
+    end = signals.suffix
     settings = (
         ("channels", list(signals.channels), "Channels, in the order of arrays by channel"),
-        ("top_channels", list(top), "Channels of the top array"),
+        ("top_channels", list(signals.top), "Channels of the top array"),
         ("gains", signals.gains, "PE per ADC count x sample by channel"),
         ("hit_threshold", signals.hit_threshold, "ADC counts above baseline of a hit"),
         ("hit_extension", list(signals.hit_extension), "Samples kept before and behind a hit"),
@@ -200,7 +197,7 @@ def _n_channels(peaks: Array) -> Array:
 
 def peak_basics(signals: Signals) -> type[Any]:
     """Return the plugin that provides ``peak_basics`` of a group of signals."""
-    end = suffix(signals.name)
+    end = signals.suffix
     settings = (
         ("channels", list(signals.channels), "Channels, in the order of arrays by channel"),
     )

@@ -33,8 +33,8 @@ from xamsflow.data.plugins.straxen_reader import DAQReader
 from xamsflow.redax.findings import Findings
 from xamsflow.redax.growing import Growing
 from xamsflow.redax.reader import Format, Reader, Window
-from xamsflow.redax.records import DEAD_TIME, Channels, channel_map
-from xamsflow.settings.detector import Detector
+from xamsflow.redax.records import Channels, channel_map
+from xamsflow.settings.detector import DEAD_TIME, Detector
 
 CHECKS = (
     "each file is one complete lz4 frame or blosc buffer of whole records",
@@ -68,10 +68,11 @@ class _Selection:
         return chosen
 
 
-def raw_records(detector: Detector, from_growing: Growing | None = None) -> type[DAQReader]:
+def raw_records(detector: Detector) -> type[DAQReader]:
     """Return the plugin that provides ``raw_records_<digitizer>`` and the detector's dead time.
 
-    It makes them of a run that has ended, or, chunk by chunk, of one that `from_growing` follows.
+    It makes them of a run that has ended or, where its `growing` is set, of one that is being
+    taken.
     """
     digitizers = detector.digitizers
     channels = {d.name: [d.first_channel, d.last_channel] for d in digitizers}
@@ -123,7 +124,6 @@ def raw_records(detector: Detector, from_growing: Growing | None = None) -> type
         takes_config = immutabledict(
             {**DAQReader.takes_config, **{option.name: option for option in options}}
         )
-        growing = from_growing
 
     return RawRecords
 

@@ -13,7 +13,7 @@ import strax
 from immutabledict import immutabledict
 
 from xamsflow.data.plugins import baselines, hits
-from xamsflow.data.plugins.settings import SignalsPlugin, options, suffix
+from xamsflow.data.plugins.settings import SignalsPlugin, options
 from xamsflow.settings.detector import Signals
 
 Array = npt.NDArray[Any]
@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 
 def records(signals: Signals) -> type[strax.Plugin]:
     """Return the plugin that provides ``records`` and ``pulse_counts`` of a group of signals."""
-    end = suffix(signals.name)
+    end = signals.suffix
     names = (f"records{end}", f"pulse_counts{end}")
     settings = (
         ("channels", list(signals.channels), "Channels, in the order of arrays by channel"),

@@ -8,6 +8,7 @@ from typing import Any
 import strax
 from immutabledict import immutabledict
 
+from xamsflow.data import strax_private
 from xamsflow.settings.corrections import ByRun
 
 THREADS = "threads"
@@ -19,11 +20,6 @@ adds, so larger ones cost time, and memory that grows until the first is full.""
 
 Setting = tuple[str, Any, str]
 """Name, default and meaning of an option."""
-
-
-def suffix(name: str) -> str:
-    """Return what the names of a group of signals end with; the TPC's are strax's usual names."""
-    return "" if name == "tpc" else f"_{name}"
 
 
 def options(settings: Iterable[Setting], end: str = "") -> immutabledict[str, strax.Option]:
@@ -45,7 +41,7 @@ def _option(name: str, value: Any, text: str) -> strax.Option:
     return strax.Option(name, default=value, infer_type=False, help=text)
 
 
-class SignalsPlugin(strax.Plugin):  # type: ignore[misc]
+class SignalsPlugin(strax_private.Plugin):
     """A plugin that is made once for each group of signals; `end` closes all its names."""
 
     end = ""
@@ -56,19 +52,19 @@ class SignalsPlugin(strax.Plugin):  # type: ignore[misc]
         """Return the value of an option, called by its name without the group's."""
         return self.config[f"{name}{self.end}"]
 
-    def _fetch_chunk(
-        self, d: str, iters: Mapping[str, Iterator[strax.Chunk]], *args: Any, **options: Any
+    def fetch_chunk(
+        self, data_type: str, iters: Mapping[str, Iterator[strax.Chunk]], *args: Any, **options: Any
     ) -> bool:
         """Take the next chunk of an input as it is where nothing is left of the one before.
 
         strax would join nothing with it, and for that copy all of it.
         """
-        left = self.input_buffer[d]
+        left = self.input_buffer[data_type]
         if left is not None and left.start == left.end and not len(left):
-            self.input_buffer[d] = None
-        fetched: bool = super()._fetch_chunk(d, iters, *args, **options)
+            self.input_buffer[data_type] = None
+        fetched = super().fetch_chunk(data_type, iters, *args, **options)
         if not fetched:
-            self.input_buffer[d] = left
+            self.input_buffer[data_type] = left
         return fetched
 
     def iter(

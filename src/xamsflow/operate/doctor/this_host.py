@@ -13,6 +13,7 @@ from xamsflow.base import amounts
 from xamsflow.base.errors import BadDataError
 from xamsflow.operate.doctor.check import Result, errors_are_problems, ok, problem, warning
 from xamsflow.settings import config as configuration
+from xamsflow.settings import data_types
 from xamsflow.settings import detector as detectors
 from xamsflow.settings.config import Config
 from xamsflow.state import layout, receipts
@@ -103,7 +104,7 @@ def detector_file(config: Config) -> Iterator[Result]:
     """Check the detector file, with the correction files that it pins, and the targets."""
     with errors_are_problems("detector") as found:
         chosen = detectors.load(config.detector)
-        configuration.of_detector(config, chosen.data_types)
+        configuration.of_detector(config, data_types.of(chosen))
         digitizers = ", ".join(
             f"{one.type} {one.first_channel}-{one.last_channel}" for one in chosen.digitizers
         )

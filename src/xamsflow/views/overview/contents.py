@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import strax
 
 from xamsflow.base.errors import BadDataError
+from xamsflow.data.stored import Stored, endtime
 from xamsflow.redax import rundoc
 from xamsflow.redax.rundoc import NS_PER_S
 from xamsflow.settings.detector import Detector
@@ -131,10 +131,10 @@ def collect(transferred: Receipt | None, made: Sequence[Receipt], detector: Dete
     """Read what the receipts of a run tell of; what cannot be read is said to be missing."""
     facts = {name: each for receipt in made for name, each in receipt["stored"].items()}
     contents = _begin(transferred, made, facts, detector)
-    stored: dict[str, _Stored] = {}
+    stored: dict[str, Stored] = {}
     for name, each in facts.items():
         with _noted(contents, name):
-            stored[name] = _Stored(name, Path(each["path"]))
+            stored[name] = Stored(name, Path(each["path"]))
     for look in (_dead_time, _raw_rates, _channels, _light, _peaks, _events, _waveforms):
         with _noted(contents, look.__name__.strip("_").replace("_", " ")):
             look(contents, stored, detector)
@@ -150,26 +150,7 @@ def _noted(contents: Contents, what: str) -> Iterator[None]:
         contents.missing.append(" ".join(f"{what} cannot be shown: {error}".split())[:160])
 
 
-class _Stored:
-    """A data type on disk, as strax reads it."""
-
-    _backend = strax.FileSytemBackend()
-
-    def __init__(self, name: str, path: Path) -> None:
-        self.name = name
-        self.path = str(path)
-        self.metadata: Mapping[str, Any] = self._backend.get_metadata(self.path)
-
-    def chunks(self, **selection: Any) -> Iterator[strax.Chunk]:
-        """Yield the chunks; `selection` as strax's loader takes it."""
-        return iter(self._backend.loader(self.path, **selection))
-
-    def chunk(self, number: int) -> strax.Chunk:
-        (chunk,) = self.chunks(chunk_number=number)
-        return chunk
-
-
-_AllStored = Mapping[str, _Stored]
+_AllStored = Mapping[str, Stored]
 
 
 def _begin(
@@ -223,11 +204,11 @@ def _dead_time(contents: Contents, stored: _AllStored, _detector: Detector) -> N
         return
     for chunk in stored["raw_records_aqmon"].chunks():
         first = contents.seconds(chunk.data["time"])
-        last = contents.seconds(strax.endtime(chunk.data))
+        last = contents.seconds(endtime(chunk.data))
         contents.dead += list(zip(first.tolist(), last.tolist(), strict=True))
 
 
-def _raw_records(stored: _AllStored) -> Iterator[tuple[str, _Stored]]:
+def _raw_records(stored: _AllStored) -> Iterator[tuple[str, Stored]]:
     for name, data in sorted(stored.items()):
         digitizer = name.removeprefix("raw_records_")
         if digitizer not in (name, "aqmon"):
@@ -405,14 +386,14 @@ def _event_waveforms(contents: Contents, stored: _AllStored) -> bool:
     return True
 
 
-def _peaks_within(stored: _Stored, start: int, end: int) -> Array:
+def _peaks_within(stored: Stored, start: int, end: int) -> Array:
     pieces = [chunk.data for chunk in stored.chunks(time_range=(start, end))]
     peaks = np.concatenate(pieces)
-    inside: Array = peaks[(peaks["time"] >= start) & (strax.endtime(peaks) <= end)]
+    inside: Array = peaks[(peaks["time"] >= start) & (endtime(peaks) <= end)]
     return inside
 
 
-def _peak_waveforms(contents: Contents, stored: _Stored) -> bool:
+def _peak_waveforms(contents: Contents, stored: Stored) -> bool:
     for chunk in stored.chunks():
         if len(chunk.data):
             for place in np.argsort(chunk.data["area"])[::-1][:3]:

@@ -187,7 +187,7 @@ def test_a_long_run_is_never_whole_in_memory(physics: Made, monkeypatch: Any) ->
     alive: list[Any] = []
     import weakref  # noqa: PLC0415
 
-    load = contents._Stored.chunks
+    load = contents.Stored.chunks
 
     def watched(self: Any, **selection: Any) -> Any:
         for chunk in load(self, **selection):
@@ -195,7 +195,7 @@ def test_a_long_run_is_never_whole_in_memory(physics: Made, monkeypatch: Any) ->
             assert sum(one() is not None for one in alive) <= 4, self.name
             yield chunk
 
-    monkeypatch.setattr(contents._Stored, "chunks", watched)
+    monkeypatch.setattr(contents.Stored, "chunks", watched)
     seen = physics.contents()
     assert seen.missing == []
     assert len(alive) > 10

@@ -1,0 +1,91 @@
+"""strax's private names: the only module that uses any, and gives them public ones.
+
+strax may change these from one version to the next, so pyproject.toml pins it to the versions
+for which each has been checked; ``tests/unit/data/test_strax_private.py`` names them all.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import strax
+
+Array = npt.NDArray[Any]
+
+
+def plugins_of(context: strax.Context, data_type: str, run_id: str) -> dict[str, strax.Plugin]:
+    """Return the plugins of a data type and of all below it, by data type.
+
+    strax's public methods also set the plugins up, which needs the live data.
+    """
+    plugins: dict[str, strax.Plugin] = context._get_plugins((data_type,), run_id)
+    return plugins
+
+
+def keep_compiled() -> None:
+    """Have numba keep what strax compiles for events.
+
+    Otherwise each process compiles it again for each type of data, half of the time of a short run.
+    """
+    strax.chunk.split_array.enable_caching()
+
+
+class Backend(strax.FileSytemBackend):  # type: ignore[misc]  # strax has no types
+    """strax's folders of files."""
+
+    def make_saver(self, dirname: str, metadata: dict[str, Any], **options: Any) -> Any:
+        """Return what writes a folder."""
+        return super()._saver(dirname, metadata, **options)
+
+    def read_chunk(
+        self, dirname: str, chunk_info: dict[str, Any], dtype: Any, compressor: str
+    ) -> Array:
+        """Return the data of a file."""
+        data: Array = super()._read_chunk(dirname, chunk_info, dtype, compressor)
+        return data
+
+    def _saver(self, dirname: str, metadata: dict[str, Any], **options: Any) -> Any:
+        return self.make_saver(dirname, metadata, **options)
+
+    def _read_chunk(
+        self, dirname: str, chunk_info: dict[str, Any], dtype: Any, compressor: str
+    ) -> Array:
+        return self.read_chunk(dirname, chunk_info, dtype, compressor)
+
+
+class Saver(strax.FileSaver):  # type: ignore[misc]
+    """Writes a folder of strax data; how a chunk is written is for the class derived from it."""
+
+    # To write the list of chunks once per chunk takes a time that grows with its square.
+    _flush_md_for_every_chunk = False
+
+    def save_chunk(self, data: Array, chunk_info: dict[str, Any]) -> None:
+        """Have a chunk written to its ``filename``, and its ``filesize`` noted."""
+        raise NotImplementedError
+
+    def _save_chunk(
+        self,
+        data: np.ndarray[Any, Any],
+        chunk_info: dict[str, Any],
+        executor: None = None,  # noqa: ARG002 - strax's, which has none for its one thread
+    ) -> tuple[dict[str, Any], None]:
+        chunk_info["filename"] = self._chunk_filename(chunk_info)
+        self.save_chunk(data, chunk_info)
+        return {}, None
+
+
+class Plugin(strax.Plugin):  # type: ignore[misc]
+    """A strax plugin that may decide how the chunks of its inputs are joined."""
+
+    def fetch_chunk(
+        self, data_type: str, iters: Mapping[str, Iterator[strax.Chunk]], *args: Any, **options: Any
+    ) -> bool:
+        """Add the next chunk of an input to ``input_buffer``; return whether there was one."""
+        fetched: bool = super()._fetch_chunk(data_type, iters, *args, **options)
+        return fetched
+
+    def _fetch_chunk(
+        self, d: str, iters: Mapping[str, Iterator[strax.Chunk]], *args: Any, **options: Any
+    ) -> bool:
+        return self.fetch_chunk(d, iters, *args, **options)
