@@ -8,7 +8,7 @@ SHELL_PROGRAMS := .ci/run $(filter-out %.service,$(wildcard tools/*)) profiles/*
     profiles/common/python.sh profiles/common/status.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-demo demo test test-htcondor faults lint format lock bench physics fuzz
+.PHONY: help install install-demo demo test test-htcondor faults lint format lock bench docs physics fuzz
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,10 @@ bench: install-demo  ## the benchmarks, most of an hour
 	tools/system-packages test
 	set -e; for part in fixed_cost runs driver drain live "batch cost"; do \
 	    set -- $$part; $(BIN)/python benchmarks/$$1.py $$2; done
+
+docs: install  ## the documents as a site with search, in site/
+	$(BIN)/sphinx-build -c docs -b html --fail-on-warning --keep-going --quiet . site
+	@echo "Open site/index.html"
 
 physics: install  ## simulated runs against their truth, with a page of plots in physics/
 	$(BIN)/python -m xamsflow.simulate.physics --directory physics

@@ -107,11 +107,33 @@ def _table(text: str, column: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in found[1].splitlines()]
 
 
-def test_the_readme_is_short_and_its_links_lead_somewhere():
-    text = (layout.REPOSITORY / "README.md").read_text()
-    assert len(text.splitlines()) <= 100
-    for link in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (layout.REPOSITORY / link).exists(), link
+def test_the_site_is_built_without_a_warning_and_has_all_pages(tmp_path):
+    """Sphinx checks every link and every heading that a link names."""
+    documents, site = layout.REPOSITORY / "docs", tmp_path / "site"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "sphinx", "-c", documents, "-b", "html", "--fail-on-warning"),
+            *("--keep-going", "--quiet", "-d", tmp_path / "doctrees", layout.REPOSITORY, site),
+        ],
+        check=True,
+    )
+    for page in documents.rglob("*.md"):
+        assert (site / page.relative_to(layout.REPOSITORY).with_suffix(".html")).is_file()
+    assert "journal" in (site / "searchindex.js").read_text()
+    assert "Return a detector from" in (site / "docs" / "reference" / "api.html").read_text()
+
+
+def test_the_decisions_are_listed_with_their_date_and_status():
+    decisions = layout.REPOSITORY / "docs" / "decisions"
+    rows = []
+    for record in sorted(decisions.glob("[0-9]*.md")):
+        heading, _, about = record.read_text().splitlines()[:3]
+        assert heading.startswith(f"# {int(record.name[:4])}. "), record.name
+        known = re.fullmatch(r"Date: (\d{4}-\d\d-\d\d) - Status: (\w.*)", about)
+        assert known is not None, f"{record.name}: date and status belong on its third line"
+        rows.append(f"| [{heading[2:]}]({record.name}) | {known[1]} | {known[2]} |")
+    table = (decisions / "README.md").read_text()
+    assert [line for line in table.splitlines() if line.startswith("| [")] == rows
 
 
 def test_the_readme_names_only_commands_that_there_are():
