@@ -44,8 +44,8 @@ faults: install-demo  ## every fault at several moments, and the table of fault 
 	XAMSFLOW_GOOD_RUNS=200 $(BIN)/python -m pytest --numprocesses 2 tests/unit/redax
 
 lint: install  ## format check, linters, types, snakemake --lint
-	$(BIN)/ruff format --check src tests benchmarks workflow/scripts
-	$(BIN)/ruff check src tests benchmarks workflow/scripts
+	$(BIN)/ruff format --check src tests benchmarks docs workflow/scripts
+	$(BIN)/ruff check src tests benchmarks docs workflow/scripts
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
@@ -55,8 +55,8 @@ lint: install  ## format check, linters, types, snakemake --lint
 	$(BIN)/snakemake --snakefile workflow/Snakefile --lint
 
 format: install  ## bring all files into shape
-	$(BIN)/ruff format src tests benchmarks workflow/scripts
-	$(BIN)/ruff check --fix src tests benchmarks workflow/scripts
+	$(BIN)/ruff format src tests benchmarks docs workflow/scripts
+	$(BIN)/ruff check --fix src tests benchmarks docs workflow/scripts
 	$(BIN)/snakefmt workflow
 
 lock: install  ## requirements.lock from pyproject.toml, with the newest versions that it allows
