@@ -16,9 +16,6 @@ from xamsflow.settings import detector as detectors
 from xamsflow.settings.detector import Detector
 from xamsflow.state import layout
 
-LAST_RUN = 999_999
-"""The largest number that a run can have."""
-
 FILE = layout.REPOSITORY / "lineage.json"
 
 Hashes = dict[str, dict[str, str | dict[str, str]]]
@@ -53,7 +50,7 @@ def same_as(detector: Detector, run: str) -> str:
 
 def _by_run(detector: Detector) -> dict[str, str | dict[str, str]]:
     starts = (first for by_run in detector.corrections.values() for first, _ in by_run.starts())
-    runs = sorted({layout.run_id(first) for first in (0, *starts) if first <= LAST_RUN})
+    runs = sorted({layout.run_id(first) for first in (0, *starts) if first <= layout.HIGHEST_RUN})
     by_run = {run: of(detector, run=run) for run in runs}
     result: dict[str, str | dict[str, str]] = {}
     for data_type in by_run[runs[0]]:

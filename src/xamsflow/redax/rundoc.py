@@ -14,6 +14,7 @@ from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
 
 from xamsflow.base.errors import BadDataError
+from xamsflow.state import layout
 
 NS_PER_S = 1_000_000_000
 
@@ -69,10 +70,10 @@ def parse(document: Mapping[str, Any]) -> Run:
     Raises BadDataError naming the run, the field, what was found and what is expected.
     """
     number = whole(document.get("number"))
-    if number is None or not 0 <= number <= 999_999:
+    if number is None or not layout.is_run_number(number):
         raise BadDataError(
             f"run document without a run number: number is {_short(document.get('number'))}",
-            "it must be whole, from 0 to 999999",
+            f"it must be whole, from 0 to {layout.HIGHEST_RUN}",
         )
     fields = _Fields(f"run {number:06d}", document)
     daq_config = fields.section("daq_config")

@@ -25,6 +25,7 @@ from xamsflow.rundb.changes import Change, TagChange, count, section, tag_names
 from xamsflow.rundb.mongo_errors import Endpoint
 from xamsflow.rundb.status import State, Status
 from xamsflow.settings.config import Select, Watch
+from xamsflow.state import layout
 from xamsflow.state.claims import Claim
 from xamsflow.state.owner import user
 
@@ -46,8 +47,6 @@ CLAIMED = {
     "processing.owner": {"$type": "string"},
 }
 """The filter for runs that a driver of this project works on."""
-
-HIGHEST_NUMBER = 999_999
 
 NUMBER_TYPES = ["int", "long", "double"]
 """JavaScript, as in MongoDB's shell, writes whole numbers as double; equal they are to MongoDB."""
@@ -294,7 +293,9 @@ class RunDatabase:
         self, numbers: Iterable[int] | None = None, limit: int | None = None
     ) -> list[RunSummary]:
         """Return the runs with these numbers (None: all), the `limit` newest ones, newest first."""
-        wanted: Document = {"number": {"$type": NUMBER_TYPES, "$gte": 0, "$lte": HIGHEST_NUMBER}}
+        wanted: Document = {
+            "number": {"$type": NUMBER_TYPES, "$gte": 0, "$lte": layout.HIGHEST_RUN}
+        }
         if numbers is not None:
             wanted["number"]["$in"] = [operator.index(number) for number in numbers]
         found = self._collection.find(
@@ -320,7 +321,7 @@ class RunDatabase:
         Each has besides `now`, the server's time at the query. Documents without a usable run
         number are left out.
         """
-        usable = {"$type": NUMBER_TYPES, "$gte": 0, "$lte": HIGHEST_NUMBER}
+        usable = {"$type": NUMBER_TYPES, "$gte": 0, "$lte": layout.HIGHEST_RUN}
         wanted: Document = {"number": usable}
         if numbers is not None:
             if not numbers:
@@ -675,7 +676,7 @@ class RunDatabase:
 
     def _nearest(self, number: int) -> str:
         """Name the runs before and after a number that is not there."""
-        usable = {"$type": NUMBER_TYPES, "$gte": 0, "$lte": HIGHEST_NUMBER}
+        usable = {"$type": NUMBER_TYPES, "$gte": 0, "$lte": layout.HIGHEST_RUN}
         ways = (({"$lt": number}, DESCENDING), ({"$gt": number}, ASCENDING))
         found = [
             f"{near:06d}"
@@ -834,7 +835,7 @@ def _newest_first(runs: Iterable[_Run]) -> list[_Run]:
 
 def _number(document: Mapping[str, Any]) -> int | None:
     number = rundoc.whole(document.get("number"))
-    return number if number is not None and 0 <= number <= HIGHEST_NUMBER else None
+    return number if number is not None and layout.is_run_number(number) else None
 
 
 def _numbered(documents: Iterable[Document]) -> Iterator[Document]:

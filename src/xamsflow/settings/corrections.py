@@ -24,7 +24,7 @@ from typing import Any
 from xamsflow.base.errors import ConfigurationError
 from xamsflow.state import layout
 
-_RANGE = re.compile(r"(\d{6})-(\d{6})", flags=re.ASCII)
+_RANGE = re.compile(rf"({layout.RUN_ID_PATTERN})-({layout.RUN_ID_PATTERN})", flags=re.ASCII)
 
 
 class Provenance(StrEnum):

@@ -20,7 +20,9 @@ DEFAULT_CONFIG = REPOSITORY / "config" / "config.yaml"
 DETECTORS = Path("config") / "detectors"
 CORRECTIONS = Path("config") / "corrections"
 
-RUN_ID_PATTERN = r"\d{6}"
+RUN_DIGITS = 6
+RUN_ID_PATTERN = rf"\d{{{RUN_DIGITS}}}"
+HIGHEST_RUN = 10**RUN_DIGITS - 1
 DATA_TYPE_PATTERN = r"(?!(?:follow|transfer|rundoc|claim)\b)[a-z][a-z0-9_]*"
 
 FOLLOW_RECEIPT = "results/{run_id}/follow.json"
@@ -75,9 +77,14 @@ FOLDERS = (
 
 def run_id(number: int) -> str:
     """Return the run's name: its number with six digits."""
-    if not 0 <= number <= 999_999:
-        raise ConfigurationError(f"run number {number}", "allowed are 0 to 999999")
-    return f"{number:06d}"
+    if not is_run_number(number):
+        raise ConfigurationError(f"run number {number}", f"allowed are 0 to {HIGHEST_RUN}")
+    return f"{number:0{RUN_DIGITS}d}"
+
+
+def is_run_number(number: int) -> bool:
+    """Tell whether a number can be a run's."""
+    return 0 <= number <= HIGHEST_RUN
 
 
 def is_run_id(name: str) -> bool:

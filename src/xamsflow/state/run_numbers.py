@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable
 
 from xamsflow.base.errors import ConfigurationError
+from xamsflow.state import layout
 
-HIGHEST = 999_999
-
-_WORD = re.compile(r"(\d{1,6})(-(\d{1,6})?)?", flags=re.ASCII)
+_NUMBER = rf"(\d{{1,{layout.RUN_DIGITS}}})"
+_WORD = re.compile(rf"{_NUMBER}(-{_NUMBER}?)?", flags=re.ASCII)
 
 
 def parse(word: str) -> range:
@@ -24,7 +24,7 @@ def parse(word: str) -> range:
     first = int(match[1])
     if match[2] is None:
         return range(first, first + 1)
-    last = HIGHEST if match[3] is None else int(match[3])
+    last = layout.HIGHEST_RUN if match[3] is None else int(match[3])
     if last < first:
         raise ConfigurationError(
             f"the range {word} ends before it begins", f"did you mean {last}-{first}?"
