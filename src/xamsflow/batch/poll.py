@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from xamsflow.base import process
 from xamsflow.batch import submissions
 from xamsflow.batch.systems import FORGOTTEN, BatchSystem, Unreachable
 
@@ -43,7 +44,7 @@ def is_fresh() -> bool:
         until, boot = (submissions.FOLDER / "fresh").read_text(encoding="utf-8").split()
     except (FileNotFoundError, ValueError):
         return False
-    return boot == _boot() and _uptime() < float(until)
+    return boot == process.boot() and _uptime() < float(until)
 
 
 def is_alive(job: str, system: BatchSystem) -> bool:
@@ -101,13 +102,9 @@ def _alone() -> Iterator[bool]:
 def _set_fresh() -> None:
     path = submissions.FOLDER / "fresh"
     fresh = path.with_name(f"fresh.{os.getpid()}.new")
-    fresh.write_text(f"{int(_uptime() + INTERVAL_S)} {_boot()}\n", encoding="utf-8")
+    fresh.write_text(f"{int(_uptime() + INTERVAL_S)} {process.boot()}\n", encoding="utf-8")
     fresh.replace(path)
 
 
 def _uptime() -> float:
     return float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
-
-
-def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

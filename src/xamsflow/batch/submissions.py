@@ -26,6 +26,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from xamsflow.base import process
 from xamsflow.base.errors import FailureClass
 from xamsflow.batch.request import Request
 from xamsflow.batch.systems import End
@@ -211,19 +212,11 @@ def set_waiting(job_number: str, alive: bool) -> None:
         path.unlink(missing_ok=True)
 
 
-def driver(pid: int) -> str:
-    """Return a name of a process that no other has; it answers for the jobs it submits."""
-    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    started = stat.rpartition(")")[2].split()[19]
-    return f"{os.uname().nodename}:{pid}:{started}"
-
-
 def calling_driver() -> str:
     """Return the driver that started this program, perhaps by way of a shell."""
-    pid = os.getppid()
-    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    name, _, rest = stat.partition("(")[2].rpartition(")")
-    return driver(int(rest.split()[1]) if name in ("sh", "dash", "bash") else pid)
+    caller = os.getppid()
+    name, started_by = process.parent(caller)
+    return str(process.of(started_by if name in ("sh", "dash", "bash") else caller))
 
 
 def of_driver(name: str) -> Iterator[Submission]:

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from xamsflow.base import amounts, clock
+from xamsflow.base import amounts, clock, process
 from xamsflow.base.errors import BadDataError, TransientError, XamsflowError
 from xamsflow.run import journal, start
 from xamsflow.rundb import RunDatabase, Status, open_database
@@ -303,7 +303,7 @@ class Watch:
 
     def _tell_progress(self, driver: Driver, row: "Row") -> bool:
         """Tell the end of a run; return whether it has come further."""
-        claimed_by = owner.parse(row.owner) if row.owner else None
+        claimed_by = process.parse(row.owner) if row.owner else None
         if claimed_by is None or claimed_by.pid != driver.process.pid:
             return False
         stage = f"{row.status} {row.stage}"

@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from xamsflow.base import amounts
-from xamsflow.state import owner
+from xamsflow.base import amounts, process
 from xamsflow.views import terminal
 from xamsflow.views.dossier import Dossier
 from xamsflow.views.terminal import Column
@@ -230,7 +229,7 @@ def _log_table(logs: Sequence[Mapping[str, Any]], line: int | None) -> str:
 
 def _person(by: str) -> str:
     """Return who changed a status: a person, or of a driver's long name the host and process."""
-    known = owner.parse(by)
+    known = process.parse(by)
     return by if known is None else f"driver {known.pid} on {known.host}"
 
 
