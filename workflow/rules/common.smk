@@ -14,6 +14,7 @@ from pathlib import Path
 from snakemake.settings.types import DeploymentMethod
 
 from xamsflow.base.errors import XamsflowError
+from xamsflow.base.growth import grown
 from xamsflow.run import driver
 from xamsflow.settings import config as configuration
 from xamsflow.settings import data_types
@@ -83,7 +84,8 @@ def growing(amount):
     """Return a resource that is asked for more of, each time a run had too little."""
 
     def resource(wildcards, attempt):
-        return amount * driver.current().enlargement(wildcards.run_id, attempt)
+        shortages = driver.current().shortages(wildcards.run_id)
+        return grown(amount, shortages + attempt - 1)
 
     return resource
 

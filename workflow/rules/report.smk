@@ -24,8 +24,8 @@ rule overview:
         "../envs/xamsflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1500 * attempt,
-        runtime=lambda wildcards, attempt: 15 * attempt,
+        mem_mb=1500,
+        runtime=15,
     message:
         "Run {wildcards.run_id}: draw its picture"
     shell:
@@ -50,8 +50,8 @@ rule page:
         "../envs/xamsflow.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=lambda wildcards, attempt: 10 * attempt,
+        mem_mb=1000,
+        runtime=10,
     message:
         "Write the page of all runs"
     shell:

@@ -1,7 +1,7 @@
 """submit: hand a job script to the batch system and print the batch job's name.
 
 A job that an earlier driver submitted for the same, and that is still alive, is printed instead of
-a second one. What an earlier one had too little of, memory or time, is doubled. A batch system
+a second one. What an earlier one had too little of, memory or time, grows. A batch system
 that does not answer is asked again after growing pauses, a full one until it takes the job.
 """
 
@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from xamsflow.base import growth
 from xamsflow.base.errors import FailureClass
 from xamsflow.batch import explanation, poll, queues, request, submissions, systems
 from xamsflow.batch.queues import Site
@@ -74,11 +75,11 @@ def main(system_name: str, table: str, job_script: str) -> int:
 
 
 def grown(wanted: Request, earlier: Submission, end: End | None) -> Request:
-    """Return the request with twice of what an earlier submission did not have enough of."""
+    """Return the request with more of what an earlier submission did not have enough of."""
     about = earlier.about
     memory, runtime = about.get("memory_mb"), about.get("runtime_min")
     if end == OVER_TIME and runtime is not None and wanted.runtime_min is not None:
-        wanted = wanted._replace(runtime_min=max(wanted.runtime_min, 2 * runtime))
+        wanted = wanted._replace(runtime_min=max(wanted.runtime_min, growth.grown(runtime)))
         say(f"{earlier.job} ran out of time: {wanted.runtime_min} min are asked for now")
     elif (
         end is not None
@@ -86,7 +87,7 @@ def grown(wanted: Request, earlier: Submission, end: End | None) -> Request:
         and memory is not None
         and wanted.memory_mb is not None
     ):
-        wanted = wanted._replace(memory_mb=max(wanted.memory_mb, 2 * memory))
+        wanted = wanted._replace(memory_mb=max(wanted.memory_mb, growth.grown(memory)))
         say(f"{earlier.job} ran out of memory: {wanted.memory_mb} MB are asked for now")
     return wanted
 

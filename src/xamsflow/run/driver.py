@@ -94,14 +94,10 @@ class Driver:
             return run in self._followed or layout.follow_receipt(run).exists()
         return claims.follows(run) or layout.follow_receipt(run).exists()
 
-    def enlargement(self, run: str, attempt: int) -> int:
-        """Return how many times of its usual memory and time a run's job asks for.
-
-        `attempt` is Snakemake's.
-        """
+    def shortages(self, run: str) -> int:
+        """Return how often a run failed for want of resources; its jobs know it from the claim."""
         claim = self._claims.get(run)
-        shortages = claims.shortages(run) if claim is None else claim.shortages
-        return policy.enlargement(shortages, attempt)
+        return claims.shortages(run) if claim is None else claim.shortages
 
     def take_pending(self) -> list[str]:
         """Claim the pending runs, and those that a dead driver left behind, newest first.

@@ -70,15 +70,6 @@ def patiently(work: Callable[[], _T], retry: Retry) -> _T:
         pause *= 2
 
 
-def enlargement(shortages: int, attempt: int) -> int:
-    """Return how many times of its usual memory and time a job asks for.
-
-    `shortages` counts earlier failures of the run for want of resources, `attempt` is Snakemake's,
-    which counts from one.
-    """
-    return attempt + shortages
-
-
 def _doubled(first: float, number: int, longest: float) -> float:
     # The power is bounded, as floats are.
     return min(first * 2.0 ** min(number - 1, 64), longest)

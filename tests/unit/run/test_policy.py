@@ -75,8 +75,3 @@ def test_a_job_fails_at_once_where_waiting_is_of_no_use(error, patience_s):
     with pytest.raises(type(error)):
         policy.patiently(work, replace(RETRY, patience_s=patience_s))
     assert len(calls) == 1
-
-
-def test_each_shortage_asks_for_more():
-    assert [policy.enlargement(shortages, 1) for shortages in range(3)] == [1, 2, 3]
-    assert policy.enlargement(1, 2) == 3
