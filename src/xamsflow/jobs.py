@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from xamsflow.base import memory
+from xamsflow.base import memory, system_errors
 from xamsflow.base.errors import (
     BadDataError,
     FailureClass,
@@ -245,7 +245,7 @@ def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter]]:
             _log_to(log)
             Failure.file(log).unlink(missing_ok=True)
         except OSError as error:
-            raise receipts.storage_error(error, log) from error
+            raise system_errors.cannot("write", log, error) from error
         logger.info("run %s: %s on %s", run_id, rule, platform.node())
         configuration = config.from_environment()
         with lock.exclusive(layout.lock_file(configuration.storage.processed, run_id)):

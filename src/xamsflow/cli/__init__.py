@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xamsflow import __version__
+from xamsflow.base import system_errors
 from xamsflow.base.errors import ConfigurationError, XamsflowError
-from xamsflow.state import receipts
 
 VERBS = (
     *("status", "show", "why", "log", "bundle", "plan", "page", "verify"),
@@ -52,7 +52,7 @@ def _enter(directory: Path, *, only_looks: bool) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         os.chdir(directory)
     except OSError as error:
-        raise receipts.storage_error(error, directory) from error
+        raise system_errors.cannot("write", directory, error) from error
 
 
 def _parser() -> argparse.ArgumentParser:

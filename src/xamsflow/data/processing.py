@@ -1,6 +1,5 @@
 """Make a run's data types with strax, check what was stored, and say so in a receipt."""
 
-import errno
 import logging
 import math
 import os
@@ -19,7 +18,7 @@ from typing import Any
 
 import strax
 
-from xamsflow.base import clock, memory
+from xamsflow.base import clock, memory, system_errors
 from xamsflow.base.errors import (
     BadDataError,
     ConfigurationError,
@@ -38,22 +37,10 @@ from xamsflow.redax.records import Channels
 from xamsflow.redax.rundoc import Run
 from xamsflow.settings import corrections
 from xamsflow.settings.detector import Detector
-from xamsflow.state import layout, receipts, strax_folder
+from xamsflow.state import layout, strax_folder
 from xamsflow.state.receipts import Receipt
 
 logger = logging.getLogger(__name__)
-
-STORAGE_ERRORS = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOTDIR,
-    errno.EEXIST,
-)
-"""What can go wrong in writing; other errors of the system are not known to be of the storage."""
 
 STORED_CHECKS = (
     "metadata complete, no exception recorded",
@@ -366,7 +353,7 @@ def _check_writable(processed: Path) -> None:
     try:
         processed.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise receipts.storage_error(error, processed) from error
+        raise system_errors.cannot("write", processed, error) from error
     if not os.access(processed, os.W_OK | os.X_OK):
         raise ConfigurationError(f"no right to write into {processed}", "check its owner and mode")
 
@@ -385,8 +372,8 @@ def _plain_errors(run_id: str, data_type: str, processed: Path) -> Iterator[None
                     f"run {run_id}: not enough memory to make {data_type}{_where(error)}",
                     "start again with more",
                 ) from error
-            if isinstance(cause, OSError) and cause.errno in STORAGE_ERRORS:
-                raise receipts.storage_error(cause, processed) from error
+            if isinstance(cause, OSError) and cause.errno is not None:
+                raise system_errors.cannot("read or write", processed, cause) from error
         raise XamsflowError(
             f"run {run_id}: strax could not make {data_type}{_where(error)} ({_first_line(error)})",
             "the log has the details",

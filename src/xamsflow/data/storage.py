@@ -15,6 +15,7 @@ import blosc
 import numpy as np
 import strax
 
+from xamsflow.base import system_errors
 from xamsflow.base.errors import BadDataError, TransientError
 from xamsflow.data import strax_private
 from xamsflow.data.ahead import one_ahead
@@ -54,9 +55,7 @@ class _Backend(strax_private.Backend):
         except (strax.DataCorrupted, OSError) as error:
             cause = error if isinstance(error, OSError) else error.__context__
             if isinstance(cause, OSError):
-                raise TransientError(
-                    f"cannot read {file} ({cause.strerror})", "check the disk, try again later"
-                ) from error
+                raise system_errors.cannot("read", file, cause) from error
             raise BadDataError(
                 f"{file} cannot be decoded, it is not what was written",
                 "move its folder aside, then process the run again",

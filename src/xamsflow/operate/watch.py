@@ -22,14 +22,14 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from xamsflow.base import amounts, clock, process
+from xamsflow.base import amounts, clock, process, system_errors
 from xamsflow.base.errors import BadDataError, TransientError, XamsflowError
 from xamsflow.run import journal, start
 from xamsflow.rundb import RunDatabase, Status, open_database
 from xamsflow.rundb import runs as run_table
 from xamsflow.rundb.status import State
 from xamsflow.settings.config import Config
-from xamsflow.state import layout, owner, receipts
+from xamsflow.state import layout, owner
 
 if TYPE_CHECKING:
     from xamsflow.rundb.runs import Row
@@ -280,7 +280,7 @@ class Watch:
                     start_new_session=True,  # Ctrl-C at the terminal is for this process only
                 )
         except OSError as error:
-            raise receipts.storage_error(error, log) from error
+            raise system_errors.cannot("write", log, error) from error
         return Driver(process, runs, log, time.monotonic())
 
     def _look_after_drivers(self, database: RunDatabase) -> bool:

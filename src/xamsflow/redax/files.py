@@ -7,7 +7,7 @@ import lz4.frame
 import numpy as np
 import numpy.typing as npt
 
-from xamsflow.base.errors import ConfigurationError, TransientError
+from xamsflow.base import system_errors
 
 Records = npt.NDArray[np.void]
 
@@ -37,12 +37,12 @@ class DamagedFileError(Exception):
 def read(file: Path) -> bytes:
     """Return a file's content.
 
-    Raises ConfigurationError without the right to read it, TransientError where it cannot be read.
+    Raises what :func:`xamsflow.base.system_errors.cannot` says.
     """
     try:
         return file.read_bytes()
     except OSError as error:
-        raise unreadable(file, error) from error
+        raise system_errors.cannot("read", file, error) from error
 
 
 def size(file: Path) -> int:
@@ -50,16 +50,7 @@ def size(file: Path) -> int:
     try:
         return file.stat().st_size
     except OSError as error:
-        raise unreadable(file, error) from error
-
-
-def unreadable(path: Path, error: OSError) -> ConfigurationError | TransientError:
-    """Return the error that says why a file or folder cannot be read."""
-    if isinstance(error, PermissionError):
-        return ConfigurationError(f"no right to read {path}", "check its owner and mode")
-    return TransientError(
-        f"cannot read {path} ({error.strerror})", "check the disk, try again later"
-    )
+        raise system_errors.cannot("read", file, error) from error
 
 
 def decode(data: bytes, compressor: str, dtype: np.dtype[np.void]) -> Records:

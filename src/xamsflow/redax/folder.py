@@ -17,8 +17,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from xamsflow.base import system_errors
 from xamsflow.base.errors import TransientError
-from xamsflow.redax.files import read, unreadable
+from xamsflow.redax.files import read
 from xamsflow.redax.findings import DEGRADED, REJECT, Findings
 
 END_FOLDER = "THE_END"
@@ -274,4 +275,4 @@ def _entries(folder: Path) -> Iterable[tuple[Path, bool]]:
             f"no live data at {folder}", "transfer the run, or mount the disk"
         ) from error
     except OSError as error:
-        raise unreadable(folder, error) from error
+        raise system_errors.cannot("read", folder, error) from error

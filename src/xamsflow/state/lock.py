@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from xamsflow.state.receipts import storage_error
+from xamsflow.base import system_errors
 
 logger = logging.getLogger(__name__)
 
@@ -19,12 +19,9 @@ def is_held(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not _lock(path, descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     finally:
         os.close(descriptor)
-    return False
 
 
 @contextmanager
@@ -35,11 +32,9 @@ def exclusive(path: Path) -> Iterator[None]:
     to clean. Between hosts it needs a file system that passes locks on, as NFS version 4 does.
     """
     with _opened(path) as descriptor:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _lock(path, descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
             logger.info("another job works on this run; waiting until it has ended")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _lock(path, descriptor, fcntl.LOCK_EX)
         yield
 
 
@@ -47,21 +42,30 @@ def exclusive(path: Path) -> Iterator[None]:
 def at_once(path: Path) -> Iterator[bool]:
     """Hold the lock `path` unless somebody else does, and tell whether it is ours."""
     with _opened(path) as descriptor:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+        yield _lock(path, descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _lock(path: Path, descriptor: int, operation: int) -> bool:
+    """Take a lock; tell whether it was free."""
+    try:
+        fcntl.flock(descriptor, operation)
+    except BlockingIOError:
+        return False
+    except OSError as error:  # it names no file
+        raise system_errors.cannot("lock", path, error) from error
+    return True
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o664)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o664)
+        except PermissionError:  # another user's; only NFS needs the right to write for a lock
+            descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
-        raise storage_error(error, path) from error
+        raise system_errors.cannot("write", path, error) from error
     try:
         yield descriptor
     finally:

@@ -1,7 +1,6 @@
 """Receipts: small JSON files that say what was done, written last and by rename."""
 
 import contextlib
-import errno
 import json
 import os
 import secrets
@@ -9,8 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from xamsflow.base import schema
-from xamsflow.base.errors import BadDataError, ConfigurationError, ResourcesError, TransientError
+from xamsflow.base import schema, system_errors
+from xamsflow.base.durable import make_folder, sync
+from xamsflow.base.errors import BadDataError, TransientError
 from xamsflow.state import layout
 
 Receipt = dict[str, Any]
@@ -22,25 +22,29 @@ PROBE_BYTES = 16_384
 def write(path: Path, receipt: Receipt, *, durable: bool = True) -> None:
     """Write a receipt so that it is there whole or not at all.
 
-    If `durable`, it is there after a power cut too, and people can read it.
-
-    Raises ResourcesError on a full disk, ConfigurationError where the folder cannot be written.
+    If `durable`, it is there after a power cut too, and people can read it. Raises what
+    :func:`xamsflow.base.system_errors.cannot` says.
     """
     # With line breaks, Python's encoder is ten times slower; what is not kept need not be readable.
     text = json.dumps(receipt, indent=1 if durable else None, ensure_ascii=False) + "\n"
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if durable:
+            make_folder(path.parent)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
         partial.replace(path)
+        if durable:
+            sync(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
-        raise storage_error(error, path) from error
+        raise system_errors.cannot("write", path, error) from error
 
 
 def read(path: Path, needs: Iterable[str] = ()) -> Receipt:
@@ -75,14 +79,14 @@ def read_or_set_aside(path: Path, needs: Iterable[str]) -> Receipt:
         try:
             path.replace(aside)
         except OSError as failed:
-            raise storage_error(failed, path) from failed
+            raise system_errors.cannot("write", path, failed) from failed
         raise TransientError(
             f"{error.what}; it was put aside as {aside.name}", "the next try makes it again"
         ) from error
 
 
 def check_writable(folder: Path) -> None:
-    """Raise ResourcesError or ConfigurationError where no receipt could be written to a folder."""
+    """Raise the error that tells why no receipt could be written to a folder, if none could."""
     probe = folder / f".{secrets.token_hex(4)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +95,7 @@ def check_writable(folder: Path) -> None:
         finally:
             probe.unlink(missing_ok=True)
     except OSError as error:
-        raise storage_error(error, folder) from error
+        raise system_errors.cannot("write", folder, error) from error
 
 
 def read_transfer(path: Path) -> Receipt:
@@ -130,15 +134,4 @@ def _damaged(path: Path, why: str) -> BadDataError:
     return BadDataError(
         f"{path} is no receipt, or a damaged one ({why})",
         "move it away and start again: it is made anew from what is stored",
-    )
-
-
-def storage_error(error: OSError, path: Path) -> ResourcesError | ConfigurationError:
-    """Turn a failed write at `path` into the error that says what a person can do about it."""
-    where = error.filename or path
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return ResourcesError(f"no space left for {where}", "free space there and start again")
-    return ConfigurationError(
-        f"cannot write {where} ({os.strerror(error.errno or 0)})",
-        "check the folder and its access rights",
     )

@@ -12,14 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from xamsflow.base import clock
+from xamsflow.base import clock, system_errors
 from xamsflow.base.errors import BadDataError, StillTakenError, TransientError
 from xamsflow.redax import ending, rundoc
 from xamsflow.redax.ending import UNFINISHED
 from xamsflow.redax.rundoc import Run
 from xamsflow.settings.config import Daq, Follow, Storage
 from xamsflow.state import layout
-from xamsflow.state.receipts import storage_error
 from xamsflow.transfer import rsync, source
 from xamsflow.transfer.run import parent_on_daq
 from xamsflow.transfer.source import Folder
@@ -60,7 +59,7 @@ class Following:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise storage_error(error, self.folder) from error
+            raise system_errors.cannot("write", self.folder, error) from error
         self.copied = 0
         self.ended: float | None = None
         self.duration: int | None = None

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from xamsflow.base import system_errors
 from xamsflow.base.errors import (
     ConfigurationError,
     ResourcesError,
@@ -162,20 +163,9 @@ def _check_installed(program: str) -> None:
 
 _BY_TEXT: tuple[tuple[str, type[XamsflowError], str], ...] = (
     (
-        r"No space left on device|Disk quota exceeded|File too large",
-        ResourcesError,
-        "free space there and start again, the copy then goes on",
-    ),
-    (
         r"Host key verification failed|Permission denied \((?!13\))",
         ConfigurationError,
         "connect once by hand to see why",
-    ),
-    (
-        r"Permission denied|Read-only file system|Operation not permitted|Not a directory"
-        r"|Is a directory",
-        ConfigurationError,
-        "check the folder and its access rights",
     ),
     (
         r"could not make way for",
@@ -189,6 +179,9 @@ _BY_TEXT: tuple[tuple[str, type[XamsflowError], str], ...] = (
     ),
 )
 """What rsync or ssh say, the class, and the remedy; the first that fits."""
+
+_ERRNO = re.compile(r": [^()]+ \((\d+)\)$")
+"""How rsync ends a line about an error of the operating system, here or on the other host."""
 
 _BY_CODE: dict[int, tuple[type[XamsflowError], str]] = {
     1: (ConfigurationError, "the rsync here or there is too old"),
@@ -216,5 +209,10 @@ def failure(code: int, errors: str, source: Folder, destination: Path) -> Xamsfl
         for line in lines:
             if re.search(pattern, line):
                 return kind(f"{where}: {line}", remedy)
+    for line in lines:
+        number = _ERRNO.search(line)
+        kind, remedy = system_errors.kind(int(number[1]) if number else None)
+        if kind is not TransientError:
+            return kind(f"{where}: {line}", f"{remedy}; the copy then goes on")
     kind, remedy = _BY_CODE.get(code, (TransientError, "try again later"))
     return kind(f"{where}: {lines[0] if lines else 'rsync failed'} (exit code {code})", remedy)

@@ -10,7 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from xamsflow.base import clock
+from xamsflow.base import clock, system_errors
+from xamsflow.base.durable import sync
 from xamsflow.base.errors import BadDataError, ConfigurationError, StillTakenError
 from xamsflow.base.meter import Meter
 from xamsflow.redax import ending, rundoc
@@ -18,7 +19,7 @@ from xamsflow.redax.listing import Listing
 from xamsflow.redax.rundoc import Run
 from xamsflow.settings.config import Daq, Storage
 from xamsflow.state import layout
-from xamsflow.state.receipts import Receipt, storage_error
+from xamsflow.state.receipts import Receipt
 from xamsflow.transfer import rsync, source
 from xamsflow.transfer.source import Folder
 
@@ -123,7 +124,7 @@ def _copy(there: Folder, listing: Listing, destination: Path, meter: Meter) -> i
     try:
         arriving.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise storage_error(error, arriving) from error
+        raise system_errors.cannot("write", arriving, error) from error
     incoming = Folder(None, os.path.realpath(arriving))
     logger.info("copying %.1f MB from %s to %s", listing.size / 1e6, there, incoming)
 
@@ -148,9 +149,9 @@ def _copy(there: Folder, listing: Listing, destination: Path, meter: Meter) -> i
     try:
         _make_durable(arriving, listing)
         arriving.rename(destination)
-        _sync(destination.parent)
+        sync(destination.parent)
     except OSError as error:
-        raise storage_error(error, destination) from error
+        raise system_errors.cannot("write", destination, error) from error
     return copied
 
 
@@ -203,10 +204,7 @@ def _files(folder: Path, listing: Listing, meter: Meter) -> list[dict[str, Any]]
             with (folder / path).open("rb") as content:
                 checksum = hashlib.file_digest(content, "sha256").hexdigest()
         except OSError as error:
-            raise ConfigurationError(
-                f"cannot read {folder / path} ({error.strerror})",
-                "check the disk and its access rights",
-            ) from error
+            raise system_errors.cannot("read", folder / path, error) from error
         result.append({"path": path, "size": file.size, "sha256": checksum})
     return result
 
@@ -214,13 +212,5 @@ def _files(folder: Path, listing: Listing, meter: Meter) -> list[dict[str, Any]]
 def _make_durable(folder: Path, listing: Listing) -> None:
     """Wait until everything in a folder is on the disk, so that the rename says so."""
     for path in (*listing.files, *sorted(listing.folders, reverse=True)):
-        _sync(folder / path)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(folder / path)
+    sync(folder)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import paramiko
 
+from xamsflow.base import system_errors
 from xamsflow.base.errors import (
     BadDataError,
     ConfigurationError,
     StillTakenError,
     TransientError,
-    XamsflowError,
 )
 from xamsflow.redax.listing import File, Listing
 from xamsflow.remote import ssh
@@ -82,7 +82,7 @@ def _find(
                 f"{where}: {run} is no folder", "find out on the DAQ host what it is"
             ) from error
         if not isinstance(error, FileNotFoundError):
-            raise _unreadable(error, where, run) from error
+            raise system_errors.cannot("read", f"{where}/{run}", error) from error
         _check_parent(where, scan)
         return Folder(host, posixpath.join(parent, run)), None
     try:
@@ -92,7 +92,7 @@ def _find(
             f"{folder} changes while it is looked at", "try again later"
         ) from error
     except OSError as error:
-        raise _unreadable(error, where, run) from error
+        raise system_errors.cannot("read", f"{where}/{run}", error) from error
 
 
 def _check_parent(parent: Folder, scan: Callable[[str], Iterable[Entry]]) -> None:
@@ -106,7 +106,7 @@ def _check_parent(parent: Folder, scan: Callable[[str], Iterable[Entry]]) -> Non
             "is its disk mounted? If the path is wrong, correct daq.live_data",
         ) from error
     except OSError as error:
-        raise _unreadable(error, parent, "") from error
+        raise system_errors.cannot("read", str(parent), error) from error
 
 
 def _walk(folder: Folder, first: list[Entry], scan: Callable[[str], Iterable[Entry]]) -> Listing:
@@ -172,11 +172,3 @@ def _sftp(host: SshHost) -> Iterator[paramiko.SFTPClient]:
         except (paramiko.SSHException, EOFError) as error:
             text = str(error) or type(error).__name__
             raise TransientError(f"lost the connection to {name} ({text})", "try again") from error
-
-
-def _unreadable(error: OSError, where: Folder, run: str) -> XamsflowError:
-    text = error.strerror or str(error) or type(error).__name__
-    what = f"cannot read {where}{'/' if run else ''}{run} ({text})"
-    if isinstance(error, PermissionError):
-        return ConfigurationError(what, "check the access rights there")
-    return TransientError(what, "check the disk there")

@@ -17,12 +17,13 @@ from typing import Any
 
 import yaml
 
+from xamsflow.base import system_errors
 from xamsflow.base.errors import ConfigurationError
 from xamsflow.redax import rundoc
 from xamsflow.rundb import credentials
 from xamsflow.rundb import runs as run_table
 from xamsflow.settings.config import Config
-from xamsflow.state import layout, receipts
+from xamsflow.state import layout
 from xamsflow.state.receipts import Receipt
 from xamsflow.views import dossier, dossier_text, run_files
 
@@ -230,5 +231,5 @@ def write(path: Path, content: bytes) -> bool:
         partial.write_bytes(content)
         partial.replace(path)
     except OSError as error:
-        raise receipts.storage_error(error, path) from error
+        raise system_errors.cannot("write", path, error) from error
     return True

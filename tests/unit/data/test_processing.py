@@ -308,7 +308,7 @@ def test_stored_data_without_metadata(site: Site) -> None:
 
 def test_processed_is_no_folder(site: Site) -> None:
     site.processed.write_text("a file")
-    with pytest.raises(ConfigurationError, match=f"cannot write .*{site.processed.name}"):
+    with pytest.raises(ConfigurationError, match=f"cannot read or write .*{site.processed.name}"):
         site.process()
 
 

@@ -1,10 +1,12 @@
+import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from xamsflow.base.errors import BadDataError, ConfigurationError, ResourcesError
+from xamsflow.base.errors import BadDataError, ConfigurationError
 from xamsflow.state import receipts
 
 
@@ -56,12 +58,30 @@ def test_a_full_disk_leaves_the_earlier_receipt(tmp_path):
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 10
 
 
-def test_errors_of_storage_by_what_a_person_can_do(tmp_path):
-    full = receipts.storage_error(OSError(28, "No space left", "/data/x"), tmp_path)
-    assert isinstance(full, ResourcesError)
-    denied = receipts.storage_error(OSError(13, "Permission denied", "/data/x"), tmp_path)
-    assert isinstance(denied, ConfigurationError)
-    assert "/data/x" in str(denied)
+def test_what_is_written_is_on_the_disk_before_anybody_relies_on_it(tmp_path, monkeypatch):
+    """After a power cut there is the earlier receipt or the new one, in a folder that is there."""
+    done = []
+    fsync, replace = os.fsync, Path.replace
+
+    def noting_fsync(descriptor):
+        done.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    def noting_replace(self, target):
+        done.append("rename")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    monkeypatch.setattr(Path, "replace", noting_replace)
+    path = tmp_path / "results" / "000932" / "r.json"
+    receipts.write(path, {"a": 1})
+    made = {tmp_path, tmp_path / "results"}
+    assert set(done[:2]) == made
+    assert done[2].parent == path.parent
+    assert done[3:] == ["rename", path.parent]
+    done.clear()
+    receipts.write(path, {"a": 2}, durable=False)
+    assert done == ["rename"]
 
 
 @pytest.mark.parametrize(

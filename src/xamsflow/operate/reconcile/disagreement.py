@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xamsflow.state import layout, receipts
+from xamsflow.base import system_errors
+from xamsflow.state import layout
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def set_aside(path: Path) -> None:
         place.parent.mkdir(exist_ok=True)
         path.rename(place)
     except OSError as error:
-        raise receipts.storage_error(error, path) from error
+        raise system_errors.cannot("write", path, error) from error
 
 
 def is_away(folder: Path) -> bool:

@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from xamsflow.base import system_errors
 from xamsflow.simulate import Signal
 from xamsflow.simulate.physics import checks
 from xamsflow.simulate.physics.checks import Check, Findings
 from xamsflow.simulate.physics.quality import KINDS
-from xamsflow.state import receipts
 from xamsflow.views import colors
 
 Array = NDArray[Any]
@@ -35,7 +35,7 @@ def write(findings: Findings, folder: Path, title: str) -> list[Path]:
         _figure(findings, results, title).savefig(picture, dpi=130)
         page.write_text(_page(picture.read_bytes(), results, title), encoding="utf-8")
     except OSError as error:
-        raise receipts.storage_error(error, folder) from error
+        raise system_errors.cannot("write", folder, error) from error
     return [picture, page]
 
 

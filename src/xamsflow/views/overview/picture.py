@@ -13,9 +13,8 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
-from xamsflow.base import amounts
+from xamsflow.base import amounts, system_errors
 from xamsflow.redax.rundoc import NS_PER_S
-from xamsflow.state import receipts
 from xamsflow.views import colors
 from xamsflow.views.overview.contents import AREA, KINDS, WIDTH, Channel, Contents, Waveform
 
@@ -48,7 +47,7 @@ def draw(contents: Contents, output: Path) -> None:
         figure.savefig(partial, format="png", dpi=DPI, metadata={"Title": f"run {contents.run_id}"})
         partial.replace(output)
     except OSError as error:
-        raise receipts.storage_error(error, output) from error
+        raise system_errors.cannot("write", output, error) from error
     finally:  # also where somebody stops it
         partial.unlink(missing_ok=True)
 

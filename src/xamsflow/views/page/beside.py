@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from xamsflow.base import system_errors
 from xamsflow.base.exec_with_parent import with_parent
-from xamsflow.state import layout, receipts
+from xamsflow.state import layout
 
 NICE = 19
 """The lowest priority: whatever else wants to run goes first."""
@@ -60,7 +61,7 @@ class PicturesBeside:
                     start_new_session=True,  # Ctrl-C at the terminal is for this process only
                 )
         except OSError as error:
-            trouble = receipts.storage_error(error, layout.PICTURES_LOG)
+            trouble = system_errors.cannot("write", layout.PICTURES_LOG, error)
             self._say(f"no pictures are drawn: {trouble}")
 
     def finish(self) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import jinja2
 import markupsafe
 
-from xamsflow.base import amounts
+from xamsflow.base import amounts, system_errors
 from xamsflow.base.errors import XamsflowError
 from xamsflow.settings.config import Config
-from xamsflow.state import claims, layout, receipts
+from xamsflow.state import claims, layout
 from xamsflow.views.page import facts
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def make(config: Config) -> Path:
         partial.replace(page)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise receipts.storage_error(error, page) from error
+        raise system_errors.cannot("write", page, error) from error
     return page
 
 

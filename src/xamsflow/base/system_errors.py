@@ -1,0 +1,56 @@
+"""What an error of the operating system means for a run: one table, by errno."""
+
+import errno
+import os
+from pathlib import Path
+
+from xamsflow.base.errors import (
+    ConfigurationError,
+    ResourcesError,
+    TransientError,
+    XamsflowError,
+)
+
+_FULL = (ResourcesError, "free space there, then start again")
+_NO_MEMORY = (ResourcesError, "start again with more memory")
+_NO_RIGHT = (ConfigurationError, "check the folder and its access rights")
+_CANNOT_DO_IT = (ConfigurationError, "this file system cannot do that: choose another one")
+_IN_THE_WAY = (ConfigurationError, "a file or folder lies where another is expected: move it away")
+_AWAY = (TransientError, "if it does not pass, check the disk, its mount and the network")
+
+_TABLE: dict[int, tuple[type[XamsflowError], str]] = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: _FULL,
+    errno.ENOMEM: _NO_MEMORY,
+    errno.EACCES: _NO_RIGHT,
+    errno.EPERM: _NO_RIGHT,
+    errno.EROFS: _NO_RIGHT,
+    errno.ENOSYS: _CANNOT_DO_IT,
+    errno.EOPNOTSUPP: _CANNOT_DO_IT,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EISDIR: _IN_THE_WAY,
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENOTEMPTY: _IN_THE_WAY,
+    errno.ELOOP: _IN_THE_WAY,
+    errno.ENAMETOOLONG: _IN_THE_WAY,
+}
+"""All others pass: a stale handle, a disk or server that is away, too many open files."""
+
+
+def kind(number: int | None) -> tuple[type[XamsflowError], str]:
+    """Return the class of an error number, and what a person can do about it."""
+    return _AWAY if number is None else _TABLE.get(number, _AWAY)
+
+
+def cannot(action: str, where: Path | str, error: OSError) -> XamsflowError:
+    """Return the error that says what a person can do about a failed system call.
+
+    `action` is a verb, as ``write``. `where` is named unless the error itself names a file.
+    """
+    where = error.filename or where
+    error_type, remedy = kind(error.errno)
+    text = os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+    if (error_type, remedy) == _FULL:
+        return error_type(f"no space left for {where} ({text})", remedy)
+    return error_type(f"cannot {action} {where} ({text})", remedy)
