@@ -22,7 +22,7 @@ CORRECTIONS = Path("config") / "corrections"
 
 RUN_DIGITS = 6
 RUN_ID_PATTERN = rf"\d{{{RUN_DIGITS}}}"
-HIGHEST_RUN = 10**RUN_DIGITS - 1
+HIGHEST_RUN = int(10**RUN_DIGITS) - 1
 DATA_TYPE_PATTERN = r"(?!(?:follow|transfer|rundoc|claim)\b)[a-z][a-z0-9_]*"
 
 FOLLOW_RECEIPT = "results/{run_id}/follow.json"
