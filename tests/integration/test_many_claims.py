@@ -13,7 +13,7 @@ from servers.mongod import collection, restartable, scratch
 from xamsflow import rundb
 from xamsflow.base import clock
 from xamsflow.base.errors import FailureClass, ResourcesError, TransientError, XamsflowError
-from xamsflow.rundb import database as run_database
+from xamsflow.rundb import claiming
 from xamsflow.settings.config import Select
 from xamsflow.state.claims import Claim
 
@@ -71,7 +71,7 @@ def test_drivers_together_claim_each_run_once(config, runs):
 
 
 def test_more_runs_than_one_request_takes(database, runs):
-    number = 5 * run_database.CLAIMS_AT_ONCE
+    number = 5 * claiming.CLAIMS_AT_ONCE
     runs.create_index("number")
     runs.insert_many(document(i) for i in range(number))
     pending = database.pending(SELECT)
@@ -228,7 +228,7 @@ def failing(server, command: str, skip: int, **how: Any):
 def test_a_connection_that_breaks_leaves_nothing_unknown(
     command, skip, claimed, fragile, monkeypatch
 ):
-    monkeypatch.setattr(run_database, "CLAIMS_AT_ONCE", 10)
+    monkeypatch.setattr(claiming, "CLAIMS_AT_ONCE", 10)
     config = scratch(fragile)
     with collection(fragile, config) as runs, rundb.open_database(config) as database:
         runs.insert_many(document(i) for i in range(25))

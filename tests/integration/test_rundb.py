@@ -22,6 +22,7 @@ from xamsflow.base.errors import BadDataError, ConfigurationError, FailureClass,
 from xamsflow.redax import rundoc
 from xamsflow.rundb import Status
 from xamsflow.settings.config import Rundb, Select
+from xamsflow.state import run_numbers
 from xamsflow.state.claims import Claim
 
 ALL = Select(first_run=None, last_run=None, modes=("*",), skip_tags=(), newest=None)
@@ -202,11 +203,10 @@ def test_the_table_shows_every_form(database, runs):
     assert table[2].status is Status.FAILED
     assert table[2].reason == "a text with $signs and 'quotes'"
     assert table[7].reason == "killed"
-    assert (table[8].status, table[8].raw) == (None, "queued by hand")
-    assert (table[500].status, table[500].raw, table[500].processing_failed) == (None, None, 0)
-    assert [run.number for run in database.runs(limit=2)] == [501, 500]
-    assert [run.number for run in database.runs(limit=0)] == []
-    assert [run.number for run in database.runs([3, 500, 77])] == [500, 3]
+    assert (table[8].status, table[8].status_found) == (None, "queued by hand")
+    assert (table[500].status, table[500].status_found, table[500].failures) == (None, None, 0)
+    numbers = run_numbers.each([3, 500, 77])
+    assert [run.number for run in database.runs(numbers)] == [500, 3]
     assert [run.number for run in database.runs([])] == []
 
 
@@ -283,7 +283,7 @@ def test_a_retry_of_the_same_claim_is_a_new_attempt(database, runs):
     assert "failure" not in found
     assert fail(database, claim)
     assert database.get(932)["processing_failed"] == 2
-    assert database.runs()[0].processing_failed == 2
+    assert database.runs()[0].failures == 2
 
 
 def test_a_new_claim_forgets_the_last_failure_but_the_history_does_not(database, runs):

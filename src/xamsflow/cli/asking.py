@@ -108,12 +108,11 @@ def _choose(
 def _matches(
     document: Mapping[str, Any], modes: Sequence[str] | None, tags: Sequence[str] | None
 ) -> bool:
-    from xamsflow.rundb.changes import tag_names  # noqa: PLC0415
+    from xamsflow.rundb import document as run_document  # noqa: PLC0415
 
-    mode = document.get("mode")
-    mode = mode if isinstance(mode, str) else ""
+    mode = run_document.mode(document)
     return (modes is None or any(fnmatchcase(mode, pattern) for pattern in modes)) and (
-        tags is None or bool(set(tags) & set(tag_names(document)))
+        tags is None or bool(set(tags) & set(run_document.tag_names(document)))
     )
 
 
@@ -132,11 +131,13 @@ def _show(chosen: Sequence[_Chosen], dry_run: bool) -> None:
 
 
 def _cells(one: _Chosen) -> list[str]:
-    mode, status = one.document.get("mode"), one.document.get("processing_status")
+    from xamsflow.rundb import document as run_document  # noqa: PLC0415
+
+    status = run_document.status(one.document)
     effect = one.outlook.effect
     return [
         layout.run_id(one.number),
-        mode if isinstance(mode, str) else "",
+        run_document.mode(one.document),
         "" if status is None else f"{status!s:.30}",
         effect if one.outlook.changes else f"(as it is) {effect}",
     ]

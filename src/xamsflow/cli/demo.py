@@ -17,7 +17,7 @@ from tabulate import tabulate
 from xamsflow.redax import rundoc
 from xamsflow.run import start
 from xamsflow.settings import config
-from xamsflow.state import layout, receipts
+from xamsflow.state import layout, receipts, run_numbers
 
 HELP = "process a few runs on this machine, with a run database of their own"
 
@@ -70,14 +70,15 @@ def run(options: argparse.Namespace) -> int:
         )
         demo = config.load([*options.configfile, settings])
         with rundb.open_database(demo.rundb) as database:
-            known = {summary.number for summary in database.runs(limit=len(documents) + 1)}
+            numbers = run_numbers.each(document["number"] for document in documents)
+            known = {summary.number for summary in database.runs(numbers)}
             for document in documents:
                 if document["number"] not in known:
                     database.insert(document)
                 database.set_pending(document["number"], by="demo")
         code = _snakemake([*options.configfile, settings])
         with rundb.open_database(demo.rundb) as database:
-            _print_table(database.runs([document["number"] for document in documents]))
+            _print_table(database.runs(numbers))
         page.make_pictures(demo, len(documents))
         print(f"page         {Path.cwd() / page.make(demo)}")
         if options.stay:

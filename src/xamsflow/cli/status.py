@@ -15,7 +15,7 @@ from xamsflow.views import terminal
 from xamsflow.views.terminal import Column
 
 if TYPE_CHECKING:
-    from xamsflow.rundb.runs import Row
+    from xamsflow.rundb import RunSummary
 
 HELP = "show the runs and how far each one is"
 ONLY_LOOKS = True
@@ -76,13 +76,12 @@ def _count(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Print a line with the counts, then one line per run, newest first."""
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
-    from xamsflow.rundb import runs as run_table  # noqa: PLC0415 - keeps --help fast
 
     numbers = run_numbers.parse_all(options.runs) or None
     since = amounts.since(options.since, clock.now()) if options.since else None
     settings = config.load(options.configfile)
     with rundb.open_database(settings.rundb) as database:
-        rows = run_table.read(database, numbers)
+        rows = database.runs(numbers)
         found = {row.number for row in rows}
         for wanted in numbers or ():
             if len(wanted) == 1 and wanted.start not in found:
@@ -101,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
                     "time": clock.now().isoformat(),
                     "collection": where,
                     "counts": {status: counts[status] for status in STATUSES},
-                    "runs": [run_table.to_json(row) for row in shown],
+                    "runs": [row.to_json() for row in shown],
                 },
                 indent=1,
             )
@@ -122,12 +121,12 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def word(row: "Row") -> str:
+def word(row: "RunSummary") -> str:
     """Return a run's status as one of STATUSES; what nobody understands counts as none."""
     return "none" if row.status is None else row.status.value
 
 
-def usual(rows: "Sequence[Row]") -> "list[Row]":
+def usual(rows: "Sequence[RunSummary]") -> "list[RunSummary]":
     """Return what a person wants to see first of all runs, newest first as they come."""
     groups = {status: [row for row in rows if word(row) == status] for status in STATUSES}
     shown = groups["running"] + groups["submitted"]
@@ -141,7 +140,9 @@ def usual(rows: "Sequence[Row]") -> "list[Row]":
     return sorted(shown, key=lambda row: row.number, reverse=True)
 
 
-def _wanted(row: "Row", statuses: set[str], mode: str | None, since: datetime | None) -> bool:
+def _wanted(
+    row: "RunSummary", statuses: set[str], mode: str | None, since: datetime | None
+) -> bool:
     return (
         (not statuses or word(row) in statuses)
         and (mode is None or fnmatchcase(row.mode, mode))
@@ -173,7 +174,7 @@ def more(all_runs: Counter[str], shown: Counter[str]) -> str:
     return f"… and {', '.join(words)} (--all shows every run, --failed those that failed)"
 
 
-def table(rows: "Sequence[Row]", now: datetime, skip_tags: Collection[str]) -> str:
+def table(rows: "Sequence[RunSummary]", now: datetime, skip_tags: Collection[str]) -> str:
     """Return the table; `now` is for the time until a run is tried again.
 
     Of runs that wait in vain because they have one of `skip_tags`, it says so.
@@ -187,7 +188,7 @@ def table(rows: "Sequence[Row]", now: datetime, skip_tags: Collection[str]) -> s
     )
 
 
-def _cells(row: "Row", now: datetime, skip_tags: Collection[str]) -> list[str]:
+def _cells(row: "RunSummary", now: datetime, skip_tags: Collection[str]) -> list[str]:
     active = word(row) in ("running", "submitted")
     status = word(row) if row.status is not None else str(row.status_found or "")
     if row.status is None and row.end is None and row.start is not None:
@@ -211,17 +212,17 @@ def _cells(row: "Row", now: datetime, skip_tags: Collection[str]) -> list[str]:
     ]
 
 
-def _held(row: "Row", skip_tags: Collection[str]) -> str:
+def _held(row: "RunSummary", skip_tags: Collection[str]) -> str:
     found = [tag for tag in row.tags if tag in skip_tags]
     return f"not taken: tag {' and '.join(found)}" if found and word(row) == "pending" else ""
 
 
-def _stage(row: "Row") -> str:
+def _stage(row: "RunSummary") -> str:
     chunk, n_chunks = ((row.progress or {}).get(name) for name in ("chunk", "n_chunks"))
     return f"{row.stage or ''} {chunk}/{n_chunks}" if chunk and n_chunks else row.stage or ""
 
 
-def _next_try(row: "Row", now: datetime) -> str:
+def _next_try(row: "RunSummary", now: datetime) -> str:
     if row.retry_at is None or word(row) != "failed":
         return ""
     left = (row.retry_at - now).total_seconds()

@@ -17,8 +17,7 @@ from xamsflow.views import terminal
 from xamsflow.views.terminal import Column
 
 if TYPE_CHECKING:
-    from xamsflow.rundb import RunDatabase
-    from xamsflow.rundb.runs import Row
+    from xamsflow.rundb import RunDatabase, RunSummary
     from xamsflow.rundb.selection import Condition
 
 HELP = "say why a run is processed or not: every condition, and what to do"
@@ -38,7 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the answer in a sentence, then the conditions it comes from."""
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
-    from xamsflow.rundb import runs as run_table  # noqa: PLC0415 - keeps --help fast
     from xamsflow.rundb import selection  # noqa: PLC0415
     from xamsflow.rundb.status import State, state  # noqa: PLC0415
 
@@ -53,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     by_itself: list[Condition] = []
     if state(document) is State.ABSENT:
         by_itself = selection.conditions_to_ask(document, settings.select, settings.watch, now)
-    said = answer(run_table.row(document), document, conditions, by_itself)
+    said = answer(rundb.RunSummary.of(document), document, conditions, by_itself)
     if options.json:
         told = {
             "run": layout.run_id(number),
@@ -73,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def answer(
-    row: "Row",
+    row: "RunSummary",
     document: Mapping[str, Any],
     conditions: "Sequence[Condition]",
     by_itself: "Sequence[Condition]",
@@ -106,7 +104,7 @@ def answer(
     return f"{row.run} is not taken: {one.name}? {one.found}. Next: {one.remedy}."
 
 
-def _worked_on(row: "Row", now: datetime) -> str:
+def _worked_on(row: "RunSummary", now: datetime) -> str:
     age = (now - row.last_sign).total_seconds() if row.last_sign else None
     if row.owner and owner.is_dead(row.owner, age):
         return (

@@ -15,7 +15,7 @@ from typing import Any
 from xamsflow.base.errors import BadDataError, XamsflowError
 from xamsflow.redax import rundoc
 from xamsflow.run.preview import Job
-from xamsflow.rundb.changes import count, section
+from xamsflow.rundb import document as run_document
 from xamsflow.rundb.status import State, state
 from xamsflow.settings import detector
 from xamsflow.settings.config import Config
@@ -119,14 +119,14 @@ def run_plan(
 ) -> RunPlan:
     """Return what would happen to a run, of which `jobs` would be run."""
     run = layout.run_id(document["number"])
-    mode = document.get("mode") if isinstance(document.get("mode"), str) else ""
-    targets = config.targets_for(mode or None)
+    mode = run_document.mode(document)
+    targets = config.targets_for(mode)
     live, to_move, trouble = _live_data(document, config)
     stored, to_make = _data_types(document, targets, config)
     processed = [job.data_type for job in jobs if job.rule == "process" and job.data_type]
     return RunPlan(
         run=run,
-        mode=mode or "",
+        mode=mode,
         live=live,
         to_move=to_move,
         trouble=trouble,
@@ -243,8 +243,8 @@ def _writes(
     to_make: Sequence[str],
 ) -> tuple[str, ...]:
     found = state(document)
-    attempt = count(section(document).get("attempt")) + 1
-    before = "nothing" if found is State.ABSENT else str(document.get("processing_status"))[:30]
+    attempt = run_document.attempt(document) + 1
+    before = "nothing" if found is State.ABSENT else str(run_document.status(document))[:30]
     rules = [job.rule for job in jobs]
     told = [f"processing_status: {before} -> submitted (attempt {attempt})"]
     told += [f"-> running, {rule}" for rule in dict.fromkeys(rules)]

@@ -8,15 +8,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xamsflow.rundb import RunDatabase, selection
-from xamsflow.rundb.changes import section, tag_names
+from xamsflow.rundb import ClaimedRun, RunDatabase
+from xamsflow.rundb import document as run_document
+from xamsflow.rundb.document import tag_names
 from xamsflow.rundb.status import State, state
 from xamsflow.state import owner
 
 HOLD_TAG = "hold-processing"
 ABANDON_TAG = "abandon"
 
-FIELDS = (*selection.FIELDS, "processing.heartbeat", "processing.reprocess", "processing.stage")
+FIELDS = ClaimedRun.FIELDS
 """What has to be read of a run document to judge a request."""
 
 Document = Mapping[str, Any]
@@ -94,7 +95,7 @@ def _judge_retry(document: Document, manner: Manner) -> Outlook:
 
 
 def _judge_reprocess(document: Document, manner: Manner) -> Outlook:
-    if state(document) is State.PENDING and section(document).get("reprocess") is True:
+    if state(document) is State.PENDING and run_document.is_to_be_reprocessed(document):
         return Outlook(f"is pending already, to be made again{_but(document)}")
     return _busy(document, manner) or _changes(
         f"pending; each data type is made again unless it is stored as it would be made now"
@@ -128,13 +129,14 @@ def _judge_release(document: Document, manner: Manner) -> Outlook:  # noqa: ARG0
 def _busy(document: Document, manner: Manner, *, forceable: bool = True) -> Outlook | None:
     """Return what to say of a run that somebody works on, None of one that is free."""
     found = state(document)
-    if found in selection.WORKED_ON:
-        who = section(document).get("owner")
-        if isinstance(who, str) and owner.is_dead(who, _heartbeat_age_s(document)):
+    claimed = ClaimedRun.of(document)
+    if claimed is not None:
+        who = claimed.owner
+        if owner.is_dead(who, claimed.heartbeat_age_s):
             return Outlook(f"its driver {who} has died: the next start takes it over")
         return _refused(f"is being processed by {who}: wait for its end, or stop that driver")
     if found is State.ELSEWHERE and not (manner.force and forceable):
-        status = f"{document.get('processing_status')!s:.40}"
+        status = f"{run_document.status(document)!s:.40}"
         remedy = "; if it has given up, --force" if forceable else ""
         return _refused(f"another tool has it, by its status {status!r}{remedy}")
     return None
@@ -150,18 +152,10 @@ def _but(document: Document) -> str:
 
 
 def _goes_on(document: Document) -> str:
-    if state(document) not in selection.WORKED_ON:
+    claimed = ClaimedRun.of(document)
+    if claimed is None:
         return ""
-    who = section(document).get("owner")
-    return f"; it is being processed by {who} just now, which goes on to its end"
-
-
-def _heartbeat_age_s(document: Document) -> float | None:
-    try:
-        age: float = (document["now"] - section(document)["heartbeat"]).total_seconds()
-    except (KeyError, TypeError, AttributeError):
-        return None
-    return age
+    return f"; it is being processed by {claimed.owner} just now, which goes on to its end"
 
 
 def _set_pending(database: RunDatabase, number: int, author: Author, found: State) -> bool:

@@ -20,19 +20,14 @@ from itertools import count
 from math import ceil
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from xamsflow.base import amounts, clock, process, system_errors
 from xamsflow.base.errors import BadDataError, TransientError, XamsflowError
 from xamsflow.run import journal, start
-from xamsflow.rundb import RunDatabase, Status, open_database
-from xamsflow.rundb import runs as run_table
+from xamsflow.rundb import RunDatabase, RunSummary, Status, open_database
 from xamsflow.rundb.status import State
 from xamsflow.settings.config import Config
-from xamsflow.state import layout, owner
-
-if TYPE_CHECKING:
-    from xamsflow.rundb.runs import Row
+from xamsflow.state import layout, owner, run_numbers
 
 DRIVERS = 16
 """Drivers at a time: each takes some 100 MB. With more runs than that in flight, one driver takes
@@ -289,7 +284,7 @@ class Watch:
             return False
         over = [driver for driver in self._drivers if not driver.runs_on]
         numbers = [number for driver in self._drivers for number in driver.runs]
-        rows = {row.number: row for row in run_table.read(database, _ranges(numbers))}
+        rows = {row.number: row for row in database.runs(run_numbers.each(numbers))}
         changed = bool(over)
         for driver in self._drivers:
             for number in driver.runs:
@@ -301,7 +296,7 @@ class Watch:
             self._drivers.remove(driver)
         return changed
 
-    def _tell_progress(self, driver: Driver, row: "Row") -> bool:
+    def _tell_progress(self, driver: Driver, row: RunSummary) -> bool:
         """Tell the end of a run; return whether it has come further."""
         claimed_by = process.parse(row.owner) if row.owner else None
         if claimed_by is None or claimed_by.pid != driver.process.pid:
@@ -324,7 +319,7 @@ class Watch:
             self._say(f"{row.run} failed in {row.stage}: {row.reason}{again}")
         return further
 
-    def _take_leave(self, driver: Driver, rows: "dict[int, Row]") -> None:
+    def _take_leave(self, driver: Driver, rows: dict[int, RunSummary]) -> None:
         """Tell of the runs that a driver has left unfinished, and leave them alone for a while."""
         for number in driver.runs:
             if number in driver.ended:
@@ -386,11 +381,7 @@ def in_turn(waiting: Iterable[int], room: int, taken: int, oldest_every: int | N
     raise AssertionError("counting never ends")
 
 
-def _ranges(numbers: Iterable[int]) -> list[range]:
-    return [range(number, number + 1) for number in sorted(set(numbers))]
-
-
-def _how_fast(row: "Row", driver: Driver) -> str:
+def _how_fast(row: RunSummary, driver: Driver) -> str:
     """Return how long a run took since it was taken, and since it had ended."""
     spent = f" in {amounts.duration(time.monotonic() - driver.began)}"
     if row.end is None or row.changed is None:

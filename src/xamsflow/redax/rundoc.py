@@ -91,7 +91,7 @@ def parse(document: Mapping[str, Any]) -> Run:
         mode=fields.value("mode", str, "text", default=""),
         start=_time(fields, "start"),
         end=None if document.get("end") is None else _time(fields, "end"),
-        tags=_tags(document),
+        tags=tag_names(document),
         location=live_location(document),
         readers=_readers(daq_config),
         compressor=compressor,
@@ -238,7 +238,8 @@ def _boards(daq_config: _Fields) -> tuple[Board, ...]:
     return tuple(Board(number, kind, host, inputs[number]) for number, kind, host in named)
 
 
-def _tags(document: Mapping[str, Any]) -> tuple[str, ...]:
+def tag_names(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of a run's tags."""
     tags = document.get("tags")
     if not isinstance(tags, list):
         return ()

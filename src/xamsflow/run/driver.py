@@ -16,7 +16,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xamsflow.base import clock, system_errors
 from xamsflow.base.errors import ConfigurationError, XamsflowError
@@ -24,7 +24,7 @@ from xamsflow.batch import cancel
 from xamsflow.run import failures, notify
 from xamsflow.run.failures import FailedJob, Failure
 from xamsflow.settings.config import Config, Select
-from xamsflow.state import claims, layout, owner, receipts
+from xamsflow.state import claims, layout, owner, receipts, run_numbers
 from xamsflow.state.claims import Claim, Order
 
 if TYPE_CHECKING:  # the run database's client is not wanted while the Snakefile is parsed
@@ -79,7 +79,7 @@ class Driver:
             number = layout.run_number(run)
             with self._connection() as database:
                 document = database.get(number)
-            self._want(number, document.get("mode"), document.get("end") is None)
+            self._want_document(number, document)
 
     def targets(self, run: str) -> tuple[str, ...]:
         """Return the last data types wanted of a run; its jobs know them from the claim."""
@@ -129,13 +129,14 @@ class Driver:
         """
         if run in self._claims:
             return
+        from xamsflow.rundb import document as run_document  # noqa: PLC0415
         from xamsflow.rundb import understand  # noqa: PLC0415
 
         database = self._open()
         self._publish_journal(database)
         number = layout.run_number(run)
         document = database.get(number)
-        targets = self._want(number, document.get("mode"), document.get("end") is None)
+        targets = self._want_document(number, document)
         stranded = {dead: targets for dead in self._stranded(database) if dead.number == number}
         claim = (
             next(iter(database.take_over(stranded, self._owner)), None)
@@ -143,13 +144,13 @@ class Driver:
             else database.claim_any(number, self._owner, targets)
         )
         if claim is None:
-            holder = (document.get("processing") or {}).get("owner", "another driver")
+            holder = run_document.owner(document) or "another driver"
             raise ConfigurationError(
                 f"run {run} is being processed by {holder}", "wait for its end, then ask again"
             )
-        if understand(document.get("processing_status")).status == "done":
+        if understand(run_document.status(document)).status == "done":
             self._were_done.add(run)
-        reprocess = (document.get("processing") or {}).get("reprocess") is True
+        reprocess = run_document.is_to_be_reprocessed(document)
         self._hold([claim], reprocess={number} if reprocess else set())
 
     def job_failed(self, rule: str, wildcards: Mapping[str, str]) -> None:
@@ -315,7 +316,13 @@ class Driver:
             ]
         )
 
-    def _want(self, number: int, mode: str | None, is_taken: bool) -> tuple[str, ...]:
+    def _want_document(self, number: int, document: Mapping[str, Any]) -> tuple[str, ...]:
+        from xamsflow.rundb import document as run_document  # noqa: PLC0415
+
+        mode, is_taken = run_document.mode(document), run_document.is_being_taken(document)
+        return self._want(number, mode, is_taken)
+
+    def _want(self, number: int, mode: str, is_taken: bool) -> tuple[str, ...]:
         """Note and return what is wanted of a run with this mode, which may still be taken."""
         targets, run = self._config.targets_for(mode), layout.run_id(number)
         self._targets[run] = targets
@@ -399,7 +406,7 @@ def _what_next(database: "RunDatabase", job: FailedJob) -> str:
     """Return what a person is told besides the reason of a failure."""
     if job.failure.interrupted:
         return "; it waits for the next start"
-    (summary,) = database.runs([layout.run_number(job.run)])
+    (summary,) = database.runs(run_numbers.each([layout.run_number(job.run)]))
     if summary.retry_at is None:
         return "; it is not tried again by itself"
     return f"; it is tried again by a start after {summary.retry_at:%Y-%m-%d %H:%M:%S} UTC"

@@ -32,8 +32,7 @@ from xamsflow.settings.config import Config, Notify
 from xamsflow.state import layout, lock, receipts
 
 if TYPE_CHECKING:
-    from xamsflow.rundb import RunDatabase
-    from xamsflow.rundb.runs import Row
+    from xamsflow.rundb import RunDatabase, RunSummary
 
 logger = logging.getLogger(__name__)
 
@@ -151,9 +150,7 @@ def check(config: Config, database: "RunDatabase | None") -> None:
         memory.kept["checked"] = now.isoformat()
     found = _space(config)
     if database is not None:
-        from xamsflow.rundb import runs as run_table  # noqa: PLC0415 - not wanted while the Snakefile is parsed
-
-        found.append(_absence(config.notify, run_table.read(database), now))
+        found.append(_absence(config.notify, database.runs(), now))
     with _memory(config.notify) as memory:
         for message in found:
             memory.tell(message)
@@ -206,7 +203,7 @@ def _space(config: Config) -> list[Message]:
     return found
 
 
-def _absence(settings: Notify, rows: "Sequence[Row]", now: datetime) -> Message:
+def _absence(settings: Notify, rows: "Sequence[RunSummary]", now: datetime) -> Message:
     """Return what is to be said of silence: nothing became done for long, though runs wait."""
     limit = timedelta(hours=settings.absence_h)
     ended = [row for row in rows if row.status == "done" and row.changed is not None]
@@ -326,7 +323,7 @@ def _send_or_keep(settings: Notify, message: Message, directory: Path) -> None:
 
 def _send(settings: Notify, message: Message) -> None:
     """Run the site's command with a message, and wait for its end."""
-    from xamsflow.rundb.credentials import PASSWORD_VARIABLE, USER_VARIABLE  # noqa: PLC0415 - as above
+    from xamsflow.rundb.credentials import PASSWORD_VARIABLE, USER_VARIABLE  # noqa: PLC0415 - not wanted while the Snakefile is parsed
 
     assert settings.command is not None, "callers look first"
     program = f"notify.command {settings.command[0]}"

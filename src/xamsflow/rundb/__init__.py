@@ -2,7 +2,8 @@
 
 from xamsflow.rundb import without_pyopenssl  # noqa: F401 - before all that imports pymongo
 from xamsflow.rundb.connection import open_database
-from xamsflow.rundb.database import ClaimedRun, PendingRun, RunDatabase, RunSummary
+from xamsflow.rundb.database import RunDatabase
+from xamsflow.rundb.runs import ClaimedRun, PendingRun, RunSummary
 from xamsflow.rundb.status import Status, StatusView, understand
 from xamsflow.state.claims import Claim
 

@@ -1,17 +1,18 @@
 """One change of a run document as MongoDB's filter and update, made from the document as read."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from xamsflow.rundb.document import Document, count, is_number, section, tag_names
 from xamsflow.rundb.status import NAMES, State, Status, Transition, state, understand
-
-Document = dict[str, Any]
 
 FIELDS = {"processing_status": 1, "processing_failed": 1, "processing": 1, "tags": 1}
 """What has to be read of a document before it is changed."""
+
+CHANGE_TRIES = 50
+"""How often a change starts again because somebody else changed the run just before."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Change:
         if reaches is Status.FAILED:
             failed = document.get("processing_failed")
             sets["processing_failed"] = count(failed) + 1
-            entry["was_processing_failed"] = failed if not _is_number(failed) else None
+            entry["was_processing_failed"] = failed if not is_number(failed) else None
             if self.retry_at is not None:
                 tries = {name: count(n) for name, n in tries_by_class(document).items()}
                 failure = str(self.sets["failure"])
@@ -167,15 +168,6 @@ def claim(
     )
 
 
-def tag_names(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of a run's tags."""
-    found = document.get("tags")
-    if not isinstance(found, list):
-        return ()
-    names = (tag.get("name") for tag in found if isinstance(tag, dict))
-    return tuple(name for name in names if isinstance(name, str))
-
-
 def _status_as_read(document: Mapping[str, Any]) -> Document:
     processing = section(document)
     return {
@@ -204,12 +196,6 @@ def room(document: Mapping[str, Any]) -> tuple[Document, Document] | None:
     return here, {"$set": {"processing": {"history": [], **kept}}}
 
 
-def section(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the document's `processing`, empty where there is none that we can use."""
-    processing = document.get("processing")
-    return processing if isinstance(processing, dict) else {}
-
-
 def tries_by_class(document: Mapping[str, Any]) -> dict[str, int]:
     """Return how often a run has failed, by class, since a person last asked for it."""
     found = section(document).get("tries_by_class")
@@ -224,15 +210,6 @@ def _set_by_hand(document: Mapping[str, Any]) -> bool:
     last = history[-1] if isinstance(history, list) and history else None
     said = last.get("to") if isinstance(last, dict) else None
     return state(document) is State.PENDING and said != Status.PENDING
-
-
-def count(value: Any) -> int:
-    """Return a counter that may be missing, a double, or something else altogether."""
-    return int(value) if _is_number(value) and value is not None and math.isfinite(value) else 0
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | None) and not isinstance(value, bool)
 
 
 def _foreign(status: Any) -> Any:

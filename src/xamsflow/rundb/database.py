@@ -9,20 +9,22 @@ import functools
 import logging
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from pymongo import ASCENDING, DESCENDING, ReturnDocument, UpdateOne
+from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError
 
 from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, ConfigurationError, FailureClass, TransientError
-from xamsflow.redax import rundoc
-from xamsflow.rundb import changes, selection, status
-from xamsflow.rundb.changes import Change, TagChange, count, section, tag_names
+from xamsflow.rundb import changes, claiming, selection, status
+from xamsflow.rundb import document as run_document
+from xamsflow.rundb.changes import CHANGE_TRIES, Change, TagChange
+from xamsflow.rundb.claiming import Claiming
+from xamsflow.rundb.document import Document
 from xamsflow.rundb.mongo_errors import Endpoint
+from xamsflow.rundb.runs import ClaimedRun, PendingRun, RunSummary
 from xamsflow.rundb.status import State, Status
 from xamsflow.settings.config import Select, Watch
 from xamsflow.state import layout
@@ -30,14 +32,6 @@ from xamsflow.state.claims import Claim
 from xamsflow.state.owner import user
 
 logger = logging.getLogger(__name__)
-
-Document = dict[str, Any]
-
-CLAIMS_AT_ONCE = 1000
-"""How many runs are claimed by one request, which is answered in a fraction of a second."""
-
-CHANGE_TRIES = 50
-"""How often a change starts anew because somebody else changed the run just before."""
 
 IDENTITY = ("type", "host", "location", "lineage_hash")
 """The fields of a `data` entry that tell it from others."""
@@ -48,73 +42,12 @@ CLAIMED = {
 }
 """The filter for runs that a driver of this project works on."""
 
-NUMBER_TYPES = ["int", "long", "double"]
-"""JavaScript, as in MongoDB's shell, writes whole numbers as double; equal they are to MongoDB."""
+USABLE_NUMBER = {"$type": ["int", "long", "double"], "$gte": 0, "$lte": layout.HIGHEST_RUN}
+"""The filter for run numbers; JavaScript, as in MongoDB's shell, writes whole numbers as double."""
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-
-
-@dataclass(frozen=True)
-class PendingRun:
-    """A run that waits; `attempt` counts the earlier attempts at it.
-
-    `retry_at` is None for one that was asked for, and otherwise since when it waits to be tried
-    again after a failure. `forced`: it is wanted only for a tag, which stays until the run is
-    claimed. `reprocess`: what was made before does not count. `is_taken`: it has no end yet.
-    """
-
-    number: int
-    mode: str
-    attempt: int
-    retry_at: datetime | None = None
-    forced: bool = False
-    reprocess: bool = False
-    is_taken: bool = False
-
-
-@dataclass(frozen=True)
-class ClaimedRun:
-    """A run that a driver of this project has claimed and not ended.
-
-    `heartbeat_age_s` is the time in seconds since its owner was last heard of, by the server's
-    clock, None where it never was; `heartbeat` is that moment. `is_taken`: it has no end yet.
-    """
-
-    number: int
-    mode: str
-    tags: tuple[str, ...]
-    status: Status
-    owner: str
-    attempt: int
-    stage: str | None
-    job_id: str | None
-    heartbeat: datetime | None
-    heartbeat_age_s: float | None
-    reprocess: bool = False
-    is_taken: bool = False
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """A run in a table for people.
-
-    `status` is None where there is none, or where `raw`, what stands there, is not understood.
-    """
-
-    number: int
-    mode: str
-    start: datetime | None
-    end: datetime | None
-    status: Status | None
-    raw: Any
-    stage: str | None
-    attempt: int
-    reason: str | None
-    failure: str | None
-    retry_at: datetime | None
-    processing_failed: int
-    owner: str | None
+_Run = TypeVar("_Run", PendingRun, ClaimedRun)
 
 
 def _translated(
@@ -128,9 +61,6 @@ def _translated(
             return method(self, *args, **kwargs)
 
     return call
-
-
-_Run = TypeVar("_Run", PendingRun, ClaimedRun, RunSummary)
 
 
 class RunDatabase:
@@ -204,16 +134,15 @@ class RunDatabase:
         Documents without a usable run number are left out, with a warning in the log.
         """
         now = self.now()
-        fields = (*selection.FIELDS, "processing.attempt", "processing.reprocess")
-        documents = self._collection.find(selection.query(select, now), _fields(*fields))
+        documents = self._collection.find(selection.query(select, now), _fields(*PendingRun.FIELDS))
         runs: dict[int, PendingRun] = {}
         unusable = []
         for document in documents:
-            number = _number(document)
+            number = run_document.number(document)
             if number is None or number in runs:
                 unusable.append(repr(document.get("number")))
             elif selection.wanted({**document, "number": number}, select, now):
-                runs[number] = _pending_run({**document, "number": number}, select)
+                runs[number] = PendingRun.of({**document, "number": number}, select)
         if unusable:
             logger.warning(
                 "pending documents in %s are left out because their number is missing, wrong or "
@@ -234,7 +163,7 @@ class RunDatabase:
             selection.query_to_ask(select), _fields(*selection.FIELDS)
         )
         asked = {
-            document["number"]: not selection.is_being_taken(document)
+            document["number"]: not run_document.is_being_taken(document)
             for document in _numbered(documents)
             if selection.to_be_asked(document, select, watch, now)
         }
@@ -265,52 +194,23 @@ class RunDatabase:
 
         With `select`, only those that it wants; how many it wants does not count.
         """
-        beat = "$processing.heartbeat"
-        age_ms = {
-            "$cond": [
-                {"$eq": [{"$type": beat}, "date"]},
-                {"$subtract": ["$$NOW", beat]},  # the server's clock, which set the heartbeat
-                None,
-            ]
-        }
-        fields = _fields(
-            *(*selection.FIELDS, "processing.attempt", "processing.stage", "processing.job_id"),
-            *("processing.heartbeat", "processing.reprocess"),
-        )
-        now = self.now()
         documents = self._collection.aggregate(
-            [{"$match": CLAIMED}, {"$project": {**fields, "age_ms": age_ms}}]
+            [
+                {"$match": CLAIMED},
+                # The heartbeat was set by the server's clock too.
+                {"$project": {**_fields(*ClaimedRun.FIELDS), "now": "$$NOW"}},
+            ]
         )
         return _newest_first(
-            _claimed_run(document)
+            run
             for document in _numbered(documents)
-            if status.state(document) in (State.SUBMITTED, State.RUNNING)
-            and (select is None or selection.within_limits(document, select, now))
+            if (run := ClaimedRun.of(document)) is not None
+            and (select is None or selection.within_limits(document, select, document["now"]))
         )
 
-    @_translated
-    def runs(
-        self, numbers: Iterable[int] | None = None, limit: int | None = None
-    ) -> list[RunSummary]:
-        """Return the runs with these numbers (None: all), the `limit` newest ones, newest first."""
-        wanted: Document = {
-            "number": {"$type": NUMBER_TYPES, "$gte": 0, "$lte": layout.HIGHEST_RUN}
-        }
-        if numbers is not None:
-            wanted["number"]["$in"] = [operator.index(number) for number in numbers]
-        found = self._collection.find(
-            wanted,
-            _fields(
-                *("number", "mode", "start", "end", "processing_status", "processing_failed"),
-                *("processing.stage", "processing.attempt", "processing.reason"),
-                *("processing.failure", "processing.owner", "processing.retry_at"),
-            ),
-        )
-        if limit is not None:
-            if limit < 1:
-                return []
-            found = found.sort("number", DESCENDING).limit(limit)
-        return _newest_first(_summary(document) for document in _numbered(found))
+    def runs(self, numbers: Sequence[range] | None = None) -> list[RunSummary]:
+        """Return every run in `numbers` (None: all), newest first, by one query."""
+        return [RunSummary.of(document) for document in self.documents(RunSummary.FIELDS, numbers)]
 
     @_translated
     def documents(
@@ -321,8 +221,7 @@ class RunDatabase:
         Each has besides `now`, the server's time at the query. Documents without a usable run
         number are left out.
         """
-        usable = {"$type": NUMBER_TYPES, "$gte": 0, "$lte": layout.HIGHEST_RUN}
-        wanted: Document = {"number": usable}
+        wanted: Document = {"number": USABLE_NUMBER}
         if numbers is not None:
             if not numbers:
                 return []
@@ -346,12 +245,11 @@ class RunDatabase:
         several documents. Asked again by the same owner, it gives the same claims: the first answer
         may have got lost. One of `force_tags` is removed from a run: it has done its work.
         """
-        return self._claim_all(
-            owner,
+        return self._claiming(owner).claim(
             {
-                run.number: _pending_to_submitted(run, owner, targets, force_tags)
+                run.number: claiming.of_pending(run, owner, targets, force_tags)
                 for run, targets in wanted.items()
-            },
+            }
         )
 
     @_translated
@@ -361,9 +259,11 @@ class RunDatabase:
         Left out are runs with whose claim anything happened since it was read, a heartbeat
         included. For the rest as :meth:`claim_pending`.
         """
-        return self._claim_all(
-            owner,
-            {run.number: _taken_over(run, owner, targets) for run, targets in wanted.items()},
+        return self._claiming(owner).claim(
+            {
+                run.number: claiming.of_stranded(run, owner, targets)
+                for run, targets in wanted.items()
+            }
         )
 
     @_translated
@@ -375,7 +275,7 @@ class RunDatabase:
         change = changes.claim(status.CLAIM_ANY, owner, targets, asked=True)
         # Where nothing was changed, it may be his all the same: an earlier answer got lost.
         document = self._changed(number, change) or self._one(number, changes.FIELDS)
-        return _claim_of(number, document, owner)
+        return claiming.claim_of(number, document, owner)
 
     @_translated
     def heartbeat(self, owner: str) -> int:
@@ -490,7 +390,7 @@ class RunDatabase:
         if changed:
             return True
         document = self._one(claim.number, changes.FIELDS)
-        ours = section(document).get("owner") == claim.owner
+        ours = run_document.owner(document) == claim.owner
         return ours and status.state(document) is State.DONE
 
     @_translated
@@ -607,7 +507,7 @@ class RunDatabase:
         Raises ConfigurationError where it has no run number or one that is there already. Not safe
         against another process that adds the same run at the same moment.
         """
-        number = _number(document)
+        number = run_document.number(document)
         if number is None:
             raise ConfigurationError(f"{document.get('number')!r} is no run number")
         if self._collection.find_one({"number": number}, {"number": 1}) is not None:
@@ -671,98 +571,28 @@ class RunDatabase:
                 "configuration",
             )
         if len(found) > 1:
-            raise self._ambiguous(index)
+            raise claiming.ambiguous(index, self._collection)
         return found[0]
 
     def _nearest(self, number: int) -> str:
         """Name the runs before and after a number that is not there."""
-        usable = {"$type": NUMBER_TYPES, "$gte": 0, "$lte": layout.HIGHEST_RUN}
         ways = (({"$lt": number}, DESCENDING), ({"$gt": number}, ASCENDING))
         found = [
             f"{near:06d}"
             for side, order in ways
             for document in self._collection.find(
-                {"$and": [{"number": usable}, {"number": side}]}, {"number": 1}
+                {"$and": [{"number": USABLE_NUMBER}, {"number": side}]}, {"number": 1}
             )
             .sort("number", order)
             .limit(1)
-            if (near := _number(document)) is not None
+            if (near := run_document.number(document)) is not None
         ]
         if not found:
             return "no run at all is there"
         return f"the nearest there {'is' if len(found) == 1 else 'are'} {' and '.join(found)}"
 
-    def _claim_all(self, owner: str, wanted: Mapping[int, Change]) -> list[Claim]:
-        """Make a claim of `owner` on each run; return those that he has."""
-        numbers = [operator.index(number) for number in wanted]
-        return [
-            claim
-            for start in range(0, len(numbers), CLAIMS_AT_ONCE)
-            for claim in self._claim_several(
-                owner,
-                {number: wanted[number] for number in numbers[start : start + CLAIMS_AT_ONCE]},
-            )
-        ]
-
-    def _claim_several(self, owner: str, wanted: Mapping[int, Change]) -> Iterator[Claim]:
-        """Yield the claims that `owner` has, which are read back after they were written."""
-        before: dict[int, Document] = {}
-        for _ in range(CHANGE_TRIES):
-            steps: dict[int, tuple[Document, Document]] = {}
-            documents = self._unambiguous(wanted)
-            time = clock.now()
-            for number, document in documents.items():
-                change = wanted[number]
-                here = change.as_read(document)
-                if claim := _claim_of(number, document, owner):
-                    yield claim
-                # Refused, though nothing has changed: it was the change's own condition.
-                elif change.allowed(document) and here != before.get(number):
-                    room = changes.room(document)
-                    steps[number] = room or (here, change.update(document, time))
-            if not steps:
-                return
-            self._write(steps)
-            wanted = {number: wanted[number] for number in steps}
-            before = {number: here for number, (here, _) in steps.items()}
-        for number in wanted:
-            logger.warning("not processed: others keep changing the status of run %06d", number)
-
-    def _write(self, steps: Mapping[int, tuple[Document, Document]]) -> None:
-        """Change each run's document by a filter and an update, each where the filter holds.
-
-        A document that cannot be changed stays, with a warning in the log.
-        """
-        operations = [UpdateOne(*step) for step in steps.values()]
-        try:
-            self._collection.bulk_write(operations, ordered=False)
-        except BulkWriteError as error:
-            numbers = list(steps)
-            for place, refusal in self.endpoint.refusals(error):
-                if place is None or not isinstance(refusal, BadDataError):
-                    raise refusal from None
-                logger.warning("not processed: run %06d: %s", numbers[place], refusal)
-
-    def _unambiguous(self, numbers: Iterable[int]) -> dict[int, Document]:
-        """Return the document of each run that has one; for several there is a warning."""
-        found: dict[int, list[Document]] = {number: [] for number in numbers}
-        fields = {**changes.FIELDS, "number": 1}
-        for document in self._collection.find({"number": {"$in": list(found)}}, fields):
-            held = document["number"]
-            # To MongoDB a list is equal to what it holds.
-            for number in held if isinstance(held, list) else [held]:
-                if (whole := rundoc.whole(number)) in found:
-                    found[whole].append(document)
-        for number, documents in found.items():
-            if len(documents) > 1:
-                logger.warning("not processed: %s", self._ambiguous(number))
-        return {number: documents[0] for number, documents in found.items() if len(documents) == 1}
-
-    def _ambiguous(self, number: int) -> BadDataError:
-        return BadDataError(
-            f"run {number:06d} has several documents in {self._collection.full_name}",
-            "a person must rename the number of all but one",
-        )
+    def _claiming(self, owner: str) -> Claiming:
+        return Claiming(self._collection, self.endpoint, owner)
 
     def _change(self, number: int, change: Change | TagChange) -> bool:
         return self._changed(number, change) is not None
@@ -789,42 +619,6 @@ class RunDatabase:
         raise TransientError(f"others keep changing the status of run {number:06d}", "try again")
 
 
-def _pending_to_submitted(
-    run: PendingRun, owner: str, targets: Sequence[str], force_tags: Sequence[str]
-) -> Change:
-    transition, only_if = status.CLAIM, Document()
-    if run.forced:
-        transition, only_if = status.CLAIM_ANY, {"tags.name": {"$in": list(force_tags)}}
-    elif run.retry_at is not None:
-        transition, only_if = status.CLAIM_AGAIN, {"processing.retry_at": run.retry_at}
-    return changes.claim(
-        transition, owner, targets, only_if=only_if, asked=run.forced, force_tags=force_tags
-    )
-
-
-def _taken_over(run: ClaimedRun, owner: str, targets: Sequence[str]) -> Change:
-    as_it_was = {
-        "processing_status": run.status.value,
-        "processing.owner": run.owner,
-        "processing.heartbeat": run.heartbeat,
-    }
-    return changes.claim(status.TAKE_OVER, owner, targets, only_if=as_it_was)
-
-
-def _claim_of(number: int, document: Mapping[str, Any], owner: str) -> Claim | None:
-    """Return the claim that `owner` has on the run of a document, None if he has none."""
-    processing = section(document)
-    if status.state(document) is not State.SUBMITTED or processing.get("owner") != owner:
-        return None
-    tries = changes.tries_by_class(document)
-    return Claim(
-        number,
-        owner,
-        count(processing.get("attempt")),
-        shortages=tries.get(FailureClass.RESOURCES, 0),
-    )
-
-
 def _fields(*names: str) -> dict[str, int]:
     return dict.fromkeys(names, 1)
 
@@ -833,82 +627,13 @@ def _newest_first(runs: Iterable[_Run]) -> list[_Run]:
     return sorted(runs, key=lambda run: run.number, reverse=True)
 
 
-def _number(document: Mapping[str, Any]) -> int | None:
-    number = rundoc.whole(document.get("number"))
-    return number if number is not None and layout.is_run_number(number) else None
-
-
 def _numbered(documents: Iterable[Document]) -> Iterator[Document]:
     """Yield the documents with a usable run number, which is an int then."""
     for document in documents:
-        number = _number(document)
+        number = run_document.number(document)
         if number is not None:
             document["number"] = number
             yield document
-
-
-def _mode(document: Mapping[str, Any]) -> str:
-    return _text(document.get("mode")) or ""
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _time(value: Any) -> datetime | None:
-    return value if isinstance(value, datetime) else None
-
-
-def _pending_run(document: Document, select: Select) -> PendingRun:
-    processing, found = section(document), status.state(document)
-    forced = found is not State.PENDING and selection.forced_by_tag(document, select)
-    return PendingRun(
-        number=document["number"],
-        mode=_mode(document),
-        attempt=count(processing.get("attempt")),
-        retry_at=processing["retry_at"] if found is State.FAILED and not forced else None,
-        forced=forced,
-        reprocess=processing.get("reprocess") is True,
-        is_taken=selection.is_being_taken(document),
-    )
-
-
-def _claimed_run(document: Document) -> ClaimedRun:
-    processing, age_ms = section(document), document["age_ms"]
-    return ClaimedRun(
-        number=document["number"],
-        mode=_mode(document),
-        tags=tag_names(document),
-        status=Status(document["processing_status"]),
-        owner=processing["owner"],
-        attempt=count(processing.get("attempt")),
-        stage=_text(processing.get("stage")),
-        job_id=_text(processing.get("job_id")),
-        heartbeat=_time(processing.get("heartbeat")),
-        heartbeat_age_s=None if age_ms is None else age_ms / 1000,
-        reprocess=processing.get("reprocess") is True,
-        is_taken=selection.is_being_taken(document),
-    )
-
-
-def _summary(document: Document) -> RunSummary:
-    view = status.understand(document.get("processing_status"))
-    processing = section(document)
-    return RunSummary(
-        number=document["number"],
-        mode=_mode(document),
-        start=_time(document.get("start")),
-        end=_time(document.get("end")),
-        status=view.status,
-        raw=view.raw,
-        stage=_text(processing.get("stage")),
-        attempt=count(processing.get("attempt")),
-        reason=_text(processing.get("reason")) or view.reason,
-        failure=_text(processing.get("failure")),
-        retry_at=_time(processing.get("retry_at")),
-        processing_failed=count(document.get("processing_failed")),
-        owner=_text(processing.get("owner")),
-    )
 
 
 def _failure(

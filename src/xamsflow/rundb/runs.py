@@ -1,43 +1,122 @@
-"""One row per run: how far it is and why, read from the run documents by one query."""
+"""A run as the run database knows it: one that waits, one that is claimed, any one in a table."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from xamsflow.rundb import RunDatabase, Status, understand
-from xamsflow.rundb.changes import count, section
+from xamsflow.base.plain_json import plain
+from xamsflow.rundb import document as run_document
+from xamsflow.rundb import selection
+from xamsflow.rundb.document import Document, count, section, text, time
+from xamsflow.rundb.status import State, Status, state, understand
+from xamsflow.settings.config import Select
 from xamsflow.state import layout
-
-FIELDS = (
-    *("number", "mode", "tags.name", "start", "end", "processing_status", "processing_failed"),
-    *("data.type", "data.size_mb", "data.lineage_hash", "data.location"),
-    *(
-        f"processing.{name}"
-        for name in (
-            *("stage", "attempt", "tries", "retry_at", "host", "job_id", "owner", "log", "time"),
-            *("heartbeat", "progress", "reason", "failure", "quality.verdict"),
-        )
-    ),
-)
-"""What is asked for of each run document: neither settings of the DAQ, history nor lineages."""
 
 ACTIVE = (Status.SUBMITTED, Status.RUNNING)
 
 
 @dataclass(frozen=True)
-class Row:
-    """A run in a table; None where the run document does not say. Times are UTC.
+class PendingRun:
+    """A run that waits; `attempt` counts the earlier attempts at it.
 
-    `status` is None where there is none, or where `status_found`, what stands there, is not
-    understood. `start` and `end` are the run's, `length_s` is in seconds; `size_mb` is the size of
-    the live data where it is known, else of the raw records, and `stored_mb` of all strax data, in
-    MB (10^6 bytes). `attempt` counts how often the run was begun, `tries` the failures since a
-    person last asked for it or since it was done, `failures` all of them. `changed` is when the
-    status last changed, `last_sign` when anybody working on the run was last heard of, and `age_s`
-    how long that is ago by the database server's clock. `progress` is what the running job last
-    said: chunk, n_chunks, mb_per_s, time_left_s, time. `retry_at` is when a failed run is tried
-    again by itself.
+    `retry_at` is None for one that was asked for, and otherwise since when it waits to be tried
+    again after a failure. `forced`: it is wanted only for a tag, which stays until the run is
+    claimed. `reprocess`: what was made before does not count. `is_taken`: it has no end yet.
+    """
+
+    number: int
+    mode: str
+    attempt: int
+    retry_at: datetime | None = None
+    forced: bool = False
+    reprocess: bool = False
+    is_taken: bool = False
+
+    FIELDS = (*selection.FIELDS, "processing.attempt")
+
+    @classmethod
+    def of(cls, document: Document, select: Select) -> "PendingRun":
+        """Return the run of a document that `select` wants processed."""
+        found = state(document)
+        forced = found is not State.PENDING and selection.forced_by_tag(document, select)
+        again = found is State.FAILED and not forced
+        return cls(
+            number=document["number"],
+            mode=run_document.mode(document),
+            attempt=run_document.attempt(document),
+            retry_at=run_document.retry_at(document) if again else None,
+            forced=forced,
+            reprocess=run_document.is_to_be_reprocessed(document),
+            is_taken=run_document.is_being_taken(document),
+        )
+
+
+@dataclass(frozen=True)
+class ClaimedRun:
+    """A run that a driver of this project has claimed and not ended.
+
+    `heartbeat_age_s` is the time in seconds since its owner was last heard of, by the server's
+    clock, None where it never was; `heartbeat` is that moment. `is_taken`: it has no end yet.
+    """
+
+    number: int
+    mode: str
+    tags: tuple[str, ...]
+    status: Status
+    owner: str
+    attempt: int
+    stage: str | None
+    job_id: str | None
+    heartbeat: datetime | None
+    heartbeat_age_s: float | None
+    reprocess: bool = False
+    is_taken: bool = False
+
+    FIELDS = (
+        *selection.FIELDS,
+        *("processing.attempt", "processing.stage", "processing.job_id", "processing.heartbeat"),
+    )
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "ClaimedRun | None":
+        """Return the run of a document, None where no driver of this project has claimed it.
+
+        The document's `now` is the server's time.
+        """
+        found, processing = state(document), section(document)
+        if found not in (State.SUBMITTED, State.RUNNING):
+            return None
+        heartbeat, now = time(processing.get("heartbeat")), time(document.get("now"))
+        return cls(
+            number=document["number"],
+            mode=run_document.mode(document),
+            tags=run_document.tag_names(document),
+            status=Status(found),
+            owner=processing["owner"],
+            attempt=run_document.attempt(document),
+            stage=text(processing.get("stage")),
+            job_id=text(processing.get("job_id")),
+            heartbeat=heartbeat,
+            heartbeat_age_s=(now - heartbeat).total_seconds() if heartbeat and now else None,
+            reprocess=run_document.is_to_be_reprocessed(document),
+            is_taken=run_document.is_being_taken(document),
+        )
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """A run in a table: how far it is and why; None where the run document does not say.
+
+    Times are UTC. `status` is None where there is none, or where `status_found`, what stands there,
+    is not understood. `start` and `end` are the run's, `length_s` is in seconds; `size_mb` is the
+    size of the live data where it is known, else of the raw records, and `stored_mb` of all strax
+    data, in MB (10^6 bytes). `attempt` counts how often the run was begun, `tries` the failures
+    since a person last asked for it or since it was done, `failures` all of them. `changed` is when
+    the status last changed, `last_sign` when anybody working on the run was last heard of, and
+    `age_s` how long that is ago by the database server's clock. `progress` is what the running job
+    last said: chunk, n_chunks, mb_per_s, time_left_s, time. `retry_at` is when a failed run is
+    tried again by itself.
     """
 
     number: int
@@ -67,115 +146,92 @@ class Row:
     failure: str | None
     retry_at: datetime | None
 
+    FIELDS = (
+        *("number", "mode", "tags.name", "start", "end", "processing_status", "processing_failed"),
+        *("data.type", "data.size_mb", "data.lineage_hash", "data.location"),
+        *(
+            f"processing.{name}"
+            for name in (
+                *("stage", "attempt", "tries", "retry_at", "host", "job_id", "owner", "log"),
+                *("time", "heartbeat", "progress", "reason", "failure", "quality.verdict"),
+            )
+        ),
+    )
+    """What is asked for of each run document: neither settings of the DAQ, history nor lineages."""
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "RunSummary":
+        """Return the run of a document; its `now`, if there is one, is the server's time."""
+        view = understand(run_document.status(document))
+        processing = section(document)
+        start, end = time(document.get("start")), time(document.get("end"))
+        progress = processing.get("progress")
+        progress = progress if isinstance(progress, dict) else None
+        # amstrax wrote {status, time, host, reason}.
+        old = view.raw if isinstance(view.raw, dict) else {}
+        changed = time(processing.get("time")) or time(old.get("time"))
+        signs = [changed, time((progress or {}).get("time"))]
+        if view.status in ACTIVE:
+            signs.append(time(processing.get("heartbeat")))
+        last_sign = max((sign for sign in signs if sign is not None), default=None)
+        now = time(document.get("now"))
+        live_mb, raw_mb, stored_mb = _sizes(document)
+        quality = processing.get("quality")
+        return cls(
+            number=document["number"],
+            mode=run_document.mode(document),
+            tags=run_document.tag_names(document),
+            start=start,
+            end=end,
+            length_s=(end - start).total_seconds() if start and end else None,
+            size_mb=raw_mb if live_mb is None else live_mb,
+            stored_mb=stored_mb,
+            status=view.status,
+            status_found=view.raw,
+            stage=text(processing.get("stage")),
+            attempt=run_document.attempt(document),
+            tries=count(processing.get("tries")),
+            failures=count(document.get("processing_failed")),
+            host=text(processing.get("host")) or text(old.get("host")),
+            job_id=text(processing.get("job_id")),
+            owner=run_document.owner(document),
+            log=text(processing.get("log")),
+            changed=changed,
+            last_sign=last_sign,
+            age_s=max(0.0, (now - last_sign).total_seconds()) if now and last_sign else None,
+            progress=progress if view.status is Status.RUNNING else None,
+            verdict=text(quality.get("verdict")) if isinstance(quality, dict) else None,
+            reason=text(processing.get("reason")) or view.reason,
+            failure=text(processing.get("failure")),
+            retry_at=run_document.retry_at(document),
+        )
+
     @property
     def run(self) -> str:
         """The run's name."""
         return layout.run_id(self.number)
 
-
-def read(database: RunDatabase, numbers: Sequence[range] | None = None) -> list[Row]:
-    """Return a row for each run with a number in `numbers` (None: all), newest first."""
-    return [row(document) for document in database.documents(FIELDS, numbers)]
-
-
-def row(document: Mapping[str, Any]) -> Row:
-    """Return the row of a run document; its `now`, if there is one, is the server's time."""
-    view = understand(document.get("processing_status"))
-    processing = section(document)
-    start, end = _time(document.get("start")), _time(document.get("end"))
-    progress = processing.get("progress") if isinstance(processing.get("progress"), dict) else None
-    old = view.raw if isinstance(view.raw, dict) else {}  # of amstrax: {status, time, host, reason}
-    changed = _time(processing.get("time")) or _time(old.get("time"))
-    signs = [changed, _time((progress or {}).get("time"))]
-    if view.status in ACTIVE:
-        signs.append(_time(processing.get("heartbeat")))
-    last_sign = max((sign for sign in signs if sign is not None), default=None)
-    now = _time(document.get("now"))
-    live_mb, raw_mb, stored_mb = _sizes(document.get("data"))
-    verdict = processing.get("quality")
-    return Row(
-        number=document["number"],
-        mode=_text(document.get("mode")) or "",
-        tags=_tags(document.get("tags")),
-        start=start,
-        end=end,
-        length_s=(end - start).total_seconds() if start and end else None,
-        size_mb=raw_mb if live_mb is None else live_mb,
-        stored_mb=stored_mb,
-        status=view.status,
-        status_found=view.raw,
-        stage=_text(processing.get("stage")),
-        attempt=count(processing.get("attempt")),
-        tries=count(processing.get("tries")),
-        failures=count(document.get("processing_failed")),
-        host=_text(processing.get("host")) or _text(old.get("host")),
-        job_id=_text(processing.get("job_id")),
-        owner=_text(processing.get("owner")),
-        log=_text(processing.get("log")),
-        changed=changed,
-        last_sign=last_sign,
-        age_s=max(0.0, (now - last_sign).total_seconds()) if now and last_sign else None,
-        progress=progress if view.status is Status.RUNNING else None,
-        verdict=_text(verdict.get("verdict")) if isinstance(verdict, dict) else None,
-        reason=_text(processing.get("reason")) or view.reason,
-        failure=_text(processing.get("failure")),
-        retry_at=_time(processing.get("retry_at")),
-    )
+    def to_json(self) -> dict[str, Any]:
+        """Return the run as plain JSON under the names of its fields."""
+        return {"run": self.run} | {name: plain(value) for name, value in asdict(self).items()}
 
 
-def to_json(one: Row) -> dict[str, Any]:
-    """Return a row as plain JSON: times as ISO 8601 in UTC, the names are those of Row."""
-    return {"run": one.run} | {name: plain(value) for name, value in asdict(one).items()}
-
-
-def plain(value: Any) -> Any:
-    """Return a value of a run document as plain JSON, what has no such form as its text."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {str(name): plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return str(value)  # as of an old tool's status, which may be anything that BSON holds
-
-
-def _sizes(data: Any) -> tuple[float | None, float | None, float | None]:
+def _sizes(document: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
     """Return the sizes in MB of live data, raw records and all strax data, None if none is told.
 
     Data sets registered for several hosts, or at several places, count once.
     """
     sizes: dict[tuple[str, str], float] = {}
-    for entry in data if isinstance(data, list) else ():
-        if not isinstance(entry, dict):
-            continue
+    for entry in run_document.data_entries(document):
         data_type, size = entry.get("type"), entry.get("size_mb")
         if isinstance(data_type, str) and isinstance(size, int | float):
             sizes[data_type, str(entry.get("lineage_hash"))] = size
-    live = [size for (data_type, _), size in sizes.items() if data_type == "live"]
+    live = [size for (data_type, _), size in sizes.items() if data_type == run_document.LIVE]
     raw = [size for (data_type, _), size in sizes.items() if data_type.startswith("raw_records")]
-    stored = [size for (data_type, _), size in sizes.items() if data_type != "live"]
+    stored = [size for (data_type, _), size in sizes.items() if data_type != run_document.LIVE]
     return (max(live, default=None), _sum(raw), _sum(stored))
 
 
 def _sum(sizes: Iterable[float]) -> float | None:
     found = list(sizes)
     return sum(found) if found else None
-
-
-def _tags(tags: Any) -> tuple[str, ...]:
-    if not isinstance(tags, list):
-        return ()
-    names = (tag.get("name") for tag in tags if isinstance(tag, dict))
-    return tuple(name for name in names if isinstance(name, str))
-
-
-def _time(value: Any) -> datetime | None:
-    if not isinstance(value, datetime):
-        return None
-    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None

@@ -10,15 +10,14 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
-from xamsflow.rundb.changes import section, tag_names
+from xamsflow.rundb import document as run_document
+from xamsflow.rundb.document import Document, tag_names
 from xamsflow.rundb.status import State, state
 from xamsflow.settings.config import Select, Watch
 
-Document = dict[str, Any]
-
 FIELDS = (
     *("number", "mode", "detectors", "tags", "start", "end", "processing_status"),
-    *("processing.owner", "processing.forced", "processing.retry_at"),
+    *("processing.owner", "processing.forced", "processing.retry_at", "processing.reprocess"),
 )
 """What has to be read of a document to judge it."""
 
@@ -93,11 +92,6 @@ def query_to_ask(select: Select) -> Document:
     return {"processing_status": None, **_may_be_taken(select)}
 
 
-def is_being_taken(document: Mapping[str, Any]) -> bool:
-    """Tell whether a run has no end yet."""
-    return document.get("end") is None
-
-
 def forced_by_tag(document: Mapping[str, Any], select: Select) -> bool:
     """Tell whether a run has a tag that forces it, which the next claim removes."""
     return bool(set(select.force_tags) & set(tag_names(document)))
@@ -105,7 +99,7 @@ def forced_by_tag(document: Mapping[str, Any], select: Select) -> bool:
 
 def is_forced(document: Mapping[str, Any], select: Select) -> bool:
     """Tell whether somebody forces a run: by a tag, or by one that the last claim has removed."""
-    return forced_by_tag(document, select) or section(document).get("forced") is True
+    return forced_by_tag(document, select) or run_document.is_forced(document)
 
 
 def _may_be_taken(select: Select) -> Document:
@@ -135,12 +129,12 @@ def _waits(document: Mapping[str, Any], select: Select, now: datetime) -> Condit
     number, found = document.get("number"), state(document)
     name = "it is asked for"
     if found in WORKED_ON:
-        owner = section(document).get("owner")
+        owner = run_document.owner(document)
         return Condition(name, f"{found} by {owner}", False, "wait for its end")
     if forced_by_tag(document, select):
         return Condition(name, f"by a tag of {', '.join(select.force_tags)}", True)
-    retry_at = section(document).get("retry_at")
-    if found is State.FAILED and isinstance(retry_at, datetime):
+    retry_at = run_document.retry_at(document)
+    if found is State.FAILED and retry_at is not None:
         if select.retry:
             remedy = f"wait until then, or `xamsflow retry {number}`"
             return Condition(name, f"again from {_time(retry_at)}", retry_at <= now, remedy)
@@ -191,8 +185,7 @@ def _limits(document: Mapping[str, Any], select: Select, now: datetime) -> list[
 def _limits_by_rule(
     document: Mapping[str, Any], select: Select, now: datetime
 ) -> Iterable[Condition]:
-    number, mode = document["number"], document.get("mode")
-    mode = mode if isinstance(mode, str) else ""
+    number, mode = document["number"], run_document.mode(document)
     first, last = select.first_run, select.last_run
     if first is not None or last is not None:
         yield Condition(
@@ -259,7 +252,7 @@ def _detectors(document: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _status(document: Mapping[str, Any]) -> str:
-    return f"{document.get('processing_status')!s:.60}"
+    return f"{run_document.status(document)!s:.60}"
 
 
 def _or_any(number: int | None) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from xamsflow.rundb import document as run_document
+
 
 class Status(StrEnum):
     """How far a run is; written into ``processing_status`` as a plain string."""
@@ -75,15 +77,13 @@ class State(StrEnum):
 
 def state(document: Mapping[str, Any]) -> State:
     """Return where the run of a document stands."""
-    view = understand(document.get("processing_status"))
+    view = understand(run_document.status(document))
     if view.status is None:
         return State.ABSENT if view.raw is None else State.UNKNOWN
-    if view.status in (Status.SUBMITTED, Status.RUNNING):
-        processing = document.get("processing")
-        owner = processing.get("owner") if isinstance(processing, dict) else None
-        # A status in an older tool's words is that tool's, also where we left an owner before.
-        if view.raw != view.status or not isinstance(owner, str):
-            return State.ELSEWHERE
+    # A status in an older tool's words is that tool's, also where we left an owner before.
+    ours = view.raw == view.status and run_document.owner(document) is not None
+    if view.status in (Status.SUBMITTED, Status.RUNNING) and not ours:
+        return State.ELSEWHERE
     return State(view.status)
 
 

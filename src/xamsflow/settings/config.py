@@ -174,13 +174,13 @@ class Config:
     notify: Notify
     login_node_rules: tuple[str, ...]
 
-    def targets_for(self, mode: str | None) -> tuple[str, ...]:
+    def targets_for(self, mode: str) -> tuple[str, ...]:
         """Return the targets of a run with this mode: those of the first entry that matches.
 
-        A run without a mode gets the usual ones.
+        A run without a mode, or an empty one, gets the usual ones.
         """
         for entry in self.targets_by_mode:
-            if mode is not None and any(fnmatchcase(mode, pattern) for pattern in entry.modes):
+            if mode and any(fnmatchcase(mode, pattern) for pattern in entry.modes):
                 return entry.targets
         return self.targets
 

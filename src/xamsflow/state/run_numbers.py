@@ -32,6 +32,11 @@ def parse(word: str) -> range:
     return range(first, last + 1)
 
 
+def each(numbers: Iterable[int]) -> tuple[range, ...]:
+    """Return a range for each of these numbers, ascending."""
+    return tuple(range(number, number + 1) for number in sorted(set(numbers)))
+
+
 def parse_all(words: Iterable[str]) -> tuple[range, ...]:
     """Return the ranges of several words, each as :func:`parse` returns it."""
     return tuple(parse(word) for word in words)

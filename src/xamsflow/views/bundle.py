@@ -17,11 +17,10 @@ from typing import Any
 
 import yaml
 
-from xamsflow.base import system_errors
+from xamsflow.base import plain_json, system_errors
 from xamsflow.base.errors import ConfigurationError
 from xamsflow.redax import rundoc
 from xamsflow.rundb import credentials
-from xamsflow.rundb import runs as run_table
 from xamsflow.settings.config import Config
 from xamsflow.state import layout
 from xamsflow.state.receipts import Receipt
@@ -131,7 +130,7 @@ def _files(
         yield f"logs/{log.rule}/{log.path.name}", scrub.text(content).encode()
     for name, settings in _settings_files(config.detector):
         yield name, scrub.text(settings.decode("utf-8", "replace")).encode()
-    plain = yaml.safe_dump(scrub.data(run_table.plain(asdict(config))), sort_keys=True)
+    plain = yaml.safe_dump(scrub.data(plain_json.plain(asdict(config))), sort_keys=True)
     yield "configuration.yaml", plain.encode()
     picture = layout.overview(run)
     if picture.is_file():

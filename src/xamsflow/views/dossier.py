@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xamsflow.base.plain_json import plain
 from xamsflow.redax import findings, rundoc
-from xamsflow.rundb import runs as run_table
-from xamsflow.rundb.changes import section
+from xamsflow.rundb import RunSummary
+from xamsflow.rundb import document as run_document
 from xamsflow.state.receipts import Receipt
 from xamsflow.views import run_files
 
@@ -25,7 +26,7 @@ def collect(run: str, document: Mapping[str, Any] | None) -> Dossier:
     known = document if document is not None else _as_transferred(transfer)
     return {
         "run": run,
-        "status": None if document is None else run_table.to_json(run_table.row(document)),
+        "status": None if document is None else RunSummary.of(document).to_json(),
         "facts": None if known is None else _facts(known),
         "history": [] if document is None else _history(document),
         "transfer": None if transfer is None else _transfer(transfer),
@@ -62,27 +63,25 @@ def _as_transferred(transfer: Receipt | None) -> Mapping[str, Any] | None:
 
 
 def _facts(document: Mapping[str, Any]) -> dict[str, Any]:
-    row = run_table.row(document)
+    row = RunSummary.of(document)
     settings = document.get("daq_config")
     settings = settings if isinstance(settings, dict) else {}
     return {
         "mode": row.mode,
-        "detectors": run_table.plain(document.get("detectors")),
-        "user": run_table.plain(document.get("user")),
-        "source": run_table.plain(document.get("source")),
-        "start": run_table.plain(row.start),
-        "end": run_table.plain(row.end),
+        "detectors": plain(document.get("detectors")),
+        "user": plain(document.get("user")),
+        "source": plain(document.get("source")),
+        "start": plain(row.start),
+        "end": plain(row.end),
         "length_s": row.length_s,
         "tags": _notes(document.get("tags"), "name"),
         "comments": _notes(document.get("comments"), "comment"),
         "digitizers": [
             {
-                "board": run_table.plain(board.get("board")),
-                "type": run_table.plain(board.get("type")),
-                "host": run_table.plain(board.get("host")),
-                "channels": run_table.plain(
-                    _dict(settings.get("channels")).get(str(board.get("board")))
-                ),
+                "board": plain(board.get("board")),
+                "type": plain(board.get("type")),
+                "host": plain(board.get("host")),
+                "channels": plain(_dict(settings.get("channels")).get(str(board.get("board")))),
             }
             for board in _dicts(settings.get("boards"))
         ],
@@ -93,17 +92,16 @@ def _notes(notes: Any, name: str) -> list[dict[str, Any]]:
     """Return tags or comments: what, who, when; their times are called date or time."""
     return [
         {
-            name: run_table.plain(note.get(name)),
-            "user": run_table.plain(note.get("user")),
-            "time": run_table.plain(note.get("date", note.get("time"))),
+            name: plain(note.get(name)),
+            "user": plain(note.get("user")),
+            "time": plain(note.get("date", note.get("time"))),
         }
         for note in _dicts(notes)
     ]
 
 
 def _history(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    entries = _dicts(section(document).get("history"))
-    return [run_table.plain(entry) for entry in entries]
+    return [plain(entry) for entry in run_document.history(document)]
 
 
 def _transfer(receipt: Receipt) -> dict[str, Any]:
@@ -136,8 +134,8 @@ def _registered(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the entries of the run document's `data`, without lineages."""
     names = ("type", "host", "location", "size_mb", "n_items", "n_chunks", "lineage_hash", "by")
     return [
-        {name: run_table.plain(entry[name]) for name in (*names, "time") if name in entry}
-        for entry in _dicts(document.get("data"))
+        {name: plain(entry[name]) for name in (*names, "time") if name in entry}
+        for entry in run_document.data_entries(document)
     ]
 
 

@@ -5,8 +5,7 @@ import pytest
 
 from servers.mongod import collection, scratch
 from xamsflow import rundb
-from xamsflow.rundb import Status
-from xamsflow.rundb import runs as run_table
+from xamsflow.rundb import RunSummary, Status
 from xamsflow.state import layout
 
 START = datetime(2024, 3, 1, 12, 0, tzinfo=UTC)
@@ -27,7 +26,7 @@ def document(number=932, **more):
 
 
 def test_a_row_says_what_the_run_document_says():
-    row = run_table.row(
+    row = RunSummary.of(
         document(
             processing_status="running",
             processing_failed=3,
@@ -57,15 +56,15 @@ def test_the_size_is_that_of_the_live_data_and_each_data_set_counts_once():
     raw = {"type": "raw_records_v1730", "size_mb": 50.0, "lineage_hash": "abc"}
     records = {"type": "records", "size_mb": 25.0, "lineage_hash": "def"}
     live = {"type": "live", "host": "stbc", "size_mb": 80.0}
-    row = run_table.row(document(data=[live, raw, {**raw, "host": "dcache"}, records, "?", {}]))
+    row = RunSummary.of(document(data=[live, raw, {**raw, "host": "dcache"}, records, "?", {}]))
     assert (row.size_mb, row.stored_mb) == (80.0, 75.0)
-    row = run_table.row(document(data=[raw, records]))
+    row = RunSummary.of(document(data=[raw, records]))
     assert (row.size_mb, row.stored_mb) == (50.0, 75.0)
 
 
 def test_a_failed_run_says_why_and_when_it_is_tried_again():
     retry_at = NOW + timedelta(minutes=10)
-    row = run_table.row(
+    row = RunSummary.of(
         document(
             processing_status="failed",
             processing={
@@ -106,7 +105,7 @@ def test_a_failed_run_says_why_and_when_it_is_tried_again():
     ],
 )
 def test_statuses_of_older_tools_are_understood(value, status, reason, host):
-    row = run_table.row(document(processing_status=value))
+    row = RunSummary.of(document(processing_status=value))
     assert (row.status, row.reason, row.host) == (status, reason, host)
     assert row.status_found == value
     assert row.changed == (END if isinstance(value, dict) else None)
@@ -122,13 +121,13 @@ def test_statuses_of_older_tools_are_understood(value, status, reason, host):
     ],
 )
 def test_what_is_broken_in_a_document_leaves_a_row_with_the_rest(broken):
-    row = run_table.row(document(**broken))
+    row = RunSummary.of(document(**broken))
     assert row.run == "000932"
-    json.dumps(run_table.to_json(row))
+    json.dumps(row.to_json())
 
 
 def test_json_has_times_in_utc_and_the_status_as_a_word():
-    made = run_table.to_json(run_table.row(document(processing_status="pending")))
+    made = RunSummary.of(document(processing_status="pending")).to_json()
     assert made["run"] == "000932"
     assert made["start"] == "2024-03-01T12:00:00+00:00"
     assert made["status"] == "pending"
@@ -138,22 +137,22 @@ def test_json_has_times_in_utc_and_the_status_as_a_word():
 def test_rows_are_read_by_one_query_with_the_ages_of_the_servers_clock(mongod):
     config = scratch(mongod)
     with collection(mongod, config) as runs, rundb.open_database(config) as database:
-        assert run_table.read(database) == []
+        assert database.runs() == []
         for number in (930, 932, 935):
             runs.insert_one({k: v for k, v in document(number).items() if k != "now"})
         runs.insert_many([{"number": "933"}, {"number": True}, {"number": -4}])
         database.set_pending(932, "astrid")
-        rows = run_table.read(database)
+        rows = database.runs()
         assert [row.number for row in rows] == [935, 932, 930]
         assert rows[1].status is Status.PENDING
         assert 0 <= rows[1].age_s < 600
-        chosen = run_table.read(database, [range(930, 933), range(935, 936)])
+        chosen = database.runs([range(930, 933), range(935, 936)])
         assert [row.number for row in chosen] == [935, 932, 930]
-        assert run_table.read(database, [range(931, 932)]) == []
-        assert run_table.read(database, []) == []
+        assert database.runs([range(931, 932)]) == []
+        assert database.runs([]) == []
 
 
 def test_the_documents_explain_every_key():
     text = (layout.REPOSITORY / "docs" / "reference" / "json.md").read_text()
-    for key in run_table.to_json(run_table.row(document())):
+    for key in RunSummary.of(document()).to_json():
         assert f"`{key}`" in text, key

@@ -12,9 +12,8 @@ from xamsflow.base.errors import BadDataError
 from xamsflow.operate.reconcile.disagreement import MOUNTED, Disagreement, is_away
 from xamsflow.operate.reconcile.evidence import Document, Evidence, Sources, without_run
 from xamsflow.run import publish
+from xamsflow.rundb import document as run_document
 from xamsflow.state import strax_folder
-
-LIVE = "live"
 
 
 def unregistered(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
@@ -31,7 +30,9 @@ def unregistered(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]
     transfer = evidence.transfer.content if evidence.transfer is not None else None
     if live is not None and transfer is not None:
         known = [entry for entry in evidence.entries if entry.get("host") == sources.host]
-        if not any(entry.get("type") == LIVE and _is_at(entry, live.parent) for entry in known):
+        if not any(
+            entry.get("type") == run_document.LIVE and _is_at(entry, live.parent) for entry in known
+        ):
             missing.append((live, publish.live_entry(live.parent, transfer["bytes"], sources.host)))
     for path, entry in missing:
         yield Disagreement(
@@ -47,7 +48,7 @@ def without_data(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]
     """Find entries whose folder is gone, damaged, or of another lineage or size."""
     for entry in _ours(evidence, sources):
         location = Path(str(entry.get("location")))
-        folder = location / evidence.run if entry["type"] == LIVE else location
+        folder = location / evidence.run if entry["type"] == run_document.LIVE else location
         why = _not_as_told(entry, folder)
         if why is None:
             continue
@@ -68,7 +69,7 @@ def without_data(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]
 
 def no_list(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
     """Find a `data` that is no list, to which nothing can be added."""
-    data = (evidence.document or {}).get("data")
+    data = run_document.data(evidence.document or {})
     if data is not None and not isinstance(data, list):
         yield Disagreement(
             evidence.run,
@@ -80,13 +81,15 @@ def no_list(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
 
 def _ours(evidence: Evidence, sources: Sources) -> Iterator[Document]:
     """Yield the entries that this project wrote for this cluster."""
-    daq = next((entry for entry in evidence.entries if entry.get("type") == LIVE), None)
+    daq = next(
+        (entry for entry in evidence.entries if entry.get("type") == run_document.LIVE), None
+    )
     for entry in evidence.entries:
         if entry.get("host") != sources.host or not isinstance(entry.get("location"), str):
             continue
         by_strax = entry.get("protocol") == publish.PROTOCOL and "lineage_hash" in entry
         # The first one tells where the DAQ wrote the run; copies are behind it.
-        copied = entry.get("type") == LIVE and entry is not daq
+        copied = entry.get("type") == run_document.LIVE and entry is not daq
         if by_strax or copied:
             yield entry
 
@@ -107,7 +110,7 @@ def _not_as_told(entry: Document, folder: Path) -> str | None:
     try:
         if not folder.is_dir():
             return f"{folder} is gone"
-        if entry["type"] == LIVE:
+        if entry["type"] == run_document.LIVE:
             return None
         facts = strax_folder.check(folder)
     except BadDataError as error:

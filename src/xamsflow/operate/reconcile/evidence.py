@@ -1,7 +1,7 @@
 """What each place says about one run, as it is at the moment."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,15 +12,13 @@ from xamsflow.batch import submissions, systems
 from xamsflow.batch.systems import Unreachable
 from xamsflow.data import lineage
 from xamsflow.rundb import ClaimedRun, RunDatabase, StatusView, understand
+from xamsflow.rundb import document as run_document
 from xamsflow.settings import config, detector
 from xamsflow.settings.detector import Detector
 from xamsflow.state import claims, layout, lock, owner, receipts, strax_folder
 from xamsflow.state.receipts import Receipt
 
 Document = Mapping[str, Any]
-
-FIELDS = ("number", "mode", "data", "processing_status", "processing")
-"""What is compared; the DAQ's settings, which are large, are not."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +83,12 @@ class Evidence:
     @property
     def status(self) -> StatusView:
         """The status as understood, in whatever shape it is written."""
-        return understand((self.document or {}).get("processing_status"))
+        return understand(run_document.status(self.document or {}))
 
     @property
-    def entries(self) -> list[Document]:
+    def entries(self) -> Sequence[Document]:
         """The entries of the run document's `data`."""
-        data = (self.document or {}).get("data")
-        entries = data if isinstance(data, list) else []
-        return [entry for entry in entries if isinstance(entry, dict)]
+        return run_document.data_entries(self.document or {})
 
     @property
     def in_work(self) -> bool:
@@ -159,21 +155,20 @@ class Sources:
 
     def all_runs(self) -> set[str]:
         """Return the runs that anything is known of, here or in the run database."""
-        known = self.database.documents(("number", "processing_status", "data.host"))
+        known = self.database.documents(run_document.TOUCHED)
         return self.runs_on_disk() | {
             layout.run_id(document["number"]) for document in known if self._is_touched(document)
         }
 
     def _is_touched(self, document: Document) -> bool:
         """Tell whether a run has a status, or data here."""
-        data = document.get("data")
-        here = isinstance(data, list) and {"host": self.host} in data
-        return here or document.get("processing_status") is not None
+        here = any(entry.get("host") == self.host for entry in run_document.data_entries(document))
+        return here or run_document.status(document) is not None
 
     def gather(self, runs: set[str], *, locked_by_us: bool = False) -> list[Evidence]:
         """Return the evidence on each of these runs, the newest first."""
         documents: dict[str, list[Document]] = {run: [] for run in runs}
-        for document in self.database.documents(FIELDS, _range(runs)):
+        for document in self.database.documents(run_document.COMPARED, _range(runs)):
             if (run := layout.run_id(document["number"])) in documents:
                 documents[run].append(document)
         claimed = {layout.run_id(run.number): run for run in self.database.claimed()}

@@ -9,6 +9,7 @@ from xamsflow.operate.reconcile.evidence import Evidence, Sources
 from xamsflow.operate.reconcile.strax_data import believed
 from xamsflow.run import publish
 from xamsflow.rundb import ClaimedRun
+from xamsflow.rundb import document as run_document
 from xamsflow.state import layout, owner, receipts
 from xamsflow.state.claims import Claim
 from xamsflow.state.receipts import Receipt
@@ -69,18 +70,17 @@ def done_without_data(evidence: Evidence, sources: Sources) -> Iterator[Disagree
     # In an older tool's words it is that tool's data that are done.
     if evidence.document is None or evidence.status.raw != "done":
         return
-    processing = evidence.document.get("processing")
-    told = processing.get("targets") if isinstance(processing, dict) else None
-    if not isinstance(told, list):
+    told = run_document.targets(evidence.document)
+    if told is None:
         return  # not done by this project
-    missing = [target for target in told if not _is_stored(str(target), evidence, sources)]
+    missing = [target for target in told if not _is_stored(target, evidence, sources)]
     if missing:
         away = is_away(sources.processed)
         repair = partial(sources.database.set_pending, evidence.number, by=_by(sources))
         yield Disagreement(
             evidence.run,
             "done without data",
-            f"it is done, but {', '.join(map(str, missing))} is not stored as then",
+            f"it is done, but {', '.join(missing)} is not stored as then",
             MOUNTED if away else "the run becomes pending again",
             None if away else repair,
         )
@@ -95,14 +95,12 @@ def stored_yet_not_done(evidence: Evidence, sources: Sources) -> Iterator[Disagr
         or status.status not in ("failed", "pending")
     ):
         return
-    processing = document.get("processing")
-    if isinstance(processing, dict) and processing.get("reprocess"):
+    if run_document.is_to_be_reprocessed(document):
         return  # what is stored is to be made anew
     transfer = evidence.transfer
     if transfer is None or transfer.content is None or evidence.live_data is None:
         return
-    mode = document.get("mode")
-    targets = sources.settings.targets_for(mode if isinstance(mode, str) else None)
+    targets = sources.settings.targets_for(run_document.mode(document))
     made = {receipt["data_type"]: receipt for receipt in believed(evidence)}
     if not all(
         target in made and sources.lineage(evidence.run).get(target) == made[target]["lineage_hash"]

@@ -13,9 +13,9 @@ from xamsflow import rundb
 from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, XamsflowError
 from xamsflow.redax import rundoc
-from xamsflow.rundb import Status
-from xamsflow.rundb import runs as run_table
-from xamsflow.rundb.runs import Row
+from xamsflow.rundb import RunSummary, Status
+from xamsflow.rundb import document as run_document
+from xamsflow.rundb.runs import ACTIVE
 from xamsflow.settings.config import Config
 from xamsflow.state import layout
 from xamsflow.views import run_files
@@ -82,10 +82,10 @@ class Page:
     counts: Mapping[str, int]
     backlog_bytes: float
     oldest_pending: datetime | None
-    active: Sequence[Row]
-    failed: Sequence[Row]
+    active: Sequence[RunSummary]
+    failed: Sequence[RunSummary]
     n_failed: int
-    newest: Sequence[Row]
+    newest: Sequence[RunSummary]
     pictures: frozenset[str]
     days: Sequence[Day]
     latencies: Sequence[Latency]
@@ -105,7 +105,7 @@ def collect(config: Config) -> Page:
     problem = ""
     try:
         with rundb.open_database(config.rundb) as database:
-            rows = run_table.read(database)
+            rows = database.runs()
             source = database.name
     except XamsflowError as error:
         rows, source, problem = _rows_from_receipts(), "receipts", str(error)
@@ -120,7 +120,7 @@ def collect(config: Config) -> Page:
         counts=Counter(row.status.value for row in rows if row.status),
         backlog_bytes=sum(row.size_mb or 0 for row in pending) * MB,
         oldest_pending=min((row.end for row in pending if row.end), default=None),
-        active=[row for row in rows if row.status in run_table.ACTIVE][:SHOWN],
+        active=[row for row in rows if row.status in ACTIVE][:SHOWN],
         failed=failed[:SHOWN],
         n_failed=len(failed),
         newest=rows[:SHOWN],
@@ -188,7 +188,7 @@ def _moment(text: Any) -> datetime | None:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-def _days(rows: Iterable[Row], now: datetime) -> list[Day]:
+def _days(rows: Iterable[RunSummary], now: datetime) -> list[Day]:
     n_runs: Counter[date] = Counter()
     n_bytes: Counter[date] = Counter()
     for row in rows:
@@ -215,12 +215,12 @@ def _space(what: str, folder: Path) -> Space | None:
     return None
 
 
-def _rows_from_receipts() -> list[Row]:
+def _rows_from_receipts() -> list[RunSummary]:
     """Return what the receipts and logs in the working directory tell of each run."""
     rows = []
     for run in runs_on_disk():
         try:
-            rows.append(run_table.row(_document(run)))
+            rows.append(RunSummary.of(_document(run)))
         except BROKEN:
             continue
     return rows
@@ -236,13 +236,13 @@ def _document(run: str) -> dict[str, Any]:
         document = rundoc.from_json(transferred["run_document"])
     moments = [_moment(receipt.get("time")) for receipt in found.values()]
     last = max((moment for moment in moments if moment is not None), default=None)
-    processing: dict[str, Any] = {"time": last}
+    about: dict[str, Any] = {"time": last}
     failed = [log for log in run_files.logs(run) if log.failure is not None]
     if published:
         status = Status.DONE
     elif failed:
         status = Status.FAILED
-        processing |= {
+        about |= {
             "stage": failed[-1].rule,
             "reason": failed[-1].failure,
             "log": str(failed[-1].path),
@@ -250,16 +250,14 @@ def _document(run: str) -> dict[str, Any]:
         }
     else:
         status = Status.RUNNING
-        processing["stage"] = "process" if transferred else "transfer"
+        about["stage"] = "process" if transferred else "transfer"
     verdicts = [
         receipt["quality"].get("verdict") for receipt in run_files.data_type_receipts(found)
     ]
     if verdicts:
-        processing["quality"] = {"verdict": verdicts[-1]}
-    live = {"type": "live", "size_mb": transferred["bytes"] / MB} if transferred else None
-    return document | {
-        "number": layout.run_number(run),
-        "processing_status": status.value,
-        "processing": processing,
-        "data": [live] if live else [],
-    }
+        about["quality"] = {"verdict": verdicts[-1]}
+    data = (
+        [{"type": run_document.LIVE, "size_mb": transferred["bytes"] / MB}] if transferred else []
+    )
+    numbered = document | {"number": layout.run_number(run)}
+    return run_document.with_outcome(numbered, status.value, data=data, **about)

@@ -1,0 +1,18 @@
+"""Values of any kind as plain JSON."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+
+def plain(value: Any) -> Any:
+    """Return a value as plain JSON: times as ISO 8601, what has no such form as its text."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(name): plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)  # such as an old tool's status, which may be anything that BSON holds

@@ -1,0 +1,144 @@
+"""Claim many runs by few requests, each run by an atomic change of its own."""
+
+import logging
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pymongo import UpdateOne
+from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError
+
+from xamsflow.base import clock
+from xamsflow.base.errors import BadDataError, FailureClass
+from xamsflow.redax import rundoc
+from xamsflow.rundb import changes, status
+from xamsflow.rundb import document as run_document
+from xamsflow.rundb.changes import CHANGE_TRIES, Change
+from xamsflow.rundb.document import Document
+from xamsflow.rundb.mongo_errors import Endpoint
+from xamsflow.rundb.runs import ClaimedRun, PendingRun
+from xamsflow.rundb.status import State
+from xamsflow.state.claims import Claim
+
+logger = logging.getLogger(__name__)
+
+CLAIMS_AT_ONCE = 1000
+"""How many runs are claimed by one request, which is answered in a fraction of a second."""
+
+
+class Claiming:
+    """The claims that one owner makes in a collection.
+
+    Left out, with a warning in the log, are runs whose number has several documents, whose document
+    cannot be changed, or which others keep changing.
+    """
+
+    def __init__(self, collection: Collection[Document], endpoint: Endpoint, owner: str) -> None:
+        self._collection = collection
+        self._endpoint = endpoint
+        self._owner = owner
+
+    def claim(self, wanted: Mapping[int, Change]) -> list[Claim]:
+        """Make each run's change to a claim; return the claims that the owner has then.
+
+        They are read back after they were written.
+        """
+        numbers = [operator.index(number) for number in wanted]
+        return [
+            claim
+            for start in range(0, len(numbers), CLAIMS_AT_ONCE)
+            for claim in self._claim_several(
+                {number: wanted[number] for number in numbers[start : start + CLAIMS_AT_ONCE]}
+            )
+        ]
+
+    def _claim_several(self, wanted: Mapping[int, Change]) -> Iterator[Claim]:
+        before: dict[int, Document] = {}
+        for _ in range(CHANGE_TRIES):
+            steps: dict[int, tuple[Document, Document]] = {}
+            documents = self._unambiguous(wanted)
+            time = clock.now()
+            for number, document in documents.items():
+                change = wanted[number]
+                here = change.as_read(document)
+                if claim := claim_of(number, document, self._owner):
+                    yield claim
+                # Refused, though nothing has changed: it was the change's own condition.
+                elif change.allowed(document) and here != before.get(number):
+                    room = changes.room(document)
+                    steps[number] = room or (here, change.update(document, time))
+            if not steps:
+                return
+            self._write(steps)
+            wanted = {number: wanted[number] for number in steps}
+            before = {number: here for number, (here, _) in steps.items()}
+        for number in wanted:
+            logger.warning("not processed: others keep changing the status of run %06d", number)
+
+    def _write(self, steps: Mapping[int, tuple[Document, Document]]) -> None:
+        """Change each run's document by a filter and an update, each where the filter holds."""
+        operations = [UpdateOne(*step) for step in steps.values()]
+        try:
+            self._collection.bulk_write(operations, ordered=False)
+        except BulkWriteError as error:
+            numbers = list(steps)
+            for place, refusal in self._endpoint.refusals(error):
+                if place is None or not isinstance(refusal, BadDataError):
+                    raise refusal from None
+                logger.warning("not processed: run %06d: %s", numbers[place], refusal)
+
+    def _unambiguous(self, numbers: Iterable[int]) -> dict[int, Document]:
+        """Return the document of each run that has exactly one."""
+        found: dict[int, list[Document]] = {number: [] for number in numbers}
+        fields = {**changes.FIELDS, "number": 1}
+        for document in self._collection.find({"number": {"$in": list(found)}}, fields):
+            held = document["number"]
+            # To MongoDB a list is equal to what it holds.
+            for number in held if isinstance(held, list) else [held]:
+                if (whole := rundoc.whole(number)) in found:
+                    found[whole].append(document)
+        for number, documents in found.items():
+            if len(documents) > 1:
+                logger.warning("not processed: %s", ambiguous(number, self._collection))
+        return {number: documents[0] for number, documents in found.items() if len(documents) == 1}
+
+
+def of_pending(
+    run: PendingRun, owner: str, targets: Sequence[str], force_tags: Sequence[str]
+) -> Change:
+    """Return the change by which `owner` claims a run that waits."""
+    transition, only_if = status.CLAIM, Document()
+    if run.forced:
+        transition, only_if = status.CLAIM_ANY, {"tags.name": {"$in": list(force_tags)}}
+    elif run.retry_at is not None:
+        transition, only_if = status.CLAIM_AGAIN, {"processing.retry_at": run.retry_at}
+    return changes.claim(
+        transition, owner, targets, only_if=only_if, asked=run.forced, force_tags=force_tags
+    )
+
+
+def of_stranded(run: ClaimedRun, owner: str, targets: Sequence[str]) -> Change:
+    """Return the change by which `owner` takes over a run whose driver died."""
+    as_it_was = {
+        "processing_status": run.status.value,
+        "processing.owner": run.owner,
+        "processing.heartbeat": run.heartbeat,
+    }
+    return changes.claim(status.TAKE_OVER, owner, targets, only_if=as_it_was)
+
+
+def claim_of(number: int, document: Mapping[str, Any], owner: str) -> Claim | None:
+    """Return the claim that `owner` has on the run of a document, None if he has none."""
+    if status.state(document) is not State.SUBMITTED or run_document.owner(document) != owner:
+        return None
+    shortages = changes.tries_by_class(document).get(FailureClass.RESOURCES, 0)
+    return Claim(number, owner, run_document.attempt(document), shortages=shortages)
+
+
+def ambiguous(number: int, collection: Collection[Document]) -> BadDataError:
+    """Return what is to be said of a run number with several documents."""
+    return BadDataError(
+        f"run {number:06d} has several documents in {collection.full_name}",
+        "a person must rename the number of all but one",
+    )

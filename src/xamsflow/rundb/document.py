@@ -1,0 +1,143 @@
+"""What a run document says, field by field, whichever tool wrote it.
+
+The fields that this project adds are read here and written in :mod:`xamsflow.rundb.changes`; the
+DAQ's own fields are read in :mod:`xamsflow.redax.rundoc`. No other module knows their names. A
+value of the wrong type counts as missing: anybody may write into a run document.
+"""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from xamsflow.redax import rundoc
+from xamsflow.state import layout
+
+Document = dict[str, Any]
+
+LIVE = "live"
+"""The `type` of the entries of `data` that stand for live data."""
+
+COMPARED = ("number", "mode", "data", "processing_status", "processing")
+"""The fields compared with what is stored; the DAQ's settings, which are large, are not."""
+
+TOUCHED = ("number", "processing_status", "data.host")
+"""The fields that show whether a run has a status, and on which hosts it has data."""
+
+
+# The DAQ's own fields
+
+
+def number(document: Mapping[str, Any]) -> int | None:
+    """Return the run number, None where there is no usable one."""
+    found = rundoc.whole(document.get("number"))
+    return found if found is not None and layout.is_run_number(found) else None
+
+
+def mode(document: Mapping[str, Any]) -> str:
+    """Return the run mode, empty where there is none."""
+    return text(document.get("mode")) or ""
+
+
+def tag_names(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of a run's tags."""
+    return rundoc.tag_names(document)
+
+
+def is_being_taken(document: Mapping[str, Any]) -> bool:
+    """Tell whether a run has no end yet."""
+    return document.get("end") is None
+
+
+def data(document: Mapping[str, Any]) -> Any:
+    """Return the field `data` as it stands there."""
+    return document.get("data")
+
+
+def data_entries(document: Mapping[str, Any]) -> list[Document]:
+    """Return the entries of `data`, which tell where live data and strax data are."""
+    found = document.get("data")
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+# The fields of this project
+
+
+def status(document: Mapping[str, Any]) -> Any:
+    """Return the status as it stands there, in whichever words."""
+    return document.get("processing_status")
+
+
+def section(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the document's `processing`, empty where there is none that we can use."""
+    found = document.get("processing")
+    return found if isinstance(found, dict) else {}
+
+
+def owner(document: Mapping[str, Any]) -> str | None:
+    """Return who has claimed a run, perhaps long ago."""
+    return text(section(document).get("owner"))
+
+
+def attempt(document: Mapping[str, Any]) -> int:
+    """Return how often processing of a run was begun."""
+    return count(section(document).get("attempt"))
+
+
+def targets(document: Mapping[str, Any]) -> list[str] | None:
+    """Return the data types that were wanted last, None where no driver of this project said so."""
+    found = section(document).get("targets")
+    return [str(target) for target in found] if isinstance(found, list) else None
+
+
+def is_to_be_reprocessed(document: Mapping[str, Any]) -> bool:
+    """Tell whether somebody asked for a run to be made again."""
+    return section(document).get("reprocess") is True
+
+
+def is_forced(document: Mapping[str, Any]) -> bool:
+    """Tell whether a tag that the last claim has removed forces a run."""
+    return section(document).get("forced") is True
+
+
+def retry_at(document: Mapping[str, Any]) -> datetime | None:
+    """Return when a failed run is tried again."""
+    return time(section(document).get("retry_at"))
+
+
+def history(document: Mapping[str, Any]) -> list[Document]:
+    """Return the changes of status, oldest first."""
+    found = section(document).get("history")
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def with_outcome(
+    document: Mapping[str, Any], status: str, *, data: list[Document], **about: Any
+) -> Document:
+    """Return a run document as it would be if it told this; `about` are fields of `processing`."""
+    return {**document, "processing_status": status, "processing": about, "data": data}
+
+
+# Values
+
+
+def text(value: Any) -> str | None:
+    """Return a text, None for anything else."""
+    return value if isinstance(value, str) else None
+
+
+def time(value: Any) -> datetime | None:
+    """Return a time in UTC, None for anything else."""
+    if not isinstance(value, datetime):
+        return None
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a counter is one, or missing."""
+    return isinstance(value, int | float | None) and not isinstance(value, bool)
+
+
+def count(value: Any) -> int:
+    """Return a counter that may be missing, a double, or something else altogether."""
+    return int(value) if is_number(value) and value is not None and math.isfinite(value) else 0
