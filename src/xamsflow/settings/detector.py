@@ -78,7 +78,8 @@ class Tpc:
     Areas are in photoelectrons, widths (of the central half of the area) and times in ns,
     `positions` (x and y by channel) in mm, `drift_velocity` in mm per ns. `gate_time` is the
     drift time of electrons from the gate. `electron_lifetime` (ns) and `s1_map` are a value, None
-    for no correction, or a :class:`xamsflow.settings.corrections.ByRun`.
+    for no correction, or a :class:`xamsflow.settings.corrections.ByRun`. `max_drift_time` is the
+    drift time from the cathode, None where it is not known.
     """
 
     signals: Signals
@@ -90,6 +91,7 @@ class Tpc:
     s2_min_width: float
     drift_velocity: float
     gate_time: float
+    max_drift_time: float | None
     trigger_min_area: float
     event_left: int
     event_right: int
@@ -262,6 +264,12 @@ def _tpc(values: Mapping[str, Any], detector: Detector, what: str) -> Tpc:
             f"{what}: tpc.classification.s1.max_width is {s1['max_width']}, allowed is "
             f"{s2['min_width']} (s2.min_width) or less"
         )
+    drift = values["drift"]
+    if drift.get("max_time") is not None and drift["max_time"] <= drift["gate_time"]:
+        raise ConfigurationError(
+            f"{what}: tpc.drift.max_time is {drift['max_time']}, allowed is more than "
+            f"{drift['gate_time']} (gate_time)"
+        )
     pinned = values.get("corrections", {})
     lifetime, s1_map = (
         _by_run(pinned.get(key), f"{what}: tpc.corrections.{key}")
@@ -278,8 +286,9 @@ def _tpc(values: Mapping[str, Any], detector: Detector, what: str) -> Tpc:
         s1_max_width=s1["max_width"],
         s2_min_area=s2["min_area"],
         s2_min_width=s2["min_width"],
-        drift_velocity=values["drift"]["velocity"],
-        gate_time=values["drift"]["gate_time"],
+        drift_velocity=drift["velocity"],
+        gate_time=drift["gate_time"],
+        max_drift_time=drift.get("max_time"),
         trigger_min_area=values["events"]["trigger_min_area"],
         event_left=values["events"]["left"],
         event_right=values["events"]["right"],

@@ -61,6 +61,10 @@ def test_a_setting_changes_exactly_what_depends_on_it() -> None:
         "event_basics",
         *corrected,
     }
+    assert changed(replace(one, tpc=replace(tpc, max_drift_time=None))) == {
+        "event_basics",
+        *corrected,
+    }
     assert changed(replace(one, tpc=replace(tpc, event_left=1))) == events
     assert changed(replace(one, tpc=replace(tpc, s1_max_width=1))) == classified
     more = replace(signals, max_gap=100)

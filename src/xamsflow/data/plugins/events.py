@@ -113,6 +113,7 @@ def event_basics(tpc: Tpc) -> type[Any]:
     settings = (
         ("drift_velocity", tpc.drift_velocity, "Velocity of electrons in liquid, mm per ns"),
         ("gate_time", tpc.gate_time, "ns that electrons from the gate drift"),
+        ("max_drift_time", tpc.max_drift_time, "ns that electrons from the cathode drift, or None"),
     )
     with_positions = ("peak_positions",) if tpc.positions else ()
 
@@ -127,10 +128,11 @@ class _EventBasics(strax.Plugin):  # type: ignore[misc]
     """The main S2 is the largest of the event, the main S1 the largest before it.
 
     The alternative S1 is the next largest before the main S2, the alternative S2 the next largest
-    behind the main S1. A peak belongs to an event if it lies wholly within.
+    after the main S1. No S1 is chosen that lies longer before the main S2 than electrons drift
+    from the cathode. A peak belongs to an event if it lies wholly within.
     """
 
-    __version__ = "1.0.0"
+    __version__ = "1.1.0"
     chunk_target_size_mb = CHUNK_MB
     provides = "event_basics"
     data_kind = "events"
@@ -168,7 +170,7 @@ class _EventBasics(strax.Plugin):  # type: ignore[misc]
         peaks, event = peaks[event != NO_PEAK], event[event != NO_PEAK]
         first = np.searchsorted(event, np.arange(len(events)))
         result["n_peaks"] = np.bincount(event, minlength=len(events))
-        chosen = choose(peaks, event, len(events))
+        chosen = choose(peaks, event, len(events), self.config["max_drift_time"])
         for name, index in chosen.items():
             there = index != NO_PEAK
             result[f"{name}_index"] = np.where(there, index - first, NO_PEAK)
@@ -192,18 +194,22 @@ def event_of(peaks: Array, events: Array) -> Array:
     return np.where(inside, event, NO_PEAK)
 
 
-def choose(peaks: Array, event: Array, n_events: int) -> Mapping[str, Array]:
+def choose(
+    peaks: Array, event: Array, n_events: int, max_drift_time: float | None = None
+) -> Mapping[str, Array]:
     """Return indices of main and alternative S1 and S2 by event, NO_PEAK where there is none.
 
     `event` is each peak's index of an event.
     """
     time = peaks["center_time"]
     s2 = _largest(peaks, event, n_events, peaks["type"] == S2)
-    before_s2 = (s2[event] != NO_PEAK) & (time < time[s2[event]])
-    is_s1 = (peaks["type"] == S1) & before_s2
+    drift_time = time[s2[event]] - time
+    longest = np.inf if max_drift_time is None else max_drift_time
+    is_s1 = (peaks["type"] == S1) & (s2[event] != NO_PEAK)
+    is_s1 &= (drift_time > 0) & (drift_time <= longest)
     s1 = _largest(peaks, event, n_events, is_s1)
-    behind_s1 = (s1[event] == NO_PEAK) | (time > time[s1[event]])
-    other_s2 = (peaks["type"] == S2) & behind_s1
+    after_s1 = (s1[event] == NO_PEAK) | (time > time[s1[event]])
+    other_s2 = (peaks["type"] == S2) & after_s1
     index = np.arange(len(peaks))
     return {
         "s1": s1,

@@ -1,5 +1,6 @@
 """Simulated runs, processed as any other and loaded again beside their truth."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ RUN = 6800
 
 USUAL = "usual"
 BORDERS = "borders"
+
+LIVE_DATA = "live_data"
+"""The folder of the simulated runs."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +74,20 @@ def take(settings: SimulatedRun, folder: Path) -> Sample:
 
     Raises ConfigurationError if the detector file does not say what the TPC is.
     """
+    return reconstruct(settings, simulate(settings, folder / LIVE_DATA), folder)
+
+
+def reconstruct(settings: SimulatedRun, document: Mapping[str, Any], folder: Path) -> Sample:
+    """Process a run that is simulated in a folder, up to events, and find its signals' peaks.
+
+    Raises ConfigurationError if the detector file does not say what the TPC is.
+    """
     tpc = settings.detector.tpc
     if tpc is None:
         raise ConfigurationError(
             f"detector {settings.detector.name} has no tpc", "choose a detector with one"
         )
-    live_data, processed = folder / "live_data", folder / "processed"
-    document = simulate(settings, live_data)
+    live_data, processed = folder / LIVE_DATA, folder / "processed"
     process_run(
         document=document,
         detector=settings.detector,

@@ -112,6 +112,24 @@ def test_main_and_alternative_peaks() -> None:
     assert event["s1_endtime"] == 62_100
 
 
+def test_no_s1_from_beyond_the_cathode() -> None:
+    peaks = (
+        (58_949, S1, 500),  # its center lies 42,001 ns before that of the main S2
+        (58_950, S1, 40),
+        (70_000, S1, 30),
+        (100_000, S2, 900),
+    )
+    (event,) = events_of(*peaks, one=without_positions(max_drift_time=42_000))["event_basics"]
+    assert (event["s1_index"], event["s1_area"]) == (1, 40)
+    assert (event["alt_s1_index"], event["alt_s1_area"]) == (2, 30)
+    assert event["drift_time"] == 42_000
+    (event,) = events_of(*peaks, one=without_positions(max_drift_time=None))["event_basics"]
+    assert (event["s1_area"], event["alt_s1_area"]) == (500, 40)
+    (event,) = events_of(*peaks, one=without_positions(max_drift_time=20_000))["event_basics"]
+    assert event["s1_index"] == event["alt_s1_index"] == -1
+    assert np.isnan(event["drift_time"])
+
+
 def test_what_is_missing_is_minus_one_or_nan() -> None:
     (event,) = events_of((100_000, S2, 500))["event_basics"]
     for name in ("s1", "alt_s1", "alt_s2"):
