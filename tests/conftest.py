@@ -16,6 +16,9 @@ from xamsflow.simulate.embedded_mongod import MongoServer
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
+# Tests have settings of their own: no site.yaml of whoever runs them.
+os.environ["XAMSFLOW_SITE"] = os.devnull
+
 # A shell lets what it starts in the background ignore Ctrl-C, and so would all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -12,6 +12,7 @@ from daq_for_tests import Daq
 from servers import slurm
 from servers.slurm import Slurm
 from site_for_tests import Site
+from xamsflow.settings import config
 from xamsflow.state import layout, lock, receipts
 
 pytestmark = pytest.mark.skipif(
@@ -151,3 +152,16 @@ def test_a_run_is_followed_in_its_batch_job_whatever_becomes_of_the_driver(batch
     assert len(list(batch.work.glob(".snakemake/batch/submissions/*"))) == 1
     followed = receipts.read(batch.work / layout.FOLLOW_RECEIPT.format(run_id="000931"))
     assert followed["processed"], followed["reason"]
+
+
+def test_a_batch_job_reads_the_site_s_settings_wherever_they_are(batch: Site) -> None:
+    batch.add_run(931)
+    batch.configfile.rename(batch.work / "ours.yaml")
+    batch.configfile.write_text("{}")
+    # As with Torque, a job gets nothing of the driver's environment.
+    batch.environment |= {config.SITE: "ours.yaml", "SBATCH_EXPORT": "NONE"}
+
+    done = batch.snakemake(*FAST)
+
+    assert done.returncode == 0, done.stdout
+    assert batch.status(931) == "done"

@@ -22,7 +22,29 @@ from xamsflow.settings import detector as detectors
 from xamsflow.state import layout
 
 try:
-    settings = configuration.parse(config)
+    site_files = configuration.site_files()
+except XamsflowError as error:
+    sys.exit(f"xamsflow: {error}")
+
+# After config/config.yaml. What is given with --configfile and --config still overrides it.
+for site_file in site_files:
+
+    configfile: str(site_file)
+
+
+if configuration.SITE in os.environ:
+
+    # Batch jobs need not have the environment of this process.
+    envvars:
+        configuration.SITE,
+
+
+try:
+    settings = configuration.parse(
+        config,
+        [*site_files, *workflow.overwrite_configfiles],
+        workflow.config_settings.config,
+    )
     detector = detectors.load(settings.detector)
     settings = configuration.of_detector(settings, data_types.of(detector))
 except XamsflowError as error:

@@ -1,7 +1,9 @@
 """Check plain data against a JSON schema, with one line per mistake that a person understands."""
 
+import difflib
 import json
 import re
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,28 @@ from xamsflow.base.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import jsonschema
+
+TYPES = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "null": "null",
+    "number": "a number",
+    "object": "a section of keys and values",
+    "string": "text",
+}
+"""The types of JSON, as a person who writes YAML calls them."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What is wrong with a key, which is written with dots, and what is allowed instead."""
+
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def check(data: Any, schema_file: Path, what: str) -> None:
@@ -23,8 +47,8 @@ def check(data: Any, schema_file: Path, what: str) -> None:
         raise ConfigurationError(f"{what}: {found}")
 
 
-def mistake(data: Any, schema_file: Path) -> str | None:
-    """Return the key, what was found and what is allowed, None for data without mistake."""
+def mistake(data: Any, schema_file: Path) -> Mistake | None:
+    """Return the gravest mistake, None for data without one."""
     from jsonschema.exceptions import best_match  # noqa: PLC0415 - as in _validator
 
     found = best_match(_validator(schema_file).iter_errors(data))
@@ -38,7 +62,7 @@ def _validator(schema_file: Path) -> "jsonschema.Draft202012Validator":
     return jsonschema.Draft202012Validator(yaml_file.read(schema_file))
 
 
-def _explain(mistake: "jsonschema.ValidationError") -> str:
+def _explain(mistake: "jsonschema.ValidationError") -> Mistake:
     key = ".".join(str(part) for part in mistake.absolute_path)
     schema = mistake.schema if isinstance(mistake.schema, dict) else {}
     instance: Any = mistake.instance
@@ -53,21 +77,25 @@ def _explain(mistake: "jsonschema.ValidationError") -> str:
         )
         prefix = f"{key}." if key else ""
         allowed = ", ".join(sorted(known)) or f"names like {' or '.join(patterns)}"
-        return f"unknown key {prefix}{unknown}, allowed are {allowed}"
+        name = f"{prefix}{unknown}"
+        near = difflib.get_close_matches(str(unknown), known, n=1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        return Mistake(name, f"unknown key {name}{meant}, allowed are {allowed}")
     if mistake.validator == "required":
         missing = next(name for name in wanted if name not in instance)
-        return f"missing key {f'{key}.' if key else ''}{missing}"
+        return Mistake(key, f"missing key {f'{key}.' if key else ''}{missing}")
     found = json.dumps(instance, default=str)
     if "@" in found:
         found = "(not shown: it may hold a password)"
-    return f"{key or 'the whole file'} is {found}, allowed is {_allowed(mistake, wanted, schema)}"
+    allowed = _allowed(mistake, wanted, schema)
+    return Mistake(key, f"{key or 'the whole file'} is {found}, allowed is {allowed}")
 
 
 def _allowed(mistake: "jsonschema.ValidationError", value: Any, schema: dict[str, Any]) -> str:
     match mistake.validator:
         case "type":
             names = value if isinstance(value, list) else [value]
-            text = " or ".join(names)
+            text = " or ".join(TYPES[name] for name in names)
         case "enum":
             text = "one of " + ", ".join(json.dumps(item) for item in value)
         case "minimum":

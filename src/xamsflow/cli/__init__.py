@@ -67,10 +67,11 @@ def _parser() -> argparse.ArgumentParser:
         subparser.add_argument(
             "--configfile",
             type=Path,
-            nargs="+",
+            action="append",
             default=[],
             metavar="FILE",
-            help="settings that override single keys of config/config.yaml, as for snakemake",
+            help="settings that override single keys of config/config.yaml and site.yaml; may be "
+            "repeated",
         )
         subparser.add_argument(
             "--directory",

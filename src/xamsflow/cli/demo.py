@@ -48,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
     from xamsflow.simulate import embedded_mongod  # noqa: PLC0415
     from xamsflow.views import page  # noqa: PLC0415
 
+    os.environ[config.SITE] = os.devnull  # the demo is not a site
     configuration = config.load(options.configfile)
     print(f"The demo lives in {Path.cwd()}")
     for name in (credentials.USER_VARIABLE, credentials.PASSWORD_VARIABLE):

@@ -1,9 +1,13 @@
-"""The configuration: ``config/config.yaml``, overridden key by key, checked, as typed values."""
+"""The configuration, checked, as typed values.
+
+Each of these overrides single keys of those before it: ``config/config.yaml``, the site's own
+settings (``site.yaml`` of the working directory), files given with ``--configfile``, ``--config``.
+"""
 
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,9 @@ SCHEMA = layout.SCHEMAS / "config.schema.yaml"
 
 ENVIRONMENT = "XAMSFLOW_CONFIG"
 """Name of the variable by which a workflow hands its configuration to the scripts it starts."""
+
+SITE = "XAMSFLOW_SITE"
+"""Name of the variable that names another file than ``site.yaml``."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +164,22 @@ class TargetsByMode:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where settings come from, so that a message can name it: files in order, then --config."""
+
+    files: tuple[Path, ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    def of(self, key: str) -> str:
+        """Name what has the last word on a key, which is written with dots."""
+        path = key.split(".")
+        if _sets(self.given, path):
+            return "--config"
+        files = [file for file in self.files if _sets(_read(file), path)]
+        return str(files[-1]) if files else "configuration"
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole configuration, valid; `context` is None for this project's own plugins."""
 
@@ -173,6 +196,7 @@ class Config:
     retry: Retry
     notify: Notify
     login_node_rules: tuple[str, ...]
+    origin: Origin = field(compare=False)
 
     def targets_for(self, mode: str) -> tuple[str, ...]:
         """Return the targets of a run with this mode: those of the first entry that matches.
@@ -199,14 +223,16 @@ def of_detector(config: Config, has: Collection[str]) -> Config:
     for target in config.targets:
         if target not in has:
             raise ConfigurationError(
-                f"configuration: targets has {target!r}, allowed for {config.detector} are {known}"
+                f"{config.origin.of('targets')}: targets has {target!r}, "
+                f"allowed for {config.detector} are {known}"
             )
     by_mode = []
     for entry in config.targets_by_mode:
         for target in entry.targets:
             if target not in has and not data_types.exists(target):
+                where = config.origin.of("targets_by_mode")
                 raise ConfigurationError(
-                    f"configuration: targets_by_mode has {target!r}, which no detector has; "
+                    f"{where}: targets_by_mode has {target!r}, which no detector has; "
                     f"{config.detector} has {known}"
                 )
         had = tuple(target for target in entry.targets if target in has)
@@ -215,23 +241,44 @@ def of_detector(config: Config, has: Collection[str]) -> Config:
 
 
 def load(configfiles: Iterable[Path] = ()) -> Config:
-    """Return the default configuration with the keys of each file laid over it, in order.
+    """Return the configuration of the working directory, with the keys of `configfiles` over it.
 
-    Raises ConfigurationError naming the file or key, what was found and what is allowed.
+    Raises ConfigurationError naming the file, the key, what was found and what is allowed.
     """
+    files = [*site_files(), *configfiles]
     settings = _read(layout.DEFAULT_CONFIG)
-    for path in configfiles:
+    for path in files:
         _override(settings, _read(path))
-    return parse(settings)
+    return parse(settings, files)
 
 
-def parse(settings: Mapping[str, Any]) -> Config:
+def site_files() -> list[Path]:
+    """Return the file with the site's own settings, none where there is none or it has no keys.
+
+    It is ``site.yaml`` of the working directory, or the file that the variable SITE names,
+    relative to the working directory too. Raises ConfigurationError if it cannot be used.
+    """
+    named = os.environ.get(SITE)
+    if not named and not layout.SITE_SETTINGS.exists():
+        return []
+    path = _expanded(named or str(layout.SITE_SETTINGS)).absolute()
+    return [path] if _read(path) else []
+
+
+def parse(
+    settings: Mapping[str, Any], files: Iterable[Path] = (), given: Mapping[str, Any] | None = None
+) -> Config:
     """Return plain settings, as Snakemake's ``config``, as a valid Config.
 
-    Raises ConfigurationError naming the key, what was found and what is allowed.
+    `files` override the defaults, in order, and `given` (``--config``) overrides all of them.
+    Raises ConfigurationError naming the file with the mistake, the key, what was found and what is
+    allowed.
     """
-    schema.check(dict(settings), SCHEMA, "configuration")
-    return _typed(settings)
+    origin = Origin(tuple(files), given or {})
+    mistake = schema.mistake(dict(settings), SCHEMA)
+    if mistake is not None:
+        raise ConfigurationError(f"{origin.of(mistake.key)}: {mistake}")
+    return _typed(settings, origin)
 
 
 def to_environment(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -249,10 +296,17 @@ def from_environment() -> Config:
         raise ConfigurationError(
             f"the environment has no {ENVIRONMENT}", "scripts are started by snakemake"
         )
-    return _typed(json.loads(os.environ[ENVIRONMENT]))
+    return _typed(json.loads(os.environ[ENVIRONMENT]), Origin())
 
 
-def _typed(settings: Mapping[str, Any]) -> Config:
+def _sets(settings: Any, key: Sequence[str]) -> bool:
+    """Tell whether settings have a value for a key, or one in place of a section around it."""
+    if not key or not isinstance(settings, Mapping):
+        return True
+    return key[0] in settings and _sets(settings[key[0]], key[1:])
+
+
+def _typed(settings: Mapping[str, Any], origin: Origin) -> Config:
     rundb, daq, storage = (settings[section] for section in ("rundb", "daq", "storage"))
     return Config(
         detector=settings["detector"],
@@ -262,7 +316,7 @@ def _typed(settings: Mapping[str, Any]) -> Config:
             TargetsByMode(modes=tuple(entry["modes"]), targets=tuple(entry["targets"]))
             for entry in settings["targets_by_mode"]
         ),
-        select=_select(settings["select"]),
+        select=_select(settings["select"], origin),
         watch=Watch(**settings["watch"]),
         follow=Follow(**settings["follow"]),
         rundb=Rundb(
@@ -281,19 +335,22 @@ def _typed(settings: Mapping[str, Any]) -> Config:
         retry=Retry(**settings["retry"]),
         notify=_notify(settings["notify"]),
         login_node_rules=tuple(settings["login_node_rules"]),
+        origin=origin,
     )
 
 
-def _select(section: Mapping[str, Any]) -> Select:
+def _select(section: Mapping[str, Any], origin: Origin) -> Select:
     first, last = section["first_run"], section["last_run"]
     if first is not None and last is not None and first > last:
         raise ConfigurationError(
-            f"configuration: select.first_run is {first}, allowed is {last} (last_run) or less"
+            f"{origin.of('select.first_run')}: select.first_run is {first}, "
+            f"allowed is {last} (last_run) or less"
         )
     try:
         runs = run_numbers.parse_all(section["runs"])
     except ConfigurationError as error:
-        raise ConfigurationError(f"configuration: select.runs: {error}") from error
+        where = origin.of("select.runs")
+        raise ConfigurationError(f"{where}: select.runs: {error}") from error
     patterns = ("modes", "detectors", "skip_tags", "force_tags")
     lists = {name: tuple(section[name]) for name in patterns}
     return Select(**{**section, **lists, "runs": runs})
@@ -316,11 +373,11 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigurationError(
             f"cannot read the configuration {path} ({error.strerror})",
-            "correct the path that --configfile gives",
+            f"correct the path that --configfile or {SITE} gives",
         ) from error
     except (yaml_file.Error, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"{path} is no valid YAML: {error}", "correct the file there"
+            f"{path} is not valid YAML: {error}", "correct the file there"
         ) from error
     if settings is None:
         return {}

@@ -17,6 +17,7 @@ SNAKEFILE = REPOSITORY / "workflow" / "Snakefile"
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 SCHEMAS = REPOSITORY / "workflow" / "schemas"
 DEFAULT_CONFIG = REPOSITORY / "config" / "config.yaml"
+SITE_SETTINGS = Path("site.yaml")
 DETECTORS = Path("config") / "detectors"
 CORRECTIONS = Path("config") / "corrections"
 

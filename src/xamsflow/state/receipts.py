@@ -123,7 +123,7 @@ def _read_checked(path: Path, kind: str, **expected: str) -> Receipt:
     receipt = read(path)
     mistake = schema.mistake(receipt, layout.SCHEMAS / "receipts" / f"{kind}.schema.yaml")
     if mistake is not None:
-        raise _damaged(path, mistake)
+        raise _damaged(path, str(mistake))
     for key, value in expected.items():
         if receipt[key] != value:
             raise _damaged(path, f"{key} is {receipt[key]}")

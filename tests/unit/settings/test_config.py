@@ -92,10 +92,10 @@ def test_later_files_go_before_earlier_ones(tmp_path):
         ("rundb: {tunnel: {host: h, prot: 1}}", "unknown key rundb.tunnel.prot", "port"),
         ("rundb: {tunnel: {port: 22}}", "missing key rundb.tunnel.host", ""),
         ("daq: {port: 0}", "daq.port is 0", "1 or more"),
-        ("daq: {port: '22'}", 'daq.port is "22"', "integer"),
+        ("daq: {port: '22'}", 'daq.port is "22"', "a whole number"),
         ("daq: {host: '-oProxyCommand=x'}", "daq.host is", "host name"),
         ("targets: []", "targets is []", "not empty"),
-        ("targets: raw_records_v1730", 'targets is "raw_records_v1730"', "array"),
+        ("targets: raw_records_v1730", 'targets is "raw_records_v1730"', "a list"),
         ("targets: [transfer]", 'targets.0 is "transfer"', "text that matches"),
         ("context: strax", 'context is "strax"', "dotted name"),
         ("targets_by_mode: [{modes: [led]}]", "missing key targets_by_mode.0.targets", ""),
@@ -103,7 +103,7 @@ def test_later_files_go_before_earlier_ones(tmp_path):
         ("targets_by_mode: [{modes: [a], targets: [B]}]", 'targets.0 is "B"', "text that matches"),
         ("select: {newest: 0}", "select.newest is 0", "1 or more"),
         ("select: {first_run: 9, last_run: 3}", "select.first_run is 9", "3"),
-        ("storage:", "storage is null", "object"),
+        ("storage:", "storage is null", "a section"),
         ("rundb: {uri: http://h}", "rundb.uri is", "mongodb://"),
     ],
 )
@@ -187,6 +187,6 @@ def test_a_script_that_no_workflow_started_says_so(tmp_path, monkeypatch):
 def test_a_file_that_is_no_text_is_refused_in_one_line(tmp_path):
     path = tmp_path / "site.yaml"
     path.write_bytes(b"detector: \xff\n")
-    with pytest.raises(ConfigurationError, match="is no valid YAML") as error:
+    with pytest.raises(ConfigurationError, match="is not valid YAML") as error:
         config.load([path])
     assert len(str(error.value).splitlines()) == 1

@@ -30,11 +30,10 @@ class PicturesBeside:
     ) -> None:
         """Prepare; a child draws `at_most` pictures, and `say` is told when one fails."""
         command = Path(sys.executable).with_name("xamsflow")
-        files = [str(file) for file in configfiles]
         self._at_most = at_most
         self._command = [
             *("nice", "-n", str(NICE), str(command), "page", "--pictures", str(at_most)),
-            *(["--configfile", *files] if files else []),
+            *(f"--configfile={file}" for file in configfiles),
         ]
         self._say = say
         self._child: subprocess.Popen[bytes] | None = None
