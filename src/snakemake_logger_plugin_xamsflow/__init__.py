@@ -12,7 +12,6 @@ from typing import Any
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from snakemake_logger_plugin_xamsflow import signatures
 from xamsflow.run import driver, preview
 
 
@@ -29,7 +28,6 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         """Start with no job known."""
         self._jobs: dict[int, _Job] = {}
-        signatures.remember()
 
     def emit(self, record: LogRecord) -> None:
         """Pass one event on to the driver."""

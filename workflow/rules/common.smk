@@ -3,11 +3,9 @@
 # Needs:  the configuration.
 # Leaves: nothing. Jobs parse these files again, so parsing asks no database, network or clock.
 
-import gc
 import os
 import shlex
 import sys
-import threading
 from dataclasses import asdict
 from pathlib import Path
 
@@ -51,22 +49,6 @@ except XamsflowError as error:
     sys.exit(f"xamsflow: {error}")
 
 driver.configure(settings)
-
-# Modules stay to the end: the garbage collector need not look through them then, for 0.1 s.
-gc.freeze()
-
-if not workflow.is_main_process:
-
-    class Timer(threading.Timer):
-        """A timer for which the end of the process does not wait.
-
-        With each job Snakemake starts one, 1 s, for its limit on job starts, and no option goes
-        without (snakemake/scheduling/job_scheduler). A batch job would end up to 1 s later.
-        """
-
-        daemon = True
-
-    threading.Timer = Timer
 
 # What the scripts work by: each is a process of its own, started from this one.
 os.environ |= configuration.to_environment(config)

@@ -1,6 +1,5 @@
 """The run database: which runs are wanted, and how far each is. Loads no strax."""
 
-from xamsflow.rundb import without_pyopenssl  # noqa: F401 - before all that imports pymongo
 from xamsflow.rundb.connection import open_database
 from xamsflow.rundb.database import RunDatabase
 from xamsflow.rundb.runs import ClaimedRun, PendingRun, RunSummary

@@ -17,9 +17,10 @@ from xamsflow.rundb.database import RunDatabase
 from xamsflow.rundb.mongo_errors import Endpoint
 from xamsflow.settings import config
 
-# At a process's end PyMongo waits half a second for threads that only sleep once a connection is
-# closed; jobs are many and short. Not a public name, so it may be missing one day.
-atexit.unregister(getattr(monitor, "_shutdown_resources", open))
+# Do not let PyMongo wait for its idle threads when the process ends: half a second for each verb of
+# the command and each short job. The name is private and may disappear.
+if (wait_for_threads := getattr(monitor, "_shutdown_resources", None)) is not None:
+    atexit.unregister(wait_for_threads)
 
 PORT = 27017
 """MongoDB's own port, where the address names none."""
