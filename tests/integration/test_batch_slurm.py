@@ -16,6 +16,7 @@ from xamsflow.batch.explanation import explain
 from xamsflow.batch.request import Request
 from xamsflow.operate.doctor import batch_system
 from xamsflow.operate.reconcile.evidence import batch_jobs
+from xamsflow.run import start
 
 pytestmark = pytest.mark.skipif(
     bool(slurm.missing()), reason=f"not installed: {', '.join(slurm.missing())}"
@@ -109,11 +110,11 @@ def test_the_doctor_asks_the_batch_system(server: Slurm, monkeypatch: pytest.Mon
     monkeypatch.setenv("PATH", server.environment["PATH"])
     monkeypatch.setenv("SLURM_CONF", server.environment["SLURM_CONF"])
     for profile in ("stbc", "slurm"):
-        (result,) = batch_system.examine(batch_system.find(profile))
+        (result,) = batch_system.examine(start.profile_folder(profile))
         assert result.verdict == "ok", result
         assert "are here; you have " in result.value
     monkeypatch.setenv("SLURM_CONF", "/nonexistent")
     for profile in ("stbc", "slurm"):
-        (result,) = batch_system.examine(batch_system.find(profile))
+        (result,) = batch_system.examine(start.profile_folder(profile))
         assert result.verdict == "problem", result
         assert "does not answer" in result.value

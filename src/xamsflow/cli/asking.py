@@ -15,7 +15,7 @@ from xamsflow.views import terminal
 from xamsflow.views.terminal import Column
 
 if TYPE_CHECKING:
-    from xamsflow.operate.requests import Outlook, Request
+    from xamsflow.operate.actions import Action, Outlook
     from xamsflow.rundb import RunDatabase
 
 SHOWN_ROWS = 30
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, force: bool = False) -> No
         parser.set_defaults(force=False)
 
 
-def run(options: argparse.Namespace, request: "Request") -> int:
+def run(options: argparse.Namespace, action: "Action") -> int:
     """Do what is asked to the chosen runs; return 0 only if it stands so for all that were named.
 
     Of runs chosen by range, mode or tag, those to which it does not apply are left alone.
@@ -62,13 +62,13 @@ def run(options: argparse.Namespace, request: "Request") -> int:
 
     if not (options.runs or options.mode or options.tag):
         raise ConfigurationError(
-            f"{request.name} which runs?", "give numbers, ranges as 932-940, --mode or --tag"
+            f"{action.name} which runs?", "give numbers, ranges as 932-940, --mode or --tag"
         )
     configuration = config.load(options.configfile)
     with rundb.open_database(configuration.rundb) as database:
         if not options.dry_run:
             journal.publish(database, configuration)  # must not come after what is asked for now
-        chosen = _choose(database, options, request)
+        chosen = _choose(database, options, action)
         to_do = [one for one in chosen if one.outlook.changes]
         _show(chosen, options.dry_run)
         refused = sum(one.outlook.refused and one.named for one in chosen)
@@ -77,21 +77,21 @@ def run(options: argparse.Namespace, request: "Request") -> int:
             return 1
         if options.dry_run or not to_do:
             return 1 if refused else 0
-        if not options.yes and not _confirmed(request, len(to_do)):
+        if not options.yes and not _confirmed(action, len(to_do)):
             print("Nothing was changed.")
             return 1
-        return _do(database, request, options.reason, to_do) or (1 if refused else 0)
+        return _do(database, action, options.reason, to_do) or (1 if refused else 0)
 
 
 def _choose(
-    database: "RunDatabase", options: argparse.Namespace, request: "Request"
+    database: "RunDatabase", options: argparse.Namespace, action: "Action"
 ) -> list[_Chosen]:
-    from xamsflow.operate import requests  # noqa: PLC0415 - pymongo's part of bson takes its time
+    from xamsflow.operate import actions  # noqa: PLC0415 - pymongo's part of bson takes its time
 
     ranges = run_numbers.parse_all(options.runs)
     named = {part.start for part in ranges if len(part) == 1}
     found: dict[int, Mapping[str, Any]] = {}
-    for document in database.documents(requests.FIELDS, ranges or None):
+    for document in database.documents(actions.FIELDS, ranges or None):
         if document["number"] in found:
             database.get(document["number"])  # says that it is there twice
         found[document["number"]] = document
@@ -100,8 +100,8 @@ def _choose(
     chosen = []
     for number, run in found.items():
         if _matches(run, options.mode, options.tag):
-            manner = requests.Manner(named=number in named, force=options.force)
-            chosen.append(_Chosen(number, run, request.judge(run, manner), manner.named))
+            how = actions.HowAsked(named=number in named, force=options.force)
+            chosen.append(_Chosen(number, run, action.judge(run, how), how.named))
     return chosen
 
 
@@ -143,7 +143,7 @@ def _cells(one: _Chosen) -> list[str]:
     ]
 
 
-def _confirmed(request: "Request", count: int) -> bool:
+def _confirmed(action: "Action", count: int) -> bool:
     if not sys.stdin.isatty():
         raise ConfigurationError(
             "nothing was changed: there is no terminal to ask at",
@@ -151,25 +151,25 @@ def _confirmed(request: "Request", count: int) -> bool:
         )
     runs = "this run" if count == 1 else f"these {count} runs"
     try:
-        answer = input(f"{request.question.capitalize()} {runs}? [y/N] ")
+        answer = input(f"{action.question.capitalize()} {runs}? [y/N] ")
     except EOFError:
         return False
     return answer.strip().lower() in ("y", "yes")
 
 
 def _do(
-    database: "RunDatabase", request: "Request", reason: str | None, to_do: Sequence[_Chosen]
+    database: "RunDatabase", action: "Action", reason: str | None, to_do: Sequence[_Chosen]
 ) -> int:
-    from xamsflow.operate.requests import Author  # noqa: PLC0415
+    from xamsflow.operate.actions import Author  # noqa: PLC0415
     from xamsflow.rundb.status import state  # noqa: PLC0415
 
-    author = Author(owner.user(), request.name, reason)
+    author = Author(owner.user(), action.name, reason)
     changed = 0
     for one in to_do:
-        if request.change(database, one.number, author, state(one.document)):
+        if action.change(database, one.number, author, state(one.document)):
             changed += 1
         else:
             run = layout.run_id(one.number)
             print(f"xamsflow: {run} was changed by somebody else meanwhile", file=sys.stderr)
-    print(f"{changed} run{'' if changed == 1 else 's'} {request.outcome}.")
+    print(f"{changed} run{'' if changed == 1 else 's'} {action.outcome}.")
     return 0 if changed == len(to_do) else 1

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xamsflow.base.errors import ConfigurationError, XamsflowError
-from xamsflow.run import notify
+from xamsflow.run import notify, start
 from xamsflow.settings import config
 from xamsflow.views import terminal
 
@@ -31,30 +31,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print one line per check, with the remedy below; return 1 if there is a problem."""
     from xamsflow.operate import doctor  # noqa: PLC0415 - keeps --help fast
-    from xamsflow.operate.doctor import batch_system  # noqa: PLC0415
 
     configuration = config.load(options.configfile)
     if options.notify:
         return _send_test(configuration.notify)
-    profile: Path | None = batch_system.find(options.profile) if options.profile else None
+    profile: Path | None = start.profile_folder(options.profile) if options.profile else None
     found = []
     for result in doctor.examine(configuration, profile):
         found.append(result)
         if not options.json:
             _print(result)
-    counts = dict.fromkeys(doctor.Verdict, 0)
+    counts = dict.fromkeys(doctor.Health, 0)
     for result in found:
         counts[result.verdict] += 1
     if options.json:
         print(json.dumps([asdict(result) for result in found], indent=1))
     else:
         told = [
-            f"{number} {verdict}{'s' if number > 1 and verdict is not doctor.Verdict.OK else ''}"
+            f"{number} {verdict}{'s' if number > 1 and verdict is not doctor.Health.OK else ''}"
             for verdict, number in counts.items()
             if number
         ]
         print(f"\n{', '.join(told)}")
-    return 1 if counts[doctor.Verdict.PROBLEM] else 0
+    return 1 if counts[doctor.Health.PROBLEM] else 0
 
 
 def _print(result: "Result") -> None:

@@ -14,6 +14,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Keep runs from being processed until they are released."""
-    from xamsflow.operate import requests  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.operate import actions  # noqa: PLC0415 - keeps --help fast
 
-    return asking.run(options, requests.HOLD)
+    return asking.run(options, actions.HOLD)

@@ -14,6 +14,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ask for runs to be processed: their status becomes pending."""
-    from xamsflow.operate import requests  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.operate import actions  # noqa: PLC0415 - keeps --help fast
 
-    return asking.run(options, requests.PEND)
+    return asking.run(options, actions.PEND)

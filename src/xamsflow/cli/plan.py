@@ -14,7 +14,7 @@ from xamsflow.views import terminal
 from xamsflow.views.terminal import Column
 
 if TYPE_CHECKING:
-    from xamsflow.operate.plan import Experience, RunPlan, Space
+    from xamsflow.operate.plan import Experience, Room, RunPlan
     from xamsflow.rundb import RunDatabase
 
 HELP = "show what a start would do: bytes, space, data types, jobs, time, writes; changes nothing"
@@ -111,7 +111,7 @@ def _taken(database: "RunDatabase", settings: config.Config) -> list[int]:
 
 
 def _as_json(
-    plans: "Sequence[RunPlan]", spaces: "Sequence[Space]", experience: "Experience"
+    plans: "Sequence[RunPlan]", spaces: "Sequence[Room]", experience: "Experience"
 ) -> dict[str, object]:
     return {
         "runs": [asdict(plan) for plan in plans],
@@ -130,7 +130,7 @@ def _as_json(
 
 def _print(
     plans: "Sequence[RunPlan]",
-    spaces: "Sequence[Space]",
+    spaces: "Sequence[Room]",
     experience: "Experience",
     *,
     writes: bool,

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     """Watch, with one line per event on the terminal."""
     from dataclasses import replace  # noqa: PLC0415
 
-    from xamsflow.operate.watch import Manner, Watch  # noqa: PLC0415
+    from xamsflow.operate.watcher import Watcher, WatchOptions  # noqa: PLC0415
     from xamsflow.run import notify  # noqa: PLC0415 - keeps --help fast
     from xamsflow.rundb import RunDatabase  # noqa: PLC0415
 
@@ -75,9 +75,9 @@ def run(options: argparse.Namespace) -> int:
         f"watching {settings.rundb.database}.{settings.rundb.collection} with profile "
         f"{profile.name}, {max_jobs} runs at a time (process {os.getpid()})"
     )
-    manner = Manner(profile, options.configfile, max_jobs, options.once)
+    how = WatchOptions(profile, options.configfile, max_jobs, options.once)
     try:
-        code = Watch(settings, manner, say, after_round).run()
+        code = Watcher(settings, how, say, after_round).run()
         page.end(with_pictures=options.once)
     finally:
         page.stop()

@@ -69,7 +69,7 @@ class RunPlan:
 
 
 @dataclass(frozen=True)
-class Space:
+class Room:
     """Room for something: what is needed there (None: not known) and what is free, in bytes."""
 
     folder: Path
@@ -140,14 +140,14 @@ def run_plan(
     )
 
 
-def spaces(plans: Iterable[RunPlan], config: Config) -> list[Space]:
+def spaces(plans: Iterable[RunPlan], config: Config) -> list[Room]:
     """Return what all runs together need and what is free, for live data and for strax data."""
     planned = list(plans)
     moved = [plan.to_move for plan in planned]
     made = [plan.space for plan in planned]
     return [
-        Space(config.storage.live_data.absolute(), _sum(moved), _free(config.storage.live_data)),
-        Space(config.storage.processed.absolute(), _sum(made), _free(config.storage.processed)),
+        Room(config.storage.live_data.absolute(), _sum(moved), _free(config.storage.live_data)),
+        Room(config.storage.processed.absolute(), _sum(made), _free(config.storage.processed)),
     ]
 
 

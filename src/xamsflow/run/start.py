@@ -1,5 +1,6 @@
 """How the workflow is started: Snakemake's command line, and what a profile says."""
 
+import difflib
 import os
 import sys
 from collections.abc import Iterable
@@ -15,16 +16,21 @@ QUEUE_JOBS = 100
 
 
 def profile_folder(name: str) -> Path:
-    """Return the folder of a profile: one of ``profiles/``, or any folder by its path.
+    """Return the folder of a profile: one of ``profiles/`` by its name, or a folder by its path.
 
-    Raises ConfigurationError naming those that there are.
+    A path is relative to the working directory or, as ``profiles/stbc``, to the repository. Raises
+    ConfigurationError naming those that there are.
     """
-    for folder in (layout.REPOSITORY / "profiles" / name, Path(name).absolute()):
+    profiles, here = layout.REPOSITORY / "profiles", Path(name).expanduser().absolute()
+    is_path = len(Path(name).parts) > 1
+    for folder in (here, layout.REPOSITORY / name) if is_path else (profiles / name, here):
         if (folder / "config.yaml").is_file():
             return folder
-    known = sorted(path.parent.name for path in layout.REPOSITORY.glob("profiles/*/config.yaml"))
+    known = [path.parent.name for path in sorted(profiles.glob("*/config.yaml"))]
+    near = difflib.get_close_matches(name, known, n=1)
     raise ConfigurationError(
-        f"there is no profile {name!r}", f"there are {', '.join(known)}, or give a folder"
+        f"there is no profile {name!r}" + (f" (did you mean {near[0]}?)" if near else ""),
+        f"there are {', '.join(known)}, or give a folder",
     )
 
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xamsflow.operate.doctor import batch_system, daq, run_database, this_host
-from xamsflow.operate.doctor.check import Result, Verdict
+from xamsflow.operate.doctor.check import Health, Result
 from xamsflow.settings.config import Config
 
-__all__ = ["Result", "Verdict", "examine"]
+__all__ = ["Health", "Result", "examine"]
 
 
 def examine(config: Config, profile: Path | None) -> Iterator[Result]:

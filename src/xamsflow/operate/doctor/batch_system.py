@@ -8,7 +8,6 @@ from pathlib import Path
 from xamsflow.base.errors import ConfigurationError
 from xamsflow.batch import systems
 from xamsflow.operate.doctor.check import Result, ok, problem
-from xamsflow.state import layout
 
 COMMANDS = {
     "pbs": ("qsub", "qstat", "qdel"),
@@ -46,18 +45,6 @@ def answers(name: str, system: str) -> Result:
         )
     commands = ", ".join(COMMANDS[system])
     return ok("batch system", f"{name}: {commands} are here; you have {len(jobs)} jobs")
-
-
-def find(name: str) -> Path:
-    """Return the folder of a profile, given as for snakemake or by its name alone.
-
-    Raises ConfigurationError, which names those that there are.
-    """
-    for folder in (Path(name), layout.REPOSITORY / name, layout.REPOSITORY / "profiles" / name):
-        if (folder / "config.yaml").is_file():
-            return folder
-    known = sorted(path.parent.name for path in layout.REPOSITORY.glob("profiles/*/config.yaml"))
-    raise ConfigurationError(f"there is no profile {name}", f"there are {', '.join(known)}")
 
 
 def system_of(profile: Path) -> str | None:

@@ -14,7 +14,7 @@ CLOCK_WRONG_S = 60.0
 """Clocks that differ by more than this: ages in tables are off; taken for another hour."""
 
 
-class Verdict(StrEnum):
+class Health(StrEnum):
     """How serious it is; a problem keeps runs from being processed."""
 
     OK = "ok"
@@ -27,24 +27,24 @@ class Result:
     """What one check says of `name`; `remedy` is empty where all is well."""
 
     name: str
-    verdict: Verdict
+    verdict: Health
     value: str
     remedy: str = ""
 
 
 def ok(name: str, value: str) -> Result:
     """Say that all is well."""
-    return Result(name, Verdict.OK, value)
+    return Result(name, Health.OK, value)
 
 
 def warning(name: str, value: str, remedy: str) -> Result:
     """Say that something should be looked at."""
-    return Result(name, Verdict.WARNING, value, remedy)
+    return Result(name, Health.WARNING, value, remedy)
 
 
 def problem(name: str, value: str, remedy: str) -> Result:
     """Say that something must be mended."""
-    return Result(name, Verdict.PROBLEM, value, remedy)
+    return Result(name, Health.PROBLEM, value, remedy)
 
 
 @contextmanager

@@ -4,7 +4,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from xamsflow.base.errors import XamsflowError
-from xamsflow.operate.reconcile import claims, entries, live_data, receipt_files, status, strax_data
+from xamsflow.operate.reconcile import (
+    claims,
+    documents,
+    entries,
+    live_data,
+    receipt_files,
+    strax_data,
+)
 from xamsflow.operate.reconcile.disagreement import Disagreement
 from xamsflow.operate.reconcile.evidence import Evidence, Sources
 from xamsflow.state import layout, lock
@@ -12,9 +19,9 @@ from xamsflow.state import layout, lock
 Check = Callable[[Evidence, Sources], Iterator[Disagreement]]
 
 ALWAYS: tuple[Check, ...] = (
-    status.no_document,
-    status.not_understood,
-    status.stranded,
+    documents.no_document,
+    documents.not_understood,
+    documents.stranded,
     claims.lock_of_nobody,
     claims.job_of_nobody,
     claims.claim_of_nobody,
@@ -23,7 +30,7 @@ ALWAYS: tuple[Check, ...] = (
 
 AT_REST: tuple[Check, ...] = (
     # First who says what is not so, while the files still show it.
-    status.done_without_data,
+    documents.done_without_data,
     receipt_files.damaged,
     live_data.missing,
     live_data.changed,
@@ -37,7 +44,7 @@ AT_REST: tuple[Check, ...] = (
     strax_data.data_without_receipt,
     entries.unregistered,
     receipt_files.published_otherwise,
-    status.stored_yet_not_done,
+    documents.stored_yet_not_done,
 )
 """Only for runs that nobody works on: a job leaves all of this behind as it goes."""
 

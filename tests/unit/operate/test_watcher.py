@@ -1,6 +1,6 @@
 import pytest
 
-from xamsflow.operate.watch import in_turn
+from xamsflow.operate.watcher import in_turn
 
 
 @pytest.mark.parametrize(

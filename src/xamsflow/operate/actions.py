@@ -1,6 +1,6 @@
-"""What a person can ask of runs: what it would do to each of them, and how it is done.
+"""What a person can do to runs: what it would change in each of them, and how it is done.
 
-Each request is judged from the run document alone, so that people see what will happen before
+Each action is judged from the run document alone, so that people see what will happen before
 anything does; what then happens is one atomic change that leaves only the state that was judged.
 """
 
@@ -18,14 +18,14 @@ HOLD_TAG = "hold-processing"
 ABANDON_TAG = "abandon"
 
 FIELDS = ClaimedRun.FIELDS
-"""What has to be read of a run document to judge a request."""
+"""What has to be read of a run document to judge an action."""
 
 Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a request would do to a run.
+    """What an action would do to a run.
 
     `effect` says it in words, or why nothing is done. `changes`: something is done. `refused`: it
     cannot be done, which is an error where the run was asked for by its number.
@@ -37,18 +37,18 @@ class Outlook:
 
 
 @dataclass(frozen=True)
-class Request:
+class Action:
     """A verb: `question` as asked before it is done, `outcome` as told afterwards."""
 
     name: str
     question: str
     outcome: str
-    judge: Callable[[Document, "Manner"], Outlook]
+    judge: Callable[[Document, "HowAsked"], Outlook]
     change: Callable[[RunDatabase, int, "Author", State], bool]
 
 
 @dataclass(frozen=True)
-class Manner:
+class HowAsked:
     """How a run was asked for: by its own number (`named`), or with `force`."""
 
     named: bool
@@ -72,50 +72,50 @@ def _refused(effect: str) -> Outlook:
     return Outlook(effect, refused=True)
 
 
-def _judge_pend(document: Document, manner: Manner) -> Outlook:
+def _judge_pend(document: Document, how: HowAsked) -> Outlook:
     found = state(document)
     if found is State.PENDING:
         return Outlook(f"is pending already{_but(document)}")
     if found is State.DONE:
-        if not manner.named:
+        if not how.named:
             return Outlook("is done")
         return _changes(f"published again; what is stored is not made again{_but(document)}")
-    return _busy(document, manner) or _changes(f"pending{_but(document)}")
+    return _busy(document, how) or _changes(f"pending{_but(document)}")
 
 
-def _judge_retry(document: Document, manner: Manner) -> Outlook:
+def _judge_retry(document: Document, how: HowAsked) -> Outlook:
     found = state(document)
     if found is State.FAILED:
         return _changes(f"pending, tries counted anew{_but(document)}")
     if found is State.PENDING:
         return Outlook(f"is pending already{_but(document)}")
-    return _busy(document, manner, forceable=False) or _refused(
+    return _busy(document, how, forceable=False) or _refused(
         "has not failed" if found is not State.DONE else "is done, not failed"
     )
 
 
-def _judge_reprocess(document: Document, manner: Manner) -> Outlook:
+def _judge_reprocess(document: Document, how: HowAsked) -> Outlook:
     if state(document) is State.PENDING and run_document.is_to_be_reprocessed(document):
         return Outlook(f"is pending already, to be made again{_but(document)}")
-    return _busy(document, manner) or _changes(
+    return _busy(document, how) or _changes(
         f"pending; each data type is made again unless it is stored as it would be made now"
         f"{_but(document)}"
     )
 
 
-def _judge_hold(document: Document, manner: Manner) -> Outlook:  # noqa: ARG001
+def _judge_hold(document: Document, how: HowAsked) -> Outlook:  # noqa: ARG001
     if HOLD_TAG in tag_names(document):
         return Outlook("is held already")
     return _changes(f"held: not taken until it is released{_goes_on(document)}")
 
 
-def _judge_abandon(document: Document, manner: Manner) -> Outlook:  # noqa: ARG001
+def _judge_abandon(document: Document, how: HowAsked) -> Outlook:  # noqa: ARG001
     if ABANDON_TAG in tag_names(document):
         return Outlook("is abandoned already")
     return _changes(f"abandoned: not processed any more{_goes_on(document)}")
 
 
-def _judge_release(document: Document, manner: Manner) -> Outlook:  # noqa: ARG001
+def _judge_release(document: Document, how: HowAsked) -> Outlook:  # noqa: ARG001
     found = [name for name in tag_names(document) if name in (HOLD_TAG, ABANDON_TAG)]
     if not found:
         return Outlook("is not held")
@@ -126,7 +126,7 @@ def _judge_release(document: Document, manner: Manner) -> Outlook:  # noqa: ARG0
     return _changes(f"without its tag {' and '.join(found)}: {then}")
 
 
-def _busy(document: Document, manner: Manner, *, forceable: bool = True) -> Outlook | None:
+def _busy(document: Document, how: HowAsked, *, forceable: bool = True) -> Outlook | None:
     """Return what to say of a run that somebody works on, None of one that is free."""
     found = state(document)
     claimed = ClaimedRun.of(document)
@@ -135,7 +135,7 @@ def _busy(document: Document, manner: Manner, *, forceable: bool = True) -> Outl
         if owner.is_dead(who, claimed.heartbeat_age_s):
             return Outlook(f"its driver {who} has died: the next start takes it over")
         return _refused(f"is being processed by {who}: wait for its end, or stop that driver")
-    if found is State.ELSEWHERE and not (manner.force and forceable):
+    if found is State.ELSEWHERE and not (how.force and forceable):
         status = f"{run_document.status(document)!s:.40}"
         remedy = "; if it has given up, --force" if forceable else ""
         return _refused(f"another tool has it, by its status {status!r}{remedy}")
@@ -187,9 +187,9 @@ def _release(database: RunDatabase, number: int, author: Author, _: State) -> bo
     return database.untag(number, (HOLD_TAG, ABANDON_TAG), author.name, author.verb, author.reason)
 
 
-PEND = Request("pend", "ask for", "pending", _judge_pend, _set_pending)
-RETRY = Request("retry", "try again", "pending", _judge_retry, _set_pending)
-REPROCESS = Request("reprocess", "make again", "pending", _judge_reprocess, _reprocess)
-HOLD = Request("hold", "hold", "held", _judge_hold, _hold)
-RELEASE = Request("release", "release", "released", _judge_release, _release)
-ABANDON = Request("abandon", "abandon", "abandoned", _judge_abandon, _abandon)
+PEND = Action("pend", "ask for", "pending", _judge_pend, _set_pending)
+RETRY = Action("retry", "try again", "pending", _judge_retry, _set_pending)
+REPROCESS = Action("reprocess", "make again", "pending", _judge_reprocess, _reprocess)
+HOLD = Action("hold", "hold", "held", _judge_hold, _hold)
+RELEASE = Action("release", "release", "released", _judge_release, _release)
+ABANDON = Action("abandon", "abandon", "abandoned", _judge_abandon, _abandon)

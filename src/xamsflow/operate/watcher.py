@@ -46,7 +46,7 @@ SWITCHED_OFF = "off"
 
 
 @dataclass
-class Driver:
+class DriverProcess:
     """A driver that was started, and its runs, of which `ended` need no room any more."""
 
     process: "subprocess.Popen[bytes]"
@@ -64,7 +64,7 @@ class Driver:
 
 
 @dataclass(frozen=True)
-class Manner:
+class WatchOptions:
     """How it is watched: with which profile and files of settings, and how much at a time."""
 
     profile: Path
@@ -73,13 +73,13 @@ class Manner:
     once: bool
 
 
-class Watch:
+class Watcher:
     """Endless mode in this folder; :meth:`run` returns when it was stopped."""
 
     def __init__(
         self,
         config: Config,
-        manner: Manner,
+        options: WatchOptions,
         say: Callable[[str], None],
         after_round: Callable[[RunDatabase, bool], None] = lambda _database, _changed: None,
     ) -> None:
@@ -88,10 +88,10 @@ class Watch:
         `say` is given one line per event.
         """
         self._config = config
-        self._manner = manner
+        self._options = options
         self._say = say
         self._after_round = after_round
-        self._drivers: list[Driver] = []
+        self._drivers: list[DriverProcess] = []
         self._taken = 0
         self._not_before: dict[int, tuple[float, float]] = {}
         self._unusable: set[int] = set()
@@ -118,7 +118,7 @@ class Watch:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-        return 1 if self._failed and self._manner.once else 0
+        return 1 if self._failed and self._options.once else 0
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stops += 1  # all else is the loop's: this may come at any moment
@@ -126,7 +126,7 @@ class Watch:
     def _is_over(self) -> bool:
         if self._stops:
             return not any(driver.runs_on for driver in self._drivers)
-        return self._manner.once and self._looked and not (self._drivers or self._waiting)
+        return self._options.once and self._looked and not (self._drivers or self._waiting)
 
     # A round
 
@@ -143,7 +143,7 @@ class Watch:
                     self._wait()
         except XamsflowError as error:
             settings = not isinstance(error, TransientError)
-            if not self._looked and (settings or self._manner.once):
+            if not self._looked and (settings or self._options.once):
                 raise
             self._tell_trouble(error)
             if not self._is_over():
@@ -236,7 +236,7 @@ class Watch:
     def _room(self) -> int:
         if len(self._drivers) >= DRIVERS:
             return 0
-        return max(0, self._manner.max_jobs - self._in_flight())
+        return max(0, self._options.max_jobs - self._in_flight())
 
     def _in_flight(self) -> int:
         return sum(len(set(driver.runs) - driver.ended) for driver in self._drivers)
@@ -253,14 +253,14 @@ class Watch:
             for number in runs:
                 self._say(f"{layout.run_id(number)} taken")
 
-    def _driver(self, runs: tuple[int, ...]) -> Driver:
+    def _driver(self, runs: tuple[int, ...]) -> DriverProcess:
         # The selection stays as it is but for the numbers, so that a run that is held or taken
         # meanwhile is left alone.
         chosen = {"runs": [layout.run_id(number) for number in runs]}
         arguments = ["--config", f"select={json.dumps(chosen)}"]
-        if start.works_here(self._manner.profile):
+        if start.works_here(self._options.profile):
             arguments += ["--cores", str(len(runs))]
-        command = start.snakemake(self._manner.profile, self._manner.configfiles, *arguments)
+        command = start.snakemake(self._options.profile, self._options.configfiles, *arguments)
         log = layout.watch_log(layout.run_id(runs[0]), clock.now())
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -276,7 +276,7 @@ class Watch:
                 )
         except OSError as error:
             raise system_errors.cannot("write", log, error) from error
-        return Driver(process, runs, log, time.monotonic())
+        return DriverProcess(process, runs, log, time.monotonic())
 
     def _look_after_drivers(self, database: RunDatabase) -> bool:
         """Tell what became of the drivers' runs; forget drivers that have ended."""
@@ -296,7 +296,7 @@ class Watch:
             self._drivers.remove(driver)
         return changed
 
-    def _tell_progress(self, driver: Driver, row: RunSummary) -> bool:
+    def _tell_progress(self, driver: DriverProcess, row: RunSummary) -> bool:
         """Tell the end of a run; return whether it has come further."""
         claimed_by = process.parse(row.owner) if row.owner else None
         if claimed_by is None or claimed_by.pid != driver.process.pid:
@@ -319,7 +319,7 @@ class Watch:
             self._say(f"{row.run} failed in {row.stage}: {row.reason}{again}")
         return further
 
-    def _take_leave(self, driver: Driver, rows: dict[int, RunSummary]) -> None:
+    def _take_leave(self, driver: DriverProcess, rows: dict[int, RunSummary]) -> None:
         """Tell of the runs that a driver has left unfinished, and leave them alone for a while."""
         for number in driver.runs:
             if number in driver.ended:
@@ -381,7 +381,7 @@ def in_turn(waiting: Iterable[int], room: int, taken: int, oldest_every: int | N
     raise AssertionError("counting never ends")
 
 
-def _how_fast(row: RunSummary, driver: Driver) -> str:
+def _how_fast(row: RunSummary, driver: DriverProcess) -> str:
     """Return how long a run took since it was taken, and since it had ended."""
     spent = f" in {amounts.duration(time.monotonic() - driver.began)}"
     if row.end is None or row.changed is None:

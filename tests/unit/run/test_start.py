@@ -1,0 +1,49 @@
+"""Which profile is meant."""
+
+import pytest
+
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.run import start
+from xamsflow.state import layout
+
+PROFILES = layout.REPOSITORY / "profiles"
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """The working directory is another one than the repository."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["stbc", "profiles/stbc", str(PROFILES / "stbc")])
+def test_one_that_ships(name):
+    assert start.profile_folder(name) == PROFILES / "stbc"
+
+
+@pytest.mark.parametrize("name", ["ours", "./ours", "more/ours"])
+def test_one_of_the_site(tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").touch()
+    assert start.profile_folder(name) == folder
+    assert start.profile_folder(str(folder)) == folder
+
+
+def test_a_name_is_one_of_those_that_ship_and_a_path_is_the_site_s(tmp_path):
+    for folder in (tmp_path / "local", tmp_path / "profiles" / "local"):
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").touch()
+    assert start.profile_folder("local") == PROFILES / "local"
+    assert start.profile_folder("profiles/local") == tmp_path / "profiles" / "local"
+
+
+def test_a_folder_of_the_repository_is_not_a_profile_by_its_name():
+    with pytest.raises(ConfigurationError, match="there is no profile 'config'"):
+        start.profile_folder("config")
+
+
+def test_one_that_is_not_there_is_told_with_those_that_are():
+    with pytest.raises(ConfigurationError, match="there are htcondor, local, slurm, stbc"):
+        start.profile_folder("stoomboot")
+    with pytest.raises(ConfigurationError, match=r"did you mean htcondor\?"):
+        start.profile_folder("htcondr")
