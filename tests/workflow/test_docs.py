@@ -165,7 +165,7 @@ def test_the_report_of_snakemake_holds_the_picture_with_its_caption(site):
     assert made.returncode == 0, made.stderr
     text = report.read_text()
     assert "SHA-256" in text
-    assert "Run 000932 at one glance" in text
-    assert "All runs at one glance" in text
+    assert "Run 000932 at a glance" in text
+    assert "All runs at a glance" in text
     picture = (site.work / wanted[0]).read_bytes()
     assert base64.b64encode(picture).decode() in text
