@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from xamsflow.base import amounts
 from xamsflow.run import start
 from xamsflow.settings import config
-from xamsflow.state import layout, owner, run_numbers
+from xamsflow.state import layout, run_numbers
 from xamsflow.views import terminal
 from xamsflow.views.terminal import Column
 
@@ -52,14 +52,14 @@ def run(options: argparse.Namespace) -> int:
     """Print a line per run, newest first, then space and time of all; return 1 if space lacks."""
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
     from xamsflow.operate import plan  # noqa: PLC0415 - keeps --help fast
-    from xamsflow.run import preview  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.run import preview, selecting  # noqa: PLC0415 - keeps --help fast
     from xamsflow.settings import data_types, detector  # noqa: PLC0415 - keeps --help fast
 
     settings = config.load(options.configfile)
     settings = config.of_detector(settings, data_types.of(detector.load(settings.detector)))
     profile = start.profile_folder(options.profile or settings.watch.profile)
     with rundb.open_database(settings.rundb) as database:
-        taken = _taken(database, settings)
+        taken = [run.number for run in selecting.to_take(database, settings.select)]
         numbers = _numbers(database, options.runs) if options.runs else taken
         documents = [database.get(number) for number in numbers]
     targets, select = [], {}
@@ -97,17 +97,6 @@ def _numbers(database: "RunDatabase", words: Sequence[str]) -> list[int]:
     found = {document["number"] for document in database.documents(["number"], ranges)}
     single = {part.start for part in ranges if len(part) == 1}
     return sorted(found | single, reverse=True)  # what is unknown is told when it is asked for
-
-
-def _taken(database: "RunDatabase", settings: config.Config) -> list[int]:
-    """Return the runs that a start would take, newest first."""
-    stranded = [
-        run.number
-        for run in database.claimed(settings.select)
-        if owner.is_dead(run.owner, run.heartbeat_age_s)
-    ]
-    pending = [run.number for run in database.pending(settings.select)]
-    return sorted({*stranded, *pending}, reverse=True)
 
 
 def _as_json(

@@ -4,7 +4,6 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from xamsflow.base import amounts
@@ -12,7 +11,7 @@ from xamsflow.base.errors import ConfigurationError
 from xamsflow.cli.show import one_run
 from xamsflow.settings import config
 from xamsflow.settings.config import Config
-from xamsflow.state import layout, owner
+from xamsflow.state import layout
 from xamsflow.views import terminal
 from xamsflow.views.terminal import Column
 
@@ -85,7 +84,7 @@ def answer(
     found = state(document)
     unmet = [condition for condition in conditions if not condition.ok]
     if found in (State.SUBMITTED, State.RUNNING):
-        return _worked_on(row, document["now"])
+        return _worked_on(row, document)
     if found is State.DONE and unmet:
         return f"{row.run} is done since {amounts.time(row.changed)} UTC: {unmet[0].remedy}."
     if not unmet:
@@ -104,13 +103,18 @@ def answer(
     return f"{row.run} is not taken: {one.name}? {one.found}. Next: {one.remedy}."
 
 
-def _worked_on(row: "RunSummary", now: datetime) -> str:
-    age = (now - row.last_sign).total_seconds() if row.last_sign else None
-    if row.owner and owner.is_dead(row.owner, age):
-        return (
-            f"{row.run} is {row.status}, but its driver {row.owner} has died: the next start, or a "
-            "running xamsflow watch, takes it over."
+def _worked_on(row: "RunSummary", document: Mapping[str, Any]) -> str:
+    from xamsflow.run import selecting  # noqa: PLC0415
+    from xamsflow.rundb import ClaimedRun  # noqa: PLC0415
+
+    claimed = ClaimedRun.of(document)
+    if claimed is not None and selecting.has_died(claimed):
+        then = (
+            "the next start, or a running xamsflow watch, takes it over."
+            if selecting.is_stranded(claimed)
+            else f"its outcome is kept in {layout.JOURNAL} until it is in the run document."
         )
+        return f"{row.run} is {row.status}, but its driver {row.owner} has died: {then}"
     where = f" on {row.host}" if row.host else ""
     job = f", job {row.job_id}" if row.job_id else ""
     log = f" (log: {row.log})" if row.log else ""

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from xamsflow.run import selecting
 from xamsflow.rundb import ClaimedRun, RunDatabase
 from xamsflow.rundb import document as run_document
 from xamsflow.rundb.document import tag_names
 from xamsflow.rundb.status import State, state
-from xamsflow.state import owner
+from xamsflow.state import layout
 
 HOLD_TAG = "hold-processing"
 ABANDON_TAG = "abandon"
@@ -132,8 +133,10 @@ def _busy(document: Document, how: HowAsked, *, forceable: bool = True) -> Outlo
     claimed = ClaimedRun.of(document)
     if claimed is not None:
         who = claimed.owner
-        if owner.is_dead(who, claimed.heartbeat_age_s):
+        if selecting.is_stranded(claimed):
             return Outlook(f"its driver {who} has died: the next start takes it over")
+        if selecting.has_died(claimed):
+            return Outlook(f"its driver {who} has died; its outcome is kept in {layout.JOURNAL}")
         return _refused(f"is being processed by {who}: wait for its end, or stop that driver")
     if found is State.ELSEWHERE and not (how.force and forceable):
         status = f"{run_document.status(document)!s:.40}"

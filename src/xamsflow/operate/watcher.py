@@ -23,7 +23,7 @@ from types import FrameType
 
 from xamsflow.base import amounts, clock, process, system_errors
 from xamsflow.base.errors import BadDataError, TransientError, XamsflowError
-from xamsflow.run import journal, start
+from xamsflow.run import journal, selecting, start
 from xamsflow.rundb import RunDatabase, RunSummary, Status, open_database
 from xamsflow.rundb.status import State
 from xamsflow.settings.config import Config
@@ -223,13 +223,8 @@ class Watcher:
     def _wait_list(self, database: RunDatabase) -> list[int]:
         """Return the runs that could be taken, newest first: those of dead drivers too."""
         ours = {number for driver in self._drivers for number in driver.runs}
-        stranded = [
-            run.number
-            for run in database.claimed(self._config.select)
-            if owner.is_dead(run.owner, run.heartbeat_age_s)
-        ]
-        pending = [run.number for run in database.pending(self._config.select)]
-        return sorted({*stranded, *pending} - ours, reverse=True)
+        waiting = [run.number for run in selecting.to_take(database, self._config.select)]
+        return [number for number in waiting if number not in ours]
 
     # Drivers
 

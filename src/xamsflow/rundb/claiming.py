@@ -123,7 +123,7 @@ def of_stranded(run: ClaimedRun, owner: str, targets: Sequence[str]) -> Change:
     as_it_was = {
         "processing_status": run.status.value,
         "processing.owner": run.owner,
-        "processing.heartbeat": run.heartbeat,
+        "processing.heartbeat": {"$eq": run.heartbeat},
     }
     return changes.claim(status.TAKE_OVER, owner, targets, only_if=as_it_was)
 

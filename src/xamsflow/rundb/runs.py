@@ -1,7 +1,7 @@
 """A run as the run database knows it: one that waits, one that is claimed, any one in a table."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -57,7 +57,8 @@ class ClaimedRun:
     """A run that a driver of this project has claimed and not ended.
 
     `heartbeat_age_s` is the time in seconds since its owner was last heard of, by the server's
-    clock, None where it never was; `heartbeat` is that moment. `is_taken`: it has no end yet.
+    clock, None where it never was; `heartbeat` is what stands in the document for that moment.
+    `is_taken`: it has no end yet.
     """
 
     number: int
@@ -68,7 +69,7 @@ class ClaimedRun:
     attempt: int
     stage: str | None
     job_id: str | None
-    heartbeat: datetime | None
+    heartbeat: Any = field(hash=False)
     heartbeat_age_s: float | None
     reprocess: bool = False
     is_taken: bool = False
@@ -87,7 +88,7 @@ class ClaimedRun:
         found, processing = state(document), section(document)
         if found not in (State.SUBMITTED, State.RUNNING):
             return None
-        heartbeat, now = time(processing.get("heartbeat")), time(document.get("now"))
+        heard, now = time(processing.get("heartbeat")), time(document.get("now"))
         return cls(
             number=document["number"],
             mode=run_document.mode(document),
@@ -97,8 +98,8 @@ class ClaimedRun:
             attempt=run_document.attempt(document),
             stage=text(processing.get("stage")),
             job_id=text(processing.get("job_id")),
-            heartbeat=heartbeat,
-            heartbeat_age_s=(now - heartbeat).total_seconds() if heartbeat and now else None,
+            heartbeat=processing.get("heartbeat"),
+            heartbeat_age_s=(now - heard).total_seconds() if heard and now else None,
             reprocess=run_document.is_to_be_reprocessed(document),
             is_taken=run_document.is_being_taken(document),
         )

@@ -11,6 +11,7 @@ from xamsflow.base.errors import BadDataError, XamsflowError
 from xamsflow.batch import submissions, systems
 from xamsflow.batch.systems import Unreachable
 from xamsflow.data import lineage
+from xamsflow.run import selecting
 from xamsflow.rundb import ClaimedRun, RunDatabase, StatusView, understand
 from xamsflow.rundb import document as run_document
 from xamsflow.settings import config, detector
@@ -97,9 +98,8 @@ class Evidence:
 
     @property
     def stranded(self) -> bool:
-        """Whether the run is claimed by a driver that is dead."""
-        claimed = self.claimed
-        return claimed is not None and owner.is_dead(claimed.owner, claimed.heartbeat_age_s)
+        """Whether the run is claimed by a driver that is dead and left no outcome."""
+        return self.claimed is not None and selecting.is_stranded(self.claimed)
 
     @property
     def complete(self) -> dict[Path, StraxFolder]:

@@ -1,0 +1,38 @@
+"""The driver's signs of life."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+
+from xamsflow.base.errors import XamsflowError
+from xamsflow.run.say import say
+
+HEARTBEAT_S = 60.0
+"""Time between signs of life; several fit into a lease (owner.LEASE_S)."""
+
+
+@contextlib.contextmanager
+def beating(beat: Callable[[], None], period_s: float = HEARTBEAT_S) -> Iterator[None]:
+    """Call `beat` again and again in a thread of its own.
+
+    No error ends it: without signs of life, another host takes the driver's runs over.
+    """
+    stop = threading.Event()
+
+    def work() -> None:
+        said = ""
+        while not stop.wait(period_s):
+            try:
+                beat()
+            except XamsflowError:
+                pass  # the next one may get through
+            except Exception as error:  # whatever it is, it concerns this one beat
+                if str(error) != said:
+                    said = str(error)
+                    say(f"the sign of life goes on after {type(error).__name__}: {error}")
+
+    threading.Thread(target=work, name="heartbeat", daemon=True).start()
+    try:
+        yield
+    finally:
+        stop.set()

@@ -1,0 +1,44 @@
+"""Ctrl-C, which also ends jobs that had no time to say so."""
+
+import signal
+import sys
+import threading
+from types import FrameType, TracebackType
+
+from xamsflow.run.say import say
+
+SOON_S = 1.0
+"""How long after a job's end without a word Ctrl-C may still reach this process."""
+
+
+class Interrupt:
+    """Whether Ctrl-C was pressed, once :meth:`notice` was called."""
+
+    def __init__(self) -> None:
+        self._pressed = threading.Event()
+
+    def comes_soon(self) -> bool:
+        """Tell whether Ctrl-C was pressed, waiting a moment for it."""
+        return self._pressed.wait(SOON_S)
+
+    def notice(self) -> None:
+        """Remember from now on that Ctrl-C was pressed, and give an early one its line."""
+        before = signal.getsignal(signal.SIGINT)
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self._pressed.set()
+            if callable(before):
+                before(number, frame)
+
+        signal.signal(signal.SIGINT, note)
+        tell = sys.excepthook
+
+        def one_line(
+            kind: type[BaseException], error: BaseException, trace: TracebackType | None
+        ) -> None:
+            if issubclass(kind, KeyboardInterrupt):  # Snakemake has no word for it so early
+                say("stopped by Ctrl-C")
+            else:
+                tell(kind, error, trace)
+
+        sys.excepthook = one_line

@@ -1,0 +1,55 @@
+import ast
+import re
+
+import pytest
+
+from xamsflow.rundb import changes, document
+from xamsflow.rundb.runs import ClaimedRun, PendingRun, RunSummary
+from xamsflow.state import layout
+
+PACKAGE = layout.REPOSITORY / "src" / "xamsflow"
+
+
+def texts(path):
+    """Yield each text of a module that is not a docstring."""
+    tree = ast.parse(path.read_text())
+    statements = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and id(node) not in statements:
+            yield str(node.value)
+
+
+def test_only_the_room_of_the_run_database_knows_the_names_of_our_fields():
+    """A receipt tells `processing_status` as the run document does: it is a contract of its own."""
+    ours = re.compile(r"processing|processing\.[a-z_.]+|processing_status|processing_failed")
+    rooms = [path for path in PACKAGE.iterdir() if path.is_dir() and path.name != "rundb"]
+    known = {
+        (str(path.relative_to(PACKAGE)), text)
+        for room in rooms
+        for path in room.rglob("*.py")
+        for text in texts(path)
+        if ours.fullmatch(text)
+    }
+    assert known <= {
+        ("run/publish.py", "processing_status"),  # the key of the receipt rundoc.json
+        ("operate/doctor/this_host.py", "processing"),  # a folder
+    }
+
+
+@pytest.mark.parametrize("broken", ["x", 3, None, [], {"history": "x", "targets": 3, "owner": []}])
+def test_what_is_odd_counts_as_missing(broken):
+    odd = {"number": 3, "processing": broken, "data": broken, "tags": broken, "mode": broken}
+    assert document.history(odd) == []
+    assert document.data_entries(odd) == []
+    assert document.tag_names(odd) == ()
+    assert document.owner(odd) is None
+    assert document.targets(odd) is None
+    assert document.attempt(odd) == 0
+    assert changes.tries_by_class(odd) == {}
+
+
+def test_no_field_is_asked_for_twice():
+    """MongoDB refuses a projection that names a field and a part of it."""
+    for names in (PendingRun.FIELDS, ClaimedRun.FIELDS, RunSummary.FIELDS, document.COMPARED):
+        assert len(set(names)) == len(names)
+        assert not [one for one in names for other in names if other.startswith(f"{one}.")]
