@@ -65,7 +65,7 @@ lock: install  ## requirements.lock from pyproject.toml, with the newest version
 	    --no-emit-index-url --no-annotate --quiet --custom-compile-command "make lock" \
 	    --output-file requirements.lock
 
-bench: install-demo  ## the benchmarks, most of an hour
+bench: install-demo  ## the benchmarks, most of an hour; results in bench/
 	tools/system-packages test
 	set -e; for part in fixed_cost runs driver drain live "batch cost"; do \
 	    set -- $$part; $(BIN)/python benchmarks/$$1.py $$2; done

@@ -17,7 +17,7 @@ from xamsflow.state import layout
 POLL_S = 0.005
 """Time between looks at a process; what it takes at most after the last one is not seen."""
 
-RESULTS = layout.REPOSITORY / "benchmarks"
+RESULTS = layout.REPOSITORY / "bench"
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ def memory(measured: Sequence[Measured]) -> float:
 
 
 def write(name: str, results: object) -> None:
-    """Write results as ``benchmarks/<name>.json``."""
+    """Write results as ``bench/<name>.json``."""
+    RESULTS.mkdir(exist_ok=True)
     file = RESULTS / f"{name}.json"
     file.write_text(json.dumps(results, indent=1) + "\n")
     print(f"written to {file}")

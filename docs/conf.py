@@ -16,7 +16,18 @@ html_show_copyright = False
 root_doc = "docs/README"
 include_patterns = ["*.md", "config/README.md", "docs/**.md"]
 # Folders without a document, which need not be walked.
-exclude_patterns = [".*", "benchmarks", "data", "demo", "logs", "results", "site", "src", "tests"]
+exclude_patterns = [
+    ".*",
+    "bench",
+    "benchmarks",
+    "data",
+    "demo",
+    "logs",
+    "results",
+    "site",
+    "src",
+    "tests",
+]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_heading_anchors = 3

@@ -2,7 +2,9 @@
 
 import os
 import secrets
+import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,24 @@ SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 # Tests have settings of their own: no site.yaml of whoever runs them.
 os.environ["XAMSFLOW_SITE"] = os.devnull
 
+OF_THE_USER = ("BASH_ENV", "MONGO_", "SNAKEMAKE_", "SSH_", "XAMSFLOW_", "XDG_")
+"""What the names of variables begin with that lead to files, keys and servers of the user."""
+CHOICES = ("XAMSFLOW_GOOD_RUNS",)
+"""Variables that are for the tests."""
+
 # A shell lets what it starts in the background ignore Ctrl-C, and so would all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give all tests a home of their own: they see no credentials, keys or login files."""
+    if hasattr(config, "workerinput"):  # a process of xdist, with the environment of the first
+        return
+    for name in list(os.environ):
+        if name.startswith(OF_THE_USER) and name not in CHOICES:
+            del os.environ[name]
+    os.environ["HOME"] = tempfile.mkdtemp(prefix="xamsflow-home-")
+    config.add_cleanup(lambda: shutil.rmtree(os.environ["HOME"], ignore_errors=True))
 
 
 @pytest.hookimpl(tryfirst=True)

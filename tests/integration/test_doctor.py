@@ -235,7 +235,7 @@ def test_a_daq_host_that_is_away_is_told(sshd):
 
 
 def test_a_daq_host_without_its_programs_is_told(tmp_path):
-    with running_sshd(tmp_path / "sshd", "SetEnv PATH=/nonexistent") as server:
+    with running_sshd(tmp_path / "sshd", environment={"PATH": "/nonexistent"}) as server:
         found = by_name(daq.examine(Daq(server.target(), None)))
     assert found["DAQ ssh"].verdict == "ok"
     assert found["DAQ rsync"].remedy == "install rsync there"

@@ -541,7 +541,7 @@ def test_no_rsync_here(places: Places, monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_no_rsync_there(places: Places, tmp_path: Path) -> None:
-    with running_sshd(tmp_path / "sshd", "SetEnv PATH=/nonexistent") as server:
+    with running_sshd(tmp_path / "sshd", environment={"PATH": "/nonexistent"}) as server:
         message = places.fails(ConfigurationError, server.target())
     assert "rsync is missing on" in message
     assert "127.0.0.1" in message

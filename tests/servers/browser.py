@@ -8,7 +8,6 @@ import base64
 import json
 import os
 import select
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from servers.programs import needed
 
 ANSWER_S = 60.0
 """Seconds until a browser that does not answer has failed."""
@@ -153,8 +154,7 @@ def _problem(event: dict[str, Any]) -> str:
 @contextmanager
 def running_browser(folder: Path) -> Iterator[Browser]:
     """Run a browser with its profile in `folder`; it finds no network."""
-    program = shutil.which("chromium") or shutil.which("chromium-headless-shell")
-    assert program is not None, "chromium is missing: tools/system-packages test"
+    program = needed("chromium", "chromium-headless-shell")
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
     command = [

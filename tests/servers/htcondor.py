@@ -6,6 +6,7 @@ is left behind, even if the tests are killed. Only root can do this.
 """
 
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -22,7 +23,8 @@ from xamsflow.state.layout import REPOSITORY
 
 RELEASE = "trixie"
 PACKAGES = ("minicondor", "rsync", "openssh-client")
-CACHE = Path("~/.cache/xamsflow-tests").expanduser() / f"htcondor-{RELEASE}"
+CACHE = Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache/xamsflow-tests" / f"htcondor-{RELEASE}"
+"""In the home of the user, not of the tests."""
 USER = 1000
 """Who hands in jobs: HTCondor runs none of root's."""
 START_TIMEOUT_S = 60

@@ -6,22 +6,30 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from servers.programs import needed
 from xamsflow.base.exec_with_parent import with_parent
 from xamsflow.settings.config import SshHost
 
-SSHD = "/usr/sbin/sshd"  # OpenSSH's server wants to be called by its full path
 START_TIMEOUT = 20
 
 
 class Sshd:
-    """A server that lets the current user in with one key; everything it needs is in `folder`."""
+    """A server that lets the current user in with one key; everything it needs is in `folder`.
 
-    def __init__(self, folder: Path, more_config: str = "") -> None:
+    A session's home is that of the tests, so that its shell reads no login files of the user;
+    `environment` sets more variables there.
+    """
+
+    def __init__(
+        self, folder: Path, more_config: str = "", environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._program = needed("sshd")  # which wants to be called by its full path
+        variables = {"HOME": os.environ["HOME"]} | dict(environment or {})
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = _free_port()
@@ -51,6 +59,8 @@ UsePAM no
 AllowTcpForwarding yes
 Subsystem sftp internal-sftp
 MaxStartups 100
+PermitUserRC no
+SetEnv {" ".join(f'"{name}={value}"' for name, value in variables.items())}
 {more_config}
 """
         )
@@ -81,7 +91,9 @@ MaxStartups 100
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # privilege separation needs it
         self._process = subprocess.Popen(
             # It also ends when the tests are killed.
-            with_parent([SSHD, "-D", "-f", str(self.folder / "sshd_config"), "-E", str(self.log)]),
+            with_parent(
+                [self._program, "-D", "-f", str(self.folder / "sshd_config"), "-E", str(self.log)]
+            ),
             stdin=subprocess.DEVNULL,
             # A session of its own, so that its connections can be ended with it.
             start_new_session=True,
@@ -117,9 +129,11 @@ MaxStartups 100
 
 
 @contextmanager
-def running_sshd(folder: Path, more_config: str = "") -> Iterator[Sshd]:
+def running_sshd(
+    folder: Path, more_config: str = "", environment: Mapping[str, str] | None = None
+) -> Iterator[Sshd]:
     """Run a server with its files in `folder`; it ends with the block, connections included."""
-    server = Sshd(folder, more_config)
+    server = Sshd(folder, more_config, environment)
     server.start()
     try:
         yield server
@@ -130,7 +144,8 @@ def running_sshd(folder: Path, more_config: str = "") -> Iterator[Sshd]:
 def make_key(path: Path) -> None:
     """Write a new key pair without passphrase."""
     subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(path)], check=True
+        [needed("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(path)],
+        check=True,
     )
 
 

@@ -42,7 +42,7 @@ def test_all_pending_runs_end_done(site):
     assert entry["lineage_hash"] == receipt["lineage_hash"]
     for rule in ("transfer", "process", "publish"):
         assert list((site.work / "logs" / rule).glob("000932*.log"))
-        assert list((site.work / "benchmarks" / rule).glob("000932*.tsv"))
+        assert list((site.work / "usage" / rule).glob("000932*.tsv"))
     assert not list(site.work.glob("results/*/claim.json"))
 
     again = site.snakemake()

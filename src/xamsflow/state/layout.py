@@ -48,12 +48,12 @@ OVERVIEW_LOG = "logs/overview/{run_id}.log"
 PAGE_LOG = "logs/page/page.log"
 PICTURES_LOG = Path("logs") / "page" / "pictures.log"
 
-FOLLOW_BENCHMARK = "benchmarks/follow/{run_id}.tsv"
-TRANSFER_BENCHMARK = "benchmarks/transfer/{run_id}.tsv"
-PROCESS_BENCHMARK = "benchmarks/process/{run_id}.{data_type}.tsv"
-PUBLISH_BENCHMARK = "benchmarks/publish/{run_id}.tsv"
-OVERVIEW_BENCHMARK = "benchmarks/overview/{run_id}.tsv"
-PAGE_BENCHMARK = "benchmarks/page/page.tsv"
+FOLLOW_BENCHMARK = "usage/follow/{run_id}.tsv"
+TRANSFER_BENCHMARK = "usage/transfer/{run_id}.tsv"
+PROCESS_BENCHMARK = "usage/process/{run_id}.{data_type}.tsv"
+PUBLISH_BENCHMARK = "usage/publish/{run_id}.tsv"
+OVERVIEW_BENCHMARK = "usage/overview/{run_id}.tsv"
+PAGE_BENCHMARK = "usage/page/page.tsv"
 
 LOGS = {
     "follow": FOLLOW_LOG,
@@ -71,7 +71,7 @@ RECEIPTS = {
 
 FOLDERS = (
     Path("results"),
-    *(Path(parent) / rule for parent in ("logs", "benchmarks") for rule in LOGS),
+    *(Path(parent) / rule for parent in ("logs", "usage") for rule in LOGS),
 )
 """Where every start writes; strax data and live data may lie elsewhere."""
 
