@@ -8,7 +8,7 @@ import yaml
 
 from xamsflow.settings import detector
 from xamsflow.simulate import Physics, Signal, SimulatedRun
-from xamsflow.simulate.physics import quality, report
+from xamsflow.simulate.physics import pile_up, pre_trigger, quality, report
 from xamsflow.simulate.physics.checks import MIN_AREA, Findings, borders
 from xamsflow.simulate.physics.matching import match
 from xamsflow.simulate.physics.sample import border_run, take, usual_run
@@ -154,6 +154,29 @@ def test_v1724_is_reconstructed_as_well(tmp_path):
         assert areas.sum() == pytest.approx(matched.signals["area"][alone].sum(), rel=0.02)
     matrix = quality.confusion(matched, MIN_AREA)
     assert matrix[0, 2] + matrix[1, 1] <= 0.01 * matrix[:2].sum()
+
+
+@pytest.mark.parametrize("samples", [16, 20, 25, 30, 40])
+def test_v1724_with_a_short_pre_trigger(tmp_path, samples):
+    found = pre_trigger.measure(pre_trigger.v1724(), tmp_path, duration=1.5, pre_trigger=samples)
+    for areas in found.values():
+        assert areas.n > 40
+        assert abs(areas.bias) <= 0.02
+        assert areas.efficiency >= 0.98
+
+
+def test_v1730_that_measures_no_baseline_with_a_short_pre_trigger(tmp_path):
+    xamsl = detector.load("xamsl")
+    found = pre_trigger.measure(xamsl, tmp_path, duration=1.5, pre_trigger=20, own_baseline=False)
+    for areas in found.values():
+        assert areas.n > 40
+        assert abs(areas.bias) <= 0.02
+
+
+def test_no_drift_time_from_beyond_the_cathode(tmp_path):
+    before, after = pile_up.measure(detector.load("xamsl"), 500.0, 1, 200, tmp_path)
+    assert before.beyond > 0 == after.beyond
+    assert after.right > before.right
 
 
 NOTHING = Physics(event_rate=0, single_electron_rate=0, dark_rate=0, sipm_dark_rate=0)

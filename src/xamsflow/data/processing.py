@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import strax
 
 from xamsflow.base import clock, memory, system_errors
@@ -30,10 +31,10 @@ from xamsflow.base.errors import (
 from xamsflow.data import strax_private
 from xamsflow.data.context import context, other, run_config
 from xamsflow.data.plugins.settings import THREADS
+from xamsflow.data.stored import Stored
 from xamsflow.redax import plausibility, rundoc
 from xamsflow.redax.findings import Findings, Verdict
 from xamsflow.redax.growing import Growing
-from xamsflow.redax.records import Channels
 from xamsflow.redax.rundoc import Run
 from xamsflow.settings import corrections
 from xamsflow.settings.detector import Detector
@@ -41,6 +42,10 @@ from xamsflow.state import layout, strax_folder
 from xamsflow.state.receipts import Receipt
 
 logger = logging.getLogger(__name__)
+
+DOUBTFUL = "doubtful_baselines"
+MAX_DOUBTFUL = 0.01
+"""Share of a channel's pulses with a doubtful baseline from which a run is degraded."""
 
 STORED_CHECKS = (
     "metadata complete, no exception recorded",
@@ -312,7 +317,15 @@ def _findings(
         if n_items != on_disk:
             found.add("balance", f"{on_disk} records on disk, {n_items} stored")
     n_bytes = on_disk * quality["record_bytes"]
-    plausibility.check(run, Channels.of_detector(detector), quality["channels"], n_bytes, found)
+    plausibility.check(run, detector, quality["channels"], n_bytes, found)
+    for channel, counts in quality.get("baselines", {}).items():
+        doubtful, n_pulses = counts["doubtful"], counts["pulses"]
+        if doubtful > MAX_DOUBTFUL * n_pulses:
+            found.add(
+                "baseline",
+                f"channel {channel}: {doubtful} of {n_pulses} pulses have no quiet samples before "
+                "their rise, their areas cannot be right",
+            )
     return {"findings": found.listed, "verdict": found.verdict.value}
 
 
@@ -324,6 +337,7 @@ def _quality(
     quality: dict[str, Any] = {"dead_time_ns": 0}
     for facts in stored.values():
         quality |= facts["quality"]
+    quality |= _baselines(run, stored, detector)
     quality |= _findings(run, detector, quality, stored)
     quality["corrections"] = _corrections(run, stored, detector)
     start = min(facts["start"] for facts in stored.values())
@@ -334,6 +348,27 @@ def _quality(
     quality["live_time_ns"] = run.end - run.start - not_live
     quality["checks"] = [*quality.get("checks", ()), *STORED_CHECKS]
     return quality
+
+
+def _baselines(
+    run: Run, stored: Mapping[str, Mapping[str, Any]], detector: Detector
+) -> dict[str, Any]:
+    """Return how many pulses have a doubtful baseline, by channel of the groups that are stored."""
+    groups = [detector.tpc.signals] if detector.tpc is not None else []
+    baselines = {}
+    for signals in (*groups, *detector.signals):
+        name = f"pulse_counts{signals.suffix}"
+        if name not in stored:
+            continue
+        path = Path(stored[name]["path"])
+        with _plain_errors(layout.run_id(run.number), name, path):
+            counts = np.concatenate([chunk.data for chunk in Stored(name, path).chunks()])
+        if DOUBTFUL not in (counts.dtype.names or ()):  # made by other plugins than ours
+            continue
+        n_pulses, doubtful = (counts[field].sum(axis=0) for field in ("pulse_count", DOUBTFUL))
+        for channel, n, n_doubtful in zip(signals.channels, n_pulses, doubtful, strict=True):
+            baselines[str(channel)] = {"pulses": int(n), "doubtful": int(n_doubtful)}
+    return {"baselines": baselines} if baselines else {}
 
 
 def _corrections(

@@ -292,6 +292,22 @@ RULES = {
             "on disk is less than half of the average rate that the run document tells",
             _NOT_FLUSHED,
         ),
+        Rule(
+            "pre_trigger",
+            "fewer samples before a pulse than its baseline takes",
+            (NOTE, DEGRADED),
+            "the run document's registers against the detector file's `baseline_samples`; degraded "
+            "if a digitizer measures no baseline and too few samples are left",
+            "correct the register (8038), or take areas of this run as too small",
+        ),
+        Rule(
+            "baseline",
+            "baselines that cannot be right",
+            (DEGRADED,),
+            "more than 1 % of a channel's pulses have neither the digitizer's own baseline nor 8 "
+            "quiet samples before their rise (`pulse_counts.doubtful_baselines`)",
+            "look at the pre-trigger register and at the noise of the channel",
+        ),
         Rule("no_data", "run without data", (NOTE,), "no thread has written anything"),
         Rule(
             "balance",

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from xamsflow.redax.findings import DEGRADED, Findings
+from xamsflow.redax.findings import DEGRADED, NOTE, Findings
 from xamsflow.redax.records import Channels
 from xamsflow.redax.rundoc import NS_PER_S, Run
+from xamsflow.settings.detector import MEASURES_BASELINE, Detector
 
 SAMPLE_WIDTHS = {"V1724": 10, "V1724_MV": 10, "f1724": 10, "V1725": 4, "V1730": 2}
 """ns, by the type of a board as the DAQ calls it."""
@@ -22,9 +23,10 @@ MIN_RATE = 0.01
 
 
 def check(
-    run: Run, channels: Channels, seen: Iterable[int], n_bytes: int, findings: Findings
+    run: Run, detector: Detector, seen: Iterable[int], n_bytes: int, findings: Findings
 ) -> None:
     """Compare a run's document with the `seen` channels and the decoded bytes of unique records."""
+    channels, seen = Channels.of_detector(detector), list(seen)
     for tag in GUESSED:
         if tag in run.tags:
             findings.add(
@@ -41,6 +43,7 @@ def check(
                 f"document, yet its records have {expected} ns per sample",
                 severity=DEGRADED,
             )
+    _check_pre_trigger(run, detector, seen, findings)
     if run.end is None or run.end <= run.start or run.rate is None:
         return
     seconds = (run.end - run.start) / NS_PER_S
@@ -52,3 +55,28 @@ def check(
             lost_ns=None,
             lost_records=None,
         )
+
+
+def _check_pre_trigger(
+    run: Run, detector: Detector, seen: Iterable[int], findings: Findings
+) -> None:
+    """Compare the samples before the trigger with those that the detector's baselines take."""
+    groups = [detector.tpc.signals] if detector.tpc is not None else []
+    types = {one.name: one.type for one in detector.digitizers}
+    for signals in (*groups, *detector.signals):
+        mine = set(signals.channels) & set(seen)
+        for board in run.boards:
+            samples = run.pre_triggers.get(board.number)
+            if not mine & set(board.channels) or samples is None:
+                continue
+            if samples >= signals.baseline_samples:
+                continue
+            measured = types[signals.digitizer] in MEASURES_BASELINE
+            is_too_few = samples < signals.min_pre_trigger and not measured
+            findings.add(
+                "pre_trigger",
+                f"board {board.number} records {samples} samples before a pulse, the baselines of "
+                f"{signals.name} take {signals.baseline_samples}: they are of fewer samples"
+                + (f", too few to be right (at least {signals.min_pre_trigger})" * is_too_few),
+                severity=DEGRADED if is_too_few else NOTE,
+            )

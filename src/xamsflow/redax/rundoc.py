@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
@@ -14,6 +14,7 @@ from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
 
 from xamsflow.base.errors import BadDataError
+from xamsflow.redax import registers
 from xamsflow.state import layout
 
 NS_PER_S = 1_000_000_000
@@ -46,7 +47,8 @@ class Run:
     run is being taken. `readers` maps a reader's name to its number of threads. `location` is the
     parent folder of the run's live data on the DAQ host, None where the document names none.
     `rate` is the average in MB/s that the DAQ read from the digitizers, None where it says none.
-    Durations of chunk and overlap are ns, `record_length` is in samples.
+    Durations of chunk and overlap are ns, `record_length` is in samples. `pre_triggers` are samples
+    by board, for boards of which the document tells.
     """
 
     number: int
@@ -62,6 +64,7 @@ class Run:
     overlap_duration: int
     boards: tuple[Board, ...]
     rate: float | None = None
+    pre_triggers: Mapping[int, int] = field(default_factory=dict)
 
 
 def parse(document: Mapping[str, Any]) -> Run:
@@ -98,8 +101,11 @@ def parse(document: Mapping[str, Any]) -> Run:
         record_length=int(payload) // 2,
         chunk_duration=_duration(daq_config, "strax_chunk_length", 5),
         overlap_duration=_duration(daq_config, "strax_chunk_overlap", Fraction(1, 2)),
-        boards=_boards(daq_config),
+        boards=(boards := _boards(daq_config)),
         rate=_rate(document),
+        pre_triggers=registers.pre_triggers(
+            document["daq_config"].get("registers"), [board.number for board in boards]
+        ),
     )
 
 

@@ -88,9 +88,7 @@ def verify_run(
             meter.reach("checks", reader.n_bytes, all_bytes, chunk=chunk + 1, n_chunks=n_chunks)
     reader.finish()
     if run is not None:
-        plausibility.check(
-            run, reader.channels, reader.channels_with_data, reader.n_bytes, findings
-        )
+        plausibility.check(run, detector, reader.channels_with_data, reader.n_bytes, findings)
     return Verification(
         run_id=folder.name,
         folder=folder,

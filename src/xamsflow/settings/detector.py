@@ -18,11 +18,21 @@ DEAD_TIME = "aqmon"
 """The name under which straxen's users look for artificial dead time: ``raw_records_aqmon``."""
 
 
+QUIET_SAMPLES = 8
+"""Samples before a pulse's rise that a baseline takes at least: of noise of 2 ADC counts rms, their
+mean keeps 0.7."""
+
+MEASURES_BASELINE = ("V1725", "V1730")
+"""Types of digitizers that write their own baseline into each record; the others leave 0."""
+
+
 @dataclass(frozen=True)
 class Digitizer:
     """One kind of digitizer and its channels; its records go to ``raw_records_<name>``.
 
-    `first_channel` and `last_channel` are both included; `sample_width` is in ns.
+    `first_channel` and `last_channel` are both included; `sample_width` is in ns. The last
+    `n_later` channels were connected later: runs from before have no data in them, so the lineage
+    of raw records does not name them.
     """
 
     name: str
@@ -32,6 +42,7 @@ class Digitizer:
     sample_width: int
     polarity: str
     positive_channels: tuple[int, ...] = ()
+    n_later: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,11 @@ class Signals:
     coincidence: tuple[int, int]
     top: tuple[int, ...] = ()
     bottom: tuple[int, ...] = ()
+
+    @property
+    def min_pre_trigger(self) -> int:
+        """Samples before its rise that a pulse must have for a baseline of its own."""
+        return QUIET_SAMPLES + self.hit_extension[0]
 
     @property
     def suffix(self) -> str:
@@ -170,15 +186,7 @@ def parse(name: str, settings: Mapping[str, Any], what: str) -> Detector:
     schema.check(settings, SCHEMA, what)
     digitizers = sorted(
         (
-            Digitizer(
-                name=key,
-                type=values["type"],
-                first_channel=values["channels"][0],
-                last_channel=values["channels"][1],
-                sample_width=values["sample_width"],
-                polarity=values["polarity"],
-                positive_channels=tuple(values.get("positive_channels", ())),
-            )
+            _one_digitizer(key, values, f"{what}: digitizers.{key}")
             for key, values in settings["digitizers"].items()
         ),
         key=lambda digitizer: digitizer.first_channel,
@@ -201,6 +209,26 @@ def parse(name: str, settings: Mapping[str, Any], what: str) -> Detector:
             for key, values in settings.get("signals", {}).items()
         ),
         led=_led(settings["led"], detector, f"{what}: led") if "led" in settings else None,
+    )
+
+
+def _one_digitizer(name: str, values: Mapping[str, Any], key: str) -> Digitizer:
+    first, last = values["channels"]
+    later_first, later_last = values.get("later_channels", (last + 1, last))
+    if later_first != last + 1 or later_last < last:
+        raise ConfigurationError(
+            f"{key}.later_channels is [{later_first}, {later_last}], allowed are channels from "
+            f"{last + 1} on, the lower one first"
+        )
+    return Digitizer(
+        name=name,
+        type=values["type"],
+        first_channel=first,
+        last_channel=later_last,
+        sample_width=values["sample_width"],
+        polarity=values["polarity"],
+        positive_channels=tuple(values.get("positive_channels", ())),
+        n_later=later_last - last,
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from xamsflow.base.errors import ConfigurationError
-from xamsflow.settings.detector import Digitizer
+from xamsflow.settings.detector import MEASURES_BASELINE, Digitizer
 from xamsflow.simulate.settings import SimulatedRun
 
 FIRST_BOARD = 77
@@ -13,9 +13,6 @@ HOST = "xams-daq"
 
 INPUTS = {"V1724": 8, "V1724_MV": 8, "V1725": 16, "V1730": 8}
 """Inputs that redax reads per board; the XAMS version takes 8 of a V1730's 16."""
-
-MEASURES_BASELINE = ("V1725", "V1730")
-"""Digitizers that write their own baseline into each record; the others leave 0."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ def boards(settings: SimulatedRun) -> tuple[Board, ...]:
             f"{len(shares)}, the number of digitizer boards of {settings.detector.name}"
         )
     return tuple(
-        _board(FIRST_BOARD + index, index % settings.readers, digitizer, channels)
+        _board(settings, FIRST_BOARD + index, index % settings.readers, digitizer, channels)
         for index, (digitizer, channels) in enumerate(shares)
     )
 
@@ -80,7 +77,9 @@ def _channels_by_board(digitizer: Digitizer) -> list[range]:
     ]
 
 
-def _board(number: int, reader: int, digitizer: Digitizer, channels: range) -> Board:
+def _board(
+    settings: SimulatedRun, number: int, reader: int, digitizer: Digitizer, channels: range
+) -> Board:
     return Board(
         number=number,
         type=digitizer.type,
@@ -92,7 +91,7 @@ def _board(number: int, reader: int, digitizer: Digitizer, channels: range) -> B
                 reader=reader,
                 sample_width=digitizer.sample_width,
                 positive=digitizer.polarity == "positive" or channel in digitizer.positive_channels,
-                measures_baseline=digitizer.type in MEASURES_BASELINE,
+                measures_baseline=settings.own_baseline and digitizer.type in MEASURES_BASELINE,
             )
             for channel in channels
         ),

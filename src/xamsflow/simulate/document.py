@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from xamsflow.simulate.boards import Board, boards, reader_name
-from xamsflow.simulate.settings import LENGTH_STEP, PRE_TRIGGER, THRESHOLD, SimulatedRun
+from xamsflow.simulate.settings import LENGTH_STEP, THRESHOLD, SimulatedRun
 
 UNUSED_INPUT = -1
 """Stands for an input without a channel; no data come from it, the channel mask leaves it out."""
@@ -103,7 +103,7 @@ def _registers(settings: SimulatedRun, board: Board) -> list[dict[str, Any]]:
     values = [
         ("EF24", "1", "Software reset"),
         ("8120", f"{mask:X}", "Channel mask"),
-        ("8038", f"{PRE_TRIGGER // 4:X}", "Samples before the trigger, by 4"),
+        ("8038", f"{-(-settings.pre_trigger // 4):X}", "Samples before the trigger, by 4"),
         ("8020", f"{settings.pulse_length // LENGTH_STEP:X}", "Samples of a pulse, by 10"),
     ]
     values += [

@@ -90,6 +90,7 @@ class PhysicsRun:
                     fall=shape[1],
                     noise=settings.noise,
                     pulse_length=settings.pulse_length,
+                    pre_trigger=settings.pre_trigger,
                 )
             )
         return result

@@ -17,7 +17,7 @@ THRESHOLD = 30
 """ADC counts from the baseline; more opens a pulse."""
 
 PRE_TRIGGER = 48
-"""Samples before the one that crosses the threshold (register 8038 is 0xC, of 4 samples each)."""
+"""Samples before the one that crosses the threshold, usually (register 8038 is 0xC, of 4 each)."""
 
 MAX_PULSE_LENGTH = 10_000
 MAX_S2_WIDTH = 20_000.0
@@ -37,7 +37,9 @@ class SimulatedRun:
 
     `duration`, `chunk_length` and `chunk_overlap` are s, `rate` is Hz per channel, `noise` is the
     rms in ADC counts, `threads` are those of each reader; of these the last `idle_threads` get no
-    data. `fragment_payload` is in bytes (two per sample), `pulse_length` in samples.
+    data. `fragment_payload` is in bytes (two per sample), `pulse_length` in samples, and so is
+    `pre_trigger`, what is recorded with `physics` before a pulse crosses the threshold. Without
+    `own_baseline`, V1725 and V1730 write 0 as V1724 do.
     `long_fraction` is the share of pulses that last some 10 % longer because a second one follows,
     `s2_fraction` the share of events that are long S2-like pulses with a standard deviation around
     `s2_width` (ns). `border_pulses` lays a pulse of each channel across every chunk border.
@@ -62,6 +64,8 @@ class SimulatedRun:
     chunk_overlap: float = 0.5
     fragment_payload: int = 220
     pulse_length: int = 500
+    pre_trigger: int = PRE_TRIGGER
+    own_baseline: bool = True
     long_fraction: float = 0.001
     s2_fraction: float = 0.0
     s2_width: float = 1000.0
@@ -88,9 +92,10 @@ class SimulatedRun:
         self._check_range("fragment_payload", 4, 60_000)
         if self.fragment_payload % 4:
             raise self._wrong("fragment_payload", "a multiple of 4 bytes")
-        self._check_range("pulse_length", 2 * LENGTH_STEP + PRE_TRIGGER, MAX_PULSE_LENGTH)
+        self._check_range("pulse_length", 2 * LENGTH_STEP + self.pre_trigger, MAX_PULSE_LENGTH)
         if self.pulse_length % LENGTH_STEP:
             raise self._wrong("pulse_length", f"a multiple of {LENGTH_STEP} samples")
+        self._check_range("pre_trigger", 4, 400)
         self._check_range("long_fraction", 0, 1)
         self._check_range("s2_fraction", 0, 1)
         self._check_range("s2_width", 1, MAX_S2_WIDTH)

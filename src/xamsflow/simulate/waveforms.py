@@ -35,7 +35,7 @@ class ChannelElectronics:
 
     `sample_width`, `rise` and `fall` are ns, `amplification` is ADC counts times samples per PE and
     negative for pulses below the baseline, `noise` is ADC counts rms. A pulse has `pulse_length`
-    samples or more.
+    samples or more, `pre_trigger` of them before the one that crosses the threshold.
     """
 
     channel: int
@@ -47,6 +47,7 @@ class ChannelElectronics:
     fall: float
     noise: float
     pulse_length: int
+    pre_trigger: int = PRE_TRIGGER
 
     @property
     def shape_samples(self) -> int:
@@ -56,7 +57,7 @@ class ChannelElectronics:
     @property
     def quiet(self) -> int:
         """Samples between two photoelectrons that surely are in different pulses."""
-        pulse = self.pulse_length + LENGTH_STEP + PRE_TRIGGER + POST_TRIGGER + MIN_GAP
+        pulse = self.pulse_length + LENGTH_STEP + self.pre_trigger + POST_TRIGGER + MIN_GAP
         return pulse + self.shape_samples + MARGIN
 
 
@@ -124,7 +125,7 @@ def digitize(
     is_first[1:] = np.diff(sample) > electronics.quiet
     first = np.flatnonzero(is_first)
     last = np.append(first[1:], len(sample))[: len(first)] - 1
-    before = PRE_TRIGGER + MARGIN
+    before = electronics.pre_trigger + MARGIN
     begin = sample[first] - before
     length = sample[last] + electronics.quiet - begin
     offset = np.cumsum(length) - length
@@ -149,7 +150,7 @@ def digitize(
     )
     over, over_segment = over[has_signal], over_segment[has_signal]
     start, pulse_length = _self_triggered(
-        over + (begin - offset)[over_segment], electronics.pulse_length
+        over + (begin - offset)[over_segment], electronics.pulse_length, electronics.pre_trigger
     )
     pulse_segment = np.searchsorted(begin, start, side="right") - 1
     measured = baseline[pulse_segment] + rng.normal(
@@ -195,7 +196,7 @@ def _integrated_shape(time: Array, rise: float, fall: float) -> Array:
     return share
 
 
-def _self_triggered(over: Array, pulse_length: int) -> tuple[Array, Array]:
+def _self_triggered(over: Array, pulse_length: int, pre_trigger: int) -> tuple[Array, Array]:
     """Return first sample and length of pulses, from the ascending samples over threshold.
 
     A sample over threshold outside of a pulse opens one; inside, it keeps the pulse open. Pulses
@@ -208,7 +209,7 @@ def _self_triggered(over: Array, pulse_length: int) -> tuple[Array, Array]:
     starts: list[int] = []
     ends: list[int] = []
     for first, last in zip(over[is_first].tolist(), over[is_last].tolist(), strict=True):
-        start = first - PRE_TRIGGER
+        start = first - pre_trigger
         reach = last + 1 + POST_TRIGGER
         if not starts or start >= ends[-1] + MIN_GAP:
             starts.append(start)

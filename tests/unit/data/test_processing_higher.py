@@ -375,3 +375,19 @@ def test_runs_that_are_not_as_usual(
         assert not site.load("peaks")["area_per_channel"][:, 3].any()
     if n_peaks == 9:
         assert site.load("peaks")["n_saturated_channels"].tolist() == [1] * 9
+
+
+@pytest.mark.parametrize(("before", "is_doubtful"), [(16, False), (8, True)])
+def test_baselines_that_cannot_be_right_degrade_a_run(
+    tmp_path: Path, before: int, is_doubtful: bool
+) -> None:
+    pulses = [pulse(MS * (1 + i), i % 5, square(300, 100), before=before) for i in range(20)]
+    quality = Site(tmp_path, np.concatenate(pulses)).process("peaks")["quality"]
+    assert quality["baselines"] == {
+        str(channel): {"pulses": 4, "doubtful": 4 * is_doubtful} for channel in range(5)
+    }
+    rules = [one["rule"] for one in quality["findings"] if one["severity"] == "degraded"]
+    assert rules == ["baseline"] * 5 * is_doubtful
+    assert quality["verdict"] == ("degraded" if is_doubtful else "clean")
+    told = findings.summary(quality)["findings"]
+    assert ("channel 0: 4 of 4 pulses" in str(told)) == is_doubtful

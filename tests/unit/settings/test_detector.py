@@ -57,7 +57,7 @@ SETTINGS = {
     [
         ("xamsl", {"v1730": (0, 1, 2), "v1724": (2, 3, 10)}),
         ("xams_2021", {"v1724": (0, 7, 10), "v1730": (8, 15, 2)}),
-        ("xams", {"v1730": (0, 6, 2)}),
+        ("xams", {"v1730": (0, 7, 2)}),
     ],
 )
 def test_the_detectors_that_ship(name, channels):
@@ -75,12 +75,17 @@ def test_the_detectors_that_ship(name, channels):
 def test_what_the_detectors_that_ship_have():
     xams, xamsl, old = (detector.load(name) for name in ("xams", "xamsl", "xams_2021"))
     assert (xams.tpc.signals.bottom, xams.tpc.signals.top) == ((0,), (1, 2, 3, 4))
-    assert {s.name: s.channels for s in xams.signals} == {"external": (5,), "sipm": (6,)}
-    assert xams.signals[1].positive_channels == (6,)
-    assert corrections.of_run(xams.tpc.signals.gains, 6800)[1] == 0.0059
-    assert corrections.of_run(xams.tpc.signals.gains, 7200)[1] == 0.013
+    assert {s.name: s.channels for s in xams.signals} == {"external": (5,), "sipm": (6, 7)}
+    assert xams.signals[1].positive_channels == (6, 7)
+    assert corrections.of_run(xams.tpc.signals.gains, 6800)[1] == 0.00601685
+    assert corrections.of_run(xams.tpc.signals.gains, 7200)[1] == 0.01285
     assert corrections.of_run(xams.tpc.electron_lifetime, 6800) == 220_000
-    assert set(xams.corrections) == {"gains", "electron_lifetime"}
+    assert set(xams.corrections) == {
+        "gains",
+        "gains_external",
+        "gains_sipm",
+        "electron_lifetime",
+    }
     assert set(old.corrections) == {"gains", "gains_v1724"}
     for one in (xams, xamsl, old):  # so that every run can be processed
         for by_run in one.corrections.values():
@@ -122,6 +127,8 @@ def test_an_unknown_detector_names_the_known_ones():
         (("digitizers", "v1730", "polarity"), "down", '"negative", "positive"'),
         (("digitizers", "v1730", "type"), "V9", "V1724"),
         (("digitizers", "v1730", "positive_channels"), [7], "allowed is 0 to 1"),
+        (("digitizers", "v1724", "later_channels"), [5, 6], "allowed are channels from 4 on"),
+        (("digitizers", "v1730", "later_channels"), [2, 2], "allowed is more than 2"),
         (("digitizers", "v1730", "gain"), 1, "unknown key digitizers.v1730.gain"),
         (("digitizers", "aqmon"), {}, "unknown key digitizers.aqmon"),
         (("digitizers", "V1730"), {}, "unknown key digitizers.V1730"),
@@ -135,7 +142,7 @@ def test_an_unknown_detector_names_the_known_ones():
         (("tpc", "gains"), [0.01, 0.01], "tpc.gains is [0.01, 0.01], allowed is 1 numbers above 0"),
         (("tpc", "gains"), [-1], "tpc.gains"),
         (("tpc", "gains"), {"file": "nowhere"}, "nowhere.json is missing"),
-        (("tpc", "gains"), {"file": "xams_gains_v0"}, "file xams_gains_v0, is [0.0075"),
+        (("tpc", "gains"), {"file": "xams_gains_v0"}, "file xams_gains_v0, is [0.00783"),
         (
             ("tpc", "corrections"),
             {"electron_lifetime": {"file": "xams_gains_v0"}},

@@ -102,11 +102,14 @@ def test_positive_channels_have_their_polarity_register(tmp_path):
     registers = {
         register["reg"]: register["val"] for register in document["daq_config"]["registers"]
     }
-    polarity = {f"1{number}80": "110000" for number in range(6)} | {"1680": "100000"}
+    polarity = {f"1{number}80": "110000" for number in range(6)} | {
+        "1680": "100000",
+        "1780": "100000",
+    }
     assert polarity.items() <= registers.items()
     assert registers["8020"] == "32"
     assert registers["8038"] == "C"
-    assert registers["8120"] == "7F"
+    assert registers["8120"] == "FF"
 
 
 def test_links_are_counted_by_reader(tmp_path):

@@ -19,6 +19,7 @@ from xamsflow.simulate import (
     truth_path,
 )
 from xamsflow.simulate.boards import boards
+from xamsflow.simulate.sensors import sensors
 from xamsflow.state import layout
 
 RUN = SimulatedRun(
@@ -88,11 +89,11 @@ def test_runs_have_redax_format(tmp_path, readers, threads, border_pulses):
 
 def test_all_charge_of_the_truth_is_in_the_records(taken, records):
     signals = load_signals(truth_path(taken, RUN.number))
-    gains = np.array([0.0075, 0.0059, 0.0069, 0.0064, 0.0065, 0.0178, 0.0005])
-    sign = np.array([-1, -1, -1, -1, -1, -1, 1])
+    gains = np.array([sensor.gain for sensor in sensors(RUN.detector, RUN.number, Physics())])
+    sign = np.array([-1, -1, -1, -1, -1, -1, 1, 1])
     first = records["record_i"] == 0
     baseline = records["data"][:, :40].mean(axis=1)
-    for channel in range(7):
+    for channel in range(8):
         mine = records["channel"] == channel
         n_samples = records["length"][mine].sum()
         base = np.median(baseline[mine & first])
@@ -118,7 +119,7 @@ def test_s2s_lie_across_chunk_borders_also_in_the_records(records):
 
 
 def test_pulses_of_a_channel_do_not_overlap(records):
-    for channel in range(7):
+    for channel in range(8):
         mine = records[(records["channel"] == channel)]
         end = mine["time"] + mine["length"].astype(int) * mine["dt"]
         assert (mine["time"][1:] >= end[:-1]).all()

@@ -95,7 +95,7 @@ def test_noise_is_as_asked():
 def test_pulses_go_below_the_baseline_but_above_it_in_positive_channels():
     records = truth(SimulatedRun(932, WITH_SIPM, duration=0.5, noise=0))
     first = records[records["record_i"] == 0]
-    assert set(first["channel"]) == set(range(7))
+    assert set(first["channel"]) == set(range(8))
     largest = first["data"][:, 47:60].astype(int) - first["data"][:, :1]
     positive = first["channel"] == 6
     assert (largest[positive].max(axis=1) > 30).all()

@@ -14,10 +14,11 @@ XAMS = detector.load("xams")
 
 def test_roles_and_gains_are_those_of_the_detector_file():
     found = sensors(XAMS, 6800, Physics())
-    assert [sensor.channel for sensor in found] == list(range(7))
-    roles = [Role.BOTTOM, *[Role.TOP] * 4, Role.EXTERNAL, Role.SIPM]
+    assert [sensor.channel for sensor in found] == list(range(8))
+    roles = [Role.BOTTOM, *[Role.TOP] * 4, Role.EXTERNAL, Role.SIPM, Role.SIPM]
     assert [sensor.role for sensor in found] == roles
-    assert [sensor.gain for sensor in found][:6] == [0.0075, 0.0059, 0.0069, 0.0064, 0.0065, 0.0178]
+    gains = [0.00773395, 0.00601685, 0.00698324, 0.00651466, 0.00635728, 0.0178]
+    assert [sensor.gain for sensor in found][:6] == gains
 
 
 def test_channels_that_the_detector_file_says_nothing_of_see_no_light():

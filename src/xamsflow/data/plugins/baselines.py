@@ -7,6 +7,10 @@ A baseline is known from two sides: the mean of the pulse's first samples, and w
 measured before, if it does that. Their errors are independent and about as large, so their mean is
 taken; where a pulse follows so closely on another that its first samples are not quiet, the
 digitizer's alone.
+
+Where the digitizer measured none, only samples before the pulse's own rise count, however few the
+DAQ recorded. If these are fewer than QUIET_SAMPLES, or are not quiet, the baseline cannot be right,
+and the pulse is counted as doubtful.
 """
 
 from collections.abc import Sequence
@@ -15,6 +19,8 @@ from typing import Any
 import numba
 import numpy as np
 import numpy.typing as npt
+
+from xamsflow.settings.detector import QUIET_SAMPLES
 
 Array = npt.NDArray[Any]
 
@@ -58,49 +64,74 @@ def above_baseline(
     *,
     baseline_samples: int,
     max_rms: float,
-) -> Array:
+    rise: tuple[float, int],
+) -> tuple[Array, Array]:
     """Return raw records as records of `dtype` whose pulses point upwards from their baseline.
 
-    `chosen` are the places of those that are wanted, in order of time.
+    `chosen` are the places of those that are wanted, in order of time. A pulse rises `rise[1]`
+    samples before it is `rise[0]` ADC counts above what it was. Also tells which of the records are
+    the first of a pulse whose baseline is doubtful.
     """
     mirrored = np.isin(raw["channel"][chosen], positive_channels)
-    mean, rms, subtracted = _of_first_samples(raw, chosen, mirrored, baseline_samples)
+    mean, rms, subtracted, n_quiet = _of_first_samples(
+        raw, chosen, mirrored, baseline_samples, *rise
+    )
     baseline = _improved(mean, rms, raw["baseline"][chosen], mirrored, max_rms)
     subtracted += (np.floor(baseline) - np.floor(mean)).astype(np.int64)
     made: Array = np.zeros(len(chosen), dtype)
     _subtract(made, raw, chosen, mirrored, subtracted)
     made["baseline"], made["baseline_rms"] = baseline, rms
-    return made
+    is_unsure = (n_quiet < min(QUIET_SAMPLES, baseline_samples)) | (rms > max_rms)
+    return made, (made["record_i"] == 0) & (raw["baseline"][chosen] == 0) & is_unsure
 
 
 @numba.njit(nogil=True, cache=True)
-def _of_first_samples(
-    raw: Array, chosen: Array, mirrored: Array, n_samples: int
-) -> tuple[Array, Array, Array]:
-    """Return mean and rms of the first samples of each record's pulse, and what to subtract.
+def _of_first_samples(  # noqa: PLR0917 - numba's functions are called by position
+    raw: Array, chosen: Array, mirrored: Array, n_samples: int, height: float, before: int
+) -> tuple[Array, Array, Array, Array]:
+    """Return mean and rms of the first samples of each record's pulse, what to subtract, and how
+    many samples these are.
 
-    All are those of strax.baseline.
+    With a baseline of the digitizer's own, all are those of strax.baseline.
     """
     mean = np.zeros(len(chosen), np.float32)
     rms = np.zeros(len(chosen), np.float32)
     subtracted = np.zeros(len(chosen), np.int64)
+    n_quiet = np.zeros(len(chosen), np.int64)
     last = np.full(raw["channel"].max() + 1 if len(raw) else 0, -1)
     window = np.zeros(min(n_samples, raw["data"].shape[1]), np.int16)
     for i in range(len(chosen)):
         record = raw[chosen[i]]
-        before = last[record["channel"]]
+        first = last[record["channel"]]
         last[record["channel"]] = i
         if record["record_i"]:
-            mean[i], rms[i], subtracted[i] = mean[before], rms[before], int(mean[before])
+            mean[i], rms[i], subtracted[i] = mean[first], rms[first], int(mean[first])
             continue
         window[:] = record["data"][: len(window)]
         if mirrored[i]:
             window[:] = MAX_ADC - window
+        n_quiet[i] = min(len(window), record["length"])
+        if record["baseline"] == 0:
+            n_quiet[i] = _before_rise(window[: n_quiet[i]], height, before)
+            quiet = window[: n_quiet[i]]
+            mean[i], rms[i], subtracted[i] = quiet.mean(), quiet.std(), int(quiet.mean())
+            continue
         # A shorter pulse's baseline is its own mean, not that of padding.
         if record["length"] < len(window):
             window[record["length"] :] = round(window[: record["length"]].mean())
         mean[i], rms[i], subtracted[i] = window.mean(), window.std(), int(window.mean())
-    return mean, rms, subtracted
+    return mean, rms, subtracted, n_quiet
+
+
+@numba.njit(nogil=True, cache=True)
+def _before_rise(samples: Array, height: float, before: int) -> int:
+    """Return how many of the samples lie before a pulse's rise, at least 1; pulses go down."""
+    total = float(samples[0])
+    for i in range(1, len(samples)):
+        if total / i - samples[i] >= height:
+            return max(i - before, 1)
+        total += samples[i]
+    return len(samples)
 
 
 def _improved(mean: Array, rms: Array, own: Array, mirrored: Array, max_rms: float) -> Array:

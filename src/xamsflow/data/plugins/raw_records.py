@@ -75,7 +75,10 @@ def raw_records(detector: Detector) -> type[DAQReader]:
     taken.
     """
     digitizers = detector.digitizers
-    channels = {d.name: [d.first_channel, d.last_channel] for d in digitizers}
+    channels = {d.name: [d.first_channel, d.last_channel - d.n_later] for d in digitizers}
+    ranges = channel_map(
+        {d.name: (d.first_channel, d.last_channel) for d in digitizers}, detector.dead_time_channel
+    )
     widths = {d.name: d.sample_width for d in digitizers}
     options = (
         strax.Option(
@@ -86,7 +89,7 @@ def raw_records(detector: Detector) -> type[DAQReader]:
         strax.Option(
             "digitizer_channels",
             default=channels,
-            help="First and last channel of each digitizer, both included",
+            help="First and last channel of each digitizer, without those connected later",
         ),
         strax.Option("sample_widths", default=widths, help="ns per sample of each digitizer"),
         strax.Option(
@@ -96,10 +99,10 @@ def raw_records(detector: Detector) -> type[DAQReader]:
         ),
         strax.Option(
             "channel_map",
-            default=channel_map(channels, detector.dead_time_channel),
+            default=ranges,
             track=False,
             infer_type=False,
-            help="The channels above by output, ascending, as straxen's plugins expect them",
+            help="All channels by output, ascending, as straxen's plugins expect them",
         ),
         strax.Option(
             "max_digitizer_sampling_time",
@@ -117,6 +120,7 @@ def raw_records(detector: Detector) -> type[DAQReader]:
     names = tuple(f"raw_records_{name}" for name in (*widths, DEAD_TIME))
 
     class RawRecords(_RawRecordsReader):
+        detectors_ranges = ranges
         provides = names
         data_kind = immutabledict(zip(names, names, strict=True))
         # Chunks of the DAQ are kept: joining them copies each record many times.
@@ -134,6 +138,7 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
     parallel = False
     # Told that samples are two bytes, it is faster than lz4 and makes smaller files (storage.py).
     compressor = "blosc"
+    detectors_ranges: immutabledict[str, tuple[int, int]]
     growing: Growing | None = None
     """Where chunks come from while the run is being taken."""
 
@@ -172,7 +177,7 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
         self.longest_record = config["record_length"] * self.dt_max
         self.record_dtype = self.dtype_for(self.provides[0])
         self.quality["record_bytes"] = self.record_dtype.itemsize
-        self.ranges = channel_map(config["digitizer_channels"], config["dead_time_channel"])
+        self.ranges = self.detectors_ranges
         if config["channel_map"] != self.ranges:
             raise ConfigurationError(
                 f"option channel_map is {dict(config['channel_map'])}, the detector has "

@@ -48,7 +48,7 @@ def records(signals: Signals) -> type[strax.Plugin]:
 
 
 class _Records(SignalsPlugin):
-    __version__ = "1.1.0"
+    __version__ = "1.2.0"
 
     def infer_dtype(self) -> dict[str, Any]:
         """Return records as long as the raw ones."""
@@ -71,16 +71,18 @@ class _Records(SignalsPlugin):
         counts: Array = np.zeros(1, self.dtype_for(self.provides[1]))
         counts["time"], counts["endtime"] = start, end
         counts["dropped_records"] = _by_channel(raw["channel"][is_mine & ~is_whole], channels)
-        made = baselines.above_baseline(
+        before, behind = self.setting("hit_extension")
+        made, is_doubtful = baselines.above_baseline(
             raw,
             np.flatnonzero(is_mine & is_whole),
             self.dtype_for(self.provides[0]),
             self.setting("positive_channels"),
             baseline_samples=self.setting("baseline_samples"),
             max_rms=self.setting("baseline_max_rms"),
+            rise=(self.setting("hit_threshold"), before),
         )
+        counts["doubtful_baselines"] = _by_channel(made["channel"][is_doubtful], channels)
         links = strax.record_links(made)
-        before, behind = self.setting("hit_extension")
         found = hits.find_hits(made, self.setting("hit_threshold"), (before, behind), links)
         hits.keep_hitlets(made, found, *links)
         made["reduction_level"] = strax.ReductionLevel.HITS_ONLY
@@ -123,6 +125,11 @@ def _pulse_counts_dtype(n_channels: int) -> list[Any]:
         ),
         (
             ("Records left out, the start of their pulse is lost", "dropped_records"),
+            np.int64,
+            by_channel,
+        ),
+        (
+            ("Pulses whose baseline cannot be right", "doubtful_baselines"),
             np.int64,
             by_channel,
         ),

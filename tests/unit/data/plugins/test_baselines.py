@@ -2,6 +2,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 import strax
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,19 @@ Array = npt.NDArray[Any]
 POSITIVE = [2]
 BASELINE_SAMPLES = 40
 MAX_RMS = 5
+HEIGHT, BEFORE = 15, 3
+
+
+def above_baseline(raw: Array, chosen: Array) -> tuple[Array, Array]:
+    return baselines.above_baseline(
+        raw,
+        chosen,
+        strax.record_dtype(N_SAMPLES),
+        POSITIVE,
+        baseline_samples=BASELINE_SAMPLES,
+        max_rms=MAX_RMS,
+        rise=(HEIGHT, BEFORE),
+    )
 
 
 def raw_of(seed: int, n_pulses: int) -> Array:
@@ -52,6 +66,7 @@ def by_strax(raw: Array) -> Array:
         length = made["length"][i]
         made["data"][i, length:] = round(made["data"][i, :length].mean())
     strax.baseline(made, baseline_samples=BASELINE_SAMPLES, flip=True)
+    without_own(made, raw)
     mean = made["baseline"].copy()
     measured = raw["baseline"] + np.float32(baselines.TRUNCATED)
     measured[mirrored] = baselines.MAX_ADC - measured[mirrored]
@@ -65,19 +80,44 @@ def by_strax(raw: Array) -> Array:
     return made
 
 
+def before_rise(samples: Array) -> Array:
+    """Return the first samples of a pulse, up to BEFORE samples before they are HEIGHT lower."""
+    samples = samples[:BASELINE_SAMPLES].astype(float)
+    for i in range(1, len(samples)):
+        if samples[:i].mean() - samples[i] >= HEIGHT:
+            return samples[: max(i - BEFORE, 1)]
+    return samples
+
+
+def without_own(made: Array, raw: Array) -> None:
+    """Correct strax's baselines where the digitizer measured none, record by record."""
+    last: dict[int, int] = {}
+    for i in range(len(made)):
+        channel = int(made["channel"][i])
+        if made["record_i"][i] == 0:
+            last[channel] = i
+            if raw["baseline"][i] == 0:
+                samples = raw["data"][i, : raw["length"][i]]
+                samples = baselines.MAX_ADC - samples if channel in POSITIVE else samples
+                quiet = before_rise(samples)
+                shift = int(quiet.mean()) - int(made["baseline"][i])
+                made["baseline"][i], made["baseline_rms"][i] = quiet.mean(), quiet.std()
+                made["data"][i] += shift
+                last[channel] = i
+        elif raw["baseline"][i] == 0:
+            first = last[channel]
+            shift = int(made["baseline"][first]) - int(made["baseline"][i])
+            made["data"][i] += shift
+            for name in ("baseline", "baseline_rms"):
+                made[name][i] = made[name][first]
+
+
 @settings(deadline=None)  # strax compiles
 @given(seed=st.integers(0, 2**32), n_pulses=st.integers(0, 8))
 def test_records_are_those_of_strax(seed: int, n_pulses: int) -> None:
     raw = raw_of(seed, n_pulses)
     chosen = np.flatnonzero(raw["channel"] != 1)
-    made = baselines.above_baseline(
-        raw,
-        chosen,
-        strax.record_dtype(N_SAMPLES),
-        POSITIVE,
-        baseline_samples=BASELINE_SAMPLES,
-        max_rms=MAX_RMS,
-    )
+    made, _ = above_baseline(raw, chosen)
     expected = by_strax(raw[chosen])
     for name in made.dtype.names:
         assert np.array_equal(made[name], expected[name]), name
@@ -97,3 +137,28 @@ def test_only_records_behind_a_lost_start_have_none(seed: int, lost: float) -> N
     }
     expected = [one in starts for one, there in zip(pulses, is_there, strict=True) if there]
     assert baselines.starts_are_there(raw[is_there]).tolist() == expected
+
+
+@pytest.mark.parametrize("upwards", [False, True])
+@pytest.mark.parametrize("before", [12, 16, 20, 25, 30, 40, 48])
+def test_a_baseline_is_what_lies_before_the_rise(before: int, upwards: bool) -> None:
+    light = np.full(60, 300.0)
+    channel = POSITIVE[0] if upwards else 0
+    raw = pulse(1000, channel, light, baseline=8000, before=before, upwards=upwards)
+    made, is_doubtful = above_baseline(raw, np.arange(len(raw)))
+    assert not is_doubtful.any()
+    assert made["data"].sum() == 300 * len(light)
+    level = baselines.MAX_ADC - 8000 if upwards else 8000
+    assert (made["baseline"] == level).all()
+
+
+def test_a_baseline_without_quiet_samples_is_doubtful() -> None:
+    random = np.random.default_rng(1)
+    early = pulse(1000, 0, np.full(60, 300.0), before=8)  # 5 samples are before the hitlet
+    noisy = pulse(20_000, 0, random.normal(0, 8, 100), before=0)
+    own = pulse(40_000, 0, np.full(60, 300.0), before=8)
+    own["baseline"] = 8000
+    fine = pulse(60_000, 0, np.full(60, 300.0))
+    raw = together(early, noisy, own, fine)
+    _, is_doubtful = above_baseline(raw, np.arange(len(raw)))
+    assert raw["time"][is_doubtful].tolist() == [early["time"][0], noisy["time"][0]]
