@@ -14,7 +14,6 @@ from pathlib import Path
 import measuring
 import peer
 from runs import Run
-from tabulate import tabulate
 
 from xamsflow.redax import rundoc
 from xamsflow.settings import detector
@@ -72,7 +71,7 @@ def main(number: int = 50) -> None:
             )
         for row in rows:
             row["times xamsflow"] = row["s per run"] / rows[0]["s per run"]
-    print(tabulate(rows, headers="keys", floatfmt=".2f"))
+    print(measuring.table(rows))
     measuring.write("drain", rows)
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import measuring
 from measuring import Measured
-from tabulate import tabulate
 
 from xamsflow.simulate import embedded_mongod
 from xamsflow.state import layout
@@ -64,8 +63,8 @@ def main(numbers: Sequence[int]) -> None:
         fill(site)
         for number in numbers:
             rows.append({"pending runs": number} | compare(site, number))
-            print(tabulate(rows[-1:], headers="keys", floatfmt=".2f"), flush=True)
-    print(tabulate(rows, headers="keys", floatfmt=".2f"))
+            print(measuring.table(rows[-1:]), flush=True)
+    print(measuring.table(rows))
     measuring.write("driver", rows)
 
 

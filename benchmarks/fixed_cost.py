@@ -9,7 +9,6 @@ from pathlib import Path
 
 import driver
 import measuring
-from tabulate import tabulate
 
 from xamsflow.simulate import embedded_mongod
 from xamsflow.state import layout, receipts
@@ -56,7 +55,7 @@ def main() -> None:
         {"what": "of that strax, its import included", "s": strax},
         {"what": "all else, per job", "s": (whole.seconds - strax) / (RUNS * JOBS_OF_A_RUN)},
     ]
-    print(tabulate(rows, headers="keys", floatfmt=".2f"))
+    print(measuring.table(rows))
     measuring.write("fixed_cost", rows)
 
 

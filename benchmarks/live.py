@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import measuring
-from tabulate import tabulate
 
 from xamsflow.simulate import embedded_mongod
 from xamsflow.state import layout
@@ -40,7 +39,7 @@ def main(number: int = 3) -> None:
                     "slowest (s)": max(seconds),
                 }
             )
-    print(tabulate(rows, headers="keys", floatfmt=".1f"))
+    print(measuring.table(rows, decimals=1))
     measuring.write("live", rows)
 
 

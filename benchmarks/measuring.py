@@ -11,8 +11,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from xamsflow.state import layout
+from xamsflow.views import terminal
+from xamsflow.views.terminal import Column
 
 POLL_S = 0.005
 """Time between looks at a process; what it takes at most after the last one is not seen."""
@@ -27,6 +30,21 @@ class Measured:
     seconds: float
     memory_mb: float
     output: str
+
+
+def table(rows: Sequence[Mapping[str, Any]], *, decimals: int = 2) -> str:
+    """Return a table with a line per row, which has the keys of all rows as columns."""
+
+    def cell(value: Any) -> str:
+        return f"{value:.{decimals}f}" if isinstance(value, float) else str(value)
+
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = [
+        Column(name, right=not any(isinstance(row.get(name), str) for row in rows))
+        for name in names
+    ]
+    cells = [[cell(row.get(name, "")) for name in names] for row in rows]
+    return terminal.table(columns, cells, line=None)
 
 
 def process(

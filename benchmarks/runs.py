@@ -15,7 +15,6 @@ from typing import Any
 import measuring
 import peer
 from measuring import Measured
-from tabulate import tabulate
 
 from xamsflow.redax import rundoc
 from xamsflow.settings import detector
@@ -145,7 +144,7 @@ def compare(name: str, repeats: int, contestants: Contestants) -> list[dict[str,
         }
         for what, several in measured.items()
     ]
-    print(tabulate(rows, headers="keys", floatfmt=".2f"), flush=True)
+    print(measuring.table(rows), flush=True)
     return rows
 
 

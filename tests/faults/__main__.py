@@ -10,12 +10,12 @@ import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from tabulate import tabulate
-
 from faults import checks, reference
 from faults.case import NotPossible, opened
 from faults.catalogue import FAULTS
 from faults.reference import Reference
+from xamsflow.views import terminal
+from xamsflow.views.terminal import Column
 
 
 def strike(name: str, seed: int, folder: Path, undisturbed: Reference) -> tuple[bool, str]:
@@ -81,10 +81,12 @@ def write_table(results: dict[str, dict[int, tuple[bool, str]]], output: Path) -
         good = [seed for seed, (survived, _) in by_seed.items() if survived]
         outcomes = sorted({outcome for _, outcome in by_seed.values()})
         rows.append((name.replace("_", " "), f"{len(good)}/{len(by_seed)}", "; ".join(outcomes)))
-    headers = ["fault", "survived", "outcome"]
-    print(tabulate(rows, headers))
+    columns = [Column("fault"), Column("survived"), Column("outcome")]
+    print(terminal.table(columns, rows, line=None))
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(tabulate(rows, headers, tablefmt="github") + "\n", encoding="utf-8")
+    lines = [[column.name for column in columns], ["---"] * len(columns), *rows]
+    markdown = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    output.write_text(markdown, encoding="utf-8")
     output.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 

@@ -12,17 +12,26 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tabulate import tabulate
 
 from xamsflow.redax import rundoc
 from xamsflow.run import start
 from xamsflow.settings import config
 from xamsflow.state import layout, receipts, run_numbers
+from xamsflow.views import terminal
+from xamsflow.views.terminal import Column
 
 HELP = "process a few runs on this machine, with a run database of their own"
 
 REAL_RUN = 2240
 SHARED_DATA = layout.REPOSITORY.parent / "shared" / "data"
+
+COLUMNS = (
+    Column("run"),
+    Column("mode", cut=12),
+    Column("status"),
+    Column("stored", cut=24),
+    Column("reason", cut=24),
+)
 
 DAQ = Path("daq")
 SIMULATED_RUNS: dict[int, dict[str, Any]] = {
@@ -152,9 +161,7 @@ def _print_table(runs: Any) -> None:
         stored = _stored(name)
         rows.append((name, summary.mode, summary.status, stored, summary.reason or ""))
     print()
-    print(
-        tabulate(rows, headers=["run", "mode", "status", "stored", "reason"], disable_numparse=True)
-    )
+    print(terminal.table(COLUMNS, rows, line=terminal.width()))
     print()
     print(f"strax data   {Path.cwd() / 'data' / 'processed'}")
     print(f"receipts     {Path.cwd() / 'results'}")

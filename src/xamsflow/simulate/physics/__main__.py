@@ -5,11 +5,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tabulate import tabulate
-
 from xamsflow.base.errors import XamsflowError
 from xamsflow.simulate.physics.checks import Findings
 from xamsflow.simulate.physics.sample import DETECTOR, border_run, take, usual_run
+from xamsflow.views import terminal
+from xamsflow.views.terminal import Column
+
+COLUMNS = (
+    Column("check"),
+    Column("found"),
+    Column("required"),
+    Column("reached"),
+    Column("how", cut=24),
+)
 
 
 def main() -> int:
@@ -50,8 +58,7 @@ def compare(options: argparse.Namespace) -> int:
         (one.name, one.value, one.required, "yes" if one.holds else "NO", one.detail)
         for one in results
     ]
-    headers = ("", "found", "required", "reached", "how")
-    print(tabulate(rows, headers, disable_numparse=True, maxcolwidths=[None] * 4 + [60]))
+    print(terminal.table(COLUMNS, rows, line=terminal.width()))
     print("see " + " and ".join(str(page) for page in pages))
     return 0 if all(one.holds for one in results) else 1
 
