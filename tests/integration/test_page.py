@@ -14,7 +14,7 @@ from servers.browser import Browser, running_browser
 from site_for_tests import Site
 from xamsflow.redax import rundoc
 from xamsflow.state import layout, receipts
-from xamsflow.views import page
+from xamsflow.views import page, run_files
 from xamsflow.views.page import facts
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -211,7 +211,7 @@ def test_latency_is_from_the_end_of_the_run_to_each_receipt(site, monkeypatch):
     aside = site.work / "results" / "000001" / "rundoc.20240101T000000.json"
     aside.write_text(json.dumps({"run_id": "000001", "time": NOW.isoformat()}))
     monkeypatch.chdir(site.work)
-    first, second = facts.latencies(facts.runs_on_disk())
+    first, second = facts.latencies(run_files.runs())
     assert (first.step, first.n_runs) == ("transferred", 11)
     assert first.median_s == pytest.approx(6 * 3600)
     assert first.most_s == pytest.approx(10 * 3600)

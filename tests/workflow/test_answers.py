@@ -2,15 +2,18 @@
 
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
 import tarfile
 import time
+from pathlib import Path
 
 import pytest
 
 from site_for_tests import XAMSFLOW, Site
+from xamsflow.cli import VERBS
 from xamsflow.state import layout
 
 
@@ -143,7 +146,9 @@ def test_the_log_that_is_asked_for(site, arguments, expected):
         (["log", "940"], "there are no logs of run 000940 in "),
         (["log", "nine"], "'nine' is no run"),
         (["show", "934"], "the nearest there are 000933 and 000940"),
-        (["show", "932-940"], "932-940 are several runs"),
+        (["show", "941-950"], "no run exists in 941-950"),
+        (["log", "932", "933", "--follow"], "--follow is for one run"),
+        (["bundle", "932-933", "--output", "x"], "--output names one file"),
     ],
 )
 def test_what_is_wrong_is_said_with_what_to_do(site, arguments, told):
@@ -151,6 +156,78 @@ def test_what_is_wrong_is_said_with_what_to_do(site, arguments, told):
     assert said.returncode == 1
     assert told in said.stderr
     assert said.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("runs", [["932", "933", "940"], ["932-"], ["930-939", "940"]])
+def test_several_runs(site, runs):
+    said = site.xamsflow("show", *runs)
+    assert said.returncode == 0
+    heads = [line for line in said.stdout.splitlines() if re.match(r"(Run|run) +\d{6}", line)]
+    assert [line.split()[1][:6] for line in heads] == ["000932", "000933", "000940"]
+    made = json.loads(site.xamsflow("show", *runs, "--json").stdout)
+    assert [one["run"] for one in made] == ["000932", "000933", "000940"]
+    answers = site.xamsflow("why", *runs).stdout.splitlines()
+    assert [line[:6] for line in answers[:3]] == ["000932", "000933", "000940"]
+    made = json.loads(site.xamsflow("why", *runs, "--json").stdout)
+    assert [one["run"] for one in made] == ["000932", "000933", "000940"]
+
+
+def test_logs_and_bundles_of_several_runs(site):
+    said = site.xamsflow("log", "930-939")
+    assert said.returncode == 0
+    assert [line for line in said.stderr.splitlines() if line.startswith("==> /")] == [
+        f"==> {site.work}/logs/publish/000932.1.log",
+        f"==> {site.work}/logs/transfer/000933.1.log",
+    ]
+    paths = [site.work / f"run_{run}.tar.gz" for run in ("000932", "000933")]
+    for path in paths:
+        path.unlink(missing_ok=True)  # of another test
+    said = site.xamsflow("bundle", "932", "933")
+    assert (said.returncode, said.stderr) == (0, "")
+    for path in paths:
+        path.unlink()
+
+
+def test_without_a_verb_the_verbs_are_shown():
+    said = subprocess.run([XAMSFLOW], capture_output=True, text=True, check=False)
+    assert said.returncode == 0
+    for verb in VERBS:
+        assert f"\n    {verb}" in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["shwo", "932"], "there is no verb 'shwo' (did you mean show?)"),
+        (["status", "--faild"], "'--faild' is not understood (did you mean --failed?)"),
+    ],
+)
+def test_what_is_misspelt_is_told_with_what_is_meant(site, arguments, told):
+    said = site.xamsflow(*arguments)
+    assert said.returncode == 2
+    assert told in said.stderr
+
+
+def test_ctrl_c_while_modules_are_imported_says_nothing():
+    """From the first line of main() until the verb works, Python does not catch the signal."""
+    process = subprocess.Popen(
+        [XAMSFLOW, "status"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        for caught in (True, False):  # by Python, and then no more
+            while catches_sigint(process.pid) is not caught:
+                assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        told = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, told) == (-signal.SIGINT, ("", ""))
+
+
+def catches_sigint(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    (mask,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(mask, 16) & 1 << (signal.SIGINT - 1))
 
 
 def test_a_bundle_can_be_read_without_this_software(site, tmp_path):
@@ -198,7 +275,7 @@ def test_a_bundle_can_be_read_without_this_software(site, tmp_path):
     # Asked again, elsewhere, it is the same to the byte; and what is there is not overwritten.
     site.xamsflow("bundle", "932", "--output", str(tmp_path / "again.tar.gz"))
     assert (tmp_path / "again.tar.gz").read_bytes() == content
-    assert "is as it was" in site.xamsflow("bundle", "932").stdout
+    assert "is unchanged" in site.xamsflow("bundle", "932").stdout
     said = site.xamsflow("bundle", "933", "--output", str(tmp_path / "again.tar.gz"))
     assert (said.returncode, "is there already" in said.stderr) == (1, True)
 

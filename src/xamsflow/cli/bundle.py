@@ -1,12 +1,11 @@
-"""A run's provenance as one file."""
+"""The provenance of runs, one file each."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from xamsflow.base import amounts
-from xamsflow.base.errors import TransientError
-from xamsflow.cli.show import one_run
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.cli import choosing
 from xamsflow.settings import config
 from xamsflow.state import layout
 
@@ -15,33 +14,28 @@ ONLY_LOOKS = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run and the file."""
-    parser.add_argument("run", metavar="RUN", help="a run number")
+    """Add the runs and the file."""
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=choosing.HELP)
     parser.add_argument(
         "--output",
         type=lambda name: Path(name).absolute(),  # before we go to the working directory
         metavar="FILE",
-        help="[run_RUN.tar.gz in the working directory]",
+        help="of one run [run_RUN.tar.gz in the working directory]",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the bundle; without the run database with what files say, and return 1."""
-    from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
+    """Write the bundles; without the run database write what files say, and return 1."""
     from xamsflow.views import bundle  # noqa: PLC0415 - keeps --help fast
 
-    number = one_run(options.run)
-    name = layout.run_id(number)
     configuration = config.load(options.configfile)
-    code, document = 0, None
-    try:
-        with rundb.open_database(configuration.rundb) as database:
-            document = database.get(number)
-    except TransientError as error:
-        print(f"xamsflow: {error}", file=sys.stderr)
-        code = 1
-    content = bundle.make(name, document, configuration)
-    path = options.output or Path(f"run_{name}.tar.gz").absolute()
-    new = bundle.write(path, content)
-    print(f"{path}{'' if new else ' is as it was'}, {amounts.size(len(content))}")
-    return code
+    found = choosing.documents(options.runs, configuration)
+    if options.output and len(found.by_number) > 1:
+        raise ConfigurationError("--output names one file for several runs", "leave it out")
+    for number, document in found.by_number.items():
+        name = layout.run_id(number)
+        content = bundle.make(name, document, configuration)
+        path = options.output or Path(f"run_{name}.tar.gz").absolute()
+        new = bundle.write(path, content)
+        print(f"{path}{'' if new else ' is unchanged'}, {amounts.size(len(content))}")
+    return 0 if found.complete else 1

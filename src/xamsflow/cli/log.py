@@ -1,4 +1,4 @@
-"""The log of one run's last attempt."""
+"""The logs of the last attempts at runs."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xamsflow.base.errors import ConfigurationError
-from xamsflow.cli.show import one_run
+from xamsflow.cli import choosing
 from xamsflow.run.failures import Failure
 from xamsflow.state import layout
 from xamsflow.views import run_files, terminal
@@ -22,17 +22,25 @@ PAUSE_S = 0.3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run and which of its logs."""
+    """Add the runs and which of their logs."""
     add = parser.add_argument
-    add("run", metavar="RUN", help="a run number")
+    add("runs", nargs="+", metavar="RUN", help=choosing.HELP)
     add("--rule", choices=(*layout.LOGS, run_files.BATCH), help="the log of this rule")
     add("--attempt", type=int, metavar="N", help="that of the N-th attempt [the last]")
     add("--follow", action="store_true", help="go on as the log grows, until the job has ended")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a log; where it is, and why the attempt failed, goes to the standard error."""
-    name = layout.run_id(one_run(options.run))
+    """Print the logs; where each is, and why its attempt failed, goes to the standard error."""
+    numbers = choosing.on_disk(options.runs)
+    if options.follow and len(numbers) > 1:
+        raise ConfigurationError("--follow is for one run", "give its number")
+    for number in numbers:
+        _print(layout.run_id(number), options)
+    return 0
+
+
+def _print(name: str, options: argparse.Namespace) -> None:
     found = run_files.logs(name)
     log = choose(found, name, options.rule, options.attempt)
     print(f"==> {log.path}", file=sys.stderr, flush=True)
@@ -40,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         print(text, flush=options.follow)
     if log.failure:
         print(f"==> failed: {terminal.printable(log.failure)}", file=sys.stderr)
-    return 0
+    sys.stderr.flush()
 
 
 def choose(found: list[Log], name: str, rule: str | None, attempt: int | None) -> Log:

@@ -7,15 +7,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from xamsflow.base import amounts
+from xamsflow.cli import choosing
 from xamsflow.run import start
 from xamsflow.settings import config
-from xamsflow.state import layout, run_numbers
+from xamsflow.state import layout
 from xamsflow.views import terminal
 from xamsflow.views.terminal import Column
 
 if TYPE_CHECKING:
     from xamsflow.operate.plan import Experience, Room, RunPlan
-    from xamsflow.rundb import RunDatabase
 
 HELP = "show what a start would do: bytes, space, data types, jobs, time, writes; changes nothing"
 ONLY_LOOKS = True
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     profile = start.profile_folder(options.profile or settings.watch.profile)
     with rundb.open_database(settings.rundb) as database:
         taken = [run.number for run in selecting.to_take(database, settings.select)]
-        numbers = _numbers(database, options.runs) if options.runs else taken
+        numbers = choosing.in_database(options.runs, database)[::-1] if options.runs else taken
         documents = [database.get(number) for number in numbers]
     targets, select = [], {}
     if options.runs:
@@ -81,22 +81,12 @@ def run(options: argparse.Namespace) -> int:
     spaces = plan.spaces(plans, settings)
     if options.json:
         print(json.dumps(_as_json(plans, spaces, experience), indent=1))
-    elif options.runs and not plans:
-        print("No run is like that.")
     else:
         _print(plans, spaces, experience, writes=options.writes)
         left = [layout.run_id(number) for number in numbers if number not in taken]
         if left:
             print(f"a start as things are would not take {' '.join(left)}: see xamsflow why RUN")
     return 0 if all(space.suffices for space in spaces) else 1
-
-
-def _numbers(database: "RunDatabase", words: Sequence[str]) -> list[int]:
-    """Return the runs that are asked for, newest first."""
-    ranges = run_numbers.parse_all(words)
-    found = {document["number"] for document in database.documents(["number"], ranges)}
-    single = {part.start for part in ranges if len(part) == 1}
-    return sorted(found | single, reverse=True)  # what is unknown is told when it is asked for
 
 
 def _as_json(

@@ -1,14 +1,14 @@
-"""Why a run is processed or not: every condition, one by one."""
+"""Why runs are processed or not: every condition, one by one."""
 
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from xamsflow.base import amounts
 from xamsflow.base.errors import ConfigurationError
-from xamsflow.cli.show import one_run
+from xamsflow.cli import choosing
 from xamsflow.settings import config
 from xamsflow.settings.config import Config
 from xamsflow.state import layout
@@ -26,47 +26,72 @@ COLUMNS = (Column("ok"), Column("condition", cut=30), Column("found", cut=16), C
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run."""
-    parser.add_argument("run", metavar="RUN", help="a run number")
+    """Add the runs."""
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=choosing.HELP)
     parser.add_argument(
-        "--json", action="store_true", help="as JSON, the keys are in docs/reference/json.md"
+        "--json",
+        action="store_true",
+        help="as JSON, a list if there are several runs; the keys are in docs/reference/json.md",
     )
 
 
+@dataclass(frozen=True)
+class _Answer:
+    run: str
+    said: str
+    conditions: "Sequence[Condition]"
+    by_itself: "Sequence[Condition]"
+
+
 def run(options: argparse.Namespace) -> int:
-    """Print the answer in a sentence, then the conditions it comes from."""
+    """Print the answer in a sentence, then the conditions it comes from if it is about one run."""
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
+
+    settings = config.load(options.configfile)
+    with rundb.open_database(settings.rundb) as database:
+        numbers = choosing.in_database(options.runs, database)
+        answers = [_ask(database, settings, number) for number in numbers]
+    if options.json:
+        told = [
+            {
+                "run": one.run,
+                "answer": one.said,
+                "conditions": [asdict(condition) for condition in one.conditions],
+                "conditions_to_be_asked_for_by_watch": [asdict(each) for each in one.by_itself],
+            }
+            for one in answers
+        ]
+        print(json.dumps(told if len(told) > 1 else told[0], indent=1))
+        return 0
+    for one in answers:
+        print(one.said)
+    if len(answers) > 1:
+        print("\nEvery condition of a run: xamsflow why with its number alone.")
+        return 0
+    (only,) = answers
+    print()
+    print(_table("to be taken", only.conditions))
+    if only.by_itself:
+        print()
+        print(_table("to be asked for by xamsflow watch", only.by_itself))
+    return 0
+
+
+def _ask(database: "RunDatabase", settings: Config, number: int) -> _Answer:
+    from xamsflow import rundb  # noqa: PLC0415
     from xamsflow.rundb import selection  # noqa: PLC0415
     from xamsflow.rundb.status import State, state  # noqa: PLC0415
 
-    number = one_run(options.run)
-    settings = config.load(options.configfile)
-    with rundb.open_database(settings.rundb) as database:
-        document = database.get(number)
-        now = database.now()
-        document["now"] = now
-        conditions = selection.conditions(document, settings.select, now)
-        conditions += _of_all_runs(database, settings, number, conditions)
+    document = database.get(number)
+    now = database.now()
+    document["now"] = now
+    conditions = selection.conditions(document, settings.select, now)
+    conditions += _of_all_runs(database, settings, number, conditions)
     by_itself: list[Condition] = []
     if state(document) is State.ABSENT:
         by_itself = selection.conditions_to_ask(document, settings.select, settings.watch, now)
     said = answer(rundb.RunSummary.of(document), document, conditions, by_itself)
-    if options.json:
-        told = {
-            "run": layout.run_id(number),
-            "answer": said,
-            "conditions": [asdict(condition) for condition in conditions],
-            "conditions_to_be_asked_for_by_watch": [asdict(one) for one in by_itself],
-        }
-        print(json.dumps(told, indent=1))
-        return 0
-    print(said)
-    print()
-    print(_table("to be taken", conditions))
-    if by_itself:
-        print()
-        print(_table("to be asked for by xamsflow watch", by_itself))
-    return 0
+    return _Answer(layout.run_id(number), said, conditions, by_itself)
 
 
 def answer(

@@ -34,6 +34,12 @@ class Log:
     failure: str | None
 
 
+def runs() -> list[str]:
+    """Return the runs with a folder of receipts in the working directory, newest first."""
+    folders = layout.PAGE.parent.glob("[0-9]" * layout.RUN_DIGITS)
+    return sorted((folder.name for folder in folders if folder.is_dir()), reverse=True)
+
+
 def logs(run: str) -> list[Log]:
     """Return the logs of all attempts at a run, the one that was last written to at the end."""
     found = [log for rule in layout.LOGS for log in _of_rule(rule, run)]

@@ -126,7 +126,7 @@ def collect(config: Config) -> Page:
         newest=rows[:SHOWN],
         pictures=frozenset(row.run for row in rows[:SHOWN] if layout.overview(row.run).is_file()),
         days=_days(rows, now),
-        latencies=latencies(runs_on_disk()[:RUNS_TIMED]),
+        latencies=latencies(run_files.runs()[:RUNS_TIMED]),
         spaces=[
             space
             for what, folder in (
@@ -136,12 +136,6 @@ def collect(config: Config) -> Page:
             if (space := _space(what, folder)) is not None
         ],
     )
-
-
-def runs_on_disk() -> list[str]:
-    """Return the runs with a folder of receipts in the working directory, newest first."""
-    folders = layout.PAGE.parent.glob("[0-9]" * 6)
-    return sorted((folder.name for folder in folders if folder.is_dir()), reverse=True)
 
 
 def latencies(runs: Iterable[str]) -> list[Latency]:
@@ -218,7 +212,7 @@ def _space(what: str, folder: Path) -> Space | None:
 def _rows_from_receipts() -> list[RunSummary]:
     """Return what the receipts and logs in the working directory tell of each run."""
     rows = []
-    for run in runs_on_disk():
+    for run in run_files.runs():
         try:
             rows.append(RunSummary.of(_document(run)))
         except BROKEN:

@@ -15,6 +15,7 @@ from xamsflow.base import amounts, system_errors
 from xamsflow.base.errors import XamsflowError
 from xamsflow.settings.config import Config
 from xamsflow.state import claims, layout
+from xamsflow.views import run_files
 from xamsflow.views.page import facts
 
 logger = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ def make_pictures(config: Config, at_most: int) -> list[str]:
     Return the runs that got one. A picture that cannot be drawn is told in the log, and no more.
     A run that is being worked on gets its picture afterwards.
     """
-    wanted = [run for run in facts.runs_on_disk() if _out_of_date(run) and claims.read(run) is None]
+    wanted = [run for run in run_files.runs() if _out_of_date(run) and claims.read(run) is None]
     if not wanted or not at_most:
         return []
     # They take seconds to load.

@@ -1,0 +1,74 @@
+"""Runs as people name them on the command line: numbers, and ranges of runs that exist."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from xamsflow.base.errors import ConfigurationError, TransientError
+from xamsflow.settings import config
+from xamsflow.state import layout, run_numbers
+from xamsflow.views import run_files
+
+if TYPE_CHECKING:
+    from xamsflow.rundb import RunDatabase
+
+HELP = "run numbers and ranges, as 932 940-950"
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Run documents by number, and the server's time; all None if the run database is away."""
+
+    by_number: Mapping[int, dict[str, Any] | None]
+    now: datetime | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run database was there."""
+        return self.now is not None
+
+
+def numbers(words: Sequence[str], existing: Iterable[int]) -> list[int]:
+    """Return the runs that words name, ascending: of a range those that exist.
+
+    Raises ConfigurationError if no run is left.
+    """
+    ranges = run_numbers.parse_all(words)
+    single = {part.start for part in ranges if len(part) == 1}
+    chosen = single | {number for number in existing if any(number in part for part in ranges)}
+    if not chosen:
+        raise ConfigurationError(f"no run exists in {' '.join(words)}")
+    return sorted(chosen)
+
+
+def in_database(words: Sequence[str], database: "RunDatabase") -> list[int]:
+    """Return the runs that words name, ascending: of a range those with a run document."""
+    ranges = run_numbers.parse_all(words)
+    if all(len(part) == 1 for part in ranges):
+        return numbers(words, ())
+    return numbers(words, (one["number"] for one in database.documents(["number"], ranges)))
+
+
+def documents(words: Sequence[str], settings: config.Config) -> Documents:
+    """Return the run documents of the runs that words name.
+
+    Where the run database is away, says so and takes what is known on disk.
+    """
+    from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
+
+    run_numbers.parse_all(words)  # a word that is not a run is told before anything is asked
+    try:
+        with rundb.open_database(settings.rundb) as database:
+            now = database.now()
+            found = {number: database.get(number) for number in in_database(words, database)}
+    except TransientError as error:
+        print(f"xamsflow: {error}", file=sys.stderr)
+        return Documents(dict.fromkeys(on_disk(words)), now=None)
+    return Documents(found, now)
+
+
+def on_disk(words: Sequence[str]) -> list[int]:
+    """Return the runs that words name, ascending: of a range those with files here."""
+    return numbers(words, map(layout.run_number, run_files.runs()))

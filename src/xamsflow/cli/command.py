@@ -1,0 +1,107 @@
+"""The command line: which verb is called, where, and how its errors are shown."""
+
+import argparse
+import difflib
+import importlib
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from xamsflow import __version__
+from xamsflow.base import system_errors
+from xamsflow.base.errors import ConfigurationError, XamsflowError
+from xamsflow.cli import VERBS
+
+USAGE_ERROR = 2
+
+
+def run(arguments: Sequence[str] | None, on_ctrl_c: Any) -> int:
+    """Run the command; `on_ctrl_c` is the handler of SIGINT while a verb works."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    verb = words[0] if words and not words[0].startswith("-") else None
+    if verb is not None and verb not in VERBS:
+        print(
+            f"xamsflow: there is no verb {verb!r}{did_you_mean(verb, VERBS)}; "
+            "xamsflow --help lists them",
+            file=sys.stderr,
+        )
+        return USAGE_ERROR
+    parser = _parser(VERBS if verb is None else (verb,))
+    if not words:
+        parser.print_help()
+        return 0
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        known = re.findall(r"--[a-z-]+", options.parser.format_help())
+        meant = did_you_mean(unknown[0].partition("=")[0], known)
+        options.parser.error(f"{unknown[0]!r} is not understood{meant}")
+    options.configfile = [path.absolute() for path in options.configfile]
+    try:
+        signal.signal(signal.SIGINT, on_ctrl_c)
+        _enter(options.directory, only_looks=options.only_looks)
+        code: int = options.call(options)
+    except XamsflowError as error:
+        print(f"xamsflow: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # what reads our output, as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _enter(directory: Path, *, only_looks: bool) -> None:
+    """Go to the working directory, which is made by verbs that write there."""
+    if only_looks and not directory.is_dir():
+        raise ConfigurationError(
+            f"the working directory {directory} does not exist",
+            "give with --directory the one in which snakemake runs",
+        )
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        os.chdir(directory)
+    except OSError as error:
+        raise system_errors.cannot("write", directory, error) from error
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a question with the nearest of the `known` words, nothing where none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _parser(names: Iterable[str]) -> argparse.ArgumentParser:
+    """Return the parser for these verbs; those that are not needed would take time to import."""
+    parser = argparse.ArgumentParser(
+        prog="xamsflow", description="Runs of XAMS and XAMSL, from live data to strax data."
+    )
+    parser.add_argument("--version", action="version", version=f"xamsflow {__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for name in names:
+        verb = importlib.import_module(f"xamsflow.cli.{name}")
+        subparser = verbs.add_parser(name, help=verb.HELP, description=verb.HELP)
+        subparser.add_argument(
+            "--configfile",
+            type=Path,
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="settings that override single keys of config/config.yaml and site.yaml; may be "
+            "repeated",
+        )
+        subparser.add_argument(
+            "--directory",
+            type=Path,
+            default=Path(),
+            metavar="DIR",
+            help="working directory, as for snakemake",
+        )
+        verb.add_arguments(subparser)
+        only_looks = getattr(verb, "ONLY_LOOKS", False)
+        subparser.set_defaults(call=verb.run, only_looks=only_looks, parser=subparser)
+    return parser
