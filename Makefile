@@ -1,4 +1,4 @@
-# The project's commands. Each installs what it misses and can be called alone.
+# The project's commands. Each installs what is missing and can be run on its own.
 
 VENV := .venv
 BIN := $(VENV)/bin

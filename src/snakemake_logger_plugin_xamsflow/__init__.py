@@ -1,7 +1,7 @@
-"""Snakemake logger plugin that tells the driver how each job ends.
+"""Snakemake logger plugin that reports to the driver how each job ends.
 
-It prints nothing itself. Snakemake loads it in the driver only, calls it from a thread of its own,
-and waits for that thread before it ends.
+It prints nothing. Snakemake loads it in the driver only, calls it from a separate thread, and waits
+for that thread before it exits.
 """
 
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ class _Job:
 
 
 class LogHandler(LogHandlerBase):
-    """Keep which job is which run's, and pass on starts, ends and errors."""
+    """Remember which run each job belongs to, and pass on starts, ends and errors."""
 
     def __post_init__(self) -> None:
-        """Start with no job known."""
+        """Start without any known job."""
         self._jobs: dict[int, _Job] = {}
 
     def emit(self, record: LogRecord) -> None:
@@ -61,32 +61,32 @@ class LogHandler(LogHandlerBase):
 
     @property
     def writes_to_stream(self) -> bool:
-        """Snakemake's own messages stay."""
+        """Keep Snakemake's own messages."""
         return False
 
     @property
     def writes_to_file(self) -> bool:
-        """Nothing is written."""
+        """Write nothing."""
         return False
 
     @property
     def has_filter(self) -> bool:
-        """All events are wanted."""
+        """Receive all events."""
         return True
 
     @property
     def has_formatter(self) -> bool:
-        """Nothing is formatted."""
+        """Format nothing."""
         return True
 
     @property
     def needs_rulegraph(self) -> bool:
-        """The graph of rules is not wanted."""
+        """The rule graph is not needed."""
         return False
 
 
 def _preview(event: LogEvent, about: dict[str, Any]) -> None:
-    """Pass on a job of a dry-run to whoever previews the workflow."""
+    """Pass a job of a dry run on to the process that previews the workflow."""
     if event == LogEvent.JOB_INFO:
         preview.tell(
             about["rule_name"],

