@@ -373,8 +373,10 @@ def test_fault(run: Damaged, fault: Fault) -> None:
 
 def steady_run(tmp_path: Path) -> Damaged:
     """Make a run of four chunks with a short pulse every 0.1 ms, none of them across a border."""
-    records = [pulse(time, 0, 20) for time in range(1000, 4 * PERIOD, 100_000)]
-    document = write_run(tmp_path, np.concatenate(records))
+    times = np.arange(1000, 4 * PERIOD, 100_000)
+    records = np.repeat(pulse(0, 0, 20), len(times))
+    records["time"] = times
+    document = write_run(tmp_path, records)
     document["end"] = document["start"] + timedelta(microseconds=4 * PERIOD / 1000)
     return Damaged(tmp_path, document)
 
