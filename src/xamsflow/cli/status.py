@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from xamsflow.base import amounts, clock
 from xamsflow.settings import config
 from xamsflow.state import run_numbers
-from xamsflow.views import terminal
+from xamsflow.views import causes, terminal
 from xamsflow.views.terminal import Column
 
 if TYPE_CHECKING:
     from xamsflow.rundb import RunSummary
+    from xamsflow.views.causes import Cause
 
 HELP = "show the runs and how far each one is"
 ONLY_LOOKS = True
@@ -42,6 +43,16 @@ COLUMNS = (
     Column("next try", drop=9),
     Column("reason", cut=24),
 )
+
+
+CAUSE_COLUMNS = (
+    Column("failed", right=True),
+    Column("class", drop=2),
+    Column("stage", drop=1),
+    Column("reason", cut=40),
+    Column("runs", cut=12),
+)
+SHOWN_CAUSES = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -115,6 +126,10 @@ def run(options: argparse.Namespace) -> int:
         print(table(shown, clock.now(), settings.select.skip_tags))
     elif narrowed:
         print("No run is like that.")
+    grouped = causes.of(row for row in chosen if word(row) == "failed")
+    if any(len(cause.runs) > 1 for cause in grouped):
+        print()
+        print(by_cause(grouped))
     if len(shown) < len(chosen):
         print()
         print(more(Counter(word(row) for row in chosen), Counter(word(row) for row in shown)))
@@ -172,6 +187,23 @@ def more(all_runs: Counter[str], shown: Counter[str]) -> str:
         if left[status]
     ]
     return f"… and {', '.join(words)} (--all shows every run, --failed those that failed)"
+
+
+def by_cause(grouped: "Sequence[Cause]") -> str:
+    """Return the table of what failed, a line per cause."""
+    rows = [
+        [
+            str(len(cause.runs)),
+            cause.newest.failure or "",
+            cause.newest.stage or "",
+            cause.newest.reason or "",
+            " ".join(run_numbers.words(row.number for row in cause.runs)),
+        ]
+        for cause in grouped[:SHOWN_CAUSES]
+    ]
+    made = terminal.table(CAUSE_COLUMNS, rows, line=terminal.width())
+    left = len(grouped) - len(rows)
+    return f"{made}\n… and {left} more causes" if left > 0 else made
 
 
 def table(rows: "Sequence[RunSummary]", now: datetime, skip_tags: Collection[str]) -> str:

@@ -37,6 +37,23 @@ def each(numbers: Iterable[int]) -> tuple[range, ...]:
     return tuple(range(number, number + 1) for number in sorted(set(numbers)))
 
 
+def words(numbers: Iterable[int]) -> list[str]:
+    """Return run numbers as people write them, ascending: three or more in a row as a range."""
+    rows: list[range] = []
+    for number in sorted(set(numbers)):
+        if rows and number == rows[-1].stop:
+            rows[-1] = range(rows[-1].start, number + 1)
+        else:
+            rows.append(range(number, number + 1))
+    return [
+        word
+        for row in rows
+        for word in (
+            [f"{row.start}-{row.stop - 1}"] if len(row) > 2 else [str(number) for number in row]
+        )
+    ]
+
+
 def parse_all(words: Iterable[str]) -> tuple[range, ...]:
     """Return the ranges of several words, each as :func:`parse` returns it."""
     return tuple(parse(word) for word in words)

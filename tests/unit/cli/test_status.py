@@ -128,6 +128,22 @@ def test_of_many_runs_those_that_matter_are_shown_and_the_others_counted(site, r
     assert len(numbers(site.xamsflow("status", "--all").stdout)) == 172
 
 
+def test_failures_are_grouped_by_cause(site, runs):
+    away = "the DAQ host does not answer (try {} of 20)"
+    for number in (*range(100, 130), 140, 150, 151):
+        about = {"failure": "transient", "stage": "transfer", "reason": away.format(number % 7)}
+        runs.insert_one(document(number, "failed", **about))
+    runs.insert_one(document(160, "failed", failure="bad_data", reason="chunk 3 is torn"))
+    said = site.xamsflow("status").stdout
+    (line,) = (line for line in said.splitlines() if "100-129 140 150 151" in line)
+    assert line.split()[:3] == ["33", "transient", "transfer"]
+    assert away.format(151 % 7) in line  # in the words of the newest
+    (line,) = (line for line in said.splitlines() if line.endswith("  160"))
+    assert line.split()[:2] == ["1", "bad_data"]
+    # One of a kind stands in the table of runs already.
+    assert "bad_data" not in site.xamsflow("status", "151-160").stdout
+
+
 def test_json_has_the_documented_keys(site, runs):
     runs.insert_one(document(932, "done"))
     made = json.loads(site.xamsflow("status", "--json").stdout)

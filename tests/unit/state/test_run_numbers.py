@@ -35,3 +35,8 @@ def test_a_range_the_wrong_way_round_is_refused():
 
 def test_several_words():
     assert run_numbers.parse_all(["932", "940-942"]) == (range(932, 933), range(940, 943))
+
+
+def test_words_are_ranges_where_three_or_more_are_in_a_row():
+    assert run_numbers.words([9, 3, 1, 2, 5, 6, 9]) == ["1-3", "5", "6", "9"]
+    assert run_numbers.words([]) == []

@@ -18,7 +18,8 @@ from xamsflow.rundb import document as run_document
 from xamsflow.rundb.runs import ACTIVE
 from xamsflow.settings.config import Config
 from xamsflow.state import layout
-from xamsflow.views import run_files
+from xamsflow.views import causes, run_files
+from xamsflow.views.causes import Cause
 
 MB = 1_000_000
 
@@ -83,8 +84,10 @@ class Page:
     backlog_bytes: float
     oldest_pending: datetime | None
     active: Sequence[RunSummary]
-    failed: Sequence[RunSummary]
+    failed: Sequence[Cause]
     n_failed: int
+    n_causes: int
+    n_retried: int
     newest: Sequence[RunSummary]
     pictures: frozenset[str]
     days: Sequence[Day]
@@ -112,6 +115,7 @@ def collect(config: Config) -> Page:
     rows = [row for row in rows if row.status is not None]
     pending = [row for row in rows if row.status is Status.PENDING]
     failed = [row for row in rows if row.status is Status.FAILED]
+    grouped = causes.of(failed)
     return Page(
         made=now,
         detector=config.detector,
@@ -121,8 +125,10 @@ def collect(config: Config) -> Page:
         backlog_bytes=sum(row.size_mb or 0 for row in pending) * MB,
         oldest_pending=min((row.end for row in pending if row.end), default=None),
         active=[row for row in rows if row.status in ACTIVE][:SHOWN],
-        failed=failed[:SHOWN],
+        failed=grouped[:SHOWN],
         n_failed=len(failed),
+        n_causes=len(grouped),
+        n_retried=sum(row.retry_at is not None for row in failed),
         newest=rows[:SHOWN],
         pictures=frozenset(row.run for row in rows[:SHOWN] if layout.overview(row.run).is_file()),
         days=_days(rows, now),

@@ -14,7 +14,7 @@ import markupsafe
 from xamsflow.base import amounts, system_errors
 from xamsflow.base.errors import XamsflowError
 from xamsflow.settings.config import Config
-from xamsflow.state import claims, layout
+from xamsflow.state import claims, layout, run_numbers
 from xamsflow.views import run_files
 from xamsflow.views.page import facts
 
@@ -57,6 +57,7 @@ def make(config: Config) -> Path:
         "size": amounts.size,
         "duration": amounts.duration,
         "time": amounts.time,
+        "runs": lambda numbers: " ".join(run_numbers.words(numbers)),
     }
     text = environment.get_template(TEMPLATE).render(
         page=facts.collect(config),
