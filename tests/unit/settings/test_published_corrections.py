@@ -30,6 +30,15 @@ def test_provenance_of_gains(xams, run, is_measured):
     assert (entry.provenance is Provenance.MEASURED) == is_measured
 
 
+@pytest.mark.parametrize(
+    ("ours", "published"),
+    [("xams_s1_map_v0", "s1_map_v0"), ("xams_positions_v0", "pos_rec_params_v0")],
+)
+def test_map_and_position_parameters_are_those_published(real_data, ours, published):
+    found = json.loads((real_data / "corrections" / f"{published}.json").read_text())
+    assert corrections.load(ours).entry(7000).value == found["000000-999999"]
+
+
 def test_gains_and_lifetimes_are_those_published(xams, real_data):
     folder = real_data / "corrections"
     gains = json.loads((folder / "gain_to_pe_array_v1.json").read_text())
