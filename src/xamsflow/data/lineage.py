@@ -3,8 +3,8 @@
 Where correction files make the lineage depend on the run, there is one hash for each range of runs,
 by its first run.
 
-``python -m xamsflow.data.lineage > lineage.json`` writes them anew. Where a hash changes, data
-stored before are no longer found: CHANGELOG then says "reprocess".
+``python -m xamsflow.data.lineage > lineage.json`` writes them again. If a hash changes, data
+stored earlier are no longer found: CHANGELOG then says "reprocess".
 """
 
 import json

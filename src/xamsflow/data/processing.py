@@ -69,15 +69,15 @@ def process_run(
     """Make a data type of a run, and all below it that is to be stored; return the receipt.
 
     `document` is the run document with datetimes, `live_data` the parent folder of the runs. What
-    is already stored is not made again; what an earlier attempt left unfinished is started afresh.
+    is already stored is not made again; what an earlier attempt left unfinished is made again.
     `threads` is how many chunks are computed at a time; reading and writing are done beside that.
     `other_context` names the function that returns the strax context, see
     :func:`xamsflow.data.context.other`; None takes this project's own.
-    All data types are made in one
-    pass; if that fails, one after the other, the lowest first, so that what is below one that fails
-    is stored and stays. `on_stored` is called with the receipt of each of them when it is stored
-    and checked, `on_chunk` with the name of what is being made and the number of the DAQ's chunks
-    behind.
+    All data types are made in one pass. If that fails, they are made one after the other, the
+    lowest first, so that the data types below a failing one are stored. `on_stored` is called with
+    the receipt of each data type once it is stored and checked, `on_chunk` with the name of the
+    data type and the number of the DAQ's chunks done.
+
     Raises ConfigurationError for an unknown data type or a folder that cannot be written,
     BadDataError for damaged live or stored data, StillTakenError for a run without end,
     ResourcesError without memory or disk space, TransientError while live data cannot be read.
@@ -103,7 +103,7 @@ def process_run(
         missing = [
             name
             for name, folder in wanted.items()
-            # strax looks every plugin up to tell; most often there is not even a folder.
+            # strax looks up every plugin for this; usually there is not even a folder.
             if not (folder.is_dir() and strax_context.is_stored(run_id, name))
         ]
         if missing:
@@ -154,7 +154,7 @@ def follow_run(
     """Make a data type, and all below it that is stored, of a run while it is being taken.
 
     What is stored is to the byte what :func:`process_run` stores of the same run, which says so
-    when it comes to it. Nothing is stored of a run with which anything is wrong. `folder` is where
+    later. Nothing is stored of a run that has any fault. `folder` is where
     `growing` reads the run, `document` its run document when it began. Raises any XamsflowError.
     """
     run = rundoc.parse(document)
@@ -291,8 +291,8 @@ def _verify(run_id: str, data_type: str, folder: Path) -> dict[str, Any]:
     """Check what is stored against strax's own metadata; return the facts for the receipt."""
     if not folder.is_dir():
         raise BadDataError(
-            f"run {run_id}: {data_type} was made, yet {folder} is not there",
-            "was it moved? then process the run again",
+            f"run {run_id}: {data_type} was made, but {folder} does not exist",
+            "if it was moved, process the run again",
         )
     return strax_folder.check(folder)
 
@@ -420,7 +420,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _where(error: BaseException) -> str:
-    """Return the plugin and chunk at which strax failed, as far as the traceback tells."""
+    """Return the plugin and chunk at which strax failed, as far as the traceback shows."""
     place = ""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         plugin, chunk = (frame.f_locals.get(name) for name in ("self", "chunk_i"))

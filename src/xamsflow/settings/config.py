@@ -126,7 +126,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Retry:
-    """What is tried again by itself, see xamsflow.run.policy.
+    """What is retried automatically, see xamsflow.run.policy.
 
     `resources`, `transient` and `unknown` say how often, by class of failure. `patience_s` is for a
     job that waits for a host or server.
@@ -142,9 +142,9 @@ class Retry:
 
 @dataclass(frozen=True)
 class Notify:
-    """Who is told, and of what; see xamsflow.run.notify.
+    """Which messages are sent, and how; see xamsflow.run.notify.
 
-    `command` is a program and its arguments, None: nobody is told.
+    `command` is a program with its arguments; None: no messages are sent.
     """
 
     command: tuple[str, ...] | None
@@ -157,7 +157,7 @@ class Notify:
 
 @dataclass(frozen=True)
 class TargetsByMode:
-    """What is wanted instead of the usual targets for runs whose mode matches a pattern."""
+    """The targets that replace the usual ones for runs whose mode matches a pattern."""
 
     modes: tuple[str, ...]
     targets: tuple[str, ...]
@@ -212,10 +212,10 @@ class Config:
 def of_detector(config: Config, has: Collection[str]) -> Config:
     """Return the configuration for a detector that has these data types.
 
-    Targets by mode are for several detectors: what this one has not is left out, and runs get the
-    usual targets where nothing is left. Raises ConfigurationError if `targets` has what the
-    detector has not, or if targets by mode have what no detector could have. With another context,
-    nobody knows its data types, and nothing is changed.
+    Targets by mode are shared by several detectors: those that this one lacks are left out, and if
+    none remain, runs get the usual targets. Raises ConfigurationError if the detector lacks one of
+    `targets`, or if no detector could have one of the targets by mode. The data types of another
+    context are not known, so nothing is changed.
     """
     if config.context is not None:
         return config

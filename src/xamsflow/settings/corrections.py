@@ -76,8 +76,8 @@ class ByRun:
 def load(name: str) -> ByRun:
     """Return what a correction file holds.
 
-    The working directory's own file goes before the repository's. Raises ConfigurationError naming
-    the file if it is not there, or no object of run ranges that do not overlap.
+    A file of the working directory has priority over the repository's. Raises ConfigurationError
+    naming the file if it is missing, or not an object of run ranges that do not overlap.
     """
     for folder in (Path(), layout.REPOSITORY):
         path = folder / layout.CORRECTIONS / f"{name}.json"
@@ -94,7 +94,7 @@ def load(name: str) -> ByRun:
 
 
 def of_run(quantity: Any, run: int) -> Any:
-    """Return the value of a quantity for a run; what is no :class:`ByRun` is a value for all runs.
+    """Return the value of a quantity for a run; only a :class:`ByRun` differs between runs.
 
     Raises ConfigurationError naming run and file if the file has no value for this run.
     """
@@ -111,7 +111,8 @@ def of_option(value: Any, run: int) -> Any:
     """
     if isinstance(value, str):
         raise ConfigurationError(
-            f"run {run:06d}: {value}", "add a range of runs to the file, marked if it is a guess"
+            f"run {run:06d}: {value}",
+            "add a range of runs to the file, and mark it if it is a guess",
         )
     return value
 
@@ -131,7 +132,7 @@ def _entries(path: Path, content: bytes) -> list[Entry]:
         pairs = json.loads(content, object_pairs_hook=_Pairs)
     except ValueError as error:
         raise ConfigurationError(
-            f"{path} is no valid JSON ({error})", "restore it from the repository, or correct it"
+            f"{path} is not valid JSON ({error})", "restore it from the repository, or correct it"
         ) from error
     if not isinstance(pairs, _Pairs):
         raise ConfigurationError(
@@ -155,7 +156,7 @@ def _entries(path: Path, content: bytes) -> list[Entry]:
 
 def _entry(what: str, first: int, last: int, found: Any) -> Entry:
     if isinstance(found, str):
-        raise ConfigurationError(f"{what} is {found!r}, allowed is no text")
+        raise ConfigurationError(f"{what} is {found!r}, allowed is anything but text")
     if not isinstance(found, dict) or "value" not in found:
         return Entry(first, last, found)
     words = {

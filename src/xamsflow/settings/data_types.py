@@ -65,7 +65,7 @@ class Entry:
         return [f"{name}{end}" for name in self.names]
 
     def could_be(self, name: str) -> bool:
-        """Tell whether some detector could have a data type of this name."""
+        """Return whether some detector could have a data type of this name."""
         end = {Part.DIGITIZERS: f"_{_NAME}", Part.SIGNALS: f"(_{_NAME})?"}.get(self.part, "")
         return re.fullmatch(f"({'|'.join(self.names)}){end}", name) is not None
 
@@ -100,5 +100,5 @@ def of(detector: Detector) -> tuple[str, ...]:
 
 
 def exists(name: str) -> bool:
-    """Tell whether some detector, with the right file, could have a data type of this name."""
+    """Return whether some detector file could give a data type of this name."""
     return any(entry.could_be(name) for entry in TABLE)

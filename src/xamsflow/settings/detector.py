@@ -50,9 +50,9 @@ class Signals:
     """Channels of one digitizer whose pulses are put together in peaks.
 
     Arrays by channel have the order of `channels`. `top` and `bottom` are the channels of the two
-    arrays, both empty where these are not told apart. `gains` are in photoelectrons per ADC count
+    arrays, both empty if these are unknown. `gains` are in photoelectrons per ADC count
     and sample: a list, or a :class:`xamsflow.settings.corrections.ByRun`. `hit_threshold` and
-    `baseline_max_rms` are in ADC counts, `hit_extension` in samples before and behind a hit,
+    `baseline_max_rms` are in ADC counts, `hit_extension` in samples before and after a hit,
     `max_gap` and `coincidence` in ns, `min_area` in photoelectrons, `split_min_height` in
     photoelectrons per sample of a waveform.
     """
@@ -95,7 +95,7 @@ class Tpc:
     `positions` (x and y by channel) in mm, `drift_velocity` in mm per ns. `gate_time` is the
     drift time of electrons from the gate. `electron_lifetime` (ns) and `s1_map` are a value, None
     for no correction, or a :class:`xamsflow.settings.corrections.ByRun`. `max_drift_time` is the
-    drift time from the cathode, None where it is not known.
+    drift time from the cathode, None if it is unknown.
     """
 
     signals: Signals
@@ -160,7 +160,7 @@ class Detector:
 def load(name: str) -> Detector:
     """Return a detector from ``config/detectors/<name>.yaml``.
 
-    The working directory's own file goes before the repository's, so that a new detector needs no
+    A file of the working directory has priority over the repository's, so a new detector needs no
     change here. Raises ConfigurationError naming the file, key, what was found and what is allowed.
     """
     folders = [Path(), layout.REPOSITORY]

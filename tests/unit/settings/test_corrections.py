@@ -55,7 +55,7 @@ def test_a_plain_value_is_that_of_all_runs() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{", "no valid JSON"),
+        ("{", "not valid JSON"),
         ("[1]", "one object"),
         ('[["000001-000002", 1]]', "one object"),
         ('{"1-2": 1}', "run range is '1-2'"),
@@ -63,7 +63,7 @@ def test_a_plain_value_is_that_of_all_runs() -> None:
         ('{"000001-*": 1}', "run range"),
         ('{"000001-000005": 1, "000005-000009": 2}', "two values for run 000005"),
         ('{"000001-000005": 1, "000001-000005": 1}', "two values for run 000001"),
-        ('{"000001-000005": "many"}', "is 'many', allowed is no text"),
+        ('{"000001-000005": "many"}', "is 'many', allowed is anything but text"),
         ('{"000001-000005": {"value": 1}}', "provenance is None, allowed are measured, estimated"),
         ('{"000001-000005": {"value": 1, "provenance": "nominal"}}', "it must say why"),
         ('{"000001-000005": {"value": 1, "reason": "x"}}', "has reason, allowed are value"),

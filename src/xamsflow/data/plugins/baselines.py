@@ -3,10 +3,9 @@
 Samples and baseline of a channel with positive pulses are mirrored (MAX_ADC minus the value), so
 that strax's functions, its test for saturation included, hold for them too.
 
-A baseline is known from two sides: the mean of the pulse's first samples, and what the digitizer
-measured before, if it does that. Their errors are independent and about as large, so their mean is
-taken; where a pulse follows so closely on another that its first samples are not quiet, the
-digitizer's alone.
+There are two measurements of a baseline: the mean of the pulse's first samples, and the digitizer's
+own, if it has one. Their errors are independent and of similar size, so the two are averaged. If a
+pulse follows another so closely that its first samples are not quiet, only the digitizer's is used.
 
 Where the digitizer measured none, only samples before the pulse's own rise count, however few the
 DAQ recorded. If these are fewer than QUIET_SAMPLES, or are not quiet, the baseline cannot be right,
@@ -28,7 +27,7 @@ MAX_ADC = 2**14 - 1
 """The largest sample of the digitizers, which all have 14 bits."""
 
 TRUNCATED = 0.5
-"""ADC counts that the digitizers' own baseline is too low on average: they cut the fraction off."""
+"""ADC counts by which the digitizers' own baseline is too low on average: they truncate it."""
 
 SAME_BASELINE = 3.0
 """ADC counts by which two measurements of a baseline may differ; more and the digitizer's is of
@@ -37,9 +36,9 @@ another time. In XAMSL run 2240 they differ by 0.5 rms, 2.5 at most."""
 
 @numba.njit(nogil=True, cache=True)
 def starts_are_there(raw: Array) -> Array:
-    """Tell for each record whether the first record of its pulse is there too.
+    """Return for each record whether the first record of its pulse is present too.
 
-    It may have been lost in dead time; without it a pulse has no baseline. Records are sorted by
+    It may be lost in dead time, and without it a pulse has no baseline. Records are sorted by
     time.
     """
     found = np.zeros(len(raw), np.bool_)
@@ -68,9 +67,9 @@ def above_baseline(
 ) -> tuple[Array, Array]:
     """Return raw records as records of `dtype` whose pulses point upwards from their baseline.
 
-    `chosen` are the places of those that are wanted, in order of time. A pulse rises `rise[1]`
-    samples before it is `rise[0]` ADC counts above what it was. Also tells which of the records are
-    the first of a pulse whose baseline is doubtful.
+    `chosen` are the indices of the records to use, in order of time. A pulse rises `rise[1]`
+    samples before its first sample that is `rise[0]` ADC counts above the mean of those before.
+    Also returns which of these records are the first of a pulse with a doubtful baseline.
     """
     mirrored = np.isin(raw["channel"][chosen], positive_channels)
     mean, rms, subtracted, n_quiet = _of_first_samples(

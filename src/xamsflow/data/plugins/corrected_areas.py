@@ -81,7 +81,7 @@ def _check_map(found: Any, what: str) -> None:
         is_map = False
     if not is_map:
         raise ConfigurationError(
-            f"{what} is no map",
+            f"{what} is not a map",
             "give 'z' (mm, ascending) and 'relative_area' (above 0) of equal length",
         )
 

@@ -22,7 +22,7 @@ def events(tpc: Tpc) -> type[Any]:
     settings = (
         ("trigger_min_area", tpc.trigger_min_area, "PE of the smallest S2 that makes an event"),
         ("event_left", tpc.event_left, "ns of an event before its first large S2"),
-        ("event_right", tpc.event_right, "ns of an event behind its last large S2"),
+        ("event_right", tpc.event_right, "ns of an event after its last large S2"),
     )
 
     class Events(_Events):
@@ -37,7 +37,7 @@ strax_private.keep_compiled()
 class _Events(strax.OverlapWindowPlugin):  # type: ignore[misc]
     """Large S2s whose windows touch share an event, so that events never overlap.
 
-    An event is found again, whole, with the chunk behind it until nothing can be added to it.
+    An event is found again with each following chunk until nothing more can be added to it.
     """
 
     __version__ = "1.0.0"
@@ -51,7 +51,7 @@ class _Events(strax.OverlapWindowPlugin):  # type: ignore[misc]
     )
 
     def get_window_size(self) -> tuple[int, int]:
-        """Return how far before and behind its S2s an event depends on peaks."""
+        """Return how far before and after its S2s an event depends on peaks."""
         size = self.config["event_left"] + self.config["event_right"] + 1
         return size, size
 
@@ -162,7 +162,7 @@ class _EventBasics(strax.Plugin):  # type: ignore[misc]
         return fields
 
     def compute(self, events: Array, peaks: Array) -> Array:
-        """Return one row for each event; a peak that it has not is -1 or NaN."""
+        """Return one row for each event; fields of a missing peak are -1 or NaN."""
         result: Array = np.zeros(len(events), self.dtype)
         for name in ("time", "endtime", "event_number"):
             result[name] = events[name]

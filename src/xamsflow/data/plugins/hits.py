@@ -1,4 +1,4 @@
-"""Hits and what belongs to them: samples over threshold, with some before and behind.
+"""Hits and hitlets: samples over threshold, and these with some samples before and after.
 
 A *hit* is an uninterrupted range of samples over threshold within a record. A *hitlet* is the hit
 with its extension on both sides, which may reach into the neighbouring records of its pulse but
@@ -27,7 +27,7 @@ def find_hits(
 ) -> Array:
     """Return hits in the order of their records, with the bounds of the hitlets around them.
 
-    Records are sorted by time, `extension` is in samples before and behind a hit, `links` are the
+    Records are sorted by time, `extension` is in samples before and after a hit, `links` are the
     records' neighbours as strax.record_links finds them. ``left_integration`` and
     ``right_integration`` are a hitlet's first sample and the one beyond, counted in its record.
 
@@ -83,7 +83,7 @@ def _fill_hits(hits: Array, records: Array, n_hits: Array, lowest: np.int16) -> 
         record = records[i]
         data, length = record["data"], np.uint64(record["length"])
         time, dt = record["time"], np.int64(record["dt"])
-        # strax's data lack the part of the baseline behind the decimal point.
+        # strax subtracts only the integer part of the baseline.
         part = record["baseline"] % 1
         sample = FIRST
         for _ in range(n_hits[i]):
@@ -119,7 +119,7 @@ def _set_bounds(  # noqa: PLR0917 - numba's functions are called by position
     before: Array,
     after: Array,
 ) -> None:
-    """Extend hits within their pulses; between two hits, the first one's extension goes first."""
+    """Extend hits within their pulses; between two, the extension of the first has priority."""
     n_samples = len(records[0]["data"])
     begin = np.empty(len(hits), np.int64)
     end = np.empty(len(hits), np.int64)
@@ -170,6 +170,6 @@ def keep_hitlets(records: Array, hits: Array, before: Array, after: Array) -> No
     for i in range(len(records)):
         record = records[i]
         record["data"][done[i] :] = 0
-        # strax's data lack the part of the baseline behind the decimal point.
+        # strax subtracts only the integer part of the baseline.
         part = record["baseline"] % 1
         record["area"] = round(record["data"].sum() + n_kept[i] * part)

@@ -118,7 +118,7 @@ class _LedCalibration(strax.Plugin):  # type: ignore[misc]
         result: Array = np.zeros(len(records_led), self.dtype)
         for name in ("time", "length", "dt", "channel", "baseline", "baseline_rms"):
             result[name] = records_led[name]
-        # The part of the baseline behind the decimal point is not in the data.
+        # Only the integer part of the baseline was subtracted.
         part = records_led["baseline"] % 1
         for window, area, amplitude in (
             ("led_light", "area", "amplitude_led"),

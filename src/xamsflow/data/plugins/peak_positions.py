@@ -28,7 +28,7 @@ def peak_positions(tpc: Tpc) -> type[Any]:
 
 
 class _PeakPositions(strax.Plugin):  # type: ignore[misc]
-    """A centroid lies closer to the middle than the light did: it orders events, it is no map."""
+    """A centroid lies closer to the center than the light source: it is an order, not a map."""
 
     __version__ = "1.0.0"
     chunk_target_size_mb = CHUNK_MB

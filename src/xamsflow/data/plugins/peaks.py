@@ -1,6 +1,6 @@
 """Peaks: hits of all channels that are close in time, with their summed waveform; peak basics.
 
-A peak begins and ends with the hitlets in it, so it does not reach beyond what was recorded. The
+A peak begins and ends with its hitlets, so it does not extend beyond the recorded samples. The
 DAQ is cut into chunks in pauses of at least 1000 ns, and a peak ends after ``max_gap`` without
 hitlets, which is at most that. So no peak lies across the border of chunks, wherever it is.
 
@@ -42,7 +42,7 @@ def peaks(signals: Signals) -> type[Any]:
         ("top_channels", list(signals.top), "Channels of the top array"),
         ("gains", signals.gains, "PE per ADC count x sample by channel"),
         ("hit_threshold", signals.hit_threshold, "ADC counts above baseline of a hit"),
-        ("hit_extension", list(signals.hit_extension), "Samples kept before and behind a hit"),
+        ("hit_extension", list(signals.hit_extension), "Samples kept before and after a hit"),
         ("peak_max_gap", signals.max_gap, "ns without signal that end a peak"),
         ("peak_min_area", signals.min_area, "PE of the smallest peak"),
         ("peak_min_channels", signals.min_channels, "Channels that contribute, at least"),
@@ -90,8 +90,8 @@ class _Peaks(SignalsPlugin):
         if not len(records):
             return np.zeros(0, dtype)
         links = strax.record_links(records)
-        before, behind = self.setting("hit_extension")
-        hitlets = hits.find_hits(records, self.setting("hit_threshold"), (before, behind), links)
+        before, after = self.setting("hit_extension")
+        hitlets = hits.find_hits(records, self.setting("hit_threshold"), (before, after), links)
         hitlets["channel"] = self.place[hitlets["channel"]]
         hitlets = hits.hitlets_of(hitlets)
 
@@ -115,8 +115,8 @@ class _Peaks(SignalsPlugin):
         sum_up(result, result["time"])
         result, ends = self._split(result, ends, int(records["dt"][0]), sum_up)
         self._set_area_fraction(result)
-        before, behind = self.setting("coincidence")
-        waveforms.count_hits(result, ends, hitlets, (before, behind))
+        before, after = self.setting("coincidence")
+        waveforms.count_hits(result, ends, hitlets, (before, after))
         return result
 
     def _split(

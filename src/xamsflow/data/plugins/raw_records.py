@@ -198,7 +198,7 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
         self.start = 0
         """Where the next chunk of strax begins, ns since the run's start."""
         self.left_over: list[_Selection] = []
-        """Records behind that time which have been read already."""
+        """Records after that time that have already been read."""
 
     def _format(self) -> Format:
         config = self.config
@@ -217,7 +217,7 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
     ) -> Iterator[Any]:
         """Yield chunks, each read and decoded while the one before it is worked on.
 
-        Of a run that is being taken they are not: a thread that waits cannot be ended.
+        A run that is being taken is read without a thread: one that waits cannot be stopped.
         """
         chunks = super().iter(iters, executor)
         yield from chunks if self.growing is not None else one_ahead(chunks, "reader")
@@ -268,8 +268,7 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
     ) -> int | None:
         """Return the time at which no record is cut, by straxen's rules; None if there is none.
 
-        All of `taken` has been read and not been returned yet; at the end of the run all of it is
-        returned.
+        All of `taken` has been read but not yet returned; the end of the run returns all of it.
         """
         data_end = max(selection.window.last_endtime for selection in taken)
         if overlap is None:

@@ -29,7 +29,7 @@ def records(signals: Signals) -> type[strax.Plugin]:
         ("baseline_samples", signals.baseline_samples, "First samples of a pulse: its baseline"),
         ("baseline_max_rms", signals.baseline_max_rms, "ADC counts of a baseline that is trusted"),
         ("hit_threshold", signals.hit_threshold, "ADC counts above baseline of a hit"),
-        ("hit_extension", list(signals.hit_extension), "Samples kept before and behind a hit"),
+        ("hit_extension", list(signals.hit_extension), "Samples kept before and after a hit"),
     )
     return type(
         f"Records{signals.name.capitalize()}",
@@ -71,7 +71,7 @@ class _Records(SignalsPlugin):
         counts: Array = np.zeros(1, self.dtype_for(self.provides[1]))
         counts["time"], counts["endtime"] = start, end
         counts["dropped_records"] = _by_channel(raw["channel"][is_mine & ~is_whole], channels)
-        before, behind = self.setting("hit_extension")
+        before, after = self.setting("hit_extension")
         made, is_doubtful = baselines.above_baseline(
             raw,
             np.flatnonzero(is_mine & is_whole),
@@ -83,7 +83,7 @@ class _Records(SignalsPlugin):
         )
         counts["doubtful_baselines"] = _by_channel(made["channel"][is_doubtful], channels)
         links = strax.record_links(made)
-        found = hits.find_hits(made, self.setting("hit_threshold"), (before, behind), links)
+        found = hits.find_hits(made, self.setting("hit_threshold"), (before, after), links)
         hits.keep_hitlets(made, found, *links)
         made["reduction_level"] = strax.ReductionLevel.HITS_ONLY
         _count(counts, made, found, channels)

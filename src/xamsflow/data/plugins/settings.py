@@ -55,9 +55,9 @@ class SignalsPlugin(strax_private.Plugin):
     def fetch_chunk(
         self, data_type: str, iters: Mapping[str, Iterator[strax.Chunk]], *args: Any, **options: Any
     ) -> bool:
-        """Take the next chunk of an input as it is where nothing is left of the one before.
+        """Take the next chunk of an input as it is if nothing is left of the one before.
 
-        strax would join nothing with it, and for that copy all of it.
+        strax would join it with an empty chunk, which copies all of it.
         """
         left = self.input_buffer[data_type]
         if left is not None and left.start == left.end and not len(left):
@@ -88,6 +88,6 @@ class SignalsPlugin(strax_private.Plugin):
             while ahead:
                 yield ahead.popleft().result()
         finally:
-            # Python may come here whenever it collects what a failure left behind, also while it
-            # holds a lock that a chunk waits for, as numba's: to wait for the chunk never ends.
+            # Python may get here at any time, when it collects what a failure left over, even while
+            # it holds a lock that a chunk waits for (numba has one): waiting would never end.
             pool.shutdown(wait=False, cancel_futures=True)

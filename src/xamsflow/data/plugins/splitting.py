@@ -11,15 +11,15 @@ Array = npt.NDArray[Any]
 
 @numba.njit(nogil=True, cache=True)
 def cuts(waveforms: Array, lengths: Array, min_height: float, min_ratio: float) -> Array:
-    """Tell for each sample of each waveform whether a part begins there that is to be split off.
+    """Return for each sample of each waveform whether to cut the waveform there.
 
     A waveform is cut at its lowest sample between two maxima if both are more than `min_height`
     above it and more than `min_ratio` times as high. Heights are means of a sample and its two
     neighbours: single samples of a large S2 fluctuate so much that some would be cut by chance.
     Only the first ``lengths`` samples count.
 
-    It is strax's criterion of a local minimum otherwise; strax's own splitter is compiled again in
-    each process, which costs more than processing a short run.
+    Otherwise the criterion is strax's local minimum. Each process compiles strax's own splitter
+    again, which takes longer than processing a short run.
     """
     cut = np.zeros(waveforms.shape, np.bool_)
     for i in range(len(waveforms)):

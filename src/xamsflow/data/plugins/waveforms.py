@@ -1,6 +1,6 @@
 """Summed waveforms of peaks, and what is counted of their hits.
 
-Both go through all hitlets, of which a large S2 has hundreds.
+Both go through all hitlets; a large S2 has hundreds of them.
 """
 
 from typing import Any
@@ -82,7 +82,7 @@ def _add_hitlet(  # noqa: PLR0917 - numba's functions are called by position
         baseline = records[i]["baseline"]
         if highest >= np.int16(baseline):
             peak["saturated_channel"][channel] = 1
-        # strax's data lack the part of the baseline behind the decimal point.
+        # strax subtracts only the integer part of the baseline.
         part = np.float32(baseline % 1)
         offset = place - left - moved
         first = max(first, -offset)

@@ -21,7 +21,7 @@ MIN_AREA = {Signal.S1: 10.0, Signal.S2: 200.0}
 MIN_EFFICIENCY = 0.99
 MAX_BIAS = 0.02
 MAX_RESOLUTION = 1.10
-"""Spread of areas, in units of that which photon statistics leave."""
+"""Spread of areas, in units of the spread from photon statistics."""
 MAX_DRIFT_RESIDUAL = 50.0
 """ns rms."""
 MAX_CONFUSION = 0.01
@@ -249,7 +249,7 @@ def borders(settings: SimulatedRun) -> Array:
 
 
 def is_across_border(settings: SimulatedRun, signals: Array) -> Array:
-    """Tell which signals begin before a border of chunks and end after it."""
+    """Return which signals cross a border of chunks."""
     where = borders(settings)
     before, after = (np.searchsorted(where, signals[name]) for name in ("time", "endtime"))
     across: Array = before < after

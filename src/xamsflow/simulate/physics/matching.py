@@ -99,10 +99,10 @@ def match(signals: Array, peaks: Array) -> Matched:
 
 @dataclass(frozen=True)
 class MatchedEvents:
-    """Interactions of which both S1 and S2 have a peak, and the events that hold them.
+    """Interactions whose S1 and S2 both have a peak, and the events that contain them.
 
     `s1` and `s2` index the signals. `event` is the event whose main S2 is the peak of that S2, or
-    NONE; `is_right` tells whether its main S1 is the right one, too.
+    NONE; `is_right` is True if its main S1 is correct, too.
     """
 
     s1: Array
@@ -153,7 +153,7 @@ def _largest(owner: Array, item: Array, size: Array, n_owners: int) -> Array:
 
 
 def _alone(signals: Array) -> Array:
-    """Tell which signals have no other one nearby that is more than negligible."""
+    """Return which signals have no other signal nearby that is more than negligible."""
     start = signals["time"] - ALONE_FOR
     end = signals["endtime"] + ALONE_FOR
     longest = int((signals["endtime"] - signals["time"]).max()) if len(signals) else 0

@@ -117,7 +117,7 @@ def reconstruct(settings: SimulatedRun, document: Mapping[str, Any], folder: Pat
 
 
 def _seen(settings: SimulatedRun, signals: Array, tpc: Tpc) -> Array:
-    """Return the signals of which PMTs of the TPC see something."""
+    """Return the signals that PMTs of the TPC see."""
     channels = [
         channel
         for digitizer in settings.detector.digitizers

@@ -179,7 +179,7 @@ def test_s1_map_of_a_file(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     assert event["z"] == pytest.approx(-26)
     assert event["cs1"] == pytest.approx(20)
     assert event["cs2"] == 500
-    with pytest.raises(ConfigurationError, match="S1 map of run 000010 is no map"):
+    with pytest.raises(ConfigurationError, match="S1 map of run 000010 is not a map"):
         events_of(*peaks, one=one, run_id="000010")["event_info"]
     with pytest.raises(ConfigurationError, match=r"run 000020: .*light_v1.json has no value"):
         events_of(*peaks, one=one, run_id="000020")["event_info"]
