@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import site_for_tests
-from batch_workflow import Workflow, long, press_ctrl_c, wait_until
+from batch_scenarios import *  # noqa: F403 - the tests that all batch systems share
+from batch_workflow import Workflow, long, wait_until
 from servers import htcondor
 from servers.htcondor import HTCondor
 from site_for_tests import Site
@@ -158,30 +159,6 @@ def command_line(process: Path) -> list[str]:
         return (process / "cmdline").read_text(errors="replace").split("\0")
     except OSError:
         return []
-
-
-def test_ctrl_c_cancels_all_jobs(workflow: CondorWorkflow) -> None:
-    driver = workflow.start(long("run1", "run2"))
-    workflow.wait_for_start("run1", "run2")
-
-    assert press_ctrl_c(driver) != 0
-    wait_until(lambda: not workflow.jobs(), "all batch jobs are gone")
-    assert workflow.run({"run1": "true", "run2": "true"}) == 0, workflow.terminal
-
-
-def test_a_killed_driver_s_successor_takes_up_its_jobs(workflow: CondorWorkflow) -> None:
-    runs = {"run1": "touch on-run1; while [ ! -e go ]; do sleep 0.2; done"}
-    driver = workflow.start(runs)
-    workflow.wait_for_start("run1")
-    os.killpg(driver.pid, signal.SIGKILL)
-    driver.wait()
-
-    successor = workflow.start(runs)
-    wait_until(lambda: ": kept" in workflow.terminal, "the job is taken up")
-    (workflow.folder / "go").touch()
-
-    assert successor.wait(timeout=60) == 0, workflow.terminal
-    assert workflow.starts("run1") == 1
 
 
 def test_a_batch_system_that_is_away_harms_nothing(workflow: CondorWorkflow) -> None:

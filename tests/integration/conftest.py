@@ -1,12 +1,16 @@
-"""What several modules share: run documents, a DAQ host; and the order of what takes long."""
+"""What several modules share: run documents, a DAQ host, a batch system; long tests last."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pymongo
 import pytest
 
+from batch_workflow import Workflow
+from servers import slurm
 from servers.mongod import collection, scratch
+from servers.slurm import Slurm
 from servers.sshd import Sshd, running_sshd
 from xamsflow import rundb
 from xamsflow.settings.config import Rundb, SshHost
@@ -40,6 +44,33 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """A real sshd on loopback: the DAQ host."""
     with running_sshd(tmp_path_factory.mktemp("sshd")) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def slurm_server() -> Iterator[Slurm]:
+    """A real Slurm, with Torque's commands too."""
+    with slurm.running_slurm() as running:
+        yield running
+
+
+@pytest.fixture
+def workflow(
+    tmp_path: Path,
+    slurm_server: Slurm,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Workflow]:
+    """A small workflow through that Slurm, by the module's PROFILE."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("SLURM_CONF", "PATH"):
+        monkeypatch.setenv(name, slurm_server.environment[name])
+    running = Workflow(tmp_path, slurm_server, request.module.PROFILE)
+    try:
+        yield running
+    finally:
+        running.close()
+        for job in running.jobs():
+            slurm_server.run("scancel", "--signal=KILL", job, check=False)
 
 
 @pytest.fixture(params=["local", "ssh"])

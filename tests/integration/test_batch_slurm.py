@@ -1,13 +1,12 @@
 """profiles/slurm on a real Slurm."""
 
 import os
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from batch_workflow import Workflow, long, press_ctrl_c, wait_until
+from batch_scenarios import *  # noqa: F403 - the tests that all batch systems share
+from batch_workflow import Workflow, long, wait_until
 from servers import slurm
 from servers.slurm import Slurm
 from xamsflow.base.errors import FailureClass
@@ -18,27 +17,12 @@ from xamsflow.operate.doctor import batch_system
 from xamsflow.operate.reconcile.evidence import batch_jobs
 from xamsflow.run import start
 
+PROFILE = "slurm"
+"""What the fixture `workflow` works by."""
+
 pytestmark = pytest.mark.skipif(
     bool(slurm.missing()), reason=f"not installed: {', '.join(slurm.missing())}"
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Slurm]:
-    with slurm.running_slurm() as running:
-        yield running
-
-
-@pytest.fixture
-def workflow(tmp_path: Path, server: Slurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workflow]:
-    monkeypatch.chdir(tmp_path)
-    for name in ("SLURM_CONF", "PATH"):
-        monkeypatch.setenv(name, server.environment[name])
-    running = Workflow(tmp_path, server, "slurm")
-    try:
-        yield running
-    finally:
-        running.close()
 
 
 def test_one_fails_and_one_is_cancelled_while_another_goes_on(workflow: Workflow) -> None:
@@ -83,32 +67,11 @@ def test_no_batch_job_gets_the_password(
                 assert b"secret-word" not in content and b"secret-user" not in content, path
 
 
-def test_a_killed_driver_s_successor_takes_up_its_jobs(workflow: Workflow) -> None:
-    runs = {"run1": "touch on-run1; while [ ! -e go ]; do sleep 0.2; done"}
-    driver = workflow.start(runs)
-    workflow.wait_for_start("run1")
-    os.killpg(driver.pid, signal.SIGKILL)
-    driver.wait()
-
-    successor = workflow.start(runs)
-    wait_until(lambda: ": kept" in workflow.terminal, "the job is taken up")
-    (workflow.folder / "go").touch()
-
-    assert successor.wait(timeout=60) == 0, workflow.terminal
-    assert workflow.starts("run1") == 1
-
-
-def test_ctrl_c_cancels_all_jobs(workflow: Workflow) -> None:
-    driver = workflow.start(long("run1", "run2"))
-    workflow.wait_for_start("run1", "run2")
-
-    assert press_ctrl_c(driver) != 0
-    wait_until(lambda: not workflow.jobs(), "all batch jobs are gone")
-
-
-def test_the_doctor_asks_the_batch_system(server: Slurm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", server.environment["PATH"])
-    monkeypatch.setenv("SLURM_CONF", server.environment["SLURM_CONF"])
+def test_the_doctor_asks_the_batch_system(
+    slurm_server: Slurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", slurm_server.environment["PATH"])
+    monkeypatch.setenv("SLURM_CONF", slurm_server.environment["SLURM_CONF"])
     for profile in ("stbc", "slurm"):
         (result,) = batch_system.examine(start.profile_folder(profile))
         assert result.verdict == "ok", result

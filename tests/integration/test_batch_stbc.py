@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from batch_workflow import Workflow, long, press_ctrl_c, wait_until
+from batch_scenarios import *  # noqa: F403 - the tests that all batch systems share
+from batch_workflow import Workflow, long, wait_until
 from profile_settings import status_command
 from servers import slurm
 from servers.slurm import Slurm
@@ -19,29 +20,12 @@ from xamsflow.batch import submissions
 from xamsflow.batch.explanation import explain, members
 from xamsflow.state.layout import REPOSITORY
 
+PROFILE = "stbc"
+"""What the fixture `workflow` works by."""
+
 pytestmark = pytest.mark.skipif(
     bool(slurm.missing()), reason=f"not installed: {', '.join(slurm.missing())}"
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Slurm]:
-    with slurm.running_slurm() as running:
-        yield running
-
-
-@pytest.fixture
-def workflow(tmp_path: Path, server: Slurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workflow]:
-    monkeypatch.chdir(tmp_path)
-    for name in ("SLURM_CONF", "PATH"):
-        monkeypatch.setenv(name, server.environment[name])
-    running = Workflow(tmp_path, server, "stbc")
-    try:
-        yield running
-    finally:
-        running.close()
-        for job in running.jobs():
-            server.run("scancel", "--signal=KILL", job, check=False)
 
 
 def test_each_run_is_one_batch_job_in_the_narrowest_queue(workflow: Workflow) -> None:
@@ -122,9 +106,9 @@ def test_processes_killed_without_warning_are_noticed(workflow: Workflow) -> Non
 
 
 @pytest.fixture(scope="module", autouse=True)
-def overtime(server: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workflow]:
+def overtime(slurm_server: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workflow]:
     """A workflow whose job runs out of time, which takes Slurm a minute or two to see."""
-    running = Workflow(tmp_path_factory.mktemp("overtime"), server, "stbc")
+    running = Workflow(tmp_path_factory.mktemp("overtime"), slurm_server, "stbc")
     running.start(long("run1"), "--groups", "transfer=a", "process=b", "publish=c")
     try:
         yield running
@@ -143,37 +127,6 @@ def test_a_job_over_its_wall_time_is_noticed(
     assert explanation.failure == FailureClass.RESOURCES
     assert "wall time" in explanation.reason
     assert "1 min" in explanation.reason
-
-
-def test_ctrl_c_cancels_all_jobs(workflow: Workflow) -> None:
-    driver = workflow.start(long("run1", "run2", "run3"))
-    workflow.wait_for_start("run1", "run2", "run3")
-
-    assert press_ctrl_c(driver) != 0
-    wait_until(lambda: not workflow.jobs(), "all batch jobs are gone")
-    # Nobody takes up a job that was cancelled.
-    for run in ("run1", "run2", "run3"):
-        (workflow.folder / f"on-{run}").unlink()
-    assert workflow.run({"run1": "true", "run2": "true", "run3": "true"}) == 0
-
-
-def test_a_killed_driver_s_successor_takes_up_its_jobs(workflow: Workflow) -> None:
-    waits = "touch on-{run}; while [ ! -e go ]; do sleep 0.2; done"
-    runs = {run: waits.format(run=run) for run in ("run1", "run2")}
-    driver = workflow.start(runs)
-    workflow.wait_for_start(*runs)
-    jobs = [workflow.job(run) for run in runs]
-    os.killpg(driver.pid, signal.SIGKILL)
-    driver.wait()
-
-    successor = workflow.start(runs)
-    wait_until(lambda: workflow.terminal.count(": kept") == 2, "the jobs are taken up")
-    (workflow.folder / "go").touch()
-
-    assert successor.wait(timeout=60) == 0, workflow.terminal
-    assert workflow.published() == list(runs)
-    assert [workflow.job(run) for run in runs] == jobs
-    assert [workflow.starts(run) for run in runs] == [1, 1]
 
 
 def test_what_ended_while_no_driver_was_there_is_not_done_again(workflow: Workflow) -> None:
