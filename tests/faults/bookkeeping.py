@@ -2,42 +2,15 @@
 
 import fcntl
 import shutil
-import struct
-import subprocess
 import time
 from datetime import UTC, datetime
 
 from faults.case import Case, NotPossible, run_id
 from faults.catalogue import fault
+from shifted_clock import ShiftedClock
 from xamsflow.state import layout
 
 TORN = ["", "{", "{}", "[]", '{"run_id": "000901"}', '{"000901": 1}', "\x00" * 100]
-
-STEPPED_CLOCK = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/time.h>
-#include <time.h>
-
-static volatile long long *offset;
-
-__attribute__((constructor)) static void open_offset(void) {
-  int file = open(getenv("CLOCK_OFFSET"), O_RDONLY);
-  offset = mmap(0, sizeof *offset, PROT_READ, MAP_SHARED, file, 0);
-}
-
-int clock_gettime(clockid_t clock, struct timespec *time) {
-  static int (*real)(clockid_t, struct timespec *);
-  if (!real) real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
-  int result = real(clock, time);
-  if (clock == CLOCK_REALTIME && offset != MAP_FAILED) time->tv_sec += *offset;
-  return result;
-}
-"""
-"""Shifts the clock of programs it is loaded into by the seconds in a file."""
 
 
 @fault
@@ -129,23 +102,19 @@ def strax_data_half_written(case: Case) -> None:
 def clock_stepped(case: Case) -> None:
     """The clock of the driver's host jumps, forth or back, while it works."""
     case.prepare()
-    compiler = shutil.which("cc")
-    if compiler is None:
-        raise NotPossible("there is no C compiler")
-    source, library = case.folder / "clock.c", case.folder / "clock.so"
-    source.write_text(STEPPED_CLOCK)
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    offset = case.folder / "offset"
-    offset.write_bytes(struct.pack("q", 0))
-    case.site.environment |= {"LD_PRELOAD": str(library), "CLOCK_OFFSET": str(offset)}
+    try:
+        clock = ShiftedClock(case.folder)
+    except FileNotFoundError as error:
+        raise NotPossible(str(error)) from error
+    case.site.environment |= clock.environment
     # Without its first try, so that there is a moment at which it is tried again.
     case.site.daq.rename(case.folder / "unmounted")
     case.start()
     case.moment("start", "transfer")
     step = case.random.choice([-400 * 86_400, -3600, 3600, 400 * 86_400])
-    with offset.open("r+b") as file:
-        file.write(struct.pack("q", step))
+    clock.shift(step)
     case.end()
     told = case.document(case.run)["processing"]["time"]
     assert abs((told - datetime.now(UTC)).total_seconds() - step) < 100, "the clock was stepped"
     case.heal.append(lambda: (case.folder / "unmounted").rename(case.site.daq))
+    case.heal.append(lambda: clock.shift(0))

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xamsflow.base import clock
 from xamsflow.base.errors import ConfigurationError, XamsflowError
 from xamsflow.batch import cancel
 from xamsflow.run import notify
@@ -221,6 +222,7 @@ class Driver:
             for folder in layout.FOLDERS:
                 receipts.check_writable(folder)
             database = self._exit.enter_context(rundb.open_database(self._config.rundb))
+            clock.check("the run database's", database.now)
             self._database = database
             outcomes = self._outcomes
 

@@ -10,8 +10,7 @@ from xamsflow.base import amounts, clock
 from xamsflow.base.errors import XamsflowError
 
 CLOCK_OFF_S = 2.0
-CLOCK_WRONG_S = 60.0
-"""Clocks that differ by more than this: ages in tables are off; taken for another hour."""
+"""Clocks that differ by more than this: ages in tables are off."""
 
 
 class Health(StrEnum):
@@ -59,14 +58,10 @@ def errors_are_problems(name: str) -> Iterator[list[Result]]:
 
 def clock_of(name: str, ask: Callable[[], datetime]) -> Result:
     """Compare a clock with this host's; `ask` returns its time, and may take a while."""
-    before = clock.now()
-    there = ask()
-    after = clock.now()
-    # It was asked at some moment between the two.
-    off = max((before - there).total_seconds(), (there - after).total_seconds(), 0.0)
+    ahead = clock.ahead_s(ask)
+    off = abs(ahead)
     if off <= CLOCK_OFF_S:
         return ok(name, f"as this host's, to {CLOCK_OFF_S:g} s")
-    which = "behind" if there < before else "ahead of"
+    which = "behind" if ahead < 0 else "ahead of"
     value = f"{amounts.duration(off)} {which} this host's"
-    remedy = "let both hosts synchronise their clocks (timedatectl, chronyc tracking)"
-    return (problem if off > CLOCK_WRONG_S else warning)(name, value, remedy)
+    return (problem if off > clock.WRONG_S else warning)(name, value, clock.SYNCHRONISE)
