@@ -12,11 +12,13 @@ import platform
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from xamsflow.base import memory, system_errors
+from xamsflow.base import clock, memory, system_errors
 from xamsflow.base.errors import (
     BadDataError,
     FailureClass,
@@ -26,7 +28,8 @@ from xamsflow.base.errors import (
     causes,
 )
 from xamsflow.base.meter import Meter
-from xamsflow.redax import rundoc
+from xamsflow.redax import identity, rundoc
+from xamsflow.redax.identity import Identity
 from xamsflow.run import journal, progress
 from xamsflow.run import publish as publishing
 from xamsflow.run.failures import Failure
@@ -58,6 +61,7 @@ def follow(*, run_id: str, receipt: str, log: str, threads: int) -> None:
                 data_type=targets[0],
                 threads=threads,
                 meter=meter,
+                now=database.now,
             )
         receipts.write(Path(receipt), made)
 
@@ -69,13 +73,21 @@ def transfer(*, run_id: str, receipt: str, log: str) -> None:
             from xamsflow import rundb  # noqa: PLC0415
             from xamsflow.transfer import transfer_run  # noqa: PLC0415
 
-        def look() -> Mapping[str, Any]:
+        def look() -> tuple[Mapping[str, Any], Callable[[], datetime]]:
             with rundb.open_database(configuration.rundb) as database:
-                return database.get(layout.run_number(run_id))
+                document = database.get(layout.run_number(run_id))
+                return document, clock.running_from(database.now())
 
-        document = patiently(look, configuration.retry)
+        document, now = patiently(look, configuration.retry)
         made = patiently(
-            lambda: transfer_run(document, configuration.daq, configuration.storage, meter),
+            lambda: transfer_run(
+                document,
+                configuration.daq,
+                configuration.storage,
+                meter,
+                settings=configuration.rundb,
+                now=now,
+            ),
             configuration.retry,
         )
         receipts.write(Path(receipt), made)
@@ -101,6 +113,8 @@ def process(
 
         transferred = receipts.read_or_set_aside(Path(transfer_receipt), publishing.TRANSFER_NEEDS)
         publishing.check_followed(run_id, transferred)
+        whose = _whose(run_id, transferred, configuration)
+        identity.hold_folder(configuration.storage.processed, whose)
         _wait_for_live_data(transferred, configuration)
         n_bytes, n_chunks = transferred["bytes"], progress.n_chunks(transferred["files"])
 
@@ -155,6 +169,7 @@ def publish(
 
         def tell() -> receipts.Receipt | None:
             with rundb.open_database(configuration.rundb) as database:
+                publishing.check_whose(transferred, database, configuration)
                 return publishing.tell_done(database, claim, done)
 
         try:
@@ -168,6 +183,26 @@ def publish(
         if told is None:
             raise _not_ours(run_id)
         receipts.write(Path(receipt), told)
+
+
+def _whose(run_id: str, transferred: receipts.Receipt, configuration: Config) -> Identity:
+    """Return which run a transfer's receipt is of, checked against what is known without waiting.
+
+    Where no driver claimed the run, or the run database is away, that is the settings.
+    """
+    number = layout.run_number(run_id)
+    wanted = identity.of_settings(number, configuration.rundb, configuration.daq)
+    if claims.read(run_id) is not None:
+        with memory.loading():
+            from xamsflow import rundb  # noqa: PLC0415
+        try:
+            with rundb.open_database(configuration.rundb) as database:
+                document = database.get(number)
+            wanted = identity.of_document(document, configuration.rundb, configuration.daq)
+        except TransientError as error:
+            logger.warning("the receipt is not compared with the run document: %s", error)
+    identity.check_receipt(transferred, wanted)
+    return replace(identity.of_receipt(transferred), collection=wanted.collection)
 
 
 def _wait_for_live_data(transferred: receipts.Receipt, configuration: Config) -> None:

@@ -70,7 +70,7 @@ class Processed:
         found: dict[str, int] = {}
         for folder in (self.live, self.processed, self.site.daq):
             for path in folder.rglob("*"):
-                if path.is_file():
+                if path.is_file() and path.parent.name != ".runs":
                     digest = hashlib.sha256(path.read_bytes()).hexdigest()
                     found[digest] = found.get(digest, 0) + 1
         return found
@@ -519,3 +519,38 @@ def test_any_sequence_of_damages_is_mended_and_no_byte_is_lost(seed, place: Proc
     assert (code, set(kinds(again))) == ((1, differ) if left else (0, set()))
     after = place.content()
     assert all(after.get(digest, 0) >= count for digest, count in content.items())
+
+
+def test_files_that_the_daq_wrote_after_the_transfer(place: Processed, ask):
+    """As of a thread that was late while clocks did not agree."""
+    run = place.site.daq / "000932"
+    written = next(path for path in run.glob("00000?/*") if path.stat().st_size)
+    late = written.with_name(f"{written.name}0")
+    late.write_bytes(written.read_bytes())
+    try:
+        code, (found,) = ask("932")
+        assert (code, found["kind"]) == (1, "grown at the source")
+        assert f"{late.parent.name}/{late.name} since the transfer (1 files more" in found["what"]
+        before = place.content()
+        code, found = ask("932", "--repair")
+        assert code == 0, found
+        assert place.content().items() >= before.items()
+        assert place.document()["processing_status"] != "done"
+        assert not (place.live / "000932").exists()
+        assert ask("932") == (0, [])
+    finally:
+        late.unlink()
+
+
+def test_receipts_of_another_run_are_told_and_nothing_of_them_is_registered(place: Processed, ask):
+    document = place.document()
+    place.site.collection.delete_one({"number": 932})
+    new = {key: value for key, value in document.items() if key not in ("_id", "processing")}
+    new |= {"processing_status": "pending", "data": document["data"][:1]}
+    place.site.collection.insert_one(new)
+    for repair in ((), ("--repair",)):
+        code, (found,) = ask("932", *repair)
+        assert (code, found["kind"]) == (1, "another run's receipts")
+        assert "its document _id is" in found["what"]
+        assert not found["can_be_repaired"]
+    assert place.registered() == ["live"]

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import pytest
 
 from live_folder import READER, THREADS, content, make_run, run_document, write
 from servers.sshd import Sshd, descendants, make_key, running_sshd
+from xamsflow.base import clock
 from xamsflow.base.errors import (
     BadDataError,
     ConfigurationError,
@@ -30,7 +32,8 @@ from xamsflow.base.errors import (
     XamsflowError,
 )
 from xamsflow.redax import rundoc
-from xamsflow.settings.config import Daq, SshHost, Storage
+from xamsflow.settings import config
+from xamsflow.settings.config import Daq, Rundb, SshHost, Storage
 from xamsflow.state.receipts import Receipt
 from xamsflow.transfer import transfer_run
 
@@ -69,6 +72,92 @@ class Places:
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
     return Places(tmp_path)
+
+
+# Whether the DAQ may still write
+
+
+def test_a_late_thread_is_waited_for_however_far_a_clock_is_ahead(
+    places: Places, host: SshHost | None
+) -> None:
+    """Its files come after all others are here, and nothing has told of it before."""
+    late = {path: path.read_bytes() for path in places.run.rglob(f"{READER}_{THREADS[1]}")}
+    for path in late:
+        path.unlink()
+
+    def write_late() -> None:
+        time.sleep(1.5)
+        for path, data in late.items():
+            path.write_bytes(data)
+
+    def transfer() -> Receipt:
+        return transfer_run(
+            run_document(ended_ago=timedelta(seconds=5)),
+            Daq(ssh=host, live_data=places.daq),
+            Storage(places.storage, places.storage / "processed", host="cluster"),
+            now=lambda: clock.now() + timedelta(seconds=90),
+            idle_after=timedelta(seconds=5),
+        )
+
+    writer = threading.Thread(target=write_late)
+    writer.start()
+    with pytest.raises(StillTakenError, match="changed"):
+        transfer()
+    writer.join()
+    assert not places.destination.exists()
+    receipt = transfer()
+    assert receipt["the_end"] == [f"{READER}_{thread}" for thread in THREADS]
+    assert content(places.destination) == content(places.run)
+
+
+def test_a_thread_that_stays_idle_costs_a_minute_once(places: Places) -> None:
+    for path in places.run.rglob(f"{READER}_{THREADS[1]}"):
+        path.unlink()
+
+    def duration_s(ended_ago: timedelta) -> float:
+        return float(
+            transfer_run(
+                run_document(ended_ago=ended_ago),
+                Daq(ssh=None, live_data=places.daq),
+                Storage(places.storage, places.storage / "processed", host="cluster"),
+                idle_after=timedelta(seconds=3),
+            )["duration_s"]
+        )
+
+    assert duration_s(timedelta(minutes=1)) >= 3
+    assert duration_s(timedelta(hours=1)) < 3
+
+
+# Whose data a storage has
+
+
+def test_a_storage_holds_one_run_of_a_number(places: Places, tmp_path: Path) -> None:
+    """Here the DAQ has the other one no more, so that nothing could be compared."""
+    settings = [replace(config.load().rundb, collection=name) for name in ("runs_new", "runs_gas")]
+
+    def transfer(settings: Rundb, **document: Any) -> Receipt:
+        return transfer_run(
+            run_document() | document,
+            Daq(ssh=None, live_data=places.daq),
+            Storage(places.storage, places.storage / "processed", host="cluster"),
+            settings=settings,
+        )
+
+    identity = transfer(settings[0], _id="a")["identity"]
+    assert identity["collection"] == "run.runs_new"
+    assert identity["document"] == "a"
+    assert identity["daq_folder"] == str(places.daq)
+    places.run.rename(tmp_path / "moved away")
+    assert transfer(settings[0], _id="a")["compared"] == "source gone"
+    with pytest.raises(ConfigurationError, match=r"another run 000932: its collection is .*_new"):
+        transfer(settings[1], _id="a")
+    with pytest.raises(ConfigurationError, match="its document _id is a, not b"):
+        transfer(settings[0], _id="b")
+    with pytest.raises(ConfigurationError, match="its start is "):
+        transfer(settings[0], _id="a", start=datetime(2024, 3, 2))
+    places.destination.rename(tmp_path / "moved away, too")
+    (tmp_path / "moved away").rename(places.run)
+    assert transfer(settings[1], _id="b")["copied_bytes"] > 0
 
 
 # What a good transfer leaves
@@ -278,7 +367,8 @@ import json, sys
 from pathlib import Path
 from live_folder import run_document
 from xamsflow.redax import rundoc
-from xamsflow.settings.config import Daq, SshHost, Storage
+from xamsflow.settings import config
+from xamsflow.settings.config import Daq, Rundb, SshHost, Storage
 from xamsflow.transfer import transfer_run
 daq, storage, host = json.loads(sys.argv[1])
 if host:

@@ -46,6 +46,9 @@ def run(options: argparse.Namespace) -> int:
         for outcome in reconcile(sources, _runs(asked, sources), repair=options.repair):
             left += not outcome.repaired
             print(json.dumps(_plain(outcome)) if options.json else _line(outcome), flush=True)
+        sources.close()
+    if sources.daq_away is not None:
+        print(f"not compared with the DAQ: {sources.daq_away}", file=sys.stderr)
     if not left:
         print("all agrees", file=sys.stderr)
     return 1 if left else 0

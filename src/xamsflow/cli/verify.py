@@ -9,7 +9,7 @@ from typing import Any
 from xamsflow.base import amounts
 from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
 from xamsflow.base.meter import Meter
-from xamsflow.redax import rundoc
+from xamsflow.redax import identity, rundoc
 from xamsflow.run import progress
 from xamsflow.settings import config, detector
 from xamsflow.settings.config import Config
@@ -116,6 +116,9 @@ def _document(
             )
         return document
     if transferred is not None:
+        number = layout.run_number(run_id)
+        wanted = identity.of_settings(number, configuration.rundb, configuration.daq)
+        identity.check_receipt(transferred, wanted)
         return rundoc.from_json(transferred["run_document"])
     from xamsflow import rundb  # noqa: PLC0415
 

@@ -7,6 +7,7 @@ A different DAQ would need a different room here, and nothing else.
 ::
 
     rundoc        the run document
+    identity      which run a receipt or a folder is of
     files         one file: its framing, and the records in it
     folder        which files a run has, and which are missing
     listing       names, sizes and times of a run's files

@@ -270,6 +270,21 @@ def _rate(document: Mapping[str, Any]) -> float | None:
     return sum(numbers) if numbers else None
 
 
+def document_id(document: Mapping[str, Any]) -> str | None:
+    """Return what MongoDB tells a document from all others by, None where it has none."""
+    found = document.get("_id")
+    return None if found is None else str(found)
+
+
+def start_time(document: Mapping[str, Any]) -> str | None:
+    """Return a run's start in UTC, as text, None where there is none."""
+    start = document.get("start")
+    if not isinstance(start, datetime):
+        return None
+    aware = start if start.tzinfo is not None else start.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
 def live_location(document: Mapping[str, Any]) -> str | None:
     """Return the DAQ's own live entry's folder: the first one, copies are appended behind it."""
     entries = document.get("data")

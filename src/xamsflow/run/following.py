@@ -9,6 +9,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from importlib import metadata
 from typing import Any
 
@@ -16,6 +17,7 @@ from xamsflow.base import clock
 from xamsflow.base.errors import StillTakenError, XamsflowError
 from xamsflow.base.meter import Meter
 from xamsflow.data.processing import follow_run
+from xamsflow.redax import identity
 from xamsflow.redax.growing import Growing
 from xamsflow.run.policy import patiently
 from xamsflow.settings import detector
@@ -34,16 +36,27 @@ def follow(
     data_type: str,
     threads: int,
     meter: Meter,
+    now: Callable[[], datetime],
 ) -> Receipt:
     """Follow a run to its end; return the receipt, which says whether data were made and why not.
 
-    `look` returns its run document as it is now. Raises StillTakenError where nothing comes any
-    more of a run without end, and as the transfer does where the run cannot be copied.
+    `look` returns its run document as it is now, `now` the time by the run database.
+
+    Raises StillTakenError where nothing comes any more of a run without end, and as the transfer
+    does where the run cannot be copied.
     """
     following = patiently(
-        lambda: Following(look, configuration.daq, configuration.storage, configuration.follow),
+        lambda: Following(
+            look,
+            configuration.daq,
+            configuration.storage,
+            configuration.follow,
+            settings=configuration.rundb,
+            now=now,
+        ),
         configuration.retry,
     )
+    identity.check_folder(configuration.storage.processed, following.whose)
     growing = Growing(following.folder, following.run.readers, following.bring)
     reason = _process(
         following, growing, configuration, data_type=data_type, threads=threads, meter=meter

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xamsflow.base import clock
-from xamsflow.base.errors import BadDataError
-from xamsflow.redax import findings, rundoc
+from xamsflow.base.errors import BadDataError, ConfigurationError
+from xamsflow.redax import findings, identity, rundoc
 from xamsflow.run import policy
 from xamsflow.run.failures import FailedJob
 from xamsflow.settings.config import Config
@@ -61,6 +61,13 @@ def done(transfer_receipt: Receipt, data_type_receipts: Sequence[Receipt], host:
     )
 
 
+def check_whose(transfer_receipt: Receipt, database: "RunDatabase", config: Config) -> None:
+    """Raise ConfigurationError unless a receipt is of the run that the run document describes."""
+    document = database.get(layout.run_number(transfer_receipt["run_id"]))
+    wanted = identity.of_document(document, config.rundb, config.daq)
+    identity.check_receipt(transfer_receipt, wanted)
+
+
 def tell_done(database: "RunDatabase", claim: Claim, done: Done) -> Receipt | None:
     """Register what is stored, set the run done, and return the receipt of it.
 
@@ -94,9 +101,10 @@ def tell_failure(
     number = layout.run_number(job.run)
     try:
         transferred, data_types = receipts_on_disk(job.run)
+        _check_whose_on_disk(job.run, database, config)
         for entry in data_entries(transferred, data_types, host=config.storage.host):
             database.add_data(number, entry)
-    except BadDataError as error:
+    except (BadDataError, ConfigurationError) as error:
         logger.warning("run %s: what is stored could not be registered: %s", job.run, error)
     failure = job.failure.failure
     write = (
@@ -108,6 +116,13 @@ def tell_failure(
     )
     log = str(job.log.resolve())
     return write(job.rule, reason=job.failure.reason, failure=failure, log=log)
+
+
+def _check_whose_on_disk(run: str, database: "RunDatabase", config: Config) -> None:
+    """Check whose receipts those of a run are, if there are any."""
+    with contextlib.suppress(FileNotFoundError):
+        receipt = receipts.read(layout.transfer_receipt(run), TRANSFER_NEEDS)
+        check_whose(receipt, database, config)
 
 
 def data_entries(

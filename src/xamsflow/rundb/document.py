@@ -18,7 +18,7 @@ Document = dict[str, Any]
 LIVE = "live"
 """The `type` of the entries of `data` that stand for live data."""
 
-COMPARED = ("number", "mode", "data", "processing_status", "processing")
+COMPARED = ("number", "mode", "start", "data", "processing_status", "processing")
 """The fields compared with what is stored; the DAQ's settings, which are large, are not."""
 
 TOUCHED = ("number", "processing_status", "data.host")

@@ -163,6 +163,11 @@ def incoming(live_data: Path, run: str) -> Path:
     return live_data / f"{run}.incoming"
 
 
+def identity_file(storage: Path, run: str) -> Path:
+    """Return the file in a storage that says which run its data under this number are of."""
+    return storage / ".runs" / f"{run}.json"
+
+
 def set_aside(path: Path) -> Path:
     """Return where a wrong file or folder is kept, in a folder beside it that nobody looks into."""
     time = clock.now().strftime("%Y%m%dT%H%M%S%f")[:-3]

@@ -9,15 +9,17 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from xamsflow.base import clock, system_errors
 from xamsflow.base.errors import BadDataError, StillTakenError, TransientError
-from xamsflow.redax import ending, rundoc
+from xamsflow.redax import ending, identity, rundoc
 from xamsflow.redax.ending import UNFINISHED
+from xamsflow.redax.listing import Listing
 from xamsflow.redax.rundoc import Run
-from xamsflow.settings.config import Daq, Follow, Storage
+from xamsflow.settings.config import Daq, Follow, Rundb, Storage
 from xamsflow.state import layout
 from xamsflow.transfer import rsync, source
 from xamsflow.transfer.run import parent_on_daq
@@ -41,8 +43,12 @@ class Following:
         daq: Daq,
         storage: Storage,
         timing: Follow,
+        *,
+        settings: Rundb | None = None,
+        now: Callable[[], datetime] = clock.now,
+        idle_after: timedelta = ending.IDLE_AFTER,
     ) -> None:
-        """Prepare; `look` returns the run document as it is now.
+        """Prepare; `look` returns the run document as it is now, `now` its database's time.
 
         Raises as :func:`xamsflow.transfer.transfer_run` does.
         """
@@ -50,12 +56,17 @@ class Following:
         self.document = look()
         self.run = rundoc.parse(self.document)
         self._timing = timing
+        self._now = now
+        self._idle_after_s = idle_after.total_seconds()
         self._run_id = layout.run_id(self.run.number)
         destination = Path(os.path.abspath(storage.live_data)) / self._run_id  # noqa: PTH100
         self._there, _ = source.find(daq.ssh, parent_on_daq(self.run, daq), self._run_id)
         self.in_place = self._there == Folder(None, os.path.realpath(destination))
         arriving = layout.incoming(destination.parent, destination.name)
         self.folder = Path(self._there.path) if self.in_place else arriving
+        self.whose = identity.of_document(self.document, settings, daq)
+        if not self.in_place:
+            identity.check_folder(destination.parent, self.whose)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -64,6 +75,7 @@ class Following:
         self.ended: float | None = None
         self.duration: int | None = None
         self._next_look = 0.0
+        self._seen: tuple[float, Listing | None] = (0.0, None)
         self._last_news = time.monotonic()
 
     def bring(self) -> int | None:
@@ -125,11 +137,16 @@ class Following:
         if listing is None:
             return False
         try:
-            ending.check(run, listing, str(self._there), clock.now())
+            ending.check(run, listing, str(self._there), self._now())
         except StillTakenError as error:
             logger.info("%s", error)
             return False
-        return True
+        if listing != self._seen[1]:
+            self._seen = (time.monotonic(), listing)
+        unchanged_s = time.monotonic() - self._seen[0]
+        return unchanged_s >= self._idle_after_s or not ending.may_begin(
+            run, listing, str(self._there), self._now()
+        )
 
 
 def _what_is_read_by(run: Run) -> Run:

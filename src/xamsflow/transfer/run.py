@@ -5,7 +5,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from xamsflow.base import clock, system_errors
 from xamsflow.base.durable import sync
 from xamsflow.base.errors import BadDataError, ConfigurationError, StillTakenError
 from xamsflow.base.meter import Meter
-from xamsflow.redax import ending, rundoc
+from xamsflow.redax import ending, identity, rundoc
 from xamsflow.redax.listing import Listing
 from xamsflow.redax.rundoc import Run
-from xamsflow.settings.config import Daq, Storage
+from xamsflow.settings.config import Daq, Rundb, Storage
 from xamsflow.state import layout
 from xamsflow.state.receipts import Receipt
 from xamsflow.transfer import rsync, source
@@ -35,7 +36,14 @@ READING = "reading checksums"
 
 
 def transfer_run(
-    document: Mapping[str, Any], daq: Daq, storage: Storage, meter: Meter | None = None
+    document: Mapping[str, Any],
+    daq: Daq,
+    storage: Storage,
+    meter: Meter | None = None,
+    *,
+    settings: Rundb | None = None,
+    now: Callable[[], datetime] = clock.now,
+    idle_after: timedelta = ending.IDLE_AFTER,
 ) -> Receipt:
     """Bring a run to ``<storage.live_data>/<run_id>`` and return the receipt of it.
 
@@ -43,11 +51,14 @@ def transfer_run(
     is deleted or overwritten, here or there. `compared` in the receipt says how source and
     destination were compared: ``checksums``, ``in place`` (they are the same folder) or
     ``source gone`` (the DAQ no longer has the run, what is here is complete by its own THE_END).
-    On `meter` it notes how far it is.
+    `settings` are those of the run database that the document is from, `now` is its clock. Where a
+    thread has written nothing, an ended run must not change for `idle_after`. On `meter` it notes
+    how far it is.
 
     Raises StillTakenError while the DAQ may still write, BadDataError where the run is incomplete
     or what is here differs from it, TransientError where host or disk are away, ResourcesError on a
-    full disk, ConfigurationError for wrong paths, keys and access rights.
+    full disk, ConfigurationError for wrong paths, keys and access rights, and where the destination
+    has another run's data.
     """
     started = time.monotonic()
     meter = meter or Meter()
@@ -61,26 +72,34 @@ def transfer_run(
     exists = os.path.lexists(destination)
     here = Folder(None, os.path.realpath(destination))
 
+    whose = identity.of_document(document, settings, daq)
+    if there != here:
+        identity.hold_folder(destination.parent, whose)
     copied = 0
     if listing is None:
         if not exists:
             raise BadDataError(f"{there} is missing", "the DAQ does not have this run (any more)")
         compared, listing = SOURCE_GONE, _listing(here)
-        the_end = ending.check(run, listing, str(here), clock.now())
+        the_end = ending.check(run, listing, str(here), now())
         if not the_end:
             raise BadDataError(f"{there} is missing, and {here} is empty", "the data are lost")
     else:
-        the_end = ending.check(run, listing, str(there), clock.now())
+        the_end = ending.check(run, listing, str(there), now())
+        may_begin = ending.may_begin(run, listing, str(there), now())
+        until = time.monotonic() + idle_after.total_seconds() if may_begin else 0.0
         compared = IN_PLACE if there == here else CHECKSUMS
+        if compared == CHECKSUMS and not exists:
+            copied = _copy(there, listing, destination, meter, until)
+        elif may_begin:
+            _check_unchanged(there, listing, until)
         if compared == CHECKSUMS and exists:
             _compare(there, listing, here)
-        elif compared == CHECKSUMS:
-            copied = _copy(there, listing, destination, meter)
     logger.info("reading the checksums of %d files", len(listing.files))
     files = _files(destination, listing, meter)
 
     return {
         "run_id": run_id,
+        identity.KEY: identity.to_json(whose),
         "bytes": listing.size,
         "copied_bytes": copied,
         "duration_s": round(time.monotonic() - started, 3),
@@ -118,8 +137,11 @@ def parent_on_daq(run: Run, daq: Daq) -> str:
     return run.location
 
 
-def _copy(there: Folder, listing: Listing, destination: Path, meter: Meter) -> int:
-    """Copy beside the destination, compare, rename; return the bytes that were sent."""
+def _copy(there: Folder, listing: Listing, destination: Path, meter: Meter, until: float) -> int:
+    """Copy beside the destination, compare, rename; return the bytes that were sent.
+
+    Not before the time `until` (s, monotonic) it is put into place.
+    """
     arriving = layout.incoming(destination.parent, destination.name)
     try:
         arriving.mkdir(parents=True, exist_ok=True)
@@ -140,10 +162,7 @@ def _copy(there: Folder, listing: Listing, destination: Path, meter: Meter) -> i
         logger.warning("%s; copying what differs again", difference)
         copied += rsync.copy(there, Path(incoming.path), by_checksum=True)
         difference = _difference(there, listing, incoming)
-    if source.find(there.host, *os.path.split(there.path))[1] != listing:
-        raise StillTakenError(
-            f"{there} has changed while it was copied", "try again later, the copy then goes on"
-        )
+    _check_unchanged(there, listing, until)
     if difference is not None:
         raise _differs(there, incoming, difference)
     try:
@@ -153,6 +172,21 @@ def _copy(there: Folder, listing: Listing, destination: Path, meter: Meter) -> i
     except OSError as error:
         raise system_errors.cannot("write", destination, error) from error
     return copied
+
+
+def _check_unchanged(there: Folder, listing: Listing, until: float) -> None:
+    """Raise StillTakenError if the DAQ has written since; look at the time `until` (s, monotonic).
+
+    A time that has passed means now.
+    """
+    wait = until - time.monotonic()
+    if wait > 0:
+        logger.info("waiting %.0f s for threads that have written nothing yet", wait)
+        time.sleep(wait)
+    if source.find(there.host, *os.path.split(there.path))[1] != listing:
+        raise StillTakenError(
+            f"{there} has changed while it was copied", "try again later, the copy then goes on"
+        )
 
 
 def _compare(there: Folder, listing: Listing, here: Folder) -> None:

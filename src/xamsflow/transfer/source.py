@@ -43,21 +43,46 @@ class Folder:
         return self.host.host if self.host else socket.gethostname()
 
 
+Look = Callable[[str, str], tuple["Folder", Listing | None]]
+"""Looks at a run's folder below a parent folder, see :func:`find`."""
+
+
 def find(host: SshHost | None, parent: str, run: str) -> tuple[Folder, Listing | None]:
     """Return a run's folder below `parent` and what lies in it, None where there is no such folder.
 
     Raises TransientError where the host is away or `parent` itself is missing, because the disk may
     not be mounted; BadDataError where the folder holds anything but files and folders.
     """
+    with looking(host) as look:
+        return look(parent, run)
+
+
+@contextmanager
+def looking(host: SshHost | None) -> Iterator[Look]:
+    """Look at several runs through one connection."""
     if host is None:
-        return _find(None, os.path.abspath(parent), run, os.path.realpath, _scan_local)  # noqa: PTH100
-    if not parent.startswith("/"):
-        raise ConfigurationError(
-            f"the folder {parent!r} on {ssh.describe(host)} is no absolute path",
-            "correct daq.live_data",
+        yield lambda parent, run: _find(
+            None,
+            os.path.abspath(parent),  # noqa: PTH100
+            run,
+            os.path.realpath,
+            _scan_local,
         )
+        return
     with _sftp(host) as sftp:
-        return _find(host, parent, run, sftp.normalize, lambda path: _scan_sftp(sftp, path))
+
+        def look(parent: str, run: str) -> tuple[Folder, Listing | None]:
+            if not parent.startswith("/"):
+                raise ConfigurationError(
+                    f"the folder {parent!r} on {ssh.describe(host)} is no absolute path",
+                    "correct daq.live_data",
+                )
+            try:
+                return _find(host, parent, run, sftp.normalize, lambda path: _scan_sftp(sftp, path))
+            except (paramiko.SSHException, EOFError) as error:
+                raise _lost(host, error) from error
+
+        yield look
 
 
 Entry = tuple[str, int, File]
@@ -151,24 +176,23 @@ def _scan_sftp(sftp: paramiko.SFTPClient, path: str) -> Iterator[Entry]:
 
 @contextmanager
 def _sftp(host: SshHost) -> Iterator[paramiko.SFTPClient]:
-    name = ssh.describe(host)
     with ssh.connect(host) as client:
         try:
             sftp = client.open_sftp()
         except (paramiko.SSHException, EOFError) as error:
             transport = client.get_transport()
             if transport is None or not transport.is_active():
-                raise TransientError(
-                    f"lost the connection to {name} ({error})", "try again"
-                ) from error
+                raise _lost(host, error) from error
             raise ConfigurationError(
-                f"{name} offers no SFTP ({error})", "ask its administrator to switch it on"
+                f"{ssh.describe(host)} offers no SFTP ({error})",
+                "ask its administrator to switch it on",
             ) from error
         channel = sftp.get_channel()
         if channel is not None:
             channel.settimeout(SFTP_TIMEOUT)
-        try:
-            yield sftp
-        except (paramiko.SSHException, EOFError) as error:
-            text = str(error) or type(error).__name__
-            raise TransientError(f"lost the connection to {name} ({text})", "try again") from error
+        yield sftp
+
+
+def _lost(host: SshHost, error: Exception) -> TransientError:
+    text = str(error) or type(error).__name__
+    return TransientError(f"lost the connection to {ssh.describe(host)} ({text})", "try again")

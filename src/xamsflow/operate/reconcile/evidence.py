@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from xamsflow.base.errors import BadDataError, XamsflowError
 from xamsflow.batch import submissions, systems
 from xamsflow.batch.systems import Unreachable
 from xamsflow.data import lineage
+from xamsflow.redax.listing import Listing
 from xamsflow.run import selecting
 from xamsflow.rundb import ClaimedRun, RunDatabase, StatusView, understand
 from xamsflow.rundb import document as run_document
@@ -18,6 +20,7 @@ from xamsflow.settings import config, detector
 from xamsflow.settings.detector import Detector
 from xamsflow.state import claims, layout, lock, owner, receipts, strax_folder
 from xamsflow.state.receipts import Receipt
+from xamsflow.transfer import source
 
 Document = Mapping[str, Any]
 
@@ -114,7 +117,14 @@ class Sources:
     settings: config.Config
     database: RunDatabase
     checksums: bool = False
+    daq_away: str | None = None
     by: str = field(default_factory=owner.user)
+    _opened: ExitStack = field(default_factory=ExitStack)
+    _look: source.Look | None = None
+
+    def close(self) -> None:
+        """Leave the DAQ host."""
+        self._opened.close()
 
     @property
     def host(self) -> str:
@@ -130,6 +140,24 @@ class Sources:
     def live_data(self) -> Path:
         """The folder in which runs arrive."""
         return Path(os.path.abspath(self.settings.storage.live_data))  # noqa: PTH100
+
+    def on_daq(self, parent: str, run: str) -> Listing | None:
+        """Return what lies in a run's folder on the DAQ host, None where the DAQ has it no more.
+
+        None too where nobody can tell; `daq_away` says why.
+        """
+        if self._look is None and self.daq_away is None:
+            try:
+                self._look = self._opened.enter_context(source.looking(self.settings.daq.ssh))
+            except XamsflowError as error:
+                self.daq_away = str(error)
+        if self._look is None:
+            return None
+        try:
+            return self._look(parent, run)[1]
+        except XamsflowError as error:
+            self.daq_away = str(error)
+            return None
 
     def lineage(self, run: str) -> Mapping[str, str]:
         """Return a run's lineage hash by data type, with the software and settings of now."""

@@ -1,6 +1,7 @@
 """Live data here against the receipt of their transfer; live data are never changed or deleted."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -67,6 +68,39 @@ def changed(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
     )
 
 
+def grown_at_the_source(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
+    """Find runs to which the DAQ has added files since they were transferred."""
+    receipt = evidence.transfer
+    if receipt is None or receipt.content is None or receipt.content["compared"] == IN_PLACE:
+        return
+    origin = receipt.content.get("source") or {}
+    if "path" not in origin or (listing := sources.on_daq(*os.path.split(origin["path"]))) is None:
+        return
+    arrived = {file["path"]: file["size"] for file in receipt.content["files"]}
+    more = sorted(path for path, file in listing.files.items() if file.size > arrived.get(path, -1))
+    if not more:
+        return
+    made = (*evidence.data_types, evidence.published)
+
+    def repair() -> None:
+        for path in (
+            evidence.live_data,
+            *(folder.path for folder in evidence.folders),
+            receipt.path,
+            *(file.path for file in made if file is not None),
+        ):
+            if path is not None:
+                set_aside(path)
+
+    yield Disagreement(
+        evidence.run,
+        "grown at the source",
+        f"the DAQ has written {more[0]} since the transfer ({len(more)} files more or longer)",
+        "what is here of the run is set aside, all of it; then a start brings and makes it again",
+        repair,
+    )
+
+
 def unverified(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
     """Find live data here that no receipt tells of."""
     if evidence.live_data is None or evidence.transfer is not None or evidence.document is None:
@@ -75,7 +109,13 @@ def unverified(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
     def repair() -> None:
         document = sources.database.get(evidence.number)
         settings = sources.settings
-        receipt = transfer_run(document, settings.daq, settings.storage)
+        receipt = transfer_run(
+            document,
+            settings.daq,
+            settings.storage,
+            settings=settings.rundb,
+            now=sources.database.now,
+        )
         receipts.write(layout.transfer_receipt(evidence.run), receipt)
 
     yield Disagreement(

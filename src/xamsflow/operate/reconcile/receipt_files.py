@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from functools import partial
 
+from xamsflow.base.errors import BadDataError, ConfigurationError
 from xamsflow.operate.reconcile.disagreement import Disagreement, set_aside
 from xamsflow.operate.reconcile.evidence import Evidence, Sources
+from xamsflow.redax import identity
 
 
 def damaged(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
@@ -18,6 +20,18 @@ def damaged(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
                 "it is set aside",
                 partial(set_aside, receipt.path),
             )
+
+
+def of_another_run(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
+    """Find receipts of another run of the same number, as of another collection."""
+    if evidence.transfer is None or evidence.transfer.content is None or evidence.document is None:
+        return
+    settings = sources.settings
+    try:
+        wanted = identity.of_document(evidence.document, settings.rundb, settings.daq)
+        identity.check_receipt(evidence.transfer.content, wanted)
+    except (ConfigurationError, BadDataError) as error:
+        yield Disagreement(evidence.run, "another run's receipts", error.what, error.remedy)
 
 
 def published_otherwise(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:

@@ -34,6 +34,7 @@ AT_REST: tuple[Check, ...] = (
     receipt_files.damaged,
     live_data.missing,
     live_data.changed,
+    live_data.grown_at_the_source,
     strax_data.receipt_without_data,
     strax_data.damaged,
     strax_data.unfinished,
@@ -82,6 +83,9 @@ def reconcile(
 
 
 def _disagreements(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
+    if another := list(receipt_files.of_another_run(evidence, sources)):
+        yield from another  # nothing else here is about the run of the document
+        return
     checks = ALWAYS if evidence.in_work or evidence.claimed else ALWAYS + AT_REST
     for check in checks:
         yield from check(evidence, sources)
