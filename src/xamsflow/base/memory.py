@@ -15,6 +15,10 @@ M_MMAP_THRESHOLD = -3
 M_ARENA_MAX = -8
 """Parameters of glibc's ``mallopt`` (malloc.h)."""
 
+NEVER = 2**31 - 1
+HIGHEST_BEFORE_2_35 = 32 * 2**20
+"""HEAP_MAX_SIZE / 2, bytes; ``mallopt`` returns 0 for more and leaves all as it was."""
+
 
 def keep_freed() -> None:
     """Have large arrays made from memory that was used before.
@@ -28,8 +32,10 @@ def keep_freed() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return
-    for parameter in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-        mallopt(parameter, ctypes.c_int(2**31 - 1))
+    # Setting either threshold ends glibc's own adjustment of both, so the one that may be refused
+    # comes first: before glibc 2.35 the threshold for mmap is limited.
+    if mallopt(M_MMAP_THRESHOLD, NEVER) or mallopt(M_MMAP_THRESHOLD, HIGHEST_BEFORE_2_35):
+        mallopt(M_TRIM_THRESHOLD, NEVER)
     mallopt(M_ARENA_MAX, 1)
 
 
