@@ -13,12 +13,12 @@ from pathlib import Path
 
 from xamsflow.base import process
 from xamsflow.batch import submissions
-from xamsflow.batch.systems import FORGOTTEN, BatchSystem, Unreachable
+from xamsflow.batch.systems import FORGOTTEN, WITHOUT_EXIT_CODE, BatchSystem, Unreachable
 
 INTERVAL_S = float(os.environ.get("XAMSFLOW_BATCH_INTERVAL_S", "15"))
 """Least time between two queries."""
 GRACE_S = float(os.environ.get("XAMSFLOW_BATCH_GRACE_S", "20"))
-"""How long a job that the batch system has forgotten may still bring its exit code.
+"""How long the exit code of a job that has ended, or is forgotten, may still show up.
 
 Files that a node wrote are seen late on NFS, by its attribute cache (acregmin 3 s, up to
 acdirmax 60 s; new files in a folder that is asked for again show up after acdirmin 30 s at most).
@@ -72,12 +72,15 @@ def _compare(system: BatchSystem) -> None:
         details = told.get(number)
         if details is None or (details.known and not details.ended):
             continue  # listed late, or nothing is said about it
-        if details.end is not None:
-            submission.set_end(details.end)
+        end = details.end
+        if end is not None and (end.failure is not None or submission.job is None):
+            submission.set_end(end)
         elif submission.missing_s() <= GRACE_S:
             continue
         elif submission.exit_code is None:
-            submission.set_end(FORGOTTEN)
+            # A job of ours that ended well has left its exit code. Where a node's daemon was
+            # restarted it is no longer the job's parent, and reports 0 however the job ended.
+            submission.set_end(FORGOTTEN if end is None else WITHOUT_EXIT_CODE)
         submissions.set_waiting(number, False)
 
 

@@ -113,6 +113,12 @@ FORGOTTEN = End(
     FailureClass.TRANSIENT,
 )
 
+WITHOUT_EXIT_CODE = End(
+    "the batch system says that it ended well, but it left no exit code: killed, or its node was "
+    "lost",
+    FailureClass.TRANSIENT,
+)
+
 
 def ask(command: Sequence[str], timeout_s: float, text: str = "") -> Answer:
     """Run a command of the batch system; `text` is its standard input.

@@ -79,11 +79,47 @@ def test_a_batch_system_that_is_away_fails_nobody(system: Scripted) -> None:
         assert status.status("x", "12.vm") == "running"
 
 
-@pytest.mark.parametrize(("end", "word"), [(SUCCESS, "success"), (OVER_TIME, "failed")])
-def test_the_batch_system_s_word_counts(system: Scripted, end: systems.End, word: str) -> None:
+def test_the_batch_system_s_word_counts(system: Scripted) -> None:
     submitted()
-    system.told = {"12": Details(known=True, ended=True, end=end)}
-    assert status.status("x", "12.vm") == word
+    system.told = {"12": Details(known=True, ended=True, end=OVER_TIME)}
+    assert status.status("x", "12.vm") == "failed"
+
+
+ENDED_WELL = Details(known=True, ended=True, end=SUCCESS)
+
+
+def test_a_job_that_ended_well_has_left_its_exit_code(
+    system: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restarted daemon of the node reports 0 for a job that was killed."""
+    submission = submitted()
+    system.told = {"12": ENDED_WELL}
+    monkeypatch.setattr(poll, "GRACE_S", 1000.0)
+    assert status.status("x", "12.vm") == "running"
+    monkeypatch.setattr(poll, "GRACE_S", 0.0)
+    assert status.status("x", "12.vm") == "failed"
+    end = explanation.end_of(submission)
+    assert end is not None
+    assert end.failure == FailureClass.TRANSIENT
+    assert "left no exit code" in end.reason
+
+
+def test_an_exit_code_may_show_up_after_the_batch_system_s_word(
+    system: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submission = submitted()
+    system.told = {"12": ENDED_WELL}
+    monkeypatch.setattr(poll, "GRACE_S", 1000.0)
+    assert status.status("x", "12.vm") == "running"
+    submission.marker.write_text("0 n1\n")
+    assert status.status("x", "12.vm") == "success"
+
+
+def test_of_a_job_that_was_not_submitted_from_here_only_the_batch_system_knows(
+    system: Scripted,
+) -> None:
+    system.told = {"77": ENDED_WELL}
+    assert status.status("x", "77.vm") == "success"
 
 
 def test_a_job_that_a_query_leaves_out_is_looked_at_first(system: Scripted) -> None:
