@@ -1,6 +1,6 @@
 """The jobs of the workflow, each called by the script of the rule of the same name.
 
-A job works on one run, alone (a lock keeps others off the run), with everything it says in its own
+A job works on one run, alone (a lock keeps others off the run), with all its output in its own
 log. It ends in one of three ways: its receipt is there; or it failed, and left the reason beside
 its log for the driver to publish; or it was killed, and the driver finds neither.
 """
@@ -230,7 +230,7 @@ def _not_ours(run_id: str) -> TransientError:
 def overview(*, run_id: str, output: str, log: str) -> None:
     """Draw the picture of a run from what is stored of it.
 
-    The run is not locked: what is stored is only read, and a picture is no part of its processing.
+    The run is not locked: what is stored is only read, and a picture is not part of its processing.
     """
     with _for_people(Path(log)) as configuration:
         from xamsflow.settings import detector  # noqa: PLC0415
@@ -294,7 +294,7 @@ def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter]]:
                 yield configuration, meter
         logger.info("run %s: %s done", run_id, rule)
     except StillTakenError as error:
-        # Nothing is wrong with the run: it waits for the next start.
+        # Nothing is wrong with the run: it waits for the next run of the driver.
         fail(Failure(str(error), error.failure, interrupted=True))
     except XamsflowError as error:
         fail(Failure(str(error), error.failure))
@@ -323,7 +323,7 @@ def _log_to(log: Path) -> None:
     """Send all that this process says to its log.
 
     Snakemake removes a log before a job starts. So each attempt has a file of its own, with a
-    number behind the name, and `log` is a link to the last one.
+    number after the name, and `log` is a link to the last one.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     number = 1
@@ -366,7 +366,7 @@ def _report_start(rule: str, claim: Claim | None, configuration: Config, log: Pa
                 claim, rule, host=platform.node(), job_id=_batch_job(), log=str(log.resolve())
             )
     except XamsflowError as error:
-        logger.warning("the run document was not told of the start: %s", error)
+        logger.warning("the start could not be written to the run document: %s", error)
 
 
 def _batch_job() -> str | None:

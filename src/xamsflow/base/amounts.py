@@ -47,7 +47,7 @@ def since(text: str, now: datetime) -> datetime:
         moment = datetime.fromisoformat(text.strip())
     except (ValueError, OverflowError) as error:
         raise ConfigurationError(
-            f"{text!r} is no time",
+            f"{text!r} is not a time",
             "give how long ago, as 90min, 2h, 3d or 1w, or a date, as 2024-03-01 or "
             "'2024-03-01 14:30' (UTC)",
         ) from error

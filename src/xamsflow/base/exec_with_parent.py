@@ -1,7 +1,7 @@
 """Run a command that ends with the process that started it: ``exec_with_parent.py PID COMMAND…``.
 
 A batch system kills a job's Python with SIGKILL, and a copy left running would fight with the next
-attempt's; no more shall a server outlive what it was started for. A program of its own because
+attempt's. Nor must a server outlive what it was started for. It is a program of its own because
 Python code between fork and exec may deadlock in a process with threads.
 """
 

@@ -25,8 +25,8 @@ def keep_freed() -> None:
 
     Otherwise the C library gives each back to the system and asks for it again with the next
     chunk; clearing its pages then takes as long as decoding them. All threads share what is freed:
-    with heaps of their own, one asks for more while another's is unused. Elsewhere than with
-    glibc nothing happens.
+    with heaps of their own, one asks for more while another's is unused. Without glibc nothing
+    happens.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -42,8 +42,8 @@ def keep_freed() -> None:
 def give_back_unused() -> None:
     """Give memory back that nothing uses now, of all threads.
 
-    What is kept by :func:`keep_freed` falls to pieces with time, and grows for that. Elsewhere than
-    with glibc nothing happens.
+    What :func:`keep_freed` keeps becomes fragmented with time, and grows. Without glibc nothing
+    happens.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -45,7 +45,7 @@ class Progress:
         return int(100 * self.bytes_done / self.n_bytes) if self.n_bytes else None
 
     def fields(self) -> dict[str, Any]:
-        """Return what the run document is told; None stands where something is not known."""
+        """Return what the run document gets; None where something is not known."""
         rate, left = self.mb_per_s, self.time_left_s
         return {
             "what": self.what,

@@ -13,6 +13,6 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def read(path: Path) -> Any:
     """Return what a file holds, of plain types only.
 
-    Raises OSError where it cannot be read, UnicodeDecodeError or Error where it is no YAML.
+    Raises OSError where it cannot be read, UnicodeDecodeError or Error where it is not YAML.
     """
     return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)

@@ -32,7 +32,7 @@ from xamsflow.batch.systems import (
 )
 
 QSUB_TIMEOUT_S = 180.0
-"""Behind Slurm's wrapper, sbatch tries for 120 s to get into a full queue before it says so."""
+"""Under Slurm's wrapper, sbatch tries for 120 s to get into a full queue before it says so."""
 QSTAT_TIMEOUT_S = 20.0
 """A frozen server blocks its clients; Slurm's give up after 10 s."""
 NAME_LENGTH = 15
@@ -206,7 +206,7 @@ def parse_table(printed: str) -> list[str]:
     """Return the numbers of the jobs that qstat lists as not ended.
 
     The state is the last column but one, in the tables of all three systems. A job's name may be
-    cut off behind its number there.
+    cut off after its number there.
     """
     alive = []
     for line in printed.splitlines():
@@ -247,7 +247,10 @@ def _of_fields(text: str) -> Details:
 
 
 def end_of(code: int, *, openpbs: bool) -> End:
-    """Return the end behind an exit status: own codes below zero, signals from 128 or 256 on."""
+    """Return the end that an exit status stands for.
+
+    Codes below zero are the batch system's own, signals count from 128 or 256 on.
+    """
     if code == 0:
         return SUCCESS
     if code < 0:

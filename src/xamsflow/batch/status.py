@@ -28,7 +28,7 @@ def status(system_name: str, job: str) -> str:
     try:
         submission = submissions.of_job(job)
     except ValueError:
-        return "failed"  # there is no such job, and there will not be
+        return "failed"  # there is no such job, and never will be
     known = _ended(submission)
     if known is None and submission.job is None:
         # Not submitted from here: watched from now on.

@@ -40,10 +40,10 @@ JOB_NAME = re.compile(r"\d+(?:\[\d*\])?(?:\.[\w.-]+)?")
 def number(job: str) -> str:
     """Return the part of a batch job's name that all its spellings share.
 
-    Raises ValueError for what is no batch job's name.
+    Raises ValueError for what is not the name of a batch job.
     """
     if not JOB_NAME.fullmatch(job):
-        raise ValueError(f"{job!r} is no batch job")
+        raise ValueError(f"{job!r} is not a batch job")
     return job.partition(".")[0]
 
 
@@ -135,7 +135,7 @@ class Submission:
         _write(self.folder / "job", job)
         link = FOLDER / "jobs" / number(job)
         link.parent.mkdir(exist_ok=True)
-        # A batch system that was set up anew counts from one again.
+        # A batch system that was set up again counts from one.
         fresh = link.with_name(f"{link.name}.{os.getpid()}")
         fresh.symlink_to(Path("..") / "submissions" / self.folder.name)
         fresh.replace(link)

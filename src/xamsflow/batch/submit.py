@@ -53,7 +53,7 @@ def main(system_name: str, table: str, job_script: str) -> int:
     earlier = submissions.newest_of_all(wanted.targets)
     if earlier is not None and _is_running(earlier, system):
         earlier.set_about(driver=driver)
-        say(f"batch job {earlier.job} is there from an earlier start and does the same: kept")
+        say(f"batch job {earlier.job} of an earlier driver is still there and does the same: kept")
         print(earlier.job)
         return 0
     if earlier is not None:

@@ -141,8 +141,8 @@ def _load_known_hosts(client: paramiko.SSHClient, target: SshHost) -> None:
             ) from error
         except (InvalidHostKey, ValueError) as error:
             raise ConfigurationError(
-                f"{file} is no list of known hosts: {error}",
-                "remove the wrong line, as ssh-keygen -R does, or write the file anew",
+                f"{file} is not a list of known hosts: {error}",
+                "remove the wrong line, as ssh-keygen -R does, or write the file again",
             ) from error
 
 

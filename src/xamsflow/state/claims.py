@@ -1,4 +1,4 @@
-"""Which driver answers for a run, told to the run's jobs by a file.
+"""Which driver answers for a run: a file tells the run's jobs.
 
 A job reports to the run document only in the name of the claim, so that one that outlived its
 driver cannot write over what a later driver says.
@@ -72,7 +72,7 @@ def shortages(run: str) -> int:
 
 
 def remove(claim: Claim) -> None:
-    """Tell that its owner answers for the run no more; another driver's claim stays."""
+    """Remove a claim whose owner no longer answers for the run; another driver's claim stays."""
     run = layout.run_id(claim.number)
     if read(run) == claim:
         layout.claim_file(run).unlink(missing_ok=True)
@@ -88,7 +88,9 @@ def read_file(path: Path) -> receipts.Receipt:
     try:
         Claim(**entry["claim"])
     except (KeyError, TypeError) as error:
-        raise BadDataError(f"{path} tells of no claim", "the next start writes it again") from error
+        raise BadDataError(
+            f"{path} does not hold a claim", "the next run of the driver writes it again"
+        ) from error
     return dict(entry)
 
 
@@ -98,7 +100,7 @@ def _write_together(orders: Sequence[Order]) -> None:
         for order in orders
     }
     together = layout.claim_file(min(entries)).parents[1] / f".claims.{secrets.token_hex(4)}"
-    # After a power cut there is no driver that it could speak of.
+    # After a power cut, no driver is left that it could be about.
     receipts.write(together, entries, durable=False)
     try:
         for run, entry in entries.items():

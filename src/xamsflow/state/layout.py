@@ -35,10 +35,10 @@ PAGE = Path("results") / "index.html"
 CLAIM = "results/{run_id}/claim.json"
 
 JOURNAL = Path("journal")
-"""The folder of outcomes that the run database could not be told yet."""
+"""The folder of outcomes that are not in the run database yet."""
 
 NOTIFIED = Path(".xamsflow") / "notified.json"
-"""What people were told already."""
+"""What people have been notified of."""
 
 FOLLOW_LOG = "logs/follow/{run_id}.log"
 TRANSFER_LOG = "logs/transfer/{run_id}.log"
@@ -99,7 +99,9 @@ def run_number(run: str) -> int:
     Raises ConfigurationError for anything else.
     """
     if not is_run_id(run):
-        raise ConfigurationError(f"{run!r} is no run", "give the number with six digits, as 000932")
+        raise ConfigurationError(
+            f"{run!r} is not a run", "give the number with six digits, as 000932"
+        )
     return int(run)
 
 
@@ -126,7 +128,7 @@ def receipts_of_data_types(run: str) -> list[Path]:
 
 
 def earlier_receipts(run: str, time: datetime) -> Path:
-    """Return the folder for receipts that count no more since `time`, as the data are made anew."""
+    """Return the folder for receipts that no longer count since `time`: the data are made again."""
     return data_type_receipt(run, "x").parent / "earlier" / time.strftime("%Y%m%dT%H%M%S")
 
 

@@ -28,8 +28,8 @@ def is_held(path: Path) -> bool:
 def exclusive(path: Path) -> Iterator[None]:
     """Hold the lock `path`, waiting for whoever holds it now.
 
-    The kernel gives the lock back when its holder ends, however it ends, so that nothing is left
-    to clean. Between hosts it needs a file system that passes locks on, as NFS version 4 does.
+    The kernel gives the lock back when its holder ends, however it ends, so nothing is left
+    to clean up. Between hosts it needs a file system that passes locks on, as NFS version 4 does.
     """
     with _opened(path) as descriptor:
         if not _lock(path, descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):

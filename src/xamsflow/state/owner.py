@@ -7,7 +7,7 @@ from xamsflow.base import process
 from xamsflow.base.process import Process
 
 LEASE_S = 300.0
-"""A claim whose owner, on another host, was not heard of for so long may be taken over."""
+"""A claim whose owner, on another host, has given no heartbeat for this long may be taken over."""
 
 
 def current() -> Process:

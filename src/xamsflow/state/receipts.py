@@ -50,15 +50,15 @@ def write(path: Path, receipt: Receipt, *, durable: bool = True) -> None:
 def read(path: Path, needs: Iterable[str] = ()) -> Receipt:
     """Return a receipt.
 
-    Raises FileNotFoundError where there is none, BadDataError where it is no JSON object or lacks
-    one of the keys `needs`.
+    Raises FileNotFoundError where there is none, BadDataError where it is not a JSON object or
+    lacks one of the keys `needs`.
     """
     try:
         receipt = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(receipt, dict):
-        raise _damaged(path, "no JSON object")
+        raise _damaged(path, "not a JSON object")
     missing = [key for key in needs if key not in receipt]
     if missing:
         raise _damaged(path, f"it lacks {', '.join(missing)}")
@@ -66,9 +66,10 @@ def read(path: Path, needs: Iterable[str] = ()) -> Receipt:
 
 
 def read_or_set_aside(path: Path, needs: Iterable[str]) -> Receipt:
-    """Return a receipt that a rule needs; put one that cannot be used aside, to be made again.
+    """Return a receipt that a rule needs; set one that cannot be used aside, to be made again.
 
-    Raises TransientError for such a one, as for one that is not there: the next start makes it.
+    Raises TransientError for such a receipt, as for a missing one: the next run of the driver
+    makes it.
     """
     try:
         return read(path, needs)
@@ -132,6 +133,6 @@ def _read_checked(path: Path, kind: str, **expected: str) -> Receipt:
 
 def _damaged(path: Path, why: str) -> BadDataError:
     return BadDataError(
-        f"{path} is no receipt, or a damaged one ({why})",
-        "move it away and start again: it is made anew from what is stored",
+        f"{path} is not a receipt, or is damaged ({why})",
+        "move it away and start again: it is made again from what is stored",
     )

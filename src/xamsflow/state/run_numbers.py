@@ -19,7 +19,7 @@ def parse(word: str) -> range:
     match = _WORD.fullmatch(word.strip())
     if match is None:
         raise ConfigurationError(
-            f"{word!r} is no run", "give a number, as 932, or a range, as 932-940"
+            f"{word!r} is not a run", "give a number, as 932, or a range, as 932-940"
         )
     first = int(match[1])
     if match[2] is None:

@@ -76,11 +76,11 @@ def _metadata(run: str, path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise _damaged(run, f"{file} is missing") from error
     except NotADirectoryError as error:
-        raise _damaged(run, f"{path} is no folder") from error
+        raise _damaged(run, f"{path} is not a folder") from error
     except ValueError as error:
-        raise _damaged(run, f"{file} is no JSON ({error})") from error
+        raise _damaged(run, f"{file} is not JSON ({error})") from error
     if not isinstance(metadata, dict):
-        raise _damaged(run, f"{file} is no JSON object")
+        raise _damaged(run, f"{file} is not a JSON object")
     return metadata
 
 

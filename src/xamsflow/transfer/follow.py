@@ -1,7 +1,7 @@
 """A run that is being taken arrives: what redax has finished is copied again and again.
 
 It goes where the transfer, which comes after the run's end, continues the copy and compares all of
-it. So following saves time and decides nothing.
+it. So following saves time, but decides nothing.
 """
 
 import logging

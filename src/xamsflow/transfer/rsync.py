@@ -115,7 +115,7 @@ def _run(
 
 
 def _read(process: subprocess.Popen[str], on_bytes: Callable[[int], None] | None) -> str:
-    """Return what rsync says but how far it is, which `on_bytes` is told."""
+    """Return rsync's output without its progress, which goes to `on_bytes`."""
     assert process.stdout is not None
     lines = []
     with process.stdout:

@@ -118,7 +118,7 @@ def transfer_run(
 def parent_on_daq(run: Run, daq: Daq) -> str:
     """Return the folder on the DAQ host in which a run's folder lies.
 
-    Raises ConfigurationError where nobody says where that is, BadDataError for what is no path.
+    Raises ConfigurationError where nobody says where that is, BadDataError for what is not a path.
     """
     if daq.live_data is not None:
         return str(daq.live_data)

@@ -74,7 +74,7 @@ def looking(host: SshHost | None) -> Iterator[Look]:
         def look(parent: str, run: str) -> tuple[Folder, Listing | None]:
             if not parent.startswith("/"):
                 raise ConfigurationError(
-                    f"the folder {parent!r} on {ssh.describe(host)} is no absolute path",
+                    f"the folder {parent!r} on {ssh.describe(host)} is not an absolute path",
                     "correct daq.live_data",
                 )
             try:
@@ -104,7 +104,7 @@ def _find(
     except OSError as error:
         if isinstance(error, NotADirectoryError):
             raise BadDataError(
-                f"{where}: {run} is no folder", "find out on the DAQ host what it is"
+                f"{where}: {run} is not a folder", "find out on the DAQ host what it is"
             ) from error
         if not isinstance(error, FileNotFoundError):
             raise system_errors.cannot("read", f"{where}/{run}", error) from error
@@ -167,7 +167,7 @@ def _scan_sftp(sftp: paramiko.SFTPClient, path: str) -> Iterator[Entry]:
         entries = sftp.listdir_attr(path)
     except UnicodeDecodeError as error:
         raise BadDataError(
-            f"{path} holds a file whose name is no UTF-8: {error.object!r}"
+            f"{path} holds a file whose name is not UTF-8: {error.object!r}"
         ) from error
     for entry in entries:
         changed = (entry.st_mtime or 0) * NS_PER_S

@@ -26,7 +26,7 @@ def test_a_second_one_replaces_the_first(tmp_path):
 @pytest.mark.parametrize("content", ["", "{", "[1]", "\x00"])
 def test_what_is_no_receipt_is_refused(tmp_path, content):
     (tmp_path / "r.json").write_text(content)
-    with pytest.raises(BadDataError, match=r"r\.json is no receipt"):
+    with pytest.raises(BadDataError, match=r"r\.json is not a receipt"):
         receipts.read(tmp_path / "r.json")
 
 
