@@ -163,8 +163,8 @@ def test_pending_lists_both_forms_newest_first(database, runs):
         ({"modes": ("*led*",)}, [3, 1]),
         ({"modes": ("*LED*",)}, []),
         ({"modes": ("xamsl_kr", "bkg?")}, [4, 2]),
-        ({"skip_tags": ("abandon",)}, [4, 2, 1]),
-        ({"skip_tags": ("abandon", "hold-processing"), "newest": 2}, [2, 1]),
+        ({"skip_tags": ("broken",)}, [4, 2, 1]),
+        ({"skip_tags": ("broken", "noisy"), "newest": 2}, [2, 1]),
     ],
 )
 def test_select_narrows_what_is_pending(narrowed, expected, database, runs):
@@ -173,9 +173,9 @@ def test_select_narrows_what_is_pending(narrowed, expected, database, runs):
             document(1, processing_status="pending", mode="xamsl_led", tags=[]),
             document(2, processing_status="pending", mode="xamsl_kr", tags=None),
             document(3, processing_status="pending", mode="led",
-                     tags=[{"name": "messy"}, {"name": "abandon", "user": "me", "date": END}]),
+                     tags=[{"name": "messy"}, {"name": "broken", "user": "me", "date": END}]),
             document(4, processing_status="pending", mode="bkg1",
-                     tags=["odd", {"name": 3}, {"name": "hold-processing", "time": END}]),
+                     tags=["odd", {"name": 3}, {"name": "noisy", "time": END}]),
         ]
     )  # fmt: skip
     select = Select(**{**vars(ALL), **narrowed})

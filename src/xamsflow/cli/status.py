@@ -87,6 +87,7 @@ def _count(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Print a line with the counts, then one line per run, newest first."""
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.rundb import selection  # noqa: PLC0415 - keeps --help fast
 
     numbers = run_numbers.parse_all(options.runs) or None
     since = amounts.since(options.since, clock.now()) if options.since else None
@@ -123,7 +124,7 @@ def run(options: argparse.Namespace) -> int:
     print(summary(counts, where))
     if shown:
         print()
-        print(table(shown, clock.now(), settings.select.skip_tags))
+        print(table(shown, clock.now(), (*settings.select.skip_tags, *selection.HOLDING_TAGS)))
     elif narrowed:
         print("No run is like that.")
     grouped = causes.of(row for row in chosen if word(row) == "failed")

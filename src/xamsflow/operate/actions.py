@@ -12,11 +12,9 @@ from xamsflow.run import selecting
 from xamsflow.rundb import ClaimedRun, RunDatabase
 from xamsflow.rundb import document as run_document
 from xamsflow.rundb.document import tag_names
+from xamsflow.rundb.selection import ABANDON_TAG, HOLD_TAG, HOLDING_TAGS
 from xamsflow.rundb.status import State, state
 from xamsflow.state import layout
-
-HOLD_TAG = "hold-processing"
-ABANDON_TAG = "abandon"
 
 FIELDS = ClaimedRun.FIELDS
 """What has to be read of a run document to judge an action."""
@@ -117,7 +115,7 @@ def _judge_abandon(document: Document, how: HowAsked) -> Outlook:  # noqa: ARG00
 
 
 def _judge_release(document: Document, how: HowAsked) -> Outlook:  # noqa: ARG001
-    found = [name for name in tag_names(document) if name in (HOLD_TAG, ABANDON_TAG)]
+    found = [name for name in tag_names(document) if name in HOLDING_TAGS]
     if not found:
         return Outlook("is not held")
     then = {
@@ -146,7 +144,7 @@ def _busy(document: Document, how: HowAsked, *, forceable: bool = True) -> Outlo
 
 
 def _but(document: Document) -> str:
-    held = [name for name in tag_names(document) if name in (HOLD_TAG, ABANDON_TAG)]
+    held = [name for name in tag_names(document) if name in HOLDING_TAGS]
     return (
         f"; but not taken for its tag {' and '.join(held)}: xamsflow release {document['number']}"
         if held
@@ -187,7 +185,7 @@ def _abandon(database: RunDatabase, number: int, author: Author, _: State) -> bo
 
 
 def _release(database: RunDatabase, number: int, author: Author, _: State) -> bool:
-    return database.untag(number, (HOLD_TAG, ABANDON_TAG), author.name, author.verb, author.reason)
+    return database.untag(number, HOLDING_TAGS, author.name, author.verb, author.reason)
 
 
 PEND = Action("pend", "ask for", "pending", _judge_pend, _set_pending)

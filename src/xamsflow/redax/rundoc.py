@@ -245,13 +245,12 @@ def _boards(daq_config: _Fields) -> tuple[Board, ...]:
 
 
 def tag_names(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of a run's tags."""
-    tags = document.get("tags")
-    if not isinstance(tags, list):
-        return ()
-    return tuple(
-        tag["name"] for tag in tags if isinstance(tag, dict) and isinstance(tag.get("name"), str)
-    )
+    """Return the names of a run's tags, also of those that a person wrote as plain text."""
+    found = document.get("tags")
+    tags = found if isinstance(found, list) else [found]
+    names = (tag.get("name") if isinstance(tag, dict) else tag for tag in tags)
+    # BSON's code is a text too, but cannot be compared or hashed as one.
+    return tuple(name for name in names if type(name) is str)
 
 
 def _rate(document: Mapping[str, Any]) -> float | None:

@@ -5,7 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from xamsflow.rundb.document import Document, count, is_number, section, tag_names
+from xamsflow.base.errors import FailureClass
+from xamsflow.rundb.document import (
+    Document,
+    count,
+    is_number,
+    listed_tag_names,
+    section,
+    tag_names,
+    text,
+)
 from xamsflow.rundb.status import NAMES, State, Status, Transition, state, understand
 
 FIELDS = {"processing_status": 1, "processing_failed": 1, "processing": 1, "tags": 1}
@@ -58,7 +67,7 @@ class Change:
             clears |= {"tries", "tries_by_class"}
         sets = {f"processing.{name}": value for name, value in self.sets.items()}
         sets |= {"processing_status": reaches.value, "processing.time": time}
-        removed = [name for name in tag_names(document) if name in self.force_tags]
+        removed = [name for name in listed_tag_names(document) if name in self.force_tags]
         if removed:
             sets["processing.forced"] = True
         if found in self.transition.new_attempt:
@@ -139,8 +148,13 @@ class TagChange:
         }
         entry = {name: value for name, value in told.items() if value is not None or name == "from"}
         if self.adds is None:
-            gone = {"$pull": {"tags": {"name": {"$in": list(self.removes)}}}}
-            return {**gone, "$push": {"processing.history": entry}}
+            # Nobody has changed the tags since they were read: the filter sees to that.
+            kept = [
+                tag
+                for tag in document["tags"]
+                if not set(tag_names({"tags": [tag]})) & set(self.removes)
+            ]
+            return {"$set": {"tags": kept}, "$push": {"processing.history": entry}}
         tag = {"name": self.adds, "user": self.by, "date": time}
         if isinstance(document.get("tags"), list):
             return {"$push": {"tags": tag, "processing.history": entry}}
@@ -201,7 +215,7 @@ def tries_by_class(document: Mapping[str, Any]) -> dict[str, int]:
     found = section(document).get("tries_by_class")
     if not isinstance(found, dict) or _set_by_hand(document):
         return {}
-    return {name: count(number) for name, number in found.items()}
+    return {name.value: count(found[name]) for name in FailureClass if name in found}
 
 
 def _set_by_hand(document: Mapping[str, Any]) -> bool:
@@ -214,4 +228,4 @@ def _set_by_hand(document: Mapping[str, Any]) -> bool:
 
 def _foreign(status: Any) -> Any:
     """Return a status that is not in our own words, None for one that is."""
-    return None if isinstance(status, str) and status in NAMES else status
+    return None if text(status) in NAMES else status

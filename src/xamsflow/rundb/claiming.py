@@ -10,7 +10,7 @@ from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from xamsflow.base import clock
-from xamsflow.base.errors import BadDataError, FailureClass
+from xamsflow.base.errors import BadDataError, FailureClass, XamsflowError
 from xamsflow.redax import rundoc
 from xamsflow.rundb import changes, status
 from xamsflow.rundb import document as run_document
@@ -84,7 +84,8 @@ class Claiming:
         except BulkWriteError as error:
             numbers = list(steps)
             for place, refusal in self._endpoint.refusals(error):
-                if place is None or not isinstance(refusal, BadDataError):
+                # An error of no known kind concerns the document: the others go on.
+                if place is None or type(refusal) not in (BadDataError, XamsflowError):
                     raise refusal from None
                 logger.warning("not processed: run %06d: %s", numbers[place], refusal)
 

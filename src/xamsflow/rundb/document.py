@@ -24,6 +24,9 @@ COMPARED = ("number", "mode", "start", "data", "processing_status", "processing"
 TOUCHED = ("number", "processing_status", "data.host")
 """The fields that show whether a run has a status, and on which hosts it has data."""
 
+MOST = 1_000_000
+"""The largest number that a counter is believed; what is larger, somebody wrote by hand."""
+
 
 # The DAQ's own fields
 
@@ -40,8 +43,15 @@ def mode(document: Mapping[str, Any]) -> str:
 
 
 def tag_names(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of a run's tags."""
+    """Return the names of a run's tags, also of those that a person wrote as plain text."""
     return rundoc.tag_names(document)
+
+
+def listed_tag_names(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the tags that are written as the DAQ does: only these can force a run."""
+    found = document.get("tags")
+    tags = found if isinstance(found, list) else []
+    return rundoc.tag_names({"tags": [tag for tag in tags if isinstance(tag, dict)]})
 
 
 def is_being_taken(document: Mapping[str, Any]) -> bool:
@@ -122,8 +132,11 @@ def with_outcome(
 
 
 def text(value: Any) -> str | None:
-    """Return a text, None for anything else."""
-    return value if isinstance(value, str) else None
+    """Return a text, None for anything else.
+
+    BSON's code is a text too, but cannot be compared or hashed as one.
+    """
+    return value if type(value) is str else None
 
 
 def time(value: Any) -> datetime | None:
@@ -139,5 +152,10 @@ def is_number(value: Any) -> bool:
 
 
 def count(value: Any) -> int:
-    """Return a counter that may be missing, a double, or something else altogether."""
-    return int(value) if is_number(value) and value is not None and math.isfinite(value) else 0
+    """Return a counter that may be missing, a double, or something else altogether.
+
+    It is bounded, so that it can be counted on.
+    """
+    if value is None or not is_number(value) or not math.isfinite(value):
+        return 0
+    return max(0, min(int(value), MOST))

@@ -148,7 +148,7 @@ class RunSummary:
     retry_at: datetime | None
 
     FIELDS = (
-        *("number", "mode", "tags.name", "start", "end", "processing_status", "processing_failed"),
+        *("number", "mode", "tags", "start", "end", "processing_status", "processing_failed"),
         *("data.type", "data.size_mb", "data.lineage_hash", "data.location"),
         *(
             f"processing.{name}"

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from xamsflow.rundb import document as run_document
-from xamsflow.rundb.document import Document, tag_names
+from xamsflow.rundb.document import Document, tag_names, text
 from xamsflow.rundb.status import State, state
 from xamsflow.settings.config import Select, Watch
 
@@ -20,6 +20,11 @@ FIELDS = (
     *("processing.owner", "processing.forced", "processing.retry_at", "processing.reprocess"),
 )
 """What has to be read of a document to judge it."""
+
+ABANDON_TAG = "abandon"
+HOLD_TAG = "hold-processing"
+HOLDING_TAGS = (ABANDON_TAG, HOLD_TAG)
+"""The tags of ``xamsflow abandon`` and ``hold``: they count whatever select.skip_tags says."""
 
 WORKED_ON = frozenset({State.SUBMITTED, State.RUNNING})
 
@@ -94,7 +99,7 @@ def query_to_ask(select: Select) -> Document:
 
 def forced_by_tag(document: Mapping[str, Any], select: Select) -> bool:
     """Tell whether a run has a tag that forces it, which the next claim removes."""
-    return bool(set(select.force_tags) & set(tag_names(document)))
+    return bool(set(select.force_tags) & set(run_document.listed_tag_names(document)))
 
 
 def is_forced(document: Mapping[str, Any], select: Select) -> bool:
@@ -224,10 +229,11 @@ def _limits_by_rule(
 
 
 def _tags(document: Mapping[str, Any], select: Select) -> Condition:
-    forbidden = [name for name in tag_names(document) if name in select.skip_tags]
+    skipped = dict.fromkeys((*select.skip_tags, *HOLDING_TAGS))
+    forbidden = [name for name in tag_names(document) if name in skipped]
     number = document["number"]
     return Condition(
-        f"it has no tag {' or '.join(select.skip_tags)}" if select.skip_tags else "any tag will do",
+        f"it has no tag {' or '.join(skipped)}",
         ", ".join(tag_names(document)) or "no tags",
         not forbidden,
         f"`xamsflow release {number}`",
@@ -246,9 +252,8 @@ def _age(key: str, end: Any, days: float, now: datetime, remedy: str) -> Conditi
 
 def _detectors(document: Mapping[str, Any]) -> tuple[str, ...]:
     found = document.get("detectors")
-    if isinstance(found, str):
-        return (found,)
-    return tuple(name for name in found if isinstance(name, str)) if isinstance(found, list) else ()
+    names = found if isinstance(found, list) else [found]
+    return tuple(name for name in map(text, names) if name is not None)
 
 
 def _status(document: Mapping[str, Any]) -> str:

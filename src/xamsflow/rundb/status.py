@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from xamsflow.rundb import document as run_document
+from xamsflow.rundb.document import text
 
 
 class Status(StrEnum):
@@ -42,24 +43,23 @@ class StatusView:
 
 def understand(value: Any) -> StatusView:
     """Read a ``processing_status`` written by any tool: absent or null, a string, a dict."""
-    if isinstance(value, str):
-        status, reason = _understand_text(value)
+    if (plain := text(value)) is not None:
+        status, reason = _understand_text(plain)
         return StatusView(status, reason, value)
-    if isinstance(value, dict) and isinstance(value.get("status"), str):
-        status, reason = _understand_text(value["status"])
-        told = value.get("reason")
-        return StatusView(status, told if isinstance(told, str) else reason, value)
+    if isinstance(value, dict) and (plain := text(value.get("status"))) is not None:
+        status, reason = _understand_text(plain)
+        return StatusView(status, text(value.get("reason")) or reason, value)
     return StatusView(None, None, value)
 
 
-def _understand_text(text: str) -> tuple[Status | None, str | None]:
-    if text in NAMES:
-        return NAMES[text], None
-    if text.startswith(OLD_FAILED):
-        return Status.FAILED, text.removeprefix(OLD_FAILED)
-    if text.startswith(OLD_BUILDING):
+def _understand_text(found: str) -> tuple[Status | None, str | None]:
+    if found in NAMES:
+        return NAMES[found], None
+    if found.startswith(OLD_FAILED):
+        return Status.FAILED, found.removeprefix(OLD_FAILED)
+    if found.startswith(OLD_BUILDING):
         return Status.RUNNING, None
-    return OLD_NAMES.get(text), None
+    return OLD_NAMES.get(found), None
 
 
 class State(StrEnum):

@@ -72,7 +72,7 @@ def test_all_values_in_the_units_of_processing():
     assert run.start == 1636719575_797_000_000
     assert run.end == 1636720776_227_000_000
     assert run.location == "/home/xams/live"
-    assert run.tags == ("messy",)
+    assert run.tags == ("messy", "not a tag")
     assert run.readers == {"xams-daq_reader_0": 1}
     assert run.compressor == "blosc"
     assert run.record_length == 110

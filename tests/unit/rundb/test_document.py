@@ -41,7 +41,7 @@ def test_what_is_odd_counts_as_missing(broken):
     odd = {"number": 3, "processing": broken, "data": broken, "tags": broken, "mode": broken}
     assert document.history(odd) == []
     assert document.data_entries(odd) == []
-    assert document.tag_names(odd) == ()
+    assert document.listed_tag_names(odd) == ()
     assert document.owner(odd) is None
     assert document.targets(odd) is None
     assert document.attempt(odd) == 0
