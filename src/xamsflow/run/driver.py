@@ -10,13 +10,13 @@ import contextlib
 import gc
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xamsflow.base import clock
-from xamsflow.base.errors import ConfigurationError, XamsflowError
+from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
 from xamsflow.batch import cancel
 from xamsflow.run import notify
 from xamsflow.run.heartbeat import beating
@@ -46,6 +46,7 @@ class Driver:
         self._owner = str(owner.current())
         self._held = HeldRuns(config)
         self._interrupt = Interrupt()
+        self._not_begun: set[str] = set()
         self._exit = contextlib.ExitStack()
         self._database: RunDatabase | None = None
 
@@ -100,14 +101,37 @@ class Driver:
         }
         reprocess = {run.number for run in wanted if run.reprocess}
         stranded = {run: to for run, to in wanted.items() if isinstance(run, ClaimedRun)}
-        self._held.hold(database.take_over(stranded, self._owner), reprocess=reprocess)
+        self._hold(database, database.take_over(stranded, self._owner), reprocess=reprocess)
         pending = {run: to for run, to in wanted.items() if isinstance(run, PendingRun)}
         claimed = database.claim_pending(pending, self._owner, select.force_tags)
-        self._held.hold(claimed, reprocess=reprocess)
+        self._hold(database, claimed, reprocess=reprocess)
         held = self._held.all()
-        for run in held:
-            set_published_aside(run)
+        if not held:
+            self.check_all_begun()
         return newest_first(claim.number for claim in held.values())
+
+    def check_all_begun(self) -> None:
+        """Raise BadDataError if a run that was claimed could not be begun, for the exit code."""
+        if self._not_begun:
+            raise BadDataError(
+                f"not begun: run {' '.join(sorted(self._not_begun))}",
+                "the run documents and the lines above say why",
+            )
+
+    def _hold(
+        self, database: "RunDatabase", taken: list[Claim], *, reprocess: Container[int]
+    ) -> None:
+        """Answer for claimed runs; one that cannot be begun fails, and the others go on."""
+        refused = self._held.hold(taken, reprocess=reprocess)
+        for claim in taken:
+            run = layout.run_id(claim.number)
+            try:
+                if run in refused:
+                    raise refused[run]
+                set_published_aside(run)
+            except XamsflowError as error:
+                self._not_begun.add(run)
+                self._outcomes.cannot_begin(database, claim, error)
 
     def take(self, run: str) -> None:
         """Claim one run that a person asked for, whatever its status.
@@ -132,7 +156,8 @@ class Driver:
         if understand(run_document.status(document)).status is Status.DONE:
             self._outcomes.was_done(run)
         again = run_document.is_to_be_reprocessed(document)
-        self._held.hold([claim], reprocess={number} if again else set())
+        for error in self._held.hold([claim], reprocess={number} if again else set()).values():
+            raise error
 
     def _claim(
         self, database: "RunDatabase", number: int, targets: tuple[str, ...]

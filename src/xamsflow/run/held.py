@@ -5,6 +5,7 @@ import threading
 from collections.abc import Container, Iterable
 
 from xamsflow.base import clock, system_errors
+from xamsflow.base.errors import XamsflowError
 from xamsflow.settings.config import Config
 from xamsflow.state import claims, layout
 from xamsflow.state.claims import Claim, Order
@@ -60,21 +61,28 @@ class HeldRuns:
         with self._lock:
             return dict(self._claims)
 
-    def hold(self, taken: Iterable[Claim], *, reprocess: Container[int]) -> None:
-        """Answer for claimed runs from now on.
+    def hold(
+        self, taken: Iterable[Claim], *, reprocess: Container[int]
+    ) -> dict[str, XamsflowError]:
+        """Answer for claimed runs from now on; return, by run, why one cannot be begun.
 
         What was made before of those in `reprocess` does not count.
         """
         held = {layout.run_id(claim.number): claim for claim in taken}
         with self._lock:
-            self._claims |= held  # first: if a file cannot be written, all are given back
+            self._claims |= held  # first: whatever happens now, they are given back
+        refused: dict[str, XamsflowError] = {}
         for run, claim in held.items():
             if claim.number in reprocess:
-                _set_aside_what_was_made(run)
-        claims.write(
+                try:
+                    _set_aside_what_was_made(run)
+                except XamsflowError as error:
+                    refused[run] = error
+        return refused | claims.write(
             [
                 Order(claim, self._targets[run], follow=run in self._followed)
                 for run, claim in held.items()
+                if run not in refused
             ]
         )
 
@@ -92,20 +100,21 @@ class HeldRuns:
 def set_published_aside(run: str) -> None:
     """Keep what was published before under the time of now: it does not stand for what will be."""
     published = layout.rundoc_receipt(run)
-    if published.exists():
-        time = clock.now().strftime("%Y%m%dT%H%M%S")
-        try:
-            published.rename(published.with_suffix(f".{time}.json"))
-        except OSError as error:
-            raise system_errors.cannot("write", published, error) from error
+    time = clock.now().strftime("%Y%m%dT%H%M%S")
+    try:
+        published.rename(published.with_suffix(f".{time}.json"))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise system_errors.cannot("write", published, error) from error
 
 
 def _set_aside_what_was_made(run: str) -> None:
     """Keep the receipts of a run's data types in a folder beside: they do not count any more."""
     earlier = layout.earlier_receipts(run, clock.now())
-    for receipt in layout.receipts_of_data_types(run):
-        try:
+    try:
+        for receipt in layout.receipts_of_data_types(run):
             earlier.mkdir(parents=True, exist_ok=True)
             receipt.rename(earlier / receipt.name)
-        except OSError as error:
-            raise system_errors.cannot("write", receipt, error) from error
+    except OSError as error:
+        raise system_errors.cannot("write", earlier, error) from error

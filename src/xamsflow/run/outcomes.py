@@ -4,11 +4,12 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xamsflow.base.errors import XamsflowError
-from xamsflow.run import failures, journal, notify
+from xamsflow.run import failures, journal, notify, policy
 from xamsflow.run.failures import FailedJob, Failure
 from xamsflow.run.held import HeldRuns
 from xamsflow.run.interrupt import Interrupt
@@ -16,11 +17,15 @@ from xamsflow.run.publish import tell_failure
 from xamsflow.run.say import say
 from xamsflow.settings.config import Config
 from xamsflow.state import layout, run_numbers
+from xamsflow.state.claims import Claim
 
 if TYPE_CHECKING:  # a run that is not published needs no client of the run database
     from xamsflow.rundb import RunDatabase
 
 STOPPED = "stopped by Ctrl-C"
+
+BEGIN = "claim"
+"""The stage of a run that fails before its first job."""
 
 
 class Outcomes:
@@ -49,6 +54,14 @@ class Outcomes:
         """Note that a run was done when it was claimed: given back, it is done again."""
         with self._lock:
             self._were_done.add(run)
+
+    def cannot_begin(self, database: "RunDatabase", claim: Claim, error: XamsflowError) -> None:
+        """Write into the run document that a claimed run has failed before its first job."""
+        run = layout.run_id(claim.number)
+        say(f"run {run} cannot be begun: {error}")
+        pause_s = partial(policy.pause_s, error.failure, retry=self._config.retry)
+        database.failed(claim, BEGIN, reason=str(error), failure=error.failure, pause_s=pause_s)
+        self._held.forget(run)
 
     def job_started(self, log: Path) -> None:
         """Note that the job with this log was started, perhaps again after a failure."""

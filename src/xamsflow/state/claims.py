@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xamsflow.base.errors import BadDataError
+from xamsflow.base.errors import BadDataError, XamsflowError
 from xamsflow.state import layout, receipts
 
 TOGETHER = 50
@@ -39,14 +39,17 @@ class Order:
     follow: bool = False
 
 
-def write(orders: Sequence[Order]) -> None:
+def write(orders: Sequence[Order]) -> dict[str, XamsflowError]:
     """Tell the jobs of these runs of their claims, in place of earlier ones.
 
+    Returns, by run, why that cannot be done for a run; its folder may be odd, or another user's.
     Those of many runs are written into one file, to which each run's is a link: to create a
     thousand files takes a tenth of a second and more.
     """
+    refused: dict[str, XamsflowError] = {}
     for start in range(0, len(orders), TOGETHER):
-        _write_together(orders[start : start + TOGETHER])
+        refused |= _write_together(orders[start : start + TOGETHER])
+    return refused
 
 
 def read(run: str) -> Claim | None:
@@ -94,7 +97,7 @@ def read_file(path: Path) -> receipts.Receipt:
     return dict(entry)
 
 
-def _write_together(orders: Sequence[Order]) -> None:
+def _write_together(orders: Sequence[Order]) -> dict[str, XamsflowError]:
     entries = {
         layout.run_id(order.claim.number): vars(order) | {"claim": vars(order.claim)}
         for order in orders
@@ -102,11 +105,16 @@ def _write_together(orders: Sequence[Order]) -> None:
     together = layout.claim_file(min(entries)).parents[1] / f".claims.{secrets.token_hex(4)}"
     # After a power cut, no driver is left that it could be about.
     receipts.write(together, entries, durable=False)
+    refused = {}
     try:
         for run, entry in entries.items():
-            _link(together, layout.claim_file(run), {run: entry})
+            try:
+                _link(together, layout.claim_file(run), {run: entry})
+            except XamsflowError as error:
+                refused[run] = error
     finally:
         together.unlink()
+    return refused
 
 
 def _link(together: Path, file: Path, entry: receipts.Receipt) -> None:

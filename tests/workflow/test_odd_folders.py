@@ -1,0 +1,36 @@
+"""A run whose folder cannot be used fails by itself, and the others are done."""
+
+import pytest
+
+ODD = {
+    "a file": lambda folder: folder.write_text("x"),
+    "a dangling link": lambda folder: folder.symlink_to("nowhere/at/all"),
+    "a link to itself": lambda folder: folder.symlink_to(folder.name),
+    "a folder for its claim": lambda folder: (folder / "claim.json" / "x").mkdir(parents=True),
+}
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_odd_folders_hold_up_no_other_run(alone, site):
+    results = site.work / "results"
+    results.mkdir()
+    for number, make in enumerate(ODD.values(), start=902):
+        site.add_run(number, duration=0.6, rate=50, on_disk=False)
+        make(results / f"{number:06d}")
+    if not alone:
+        site.add_run(901, duration=0.6, rate=50)
+    first = site.snakemake()
+    assert first.returncode == 1, first.stdout
+    assert "Traceback" not in first.stdout
+    if not alone:
+        assert site.status(901) == "done", first.stdout
+    for number in range(902, 902 + len(ODD)):
+        processing = site.document(number)["processing"]
+        assert site.status(number) == "failed"
+        assert f"results/{number:06d}" in processing["reason"]
+        assert (processing["stage"], processing["failure"]) == ("claim", "configuration")
+        assert f"run {number:06d} cannot be begun" in first.stdout
+    # A person has to look at the folder: the next driver leaves the runs alone.
+    again = site.snakemake()
+    assert again.returncode == 0, again.stdout
+    assert {site.document(number)["processing"]["attempt"] for number in range(902, 906)} == {1}
