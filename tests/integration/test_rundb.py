@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from servers.mongod import restartable, scratch
+from servers.mongod import make_replica_set, restartable, scratch
 from xamsflow import rundb
 from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, ConfigurationError, FailureClass, TransientError
@@ -1052,3 +1052,22 @@ def test_a_number_stored_as_a_double_is_a_run_number(runs, database):
     assert type(found["number"]) is int
     assert database.done(claim)
     assert rundoc.whole(database.get(932)["number"]) == 932
+
+
+@pytest.mark.parametrize(
+    "option", ["w=0", "readPreference=secondary", "readConcernLevel=available"]
+)
+def test_claims_are_read_from_the_primary_and_acknowledged_whatever_the_address_says(
+    option, tmp_path
+):
+    with restartable(tmp_path, options=["--replSet", "rs"]) as mongod:
+        make_replica_set(mongod.server)
+        config = scratch(mongod.server, options=f"replicaSet=rs&{option}&{FAST}")
+        with rundb.open_database(config) as database:
+            database.insert(document(932, processing_status="pending"))
+            claim = claim_pending(database, 932, "me", ["events"])
+            assert claim == Claim(932, "me", 1)
+            assert database.started(claim, "process")
+            assert database.add_data(932, {"type": "events"})
+            assert not database.add_data(932, {"type": "events"})
+            assert database.done(claim)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from xamsflow.base.errors import BadDataError, FailureClass, TransientError, XamsflowError
 from xamsflow.redax import rundoc
@@ -52,22 +53,25 @@ def keeps(number: int, owner: str) -> bool:
 def publish(database: "RunDatabase", config: Config) -> dict[str, str]:
     """Publish all that is kept for this run database; return "done" or "failed" by run.
 
-    An entry is removed when the run document says the same, or says that the run is another's by
-    now. Raises TransientError where the database is away again; what else keeps an entry from being
-    published is told in the log, and the entry stays.
+    An entry is removed when the run document says the same; where the run is another's by now, the
+    entry is set aside. Raises TransientError where the database is away again; what else keeps an
+    entry from being published is written to the log, and the entry stays.
     """
     published = {}
     for path, entry in _entries("*.json"):
-        if entry["collection"] != _collection(config):
-            continue
+        here = _place(config)
+        if here != here | {name: entry[name] for name in here if name in entry}:
+            continue  # it is for another run database
         claim, run = Claim(**entry["claim"]), layout.run_id(entry["claim"]["number"])
         try:
             told = _tell(database, claim, entry, config)
             if told:
                 published[run] = str(entry["outcome"])
+                path.unlink(missing_ok=True)
             else:
-                logger.warning("run %s is another's by now: %s is dropped", run, path)
-            path.unlink(missing_ok=True)
+                aside = path.with_suffix(".json.refused")
+                path.replace(aside)
+                logger.warning("run %s is another's by now: its outcome is kept as %s", run, aside)
         except TransientError:
             raise
         except (XamsflowError, OSError) as error:
@@ -90,14 +94,10 @@ def _tell(database: "RunDatabase", claim: Claim, entry: dict[str, Any], config: 
 
 
 def _keep(claim: Claim, outcome: str, about: dict[str, Any], config: Config) -> None:
+    place = _place(config)
     receipts.write(
-        layout.journal_file(claim.number, claim.attempt),
-        {
-            "collection": _collection(config),
-            "claim": asdict(claim),
-            "outcome": outcome,
-            "about": about,
-        },
+        layout.journal_file(claim.number, claim.attempt, " on ".join(place.values())),
+        {**place, "claim": asdict(claim), "outcome": outcome, "about": about},
     )
 
 
@@ -139,5 +139,11 @@ def _is_usable(entry: dict[str, Any]) -> bool:
     )
 
 
-def _collection(config: Config) -> str:
-    return f"{config.rundb.database}.{config.rundb.collection}"
+def _place(config: Config) -> dict[str, str]:
+    """Return which run database this is; entries of earlier versions do not name the server."""
+    rundb = config.rundb
+    server = urlsplit(rundb.uri).netloc
+    return {
+        "collection": f"{rundb.database}.{rundb.collection}",
+        "server": server if rundb.tunnel is None else f"{server} behind {rundb.tunnel.host}",
+    }

@@ -74,6 +74,8 @@ def tell_done(database: "RunDatabase", claim: Claim, done: Done) -> Receipt | No
     None, with the status unchanged, if the run is not the claim's any more. Repeating it changes
     nothing.
     """
+    if not database.is_held(claim):
+        return None
     added = [entry["type"] for entry in done.data if database.add_data(claim.number, entry)]
     if not database.done(claim, versions=done.versions, quality=done.quality):
         return None
@@ -99,6 +101,8 @@ def tell_failure(
     not the claim's any more, or this was told before.
     """
     number = layout.run_number(job.run)
+    if claim is not None and not database.is_held(claim):
+        return False
     try:
         transferred, data_types = receipts_on_disk(job.run)
         _check_whose_on_disk(job.run, database, config)

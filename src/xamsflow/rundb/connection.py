@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, quote_plus, urlsplit
 
-from pymongo import MongoClient
+from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.errors import PyMongoError
 from pymongo.synchronous import monitor
 from pymongo.uri_parser import parse_uri
@@ -59,7 +59,14 @@ def open_database(rundb: config.Rundb) -> Iterator[RunDatabase]:
                 MongoClient(address.geturl(), **options)
             )
             client.admin.command("ping")
-        yield RunDatabase(client[rundb.database][rundb.collection], endpoint)
+        # Whatever the address says: nobody finds a claim that is read from a server that lags, or
+        # written without an answer.
+        database = client.get_database(
+            rundb.database,
+            read_preference=ReadPreference.PRIMARY,
+            write_concern=WriteConcern("majority"),
+        )
+        yield RunDatabase(database[rundb.collection], endpoint)
 
 
 def _address(uri: str) -> SplitResult:

@@ -394,6 +394,11 @@ class RunDatabase:
         return ours and status.state(document) is State.DONE
 
     @_translated
+    def is_held(self, claim: Claim) -> bool:
+        """Tell whether the run is the claim's, or was last before it ended."""
+        return run_document.owner(self._one(claim.number, changes.FIELDS)) == claim.owner
+
+    @_translated
     def release(self, claim: Claim, reason: str, *, was_done: bool = False) -> bool:
         """Give a claimed run back: pending for whoever comes next, or done as it was before."""
         return self._change(

@@ -4,6 +4,7 @@ Patterns hold Snakemake wildcards in braces, so that rules and package share one
 """
 
 import re
+import zlib
 from datetime import datetime
 from pathlib import Path
 
@@ -155,9 +156,12 @@ def claim_file(run: str) -> Path:
     return Path(CLAIM.format(run_id=run))
 
 
-def journal_file(number: int, attempt: int) -> Path:
-    """Return the file that keeps the outcome of an attempt at a run until it can be published."""
-    return JOURNAL / f"{run_id(number)}.{attempt}.json"
+def journal_file(number: int, attempt: int, place: str) -> Path:
+    """Return the file that keeps the outcome of an attempt at a run until it can be published.
+
+    `place` is the collection and its server: two of them may have runs of the same number.
+    """
+    return JOURNAL / f"{run_id(number)}.{attempt}.{zlib.crc32(place.encode()):08x}.json"
 
 
 def incoming(live_data: Path, run: str) -> Path:

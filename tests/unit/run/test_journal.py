@@ -33,6 +33,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield file
 
 
+def kept_file() -> Path:
+    """Return the only file in the journal."""
+    (file,) = layout.JOURNAL.glob("000007.1.*.json")
+    return file
+
+
 def keep(outcome: str) -> dict[str, Any]:
     """Keep an outcome and return the entry."""
     if outcome == "done":
@@ -41,7 +47,7 @@ def keep(outcome: str) -> dict[str, Any]:
         failure = Failure("no space left", FailureClass.RESOURCES)
         job = FailedJob("process", "000007", Path("a.log"), failure)
         journal.keep_failure(CLAIM, job, config.load())
-    entry: dict[str, Any] = json.loads(layout.journal_file(7, 1).read_text())
+    entry: dict[str, Any] = json.loads(kept_file().read_text())
     return entry
 
 
@@ -73,7 +79,7 @@ def test_an_entry_of_another_shape_is_left_aside_and_stays(
     outcome: str, changes: dict[str, Any], address: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     entry = keep(outcome) | changes
-    file = layout.journal_file(7, 1)
+    file = kept_file()
     file.write_text(json.dumps(entry))
     assert not journal.keeps(7, CLAIM.owner)
     settings = config.load([address])
@@ -81,3 +87,45 @@ def test_an_entry_of_another_shape_is_left_aside_and_stays(
         assert journal.publish(database, settings) == {}
     assert "left aside" in caplog.text
     assert file.exists()
+
+
+@pytest.mark.parametrize("outcome", ["done", "failed"])
+def test_an_outcome_goes_only_to_the_server_that_it_is_for(
+    outcome: str, address: Path, tmp_path: Path
+) -> None:
+    """The same folder, collection and run number on a test server, then on the right one."""
+    settings, number = config.load([address]), {"done": 9, "failed": 10}[outcome]
+    with embedded_mongod.running(tmp_path / "other") as mongod:
+        file = tmp_path / "other.yaml"
+        file.write_text(f"rundb: {{uri: '{mongod.uri}', database: {settings.rundb.database}}}\n")
+        other = config.load([file])
+        with rundb.open_database(settings.rundb) as database:
+            database.insert({"number": number, "processing_status": "pending"})
+            claim = database.claim_any(number, CLAIM.owner, ["events"])
+            assert claim is not None
+            if outcome == "done":
+                journal.keep_done(claim, Done([{"type": "events"}], {}, {}), settings)
+            else:
+                failure = Failure("no space left", FailureClass.RESOURCES)
+                job = FailedJob("process", f"{number:06d}", Path("a.log"), failure)
+                journal.keep_failure(claim, job, settings)
+            with rundb.open_database(other.rundb) as wrong:
+                wrong.insert({"number": number, "processing_status": "pending"})
+                assert journal.publish(wrong, other) == {}
+                assert wrong.get(number).keys() == {"_id", "number", "processing_status"}
+            assert journal.publish(database, settings) == {f"{number:06d}": outcome}
+            assert database.get(number)["processing_status"] == outcome
+    assert not list(layout.JOURNAL.iterdir())
+
+
+def test_an_outcome_of_a_run_that_is_another_s_by_now_writes_nothing_and_is_kept(
+    address: Path, tmp_path: Path
+) -> None:
+    settings = config.load([address])
+    with rundb.open_database(settings.rundb) as database:
+        database.insert({"number": 8, "processing_status": "pending"})
+        journal.keep_done(Claim(8, "me", 1), Done([{"type": "events"}], {}, {}), settings)
+        assert journal.publish(database, settings) == {}
+        assert "data" not in database.get(8)
+    (kept,) = layout.JOURNAL.iterdir()
+    assert kept.name.endswith(".json.refused")
