@@ -2,7 +2,7 @@
 # properties = {properties}
 #
 # A batch job: leaves its exit code in a file as it ends, so that nobody depends on how long the
-# batch system remembers it. submit fills in the name of the file.
+# batch system remembers it. submit fills in the name of the file and its own umask.
 marker=
 ended_by=
 

@@ -5,6 +5,7 @@ a second one. What an earlier one had too little of, memory or time, grows. A ba
 that does not answer is asked again after growing pauses, a full one until it takes the job.
 """
 
+import os
 import shlex
 import signal
 import sys
@@ -93,8 +94,15 @@ def grown(wanted: Request, earlier: Submission, end: End | None) -> Request:
 
 
 def with_marker(script: str, marker: Path) -> str:
-    """Return the job script with the file for its exit code filled in."""
-    return script.replace("\nmarker=\n", f"\nmarker={shlex.quote(str(marker))}\n", 1)
+    """Return the job script with the file for its exit code, and the umask, filled in.
+
+    Node daemons of TORQUE and OpenPBS start jobs with a umask of their own, 077: all that a job
+    writes would be closed to the submitter's group.
+    """
+    umask = os.umask(0)
+    os.umask(umask)
+    filled = f"\nmarker={shlex.quote(str(marker))}\numask {umask:04o}\n"
+    return script.replace("\nmarker=\n", filled, 1)
 
 
 def _is_running(submission: Submission, system: BatchSystem) -> bool:

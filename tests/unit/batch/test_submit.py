@@ -1,3 +1,5 @@
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -5,7 +7,13 @@ import pytest
 from xamsflow.batch import submissions, submit, systems
 from xamsflow.batch.request import Request
 from xamsflow.batch.systems import CANCELLED, OVER_MEMORY, OVER_TIME, End
+from xamsflow.state.layout import REPOSITORY
 
+JOB_SCRIPT = (
+    (REPOSITORY / "profiles/common/jobscript.sh")
+    .read_text()
+    .format(properties="{}", exec_job="echo x >written")
+)
 WANTED = Request("process-000932", [("process", {"run_id": "000932"})], 1, 3000, 60)
 
 
@@ -50,6 +58,23 @@ def test_each_submission_has_a_folder_of_its_own(
     newest = submissions.newest("process:run_id=000932")
     assert newest is not None
     assert newest.folder == second.folder
+
+
+@pytest.mark.parametrize("mask", [0o002, 0o022, 0o077])
+def test_what_a_job_writes_has_the_rights_that_the_submitter_gives(
+    tmp_path: Path, mask: int
+) -> None:
+    """Also where the node's daemon starts it with another umask."""
+    before = os.umask(mask)
+    try:
+        script = tmp_path / "script"
+        script.write_text(submit.with_marker(JOB_SCRIPT, tmp_path / "exit"))
+        os.umask(0o077 if mask != 0o077 else 0o022)
+        subprocess.run(["sh", str(script)], cwd=tmp_path, check=True)
+    finally:
+        os.umask(before)
+    for name in ("written", "exit"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o666 & ~mask
 
 
 def test_the_marker_is_quoted() -> None:
