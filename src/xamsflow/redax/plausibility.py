@@ -7,9 +7,6 @@ from xamsflow.redax.records import Channels
 from xamsflow.redax.rundoc import NS_PER_S, Run
 from xamsflow.settings.detector import MEASURES_BASELINE, Detector
 
-SAMPLE_WIDTHS = {"V1724": 10, "V1724_MV": 10, "f1724": 10, "V1725": 4, "V1730": 2}
-"""ns, by the type of a board as the DAQ calls it."""
-
 GUESSED = ("messy", "_messy")
 """Tags with which the DAQ says that it did not hear of the start, or of the end."""
 
@@ -35,7 +32,7 @@ def check(
     for channel in seen:
         boards = [board for board in run.boards if channel in board.channels]
         expected = channels.sample_width[channel]
-        widths = {SAMPLE_WIDTHS.get(board.type, expected) for board in boards}
+        widths = {board.sample_width for board in boards}
         if boards and expected not in widths:
             findings.add(
                 "T27",

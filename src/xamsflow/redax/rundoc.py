@@ -3,15 +3,15 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from fractions import Fraction
 from typing import Any
 
 from bson import json_util
 from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
+from bson.int64 import Int64
 
 from xamsflow.base.errors import BadDataError
 from xamsflow.redax import registers
@@ -22,21 +22,43 @@ NS_PER_S = 1_000_000_000
 READER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]*")
 """Names of readers, which redax makes of the host's name and a number; files are called by them."""
 
+SAMPLE_WIDTHS = {"V1724": 10, "V1724_MV": 10, "f1724": 10, "V1725": 4, "V1730": 2}
+"""ns, by the type of a digitizer board as redax calls it. Boards of other types send no data."""
+
+# What redax takes where it finds nothing, or nothing that it can read. Its integers are 32-bit
+# integers only: one stored with 64 bits or as a double counts as absent.
+DEFAULT_THREADS = 8
+DEFAULT_PAYLOAD_BYTES = 220
+DEFAULT_BUFFERED_CHUNKS = 2
+DEFAULT_CHUNK_S = 5.0
+DEFAULT_OVERLAP_S = 0.5
+
 # What no DAQ exceeds. Above, numbers would not fit into strax's fields, or arrays into memory.
 MAX_THREADS = 1024
-MAX_PAYLOAD_BYTES = 1 << 20
+MAX_PAYLOAD_BYTES = 65_532
+"""strax counts the samples of a record with 15 bits: more, and hits would be lost."""
+MAX_CHANNEL = 2**15 - 1
 MAX_DURATION_S = 86_400
 MAX_TIME_S = (1 << 63) // NS_PER_S - MAX_DURATION_S
 
 
 @dataclass(frozen=True)
 class Board:
-    """A digitizer board as the DAQ was configured; channels are global, by input."""
+    """A digitizer board as the DAQ was configured.
+
+    `host` is the reader, None where any reader may read the board. `channels` are global, by input;
+    an input without a channel is left out.
+    """
 
     number: int
     type: str
-    host: str
+    host: str | None
     channels: tuple[int, ...]
+
+    @property
+    def sample_width(self) -> int:
+        """ns per sample."""
+        return SAMPLE_WIDTHS[self.type]
 
 
 @dataclass(frozen=True)
@@ -48,7 +70,8 @@ class Run:
     parent folder of the run's live data on the DAQ host, None where the document names none.
     `rate` is the average in MB/s that the DAQ read from the digitizers, None where it says none.
     Durations of chunk and overlap are ns, `record_length` is in samples. `pre_triggers` are samples
-    by board, for boards of which the document tells.
+    by board, for boards of which the document tells. `buffered_chunks` is how many chunks redax
+    holds back. `boards` are the digitizers.
     """
 
     number: int
@@ -65,6 +88,14 @@ class Run:
     boards: tuple[Board, ...]
     rate: float | None = None
     pre_triggers: Mapping[int, int] = field(default_factory=dict)
+    buffered_chunks: int = DEFAULT_BUFFERED_CHUNKS
+
+    @property
+    def enabled_inputs(self) -> frozenset[tuple[int, int]]:
+        """Channel and sample width (ns) of every input that redax may have read."""
+        return frozenset(
+            (channel, board.sample_width) for board in self.boards for channel in board.channels
+        )
 
 
 def parse(document: Mapping[str, Any]) -> Run:
@@ -80,15 +111,11 @@ def parse(document: Mapping[str, Any]) -> Run:
         )
     fields = _Fields(f"run {number:06d}", document)
     daq_config = fields.section("daq_config")
-    payload = daq_config.number("strax_fragment_payload_bytes", default=220)
-    if isinstance(payload, float):
-        payload = 220  # redax takes only integers, and its own default instead of anything else
+    payload = daq_config.int32("strax_fragment_payload_bytes", DEFAULT_PAYLOAD_BYTES)
     if not 0 < payload <= MAX_PAYLOAD_BYTES or payload % 4:
         allowed = f"a multiple of 4 bytes, up to {MAX_PAYLOAD_BYTES}"
         raise daq_config.wrong("strax_fragment_payload_bytes", allowed)
-    compressor = daq_config.value("compressor", str, "text", default="lz4")
-    if compressor not in ("lz4", "blosc"):
-        raise daq_config.wrong("compressor", "lz4 or blosc")
+    boards = _boards(daq_config)
     return Run(
         number=number,
         mode=fields.value("mode", str, "text", default=""),
@@ -96,13 +123,14 @@ def parse(document: Mapping[str, Any]) -> Run:
         end=None if document.get("end") is None else _time(fields, "end"),
         tags=tag_names(document),
         location=live_location(document),
-        readers=_readers(daq_config),
-        compressor=compressor,
-        record_length=int(payload) // 2,
-        chunk_duration=_duration(daq_config, "strax_chunk_length", 5),
-        overlap_duration=_duration(daq_config, "strax_chunk_overlap", Fraction(1, 2)),
-        boards=(boards := _boards(daq_config)),
+        readers=_readers(daq_config, boards),
+        compressor="blosc" if daq_config.get("compressor") == "blosc" else "lz4",
+        record_length=payload // 2,
+        chunk_duration=_duration(daq_config, "strax_chunk_length", DEFAULT_CHUNK_S),
+        overlap_duration=_duration(daq_config, "strax_chunk_overlap", DEFAULT_OVERLAP_S),
+        boards=boards,
         rate=_rate(document),
+        buffered_chunks=daq_config.int32("strax_buffer_num_chunks", DEFAULT_BUFFERED_CHUNKS),
         pre_triggers=registers.pre_triggers(
             document["daq_config"].get("registers"), [board.number for board in boards]
         ),
@@ -162,17 +190,21 @@ class _Fields:
             raise self.wrong(key, expected)
         return value
 
-    def number(self, key: str, default: Any) -> Any:
+    def get(self, key: str) -> Any:
+        return self._section.get(key)
+
+    def int32(self, key: str, default: int) -> int:
+        """Return an integer as redax reads it."""
         value = self._section.get(key)
-        if value is None:
-            return default
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
-            raise self.wrong(key, "a number")
-        return value
+        return value if _is_int32(value) else default
+
+    def double(self, key: str, default: float) -> float:
+        """Return a number as redax reads it: here it takes integers of any size too."""
+        value = self._section.get(key)
+        if isinstance(value, float):
+            return value
+        is_integer = isinstance(value, int) and not isinstance(value, bool)
+        return float(value) if is_integer and abs(value) < 2**63 else default
 
     def section(self, key: str) -> "_Fields":
         value = self._section.get(key)
@@ -180,8 +212,10 @@ class _Fields:
             raise self.wrong(key, "a document")
         return _Fields(self.name, value, f"{self._prefix}{key}.")
 
-    def items(self) -> list[tuple[str, Any]]:
-        return list(self._section.items())
+
+def _is_int32(value: Any) -> bool:
+    is_integer = isinstance(value, int) and not isinstance(value, bool | Int64)
+    return is_integer and -(2**31) <= value < 2**31
 
 
 def _short(value: Any) -> str:
@@ -200,27 +234,39 @@ def _time(fields: _Fields, key: str) -> int:
     return whole_s * NS_PER_S + aware.microsecond * 1000
 
 
-def _duration(daq_config: _Fields, key: str, default: Any) -> int:
-    seconds = daq_config.number(key, default)
-    ns = round(Fraction(seconds) * NS_PER_S)
-    if not 0 < ns <= MAX_DURATION_S * NS_PER_S:
+def _duration(daq_config: _Fields, key: str, default: float) -> int:
+    """Return a duration in ns, cut to whole ns exactly as redax does it."""
+    seconds = daq_config.double(key, default)
+    if not 1 / NS_PER_S <= seconds <= MAX_DURATION_S:
         raise daq_config.wrong(key, f"a time above 0 s, up to {MAX_DURATION_S} s")
-    return ns
+    return int(seconds * 1e9)
 
 
-def _readers(daq_config: _Fields) -> Mapping[str, int]:
-    readers = daq_config.section("processing_threads")
+def _readers(daq_config: _Fields, boards: Iterable[Board]) -> Mapping[str, int]:
+    """Return the threads of all readers that may have read a digitizer.
+
+    A reader that is not among ``processing_threads`` has the default number of threads.
+    """
+    threads, hosts = (
+        section if isinstance(section, dict) else {}
+        for section in map(daq_config.get, ("processing_threads", "detectors"))
+    )
+    names = {*threads, *(board.host for board in boards if board.host is not None)}
+    if not names or any(board.host is None for board in boards):
+        names |= hosts.keys()
     result = {}
-    for name, threads in readers.items():
+    for name in sorted(names):
         if not READER.fullmatch(name):  # files are called by it
             raise daq_config.wrong("processing_threads", "names of readers as keys")
-        if (
-            isinstance(threads, bool)
-            or not isinstance(threads, int | float)
-            or not 1 <= threads <= MAX_THREADS
-        ):
-            raise readers.wrong(name, f"a number of threads, 1 to {MAX_THREADS}")
-        result[name] = int(threads)
+        # redax takes a dot for a step into a section, and then finds nothing.
+        given = None if "." in name else threads.get(name)
+        n_threads = given if _is_int32(given) else DEFAULT_THREADS
+        if not 1 <= n_threads <= MAX_THREADS:
+            raise BadDataError(
+                f"{daq_config.name}: daq_config.processing_threads.{name} of the run document is "
+                f"{_short(given)}, expected is a number of threads, 1 to {MAX_THREADS}"
+            )
+        result[name] = n_threads
     if not result:
         raise daq_config.wrong("processing_threads", "one reader or more")
     return result
@@ -228,20 +274,33 @@ def _readers(daq_config: _Fields) -> Mapping[str, int]:
 
 def _boards(daq_config: _Fields) -> tuple[Board, ...]:
     boards = daq_config.value("boards", list, "a list", default=[])
-    try:
-        named = [(int(board["board"]), str(board["type"]), str(board["host"])) for board in boards]
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise daq_config.wrong("boards", "a list of board, type and host") from error
-    channels = dict(daq_config.value("channels", dict, "a document", default={}))
-    inputs: dict[int, tuple[int, ...]] = {}
-    for number, _, _ in named:
-        try:
-            inputs[number] = tuple(int(channel) for channel in channels.get(str(number), ()))
-        except (TypeError, ValueError, OverflowError) as error:
-            raise _Fields(daq_config.name, channels, "daq_config.channels.").wrong(
-                str(number), "a list of the board's channels"
-            ) from error
-    return tuple(Board(number, kind, host, inputs[number]) for number, kind, host in named)
+    channels = daq_config.get("channels")
+    result = []
+    for board in boards:
+        kind = board.get("type") if isinstance(board, dict) else None
+        if not isinstance(kind, str):
+            raise daq_config.wrong("boards", "a list of boards, each with its type")
+        if kind not in SAMPLE_WIDTHS:
+            continue
+        number = whole(board.get("board"))
+        if number is None:
+            raise daq_config.wrong("boards", "a number as board of each digitizer")
+        host = board.get("host")
+        inputs = channels.get(str(number)) if isinstance(channels, dict) else None
+        result.append(
+            Board(
+                number,
+                kind,
+                host if isinstance(host, str) else None,
+                # Only where data come from an input does redax look its channel up.
+                tuple(
+                    channel
+                    for channel in (inputs if isinstance(inputs, list) else ())
+                    if _is_int32(channel) and 0 <= channel <= MAX_CHANNEL
+                ),
+            )
+        )
+    return tuple(result)
 
 
 def tag_names(document: Mapping[str, Any]) -> tuple[str, ...]:
