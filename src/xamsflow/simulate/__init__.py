@@ -23,11 +23,11 @@ Physics, to compare what is reconstructed with what was there::
     truth_file   the signals beside the run
 
 `simulate` writes a run that has ended, `LiveRun` one that is being taken.
-`truth` returns all unique records of a run, to compare with what a reader stores;
-`load_signals` the signals of a run with physics.
+`truth` returns all unique records that a run has on disk, to compare with what a reader stores,
+`read_out` all that redax received; `load_signals` returns the signals of a run with physics.
 """
 
-from xamsflow.simulate.formatter import truth
+from xamsflow.simulate.formatter import read_out, truth
 from xamsflow.simulate.live_data import LiveRun, WrittenFile, simulate
 from xamsflow.simulate.settings import SimulatedRun
 from xamsflow.simulate.signals import Signal
@@ -41,6 +41,7 @@ __all__ = [
     "SimulatedRun",
     "WrittenFile",
     "load_signals",
+    "read_out",
     "simulate",
     "truth",
     "truth_path",

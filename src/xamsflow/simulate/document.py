@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bson.int64 import Int64
+
 from xamsflow.simulate.boards import Board, boards, reader_name
 from xamsflow.simulate.settings import LENGTH_STEP, THRESHOLD, SimulatedRun
 
@@ -56,12 +58,12 @@ def _daq_config(settings: SimulatedRun, live_data: Path) -> dict[str, Any]:
         "description": f"Simulated data of {settings.detector.description}",
         "detector": settings.detector.name,
         "detectors": dict.fromkeys(readers, settings.detector.name),
-        "processing_threads": dict.fromkeys(readers, settings.threads),
+        "processing_threads": _threads(settings, readers),
         "run_start": 1 if len(all_boards) > 1 else 0,
         "compressor": settings.compressor,
         "strax_chunk_length": _number(settings.chunk_length),
         "strax_chunk_overlap": _number(settings.chunk_overlap),
-        "strax_fragment_payload_bytes": settings.fragment_payload,
+        "strax_fragment_payload_bytes": _integer(settings, settings.fragment_payload),
         "strax_buffer_num_chunks": settings.buffered_chunks,
         "strax_chunk_phase_limit": 2,
         "strax_output_path": str(live_data.absolute()),
@@ -84,6 +86,16 @@ def _daq_config(settings: SimulatedRun, live_data: Path) -> dict[str, Any]:
         "thresholds": {str(board.number): [THRESHOLD] * board.n_inputs for board in all_boards},
         "registers": [register for board in all_boards for register in _registers(settings, board)],
     }
+
+
+def _threads(settings: SimulatedRun, readers: list[str]) -> dict[str, Any]:
+    if settings.threads is None:
+        return {}
+    return dict.fromkeys(readers, _integer(settings, settings.threads))
+
+
+def _integer(settings: SimulatedRun, value: int) -> Any:
+    return {"int32": int, "int64": Int64, "double": float}[settings.integers](value)
 
 
 def _mode(settings: SimulatedRun) -> str:

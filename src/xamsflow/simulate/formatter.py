@@ -47,7 +47,8 @@ class Thread:
 class Part:
     """What a thread writes at once; no records means a placeholder, a file of 0 bytes.
 
-    `time` is when this happens, ns since the run's start.
+    `time` is when this happens, ns since the run's start. A thread may write a part again, after
+    late data: then what it wrote before is gone.
     """
 
     time: int
@@ -72,33 +73,31 @@ def threads(settings: SimulatedRun) -> tuple[Thread, ...]:
     result = []
     for reader in range(settings.readers):
         page = int(rng.integers(2**26, 2**27))
-        for number in range(settings.threads):
+        for number in range(settings.n_threads):
             handle = 0x7F00_0000_0700 + page * 0x1000 - number * 0x80_1000
             result.append(Thread(reader, number, f"{reader_name(reader)}_{handle}"))
     return tuple(result)
 
 
 def parts(
-    settings: SimulatedRun,
-    buffered_chunks: int,
-    keep_signals: Callable[[Array], None] = lambda _: None,
+    settings: SimulatedRun, keep_signals: Callable[[Array], None] = lambda _: None
 ) -> Iterator[Part]:
     """Yield what the threads write, in the order of time.
 
-    A chunk is written when the mean chunk of all that a thread still holds is more than
-    `buffered_chunks` later. A thread without data writes nothing. With physics, `keep_signals` is
-    called with the truth of all signals, some at a time.
+    With physics, `keep_signals` is called with the truth of all signals, some at a time.
     """
-    formatters = {
-        thread: _Formatter(thread, settings, buffered_chunks) for thread in threads(settings)
-    }
+    formatters = {thread: _Formatter(thread, settings) for thread in threads(settings)}
     turns = [
         cycle([thread for thread in formatters if thread.reader == reader][: _n_busy(settings)])
         for reader in range(settings.readers)
     ]
-    had_data = set()
+    had_data = {
+        thread
+        for thread in formatters
+        if 0 <= thread.number - _n_busy(settings) < settings.board_fail_threads
+    }
     if _n_busy(settings):
-        for time, reader, records in _batches(settings, keep_signals):
+        for time, reader, records in _delivered(settings, keep_signals):
             thread = next(turns[reader])
             had_data.add(thread)
             yield from formatters[thread].process(time, records)
@@ -112,24 +111,50 @@ def truth(settings: SimulatedRun) -> Array:
 
     The time is ns since the run's start. All of the run is in memory.
     """
-    records = [np.zeros(0, dtype=record_dtype(settings.record_length))]
-    records += [part.records for part in parts(settings, buffered_chunks=0)]
-    unsorted = np.concatenate(records)
-    return unsorted[np.lexsort((unsorted["channel"], unsorted["time"]))]
+    none = np.zeros(0, dtype=record_dtype(settings.record_length))
+    on_disk = {
+        (part.thread, part.kind, part.chunk): part.records
+        for part in parts(settings)
+        if len(part.records)
+    }
+    return _in_order(np.concatenate([none, *on_disk.values()]))
+
+
+def read_out(settings: SimulatedRun) -> Array:
+    """Return all records that the threads receive, sorted as in :func:`truth`.
+
+    What is missing in :func:`truth` was dropped by redax.
+    """
+    none = np.zeros(0, dtype=record_dtype(settings.record_length))
+    if not _n_busy(settings):
+        return none
+    batches = (records for _, _, records in _batches(settings, lambda _: None))
+    return _in_order(np.concatenate([none, *batches]))
+
+
+def _in_order(records: Array) -> Array:
+    return records[np.lexsort((records["channel"], records["time"]))]
 
 
 class _Formatter:
-    """The buffers of one thread."""
+    """The buffers of one thread.
 
-    def __init__(self, thread: Thread, settings: SimulatedRun, buffered_chunks: int) -> None:
+    Main parts and overlaps are held apart, and only chunks with a main part are looked at to tell
+    what is to be written: an overlap without a main part is written only if it lies within a row
+    of chunks that are, and is lost otherwise.
+    """
+
+    def __init__(self, thread: Thread, settings: SimulatedRun) -> None:
         self._thread = thread
         self._chunk_ns = settings.chunk_ns
         self._period_ns = settings.period_ns
-        self._buffered_chunks = buffered_chunks
+        self._buffered_chunks = settings.buffered_chunks
         self._none = np.zeros(0, dtype=record_dtype(settings.record_length))
         self._main: defaultdict[int, list[Array]] = defaultdict(list)
         self._overlap: defaultdict[int, list[Array]] = defaultdict(list)
-        self._first_unwritten = 0
+        self._written: set[tuple[Kind, int]] = set()
+        self._complete = 0
+        """Chunks before this one have all their files."""
 
     def process(self, time: int, records: Array) -> Iterator[Part]:
         """Take a batch, then yield the parts of chunks that are old enough by now."""
@@ -138,21 +163,22 @@ class _Formatter:
             for index in np.unique(chunk[selected]):
                 buffers[int(index)].append(records[selected & (chunk == index)])
         if self._main:
-            mean = self._mean_chunk()
-            oldest = min(index for index in self._main if mean - index <= self._buffered_chunks)
-            yield from self._write_below(oldest, time)
+            first, old = min(self._main), self._mean_chunk() - self._buffered_chunks
+            while first < old:
+                yield from self._write(first, time)
+                first += 1
+            yield from self._complete_below(first, time)
 
     def end(self, time: int) -> Iterator[Part]:
         """Yield all that is left, and THE_END.
 
         The last chunk is not completed: it has an overlap only if there are records for it.
         """
-        if self._main:
-            last = max(self._main)
-            yield from self._write_below(last, time)
-            yield self._part(time, Kind.MAIN, last, self._main.pop(last))
-            if last in self._overlap:
-                yield self._part(time, Kind.OVERLAP, last, self._overlap.pop(last))
+        left = sorted(self._main)
+        for chunk in left:
+            yield from self._write(chunk, time)
+        if left:
+            yield from self._complete_below(left[-1], time)
         yield self._part(time, Kind.THE_END, 0, [])
 
     def _mean_chunk(self) -> float:
@@ -162,14 +188,19 @@ class _Formatter:
         }
         return sum(index * size for index, size in sizes.items()) / sum(sizes.values())
 
-    def _write_below(self, chunk: int, time: int) -> Iterator[Part]:
-        for index in range(self._first_unwritten, chunk):
-            main = self._main.pop(index, [])
-            overlap = self._overlap.pop(index, [])
-            yield self._part(time, Kind.MAIN, index, main)
-            # redax goes through its main parts: an overlap without a main part is lost.
-            yield self._part(time, Kind.OVERLAP, index, overlap if main else [])
-        self._first_unwritten = max(chunk, self._first_unwritten)
+    def _write(self, chunk: int, time: int) -> Iterator[Part]:
+        for kind, buffers in ((Kind.MAIN, self._main), (Kind.OVERLAP, self._overlap)):
+            records = buffers.pop(chunk, [])
+            if records:
+                self._written.add((kind, chunk))
+                yield self._part(time, kind, chunk, records)
+
+    def _complete_below(self, chunk: int, time: int) -> Iterator[Part]:
+        for index in range(self._complete, chunk):
+            for kind in (Kind.MAIN, Kind.OVERLAP):
+                if (kind, index) not in self._written:
+                    yield self._part(time, kind, index, [])
+        self._complete = max(chunk, self._complete)
 
     def _part(self, time: int, kind: Kind, chunk: int, records: list[Array]) -> Part:
         joined = np.concatenate([self._none, *records])
@@ -177,7 +208,25 @@ class _Formatter:
 
 
 def _n_busy(settings: SimulatedRun) -> int:
-    return settings.threads - settings.idle_threads
+    return settings.n_threads - settings.idle_threads
+
+
+def _delivered(
+    settings: SimulatedRun, keep_signals: Callable[[Array], None]
+) -> Iterator[tuple[int, int, Array]]:
+    """Yield batches as threads get them: some of them late, in place of a later one."""
+    rng = np.random.default_rng([settings.seed, settings.number, 0, 2])
+    late: list[tuple[int, int, Array]] = []
+    for time, reader, records in _batches(settings, keep_signals):
+        while late and late[0][0] <= time:
+            yield time, *late.pop(0)[1:]
+        if rng.random() < settings.late_fraction:
+            delay = round(settings.late_chunks * settings.period_ns)
+            late.append((time + delay, reader, records))
+        else:
+            yield time, reader, records
+    for _, reader, records in late:
+        yield settings.duration_ns, reader, records
 
 
 def _batches(

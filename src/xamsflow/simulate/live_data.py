@@ -63,7 +63,7 @@ class LiveRun:
         wait_until: Callable[[int], None],
     ) -> Iterator[WrittenFile]:
         with TruthFile(settings, live_data) as truth:
-            for part in parts(settings, settings.buffered_chunks, truth.append):
+            for part in parts(settings, truth.append):
                 wait_until(part.time)
                 for path in folder.write(part):
                     yield WrittenFile(part.time, path)
@@ -74,12 +74,13 @@ class LiveRun:
 def simulate(settings: SimulatedRun, live_data: Path) -> dict[str, Any]:
     """Write a run that has ended to ``<live_data>/<run_id>`` and return its run document.
 
-    With physics, the truth is in ``<live_data>/truth_<run_id>.npz``, see :func:`load_signals`. At
-    most two chunks are in memory. Raises ConfigurationError if the folder exists or cannot be made.
+    With physics, the truth is in ``<live_data>/truth_<run_id>.npz``, see :func:`load_signals`.
+    As in redax, twice the buffered chunks and one more are in memory. Raises ConfigurationError if
+    the folder exists or cannot be made.
     """
     folder = _RunFolder(settings, live_data)
     with TruthFile(settings, live_data) as truth:
-        for part in parts(settings, 0, truth.append):
+        for part in parts(settings, truth.append):
             for _ in folder.write(part):
                 pass
     document = document_at_start(settings, live_data)
@@ -94,7 +95,7 @@ class _RunFolder:
         if settings.physics is not None:
             sensors(settings.detector, settings.number, settings.physics)  # the same
         self.bytes_by_chunk: Counter[int] = Counter()
-        self._compressor = settings.compressor
+        self._compressor = settings.framing
         self._folder = live_data / settings.run_id
         try:
             self._folder.mkdir(parents=True)

@@ -73,6 +73,8 @@ def pulses_by_period(
         rng = np.random.default_rng([settings.seed, settings.number, 1 + period])
         end = min(begin + settings.period_ns, settings.duration_ns)
         pulses = _random_pulses(settings, sample_widths, begin, end, rng)
+        silent_from, silent_to = (round(NS_PER_S * time) for time in settings.silence)
+        pulses = pulses[(pulses.event < silent_from) | (pulses.event >= silent_to)]
         pulses = pulses[_outside_dead_time(pulses, sample_widths, busy_until)]
         if settings.border_pulses:
             laid = _border_pulses(settings, sample_widths, period)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from xamsflow.base.errors import ConfigurationError
+from xamsflow.redax import rundoc
 from xamsflow.redax.rundoc import NS_PER_S
 from xamsflow.settings.detector import Detector
 from xamsflow.simulate.xenon import Physics
@@ -27,6 +28,8 @@ MIN_PART = 1e-3
 MAX_NOISE = 5.0
 """ADC counts rms; with more, noise alone would cross the threshold, which is not simulated."""
 
+INTEGERS = "int32", "int64", "double"
+
 MAX_RECORDS_PER_PULSE = 32_767
 """What the record's 16 bit `record_i` can count."""
 
@@ -36,17 +39,23 @@ class SimulatedRun:
     """A run to simulate. The same settings always give the same bytes.
 
     `duration`, `chunk_length` and `chunk_overlap` are s, `rate` is Hz per channel, `noise` is the
-    rms in ADC counts, `threads` are those of each reader; of these the last `idle_threads` get no
-    data. `fragment_payload` is in bytes (two per sample), `pulse_length` in samples, and so is
-    `pre_trigger`, what is recorded with `physics` before a pulse crosses the threshold. Without
-    `own_baseline`, V1725 and V1730 write 0 as V1724 do.
+    rms in ADC counts. `threads` are those of each reader; None leaves them out of the run document,
+    and redax takes 8. Of these the last `idle_threads` get no data; the first `board_fail_threads`
+    of them get the packet of a board that failed, which leaves nothing but a file in ``THE_END``.
+    `fragment_payload` is in bytes (two per sample), stored as `integers` ("int32", "int64" or
+    "double"): redax reads 32-bit integers only, and takes its defaults for all others.
+    `pulse_length` is in samples, and so is `pre_trigger`, what is recorded with `physics` before a
+    pulse crosses the threshold. Without `own_baseline`, V1725 and V1730 write 0 as V1724 do. There
+    are no pulses in `silence`, from and to in s.
     `long_fraction` is the share of pulses that last some 10 % longer because a second one follows,
     `s2_fraction` the share of events that are long S2-like pulses with a standard deviation around
     `s2_width` (ns). `border_pulses` lays a pulse of each channel across every chunk border.
     With `physics`, signals come from the xenon and not from `rate`, `long_fraction`, `s2_fraction`
     and `s2_width`; `border_pulses` then lays S2s across the borders.
-    `buffered_chunks` is redax's strax_buffer_num_chunks: it delays a run that is being taken and
-    changes no file. Raises ConfigurationError for impossible values.
+    `buffered_chunks` is redax's strax_buffer_num_chunks: it delays a run that is being taken, and
+    decides which overlaps of a quiet run are lost. `late_fraction` of all read-out batches come
+    `late_chunks` chunks late; redax overwrites what it has written by then.
+    Raises ConfigurationError for impossible values.
     """
 
     number: int
@@ -57,12 +66,14 @@ class SimulatedRun:
     noise: float = 2.0
     seed: int = 0
     readers: int = 1
-    threads: int = 1
+    threads: int | None = 1
     idle_threads: int = 0
+    board_fail_threads: int = 0
     compressor: str = "lz4"
     chunk_length: float = 5.0
     chunk_overlap: float = 0.5
     fragment_payload: int = 220
+    integers: str = "int32"
     pulse_length: int = 500
     pre_trigger: int = PRE_TRIGGER
     own_baseline: bool = True
@@ -70,6 +81,9 @@ class SimulatedRun:
     s2_fraction: float = 0.0
     s2_width: float = 1000.0
     border_pulses: bool = False
+    silence: tuple[float, float] = (0.0, 0.0)
+    late_fraction: float = 0.0
+    late_chunks: float = 0.0
     buffered_chunks: int = 3
     mode: str | None = None
     physics: Physics | None = None
@@ -83,10 +97,13 @@ class SimulatedRun:
         self._check_range("noise", 0, 1e3)
         self._check_range("seed", 0, 2**63)
         self._check_range("readers", 1, 100)
-        self._check_range("threads", 1, 100)
-        self._check_range("idle_threads", 0, self.threads)
-        if self.compressor not in ("lz4", "blosc"):
-            raise self._wrong("compressor", "lz4 or blosc")
+        self._check_range("n_threads", 1, 100)
+        self._check_range("idle_threads", 0, self.n_threads)
+        self._check_range("board_fail_threads", 0, self.idle_threads)
+        if self.integers not in INTEGERS:
+            raise self._wrong("integers", ", ".join(INTEGERS))
+        self._check_range("late_fraction", 0, 1)
+        self._check_range("late_chunks", 0, 1e4)
         self._check_range("chunk_length", MIN_PART, 1e4)
         self._check_range("chunk_overlap", MIN_PART, 1e4)
         self._check_range("fragment_payload", 4, 60_000)
@@ -113,9 +130,23 @@ class SimulatedRun:
         return layout.run_id(self.number)
 
     @property
+    def n_threads(self) -> int:
+        """Threads of each reader."""
+        if self.threads is None or self.integers != "int32":
+            return rundoc.DEFAULT_THREADS
+        return self.threads
+
+    @property
     def record_length(self) -> int:
         """Samples per record."""
+        if self.integers != "int32":
+            return rundoc.DEFAULT_PAYLOAD_BYTES // 2
         return self.fragment_payload // 2
+
+    @property
+    def framing(self) -> str:
+        """The framing of files, lz4 or blosc: redax takes any other name for lz4."""
+        return "blosc" if self.compressor == "blosc" else "lz4"
 
     @property
     def duration_ns(self) -> int:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xamsflow.settings import detector
-from xamsflow.simulate import SimulatedRun, truth
+from xamsflow.simulate import SimulatedRun, read_out, truth
 from xamsflow.simulate.formatter import Kind, part_of_chunk, parts, threads
 
 XAMSL = detector.load("xamsl")
@@ -26,7 +26,7 @@ def test_a_record_belongs_to_the_part_in_which_it_begins(chunk, since):
 
 def first_time_of_chunks(run):
     times: dict[int, int] = {}
-    for part in parts(run, run.buffered_chunks):
+    for part in parts(run):
         if part.kind is Kind.MAIN:
             times.setdefault(part.chunk, part.time)
     return times
@@ -63,7 +63,7 @@ def test_latency_is_that_of_redax_with_its_usual_settings():
 def test_batches_go_to_the_threads_in_turn_and_idle_ones_get_none():
     run = SimulatedRun(932, XAMSL, duration=2, readers=2, threads=3, idle_threads=1)
     records = defaultdict(list)
-    for part in parts(run, 0):
+    for part in parts(run):
         records[part.thread.reader, part.thread.number].append(part.records)
     assert set(records) == {(0, 0), (0, 1), (1, 0), (1, 1)}
     for (reader, number), found in records.items():
@@ -75,7 +75,7 @@ def test_batches_go_to_the_threads_in_turn_and_idle_ones_get_none():
 
 def test_all_threads_idle_means_a_run_without_data():
     run = SimulatedRun(932, XAMSL, duration=2, threads=2, idle_threads=2)
-    assert list(parts(run, 0)) == []
+    assert list(parts(run)) == []
     assert len(truth(run)) == 0
 
 
@@ -84,12 +84,16 @@ def test_an_overlap_without_a_main_part_is_lost():
         932, XAMSL, duration=60, rate=4, threads=2, chunk_length=0.1, chunk_overlap=0.1
     )
     seen: dict[object, dict[Kind, set[int]]] = defaultdict(lambda: defaultdict(set))
-    for part in parts(run, 0):
+    for part in parts(run):
         if len(part.records):
             seen[part.thread][part.kind].add(part.chunk)
     assert len(seen) == 2
     for chunks in seen.values():
-        assert chunks[Kind.OVERLAP] < chunks[Kind.MAIN]
+        assert chunks[Kind.OVERLAP] & chunks[Kind.MAIN]
+        assert chunks[Kind.OVERLAP] - chunks[Kind.MAIN]  # written in a row with others
+    received, written = read_out(run), truth(run)
+    assert 0.1 < 1 - len(written) / len(received) < 0.4
+    assert set(written["time"].tolist()) < set(received["time"].tolist())
     _, in_overlap = part_of_chunk(truth(run)["time"], run.chunk_ns, run.period_ns)
     assert 0 < in_overlap.mean() < 0.4  # it would be half of the records if none were lost
 

@@ -21,7 +21,11 @@ XAMSL = detector.load("xamsl")
         ({"seed": -1}, "seed is -1, allowed is"),
         ({"threads": 0}, "threads is 0, allowed is 1 to"),
         ({"threads": 2, "idle_threads": 3}, "idle threads is 3, allowed is 0 to 2"),
-        ({"compressor": "zstd"}, "compressor is 'zstd', allowed is lz4 or blosc"),
+        ({"integers": "int16"}, "integers is 'int16', allowed is int32, int64, double"),
+        (
+            {"idle_threads": 1, "board_fail_threads": 2},
+            "board fail threads is 2, allowed is 0 to 1",
+        ),
         ({"chunk_overlap": 0.0}, "chunk overlap is 0.0, allowed is"),
         ({"fragment_payload": 222}, "fragment payload is 222, allowed is a multiple of 4"),
         ({"pulse_length": 505}, "pulse length is 505, allowed is a multiple of 10"),
