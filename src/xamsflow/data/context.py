@@ -103,4 +103,6 @@ def run_config(run: Run, live_data_folder: Path) -> dict[str, Any]:
         "record_length": run.record_length,
         "run_start_time": run.start / NS_PER_S,
         "run_end_time": 0.0 if run.end is None else run.end / NS_PER_S,
+        "daq_buffered_chunks": run.buffered_chunks,
+        "enabled_inputs": tuple(sorted(run.enabled_inputs)),
     }

@@ -311,12 +311,14 @@ def _findings(
         return {"findings": [], "verdict": Verdict.UNCHECKED.value}
     found = Findings(layout.run_id(run.number), listed=quality["findings"])
     raw = [f"raw_records_{one.name}" for one in detector.digitizers]
-    on_disk = quality["records_on_disk"]
+    n_records = quality["records_on_disk"]
+    # Data that were stored before any were left out do not say so.
+    on_disk = n_records - quality.get("records_unconnected", 0)
     if all(name in stored for name in raw):
         n_items = sum(stored[name]["n_items"] for name in raw)
         if n_items != on_disk:
             found.add("balance", f"{on_disk} records on disk, {n_items} stored")
-    n_bytes = on_disk * quality["record_bytes"]
+    n_bytes = n_records * quality["record_bytes"]
     plausibility.check(run, detector, quality["channels"], n_bytes, found)
     for channel, counts in quality.get("baselines", {}).items():
         doubtful, n_pulses = counts["doubtful"], counts["pulses"]

@@ -46,23 +46,29 @@ class Verdict(StrEnum):
 class Rule:
     """A rule, the severities that its findings may have, and how it comes to them.
 
-    A rule without severities has no findings: `seen` says why nothing can be seen, or what is done
-    so that there is nothing to find. `remedy` is what a person may do about a finding.
+    A rule without severities has no findings: `how` says why nothing can be seen, or what is done
+    so that there is nothing to find. `remedy` is what a person may do about a finding. `is_seen`
+    tells whether what the rule takes for redax's way was seen in the output of redax's own writer;
+    otherwise it is an assumption.
     """
 
     name: str
     fault: str
     severities: tuple[Severity, ...]
-    seen: str
+    how: str
+    is_seen: bool
     remedy: str = ""
 
 
-_AGAIN = "transfer the run again, and compare with the folder on the DAQ host"
+_AGAIN = "transfer the run again, and compare it with the folder on the DAQ host"
 _DETECTOR = "correct the detector file, or choose the right detector"
 _DOCUMENT = "correct the run document"
 _TWO_RUNS = "two runs may have been written into one folder"
-_COPY = "degraded where the overlap's copy is whole, which is then used"
-_NOT_FLUSHED = "look at the redax log, and at the rate of the run"
+_COPY = "degraded where the overlap's copy is intact: the copy is used"
+_LOOK = "look at the redax log and at the rate of the run"
+
+# Whether redax's own writer has shown what a rule takes for normal, or for a fault.
+SEEN, ASSUMED = True, False
 
 RULES = {
     rule.name: rule
@@ -71,42 +77,47 @@ RULES = {
             "T1",
             "file cut within its first block",
             (REJECT, DEGRADED),
-            f"the frame's blocks are walked through before it is decoded; {_COPY}",
+            f"the blocks of the frame are walked through before it is decoded; {_COPY}",
+            SEEN,
             _AGAIN,
         ),
-        Rule("T2", "file cut later", (REJECT, DEGRADED), f"as T1; {_COPY}", _AGAIN),
+        Rule("T2", "file cut later", (REJECT, DEGRADED), f"as T1; {_COPY}", SEEN, _AGAIN),
         Rule(
             "T3",
-            "end mark missing, or bytes behind the frame",
+            "end mark missing, or bytes after the frame",
             (REJECT, DEGRADED),
             f"a file is exactly one frame with its end mark, or one blosc buffer; {_COPY}",
+            SEEN,
             _AGAIN,
         ),
         Rule(
             "T4",
             "flipped bits",
             (REJECT, DEGRADED),
-            "the frame cannot be decoded, or claims a size that it cannot have; samples above 14 "
-            "bits or behind a record's length; times that go back within a channel. Flips of lower "
-            "bits of samples leave no trace before the transfer, which notes checksums: "
+            "the frame cannot be decoded, or claims an impossible size; samples above 14 bits or "
+            "beyond a record's length; times that go back within a channel. Flips of the lower "
+            "bits of samples leave no trace before the transfer, which records checksums: "
             f"`xamsflow verify` compares them; {_COPY}",
+            SEEN,
             _AGAIN,
         ),
         Rule(
             "T5",
             "wrong record length",
             (REJECT, DEGRADED),
-            "a file holds no whole number of records; a record's length is not what its place in "
-            f"the pulse demands; {_COPY}",
-            "strax_fragment_payload_bytes of the run document is wrong, or the file damaged",
+            "a file does not hold a whole number of records; a record's length is not what its "
+            f"place in the pulse demands; {_COPY}",
+            SEEN,
+            "strax_fragment_payload_bytes of the run document is wrong, or the file is damaged",
         ),
         Rule(
             "T6",
             "main part empty though there were data",
             (REJECT, DEGRADED),
-            "reject: a thread's main part is empty and the overlap behind it is not, which redax "
-            "never writes. Degraded: it is empty, and before and behind it the thread had so many "
-            "pulses that 100 or more were to be expected",
+            "an empty main part is normal in a quiet thread, also next to an overlap with data. "
+            "Degraded: the parts around it suggest 30 or more signals (pulses within 10 µs of each "
+            "other are one), or redax would not have written the overlap after it. Reject: both",
+            SEEN,
             _AGAIN,
         ),
         Rule(
@@ -114,49 +125,58 @@ RULES = {
             "folder missing in the middle",
             (REJECT, DEGRADED),
             f"each chunk before the last has a main part, an overlap and its copy; {_COPY}",
+            SEEN,
             _AGAIN,
         ),
-        Rule("T8", "first folder missing", (REJECT,), "as T7", _AGAIN),
+        Rule("T8", "first folder missing", (REJECT,), "as T7", SEEN, _AGAIN),
         Rule(
             "T9",
             "a thread's file missing",
             (REJECT, DEGRADED),
-            f"each thread has a file in every part before its own last one ({_COPY}); a thread "
-            "with a file in `THE_END` has data. Degraded: a thread ends so early that its rate and "
-            "the other threads speak against it",
+            f"each thread has a file in every part before its own last one ({_COPY}). Degraded: a "
+            "thread ends so early that its rate and the other threads contradict it",
+            SEEN,
             _AGAIN,
         ),
-        Rule("T10", "folder without files", (REJECT, DEGRADED), f"seen; {_COPY}", _AGAIN),
+        Rule("T10", "folder without files", (REJECT, DEGRADED), f"as T7; {_COPY}", SEEN, _AGAIN),
         Rule(
             "T11",
             "`THE_END` missing or incomplete",
             (REJECT,),
             "each thread that has written data has a file in `THE_END`",
+            SEEN,
             "the DAQ crashed, or the run was copied while it was being taken",
         ),
-        Rule("T12", "run without any overlap", (), "avoided: chunk 0 needs no overlap"),
+        Rule("T12", "run without any overlap", (), "avoided: chunk 0 needs no overlap", SEEN),
         Rule(
             "T13",
-            "redax drops an overlap without main part",
+            "redax drops an overlap without a main part",
             (DEGRADED, NOTE),
-            "degraded: a pulse goes on in a main part, and its beginning in the overlap before is "
-            "missing; a thread with a file in `THE_END` has no data. Note: a thread's main parts "
-            "without data, behind which redax would have dropped records",
-            _NOT_FLUSHED,
+            "degraded: a pulse continues in a main part, and its beginning in the overlap before "
+            "is missing; or a thread has a file in `THE_END` and no other, and an overlap of the "
+            "run has too few signals. Otherwise the loss is estimated: a thread's rate (in a long "
+            "silence at most 3 signals per time of silence) x the duration of the overlaps after "
+            "its empty main parts, and one signal for a thread with a file in `THE_END` only. "
+            "Degraded if the chance that 1 % of the records or more is lost is above 10 %, else "
+            "a note",
+            SEEN,
+            _LOOK,
         ),
         Rule(
             "T14",
-            "chunk overwritten by a late record",
+            "chunk overwritten by a late packet",
             (DEGRADED,),
-            "a thread's main part or overlap has less than a tenth of the pulses that the parts "
-            "around it let expect, where that is 100 or more",
+            "a thread's main part or overlap has less than a tenth of the signals that the parts "
+            "around it suggest, where that is 30 or more",
+            SEEN,
             "look for 'already exists' in the redax log",
         ),
         Rule(
             "T15",
             "record in the last microsecond of the last overlap",
             (),
-            "avoided: what is right of the last possible cut stays in the last chunk",
+            "avoided: everything after the last possible cut stays in the last chunk",
+            SEEN,
         ),
         Rule(
             "T16",
@@ -164,25 +184,31 @@ RULES = {
             (NOTE,),
             "avoided: the chunk is stored together with the next one; no record is lost, and there "
             "is no dead time",
+            ASSUMED,
         ),
         Rule(
             "T17",
             "overlap and its copy differ",
             (REJECT, DEGRADED),
             "compared file by file. Degraded: one of them is empty, then the other one is used",
+            SEEN,
             _AGAIN,
         ),
         Rule(
             "T18",
             "`000000_pre` is there",
             (NOTE, DEGRADED),
-            "there is nothing before the start. Degraded: it has records, which are left out",
+            "nothing is recorded before the start. Degraded: it has records, which are left out",
+            SEEN,
         ),
         Rule(
             "T19",
-            "unknown channel",
-            (REJECT,),
-            "each record's channel is the detector's",
+            "channel that the detector does not have",
+            (REJECT, DEGRADED),
+            "degraded: pulses of an input that the run document has on a board and the detector "
+            "file does not are left out and counted. Reject: these are 30 or more, and more than a "
+            "tenth of all pulses; or the run document has no such input either",
+            SEEN,
             _DETECTOR,
         ),
         Rule(
@@ -190,13 +216,15 @@ RULES = {
             "two runs in one folder",
             (REJECT,),
             "more threads of a reader have written than the run document has",
+            ASSUMED,
             _TWO_RUNS,
         ),
         Rule(
             "T21",
             "foreign or partial files",
             (REJECT,),
-            "names of folders and files are redax's, readers are the run document's",
+            "names of folders and files are those of redax, readers are the run document's",
+            SEEN,
             "move it away if it is not data",
         ),
         Rule(
@@ -204,15 +232,18 @@ RULES = {
             "wrong chunk length or overlap",
             (REJECT,),
             "each record starts in its part's window",
+            SEEN,
             "strax_chunk_length and strax_chunk_overlap of the run document may be wrong",
         ),
         Rule(
             "T23",
             "clock rollover of a V1724 lost or counted twice",
             (REJECT, DEGRADED),
-            "reject: a file's records of such a channel go back in time, or lie 21.47 s outside of "
-            "the window. Degraded: a channel is silent for 21.47 s or more though 30 or more of "
-            "its pulses were to be expected, or has data behind the run's end",
+            "reject: more than a fifth of a file goes back in time, in a run beyond 21.47 s; or "
+            "records lie 21.47 s outside the window. Degraded: a channel is silent for 21.47 s or "
+            "more though 30 or more of its pulses were to be expected, or has data after the run's "
+            "end",
+            ASSUMED,
             "compare the V1724's times with the other digitizers'",
         ),
         Rule(
@@ -220,24 +251,40 @@ RULES = {
             "times before the start",
             (REJECT,),
             "a folder with a negative number; a record before its part's window",
+            SEEN,
             "the digitizers' clocks were not reset",
         ),
-        Rule("T25", "board-fail events", (), "not visible: redax drops them without a trace"),
-        Rule("T26", "last read-out packets dropped", (), "not visible: milliseconds at the end"),
+        Rule("T25", "board-fail events", (), "not visible: redax drops them without a trace", SEEN),
+        Rule(
+            "T26",
+            "last read-out packets dropped",
+            (),
+            "not visible: milliseconds at the end",
+            ASSUMED,
+        ),
         Rule(
             "T27",
             "wrong channel map",
             (REJECT, DEGRADED),
-            "reject: a record's sample width is not its digitizer's. Degraded: the run document "
-            "has the channel on a board with another sample width",
+            "reject: neither the detector file nor the run document has a record's channel with "
+            "its sample width. Degraded: the run document has the channel on a board with another "
+            "sample width",
+            SEEN,
             _DETECTOR,
         ),
-        Rule("T28", "start within a second", (), "avoided: times keep the fraction of a second"),
+        Rule(
+            "T28",
+            "start within a second",
+            (),
+            "avoided: times keep the fraction of a second",
+            SEEN,
+        ),
         Rule(
             "T29",
             "run document without end",
             (REJECT,),
             "by `verify`; `process` waits, as the run is still being taken",
+            SEEN,
             "wait until it ends; if the DAQ crashed, set end in the run document",
         ),
         Rule(
@@ -245,52 +292,67 @@ RULES = {
             "start time guessed",
             (NOTE,),
             "tag `messy` or `_messy` of the run document",
+            ASSUMED,
         ),
         Rule(
             "T31",
-            "start is no date",
+            "run document that cannot be read",
             (REJECT,),
-            "the run document is read with its types, and checked field by field",
+            "its options are read as redax reads them: any compressor but `blosc` is lz4; integers "
+            "are 32-bit integers, anything else gives redax's default; a reader that is not named "
+            "has 8 threads; a board need not have a host. What redax would not accept is refused",
+            SEEN,
             _DOCUMENT,
         ),
-        Rule("T32", "records twice", (REJECT,), "unique time and channel", _TWO_RUNS),
+        Rule("T32", "records twice", (REJECT,), "unique time and channel", SEEN, _TWO_RUNS),
         Rule(
             "T33",
             "file left in a `_temp` folder",
             (REJECT,),
             "any such file",
-            "compare with the folder on the DAQ host",
+            ASSUMED,
+            "compare it with the folder on the DAQ host",
         ),
-        Rule("T34", "live time", (), "avoided: live time is that of the run, not of its chunks"),
+        Rule(
+            "T34",
+            "live time",
+            (),
+            "avoided: live time is that of the run, not of its chunks",
+            SEEN,
+        ),
         Rule(
             "incomplete_pulse",
             "fragments of pulses missing",
             (DEGRADED,),
-            "each pulse has all its records, across files and chunks; those missing are counted",
-            _NOT_FLUSHED,
+            "each pulse has all its records, across files and chunks; missing ones are counted",
+            SEEN,
+            _LOOK,
         ),
         Rule(
             "overlapping_pulses",
             "pulses of a channel overlap",
             (DEGRADED,),
-            "a channel's next pulse begins behind the one before",
+            "a channel's next pulse begins after the previous one has ended",
+            ASSUMED,
             _TWO_RUNS,
         ),
         Rule(
             "duration",
             "data do not last as long as the run",
             (DEGRADED,),
-            "at the run's rate, 50 or more pulses were to be expected in 5 s or more of silence "
-            "before its end; 5 pulses, however short the silence, where the last overlap's copy is "
-            "missing, which the DAQ always writes; or data last 5 s beyond the end",
+            "at the run's rate, 50 or more signals were to be expected in 5 s or more of silence "
+            "before its end; 5 signals, however short the silence, where the last overlap's copy "
+            "is missing, which redax always writes; or data last 5 s beyond the end",
+            SEEN,
             "look whether chunks are missing at the end, or end of the run document is wrong",
         ),
         Rule(
             "rate",
             "less data than the DAQ read",
             (DEGRADED,),
-            "on disk is less than half of the average rate that the run document tells",
-            _NOT_FLUSHED,
+            "less is on disk than half of the average rate in the run document",
+            ASSUMED,
+            _LOOK,
         ),
         Rule(
             "pre_trigger",
@@ -298,6 +360,7 @@ RULES = {
             (NOTE, DEGRADED),
             "the run document's registers against the detector file's `baseline_samples`; degraded "
             "if a digitizer measures no baseline and too few samples are left",
+            ASSUMED,
             "correct the register (8038), or take areas of this run as too small",
         ),
         Rule(
@@ -306,27 +369,31 @@ RULES = {
             (DEGRADED,),
             "more than 1 % of a channel's pulses have neither the digitizer's own baseline nor 8 "
             "quiet samples before their rise (`pulse_counts.doubtful_baselines`)",
+            ASSUMED,
             "look at the pre-trigger register and at the noise of the channel",
         ),
-        Rule("no_data", "run without data", (NOTE,), "no thread has written anything"),
+        Rule("no_data", "run without data", (NOTE,), "no thread has written anything", SEEN),
         Rule(
             "balance",
             "records got lost in this program",
             (REJECT,),
-            "unique records on disk are the records stored",
+            "unique records on disk, less those of T19, are the records stored",
+            SEEN,
             "keep the live data and report it",
         ),
         Rule(
             "no_run_document",
             "no run document",
             (NOTE,),
-            "by `verify`: what it would tell is taken from the files, or assumed as usual",
+            "by `verify`: what it would say is taken from the files, or assumed as usual",
+            ASSUMED,
         ),
         Rule(
             "changed_since_transfer",
             "files are not those that were transferred",
             (REJECT,),
             "by `verify`: names, sizes and SHA-256 against the transfer's receipt",
+            SEEN,
             _AGAIN,
         ),
     )
@@ -448,9 +515,13 @@ def summary(quality: Mapping[str, Any]) -> dict[str, Any]:
 
 def table() -> str:
     """Return all rules as a table in Markdown."""
-    lines = ["| rule | fault | severity | how it is found, or why not |", "|---|---|---|---|"]
+    lines = [
+        "| rule | fault | severity | how it is found, or why not | rests on |",
+        "|---|---|---|---|---|",
+    ]
     lines += [
-        f"| {rule.name} | {rule.fault} | {', '.join(rule.severities) or '–'} | {rule.seen} |"  # noqa: RUF001
+        f"| {rule.name} | {rule.fault} | {', '.join(rule.severities) or '–'} "  # noqa: RUF001
+        f"| {rule.how} | {'redax’s output' if rule.is_seen else 'assumption'} |"  # noqa: RUF001
         for rule in RULES.values()
     ]
     return "\n".join(lines) + "\n"

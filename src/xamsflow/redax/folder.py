@@ -51,11 +51,15 @@ class Chunk:
 
 @dataclass(frozen=True)
 class LiveData:
-    """The files of a run, chunk by chunk, and the threads that wrote them."""
+    """The files of a run, chunk by chunk, and the threads that wrote them.
+
+    `silent_threads` have a file in ``THE_END``, and no other one.
+    """
 
     folder: Path
     chunks: tuple[Chunk, ...]
     threads: tuple[str, ...]
+    silent_threads: tuple[str, ...]
     before_start: tuple[Path, ...]
     """Files in ``000000_pre``, which should not be there."""
 
@@ -111,7 +115,10 @@ def survey(folder: Path, readers: Mapping[str, int] | None, findings: Findings) 
         overlap = {name: Overlap(post.get(name), pre.get(name)) for name in sorted({*post, *pre})}
         main = dict(sorted(parts.get((number, MAIN), empty).items()))
         chunks.append(Chunk(main, overlap))
-    return LiveData(folder, tuple(chunks), tuple(threads), tuple(before_start.values()))
+    silent = sorted(set(finished or ()) - set(threads))
+    return LiveData(
+        folder, tuple(chunks), tuple(threads), tuple(silent), tuple(before_start.values())
+    )
 
 
 def _parts(folder: Path, findings: Findings) -> dict[_Key, dict[str, Path]]:
@@ -190,23 +197,6 @@ def _check_end(
             lost_ns=None,
             lost_records=None,
         )
-    for name in sorted(set(finished or ()) - set(threads)):
-        if n_chunks > 1:
-            findings.add(
-                "T9",
-                f"thread {name} is in {folder / END_FOLDER}, but it has no other file",
-                lost_ns=None,
-                lost_records=None,
-            )
-        else:
-            findings.add(
-                "T13",
-                f"thread {name} had data and has written none: all of them in the first overlap?",
-                severity=DEGRADED,
-                lost_ns=None,
-                lost_records=None,
-                chunk=0,
-            )
 
 
 def _needed(parts: Mapping[_Key, Mapping[str, Path]], thread: str) -> set[_Key]:

@@ -1,129 +1,118 @@
-"""Whether a run has as many pulses as it should have, thread by thread and part by part.
+"""Whether a run has as many signals as it should have, thread by thread and part by part.
 
 redax may overwrite a part, or files may be lost or emptied, so that all that is left is in order.
-Then only the number of pulses tells. It is compared with the thread's own parts just before and
-just behind, all of which must speak against it: a source that is moved, or a quiet run, is none of
-this.
+Then only the number of signals tells. It is compared with the thread's own parts just before and
+just after, all of which must speak against it: a source that is moved, or a quiet run, does not.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 
-from xamsflow.redax.findings import DEGRADED, NOTE, Findings
+from xamsflow.redax.counts import MAIN_PART, OVERLAP, Counts
+from xamsflow.redax.findings import DEGRADED, REJECT, Findings, Severity
+from xamsflow.redax.writer import may_write
 
-MIN_EXPECTED = 100
-"""Pulses that a part must let expect before it is missed."""
+MIN_EXPECTED = 30
+"""Signals to be expected in a part for it to be missed."""
 
 TOO_FEW = 0.1
-"""Share of the expected pulses below which a part counts as overwritten."""
+"""Share of the expected signals below which a part counts as overwritten."""
 
 PARTS = "main part", "overlap"
 
+_Part = tuple[int, int, int]
+"""Thread, chunk, and main part or overlap."""
 
-class Rates:
-    """The number of pulses in each part of each thread; durations of parts are in ns."""
 
-    def __init__(self, main_ns: int, overlap_ns: int) -> None:
-        self._durations = main_ns, overlap_ns
-        # Pulses and records of each file, by thread, chunk, and whether it is an overlap.
-        self._counts: dict[tuple[str, int, bool], tuple[int, int]] = {}
+def check(counts: Counts, buffered_chunks: int, findings: Findings) -> None:
+    """Check all parts of a run; `buffered_chunks` is how many redax held back."""
+    for thread in range(len(counts.threads)):
+        for chunk in range(counts.n_chunks):
+            _check_main_part(counts, thread, chunk, buffered_chunks, findings)
+            if chunk < counts.n_chunks - 1:
+                _check_overlap(counts, thread, chunk, findings)
+        _check_end(counts, thread, findings)
 
-    def count(
-        self, thread: str, chunk: int, n_pulses: int, n_records: int, *, overlap: bool
-    ) -> None:
-        """Add a file."""
-        self._counts[thread, chunk, overlap] = n_pulses, n_records
 
-    def finish(self, threads: Sequence[str], n_chunks: int, findings: Findings) -> None:
-        """Check all parts."""
-        self._threads = list(threads)
-        # By thread, chunk, and main part or overlap.
-        self._pulses = np.zeros((len(threads), n_chunks, 2), np.int64)
-        # Of main parts: whether there is a file, and whether it has records.
-        self._written = np.zeros((len(threads), n_chunks), bool)
-        self._has_data = np.zeros((len(threads), n_chunks), bool)
-        self._records = np.zeros(len(threads), np.int64)
-        for (thread, chunk, overlap), (n_pulses, n_records) in self._counts.items():
-            index = self._threads.index(thread)
-            self._pulses[index, chunk, int(overlap)] = n_pulses
-            if not overlap:
-                self._written[index, chunk] = True
-                self._has_data[index, chunk] = n_records > 0
-            self._records[index] += n_records
-        for index in range(len(self._threads)):
-            per_pulse = self._records[index] / max(1, self._pulses[index].sum())
-            self._check_parts(index, per_pulse, findings)
-            self._check_end(index, per_pulse, findings)
-            self._note_empty_parts(index, findings)
+def _check_main_part(
+    counts: Counts, thread: int, chunk: int, buffered_chunks: int, findings: Findings
+) -> None:
+    rates = counts.signals[thread] / counts.durations
+    # Of an overlap alone, which is short, nothing is to be expected.
+    before = rates[chunk - 1].min() if chunk else rates[1:2, MAIN_PART].sum()
+    following = rates[chunk + 1 : chunk + 2, MAIN_PART].min(initial=np.inf)
+    if counts.signals[thread, chunk].any():
+        after = min(rates[chunk, OVERLAP], following)
+    else:
+        # redax drops an overlap without main part; the first and last data may be anywhere.
+        after = following if 0 < chunk < counts.n_chunks - 1 else 0.0
+    part = (thread, chunk, MAIN_PART)
+    expected = counts.durations[MAIN_PART] * min(before, after)
+    if counts.records[part]:
+        if _is_missed(counts, part, expected):
+            _add("T14", counts, part, expected, findings)
+        return
+    is_contradicted = (
+        counts.written[thread, chunk]
+        and counts.records[thread, chunk, OVERLAP] > 0
+        and not may_write(counts, thread, chunk, buffered_chunks)
+    )
+    is_missed = _is_missed(counts, part, expected)
+    if is_missed or is_contradicted:
+        severity = REJECT if is_missed and is_contradicted else DEGRADED
+        _add("T6", counts, part, expected, findings, severity=severity)
 
-    def _check_parts(self, index: int, per_pulse: float, findings: Findings) -> None:
-        pulses = self._pulses[index]
-        rates = pulses / self._durations
-        for chunk in range(len(pulses)):
-            # Of an overlap alone, which is short, nothing is to be expected.
-            before = rates[chunk - 1].min() if chunk else rates[1:2, 0].sum()
-            following = rates[chunk + 1 : chunk + 2, 0].min(initial=np.inf)
-            if pulses[chunk].any():
-                after = min(rates[chunk, 1], following)
-            else:
-                # redax drops an overlap without main part; the first and last data may be anywhere.
-                after = following if 0 < chunk < len(pulses) - 1 else 0.0
-            self._check_part((index, chunk, 0), min(before, after), per_pulse, findings)
-            if chunk < len(pulses) - 1:
-                around = min(rates[chunk, 0], following)
-                self._check_part((index, chunk, 1), around, per_pulse, findings)
 
-    def _check_part(
-        self, part: tuple[int, int, int], rate: float, per_pulse: float, findings: Findings
-    ) -> None:
-        """Compare a part, a place in `_pulses`, with the rate around it in pulses per ns."""
-        index, chunk, kind = part
-        found, duration = int(self._pulses[part]), self._durations[kind]
-        expected = duration * rate
-        if expected < MIN_EXPECTED or found > TOO_FEW * expected:
-            return
+def _check_overlap(counts: Counts, thread: int, chunk: int, findings: Findings) -> None:
+    main = counts.signals[thread, chunk : chunk + 2, MAIN_PART]
+    expected = main.min() / counts.durations[MAIN_PART] * counts.durations[OVERLAP]
+    part = (thread, chunk, OVERLAP)
+    if _is_missed(counts, part, expected):
+        _add("T14", counts, part, expected, findings)
+
+
+def _is_missed(counts: Counts, part: _Part, expected: float) -> bool:
+    return expected >= MIN_EXPECTED and counts.signals[part] <= TOO_FEW * expected
+
+
+def _add(
+    rule: str,
+    counts: Counts,
+    part: _Part,
+    expected: float,
+    findings: Findings,
+    *,
+    severity: Severity = DEGRADED,
+) -> None:
+    thread, chunk, kind = part
+    found = int(counts.signals[part])
+    findings.add(
+        rule,
+        f"in the {PARTS[kind]} of chunk {chunk}, {counts.threads[thread]} has {found} signals, "
+        f"about {expected:.0f} were to be expected from the parts around it",
+        severity=severity,
+        lost_ns=counts.durations[kind],
+        lost_records=round((expected - found) * counts.records_per_signal(thread)),
+        chunk=chunk,
+    )
+
+
+def _check_end(counts: Counts, thread: int, findings: Findings) -> None:
+    """Check whether a thread stops before the others; in the last chunk it may."""
+    (written,) = np.nonzero(counts.written[thread])
+    last = int(written[-1]) if len(written) else -1
+    n_missing = counts.n_chunks - 2 - last
+    if last < 1 or n_missing < 1:
+        return
+    others = np.delete(counts.signals[..., MAIN_PART], thread, axis=0).sum(axis=0)
+    go_on = others[last + 1 : -1].mean() / max(1, others[:last].mean())
+    expected = n_missing * counts.signals[thread, last - 1, MAIN_PART] * min(1.0, go_on)
+    if expected >= MIN_EXPECTED:
         findings.add(
-            "T14" if kind or self._has_data[index, chunk] else "T6",
-            f"in the {PARTS[kind]} of chunk {chunk}, {self._threads[index]} has {found} pulses, "
-            f"about {expected:.0f} were to be expected from the parts around it",
+            "T9",
+            f"{counts.threads[thread]} has written nothing after chunk {last}, the run has "
+            f"{n_missing + 1} more, and about {expected:.0f} signals were to be expected",
             severity=DEGRADED,
-            lost_ns=duration,
-            lost_records=round((expected - found) * per_pulse),
-            chunk=chunk,
+            lost_ns=n_missing * sum(counts.durations),
+            lost_records=round(expected * counts.records_per_signal(thread)),
+            chunk=last + 1,
         )
-
-    def _check_end(self, index: int, per_pulse: float, findings: Findings) -> None:
-        """Check whether a thread stops before the others; in the last chunk it may."""
-        (written,) = np.nonzero(self._written[index])
-        last = int(written[-1]) if len(written) else -1
-        n_missing = self._pulses.shape[1] - 2 - last
-        if last < 1 or n_missing < 1:
-            return
-        others = np.delete(self._pulses[..., 0], index, axis=0).sum(axis=0)
-        go_on = others[last + 1 : -1].mean() / max(1, others[:last].mean())
-        expected = n_missing * self._pulses[index, last - 1, 0] * min(1.0, go_on)
-        if expected >= MIN_EXPECTED:
-            findings.add(
-                "T9",
-                f"{self._threads[index]} has written nothing behind chunk {last}, the run has "
-                f"{n_missing + 1} more, and about {expected:.0f} pulses were to be expected",
-                severity=DEGRADED,
-                lost_ns=n_missing * sum(self._durations),
-                lost_records=round(expected * per_pulse),
-                chunk=last + 1,
-            )
-
-    def _note_empty_parts(self, index: int, findings: Findings) -> None:
-        (chunks,) = np.nonzero(self._written[index] & ~self._has_data[index])
-        if len(chunks):
-            shown = ", ".join(str(chunk) for chunk in chunks[:5])
-            findings.add(
-                "T13",
-                f"{self._threads[index]} has no data in {len(chunks)} main parts (chunk {shown}"
-                f"{', ...' if len(chunks) > 5 else ''}): if it had any in the overlaps behind "
-                "them, redax did not write them",
-                severity=NOTE,
-                lost_ns=None,
-                lost_records=None,
-            )

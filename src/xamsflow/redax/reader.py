@@ -3,33 +3,40 @@
 Main parts and overlaps are asked for in the order of time: main part 0, overlap 0, main part 1, …
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from xamsflow.redax import files, records
+from xamsflow.redax import dropped, files, rates, records
+from xamsflow.redax.counts import MAIN_PART, OVERLAP, PartCounter
 from xamsflow.redax.files import DamagedFileError, Records
 from xamsflow.redax.findings import DEGRADED, Findings
 from xamsflow.redax.folder import Chunk, LiveData, Overlap, survey
 from xamsflow.redax.growing import Growing
 from xamsflow.redax.pulses import Pulses
-from xamsflow.redax.rates import Rates
-from xamsflow.redax.records import SHORT_CLOCK, Channels, record_dtype
-from xamsflow.redax.rundoc import NS_PER_S
+from xamsflow.redax.records import CLOCK_ROLLOVER, SHORT_CLOCK, Channels, record_dtype
+from xamsflow.redax.rundoc import DEFAULT_BUFFERED_CHUNKS, NS_PER_S
 
 MIN_SILENCE = 5 * NS_PER_S
 """ns between data and the run's end that say nothing: the DAQ takes its time to stop."""
 
+MIN_SIGNALS = 10
+"""Signals of a run below which nothing is to be expected."""
+
 SURE_OF_MORE = 50
-"""Pulses to be expected in a silence before the end, for it to be none."""
+"""Signals to be expected in a silence before the end, for it to be none."""
 
 SUSPECT_SILENCE = 0
 SURE_OF_SOME = 5
 """The same where the folders show that somebody took chunks away from the run's end."""
+
+MIN_OF_ANOTHER = 30
+SHARE_OF_ANOTHER = 0.1
+"""Pulses, and their share, on inputs that the detector does not have, for it to be another one."""
 
 _Piece = tuple[Records, Records]
 """The records of one file, and their headers."""
@@ -40,7 +47,8 @@ class Format:
     """How a run was written: durations in ns, record length in samples.
 
     `readers` maps a reader's name to its number of threads, None where nobody knows. `duration` is
-    the run's, None where nobody knows.
+    the run's, None where nobody knows. `buffered_chunks` is how many chunks redax held back.
+    `enabled_inputs` are channel and sample width (ns) of the inputs that redax may have read.
     """
 
     readers: Mapping[str, int] | None
@@ -49,6 +57,8 @@ class Format:
     chunk_duration: int
     overlap_duration: int
     duration: int | None
+    buffered_chunks: int = DEFAULT_BUFFERED_CHUNKS
+    enabled_inputs: frozenset[tuple[int, int]] = frozenset()
 
     @property
     def dtype(self) -> np.dtype[np.void]:
@@ -97,17 +107,23 @@ class Reader:
         growing: Growing | None = None,
     ) -> None:
         self.form = form
-        self.channels = channels
+        self.channels = channels.with_inputs(form.enabled_inputs)
         self.findings = findings
         self.n_records = 0
+        self.n_unconnected = 0
+        """Records of inputs that the detector does not have; they are in no window."""
         self.empty_main_parts: list[str] = []
         self._folder = folder
         self._source = growing or survey(folder, form.readers, findings)
         self._pulses = Pulses(form.record_length, findings)
-        self._rates = Rates(form.chunk_duration, form.overlap_duration)
+        self._counter = PartCounter(form.chunk_duration, form.overlap_duration, form.record_length)
+        self._unconnected: Counter[int] = Counter()
+        """Pulses of such inputs, by channel."""
+        self._is_of_another = False
         self._empty: set[str] = set()
         """Threads without data in the last main part."""
-        self._nothing: _Piece = np.zeros(0, form.dtype), np.zeros(0, records.HEADER)
+        self._damaged: _Piece = np.zeros(0, form.dtype), np.zeros(0, records.HEADER)
+        """What is left of a file that cannot be used."""
         if isinstance(self._source, LiveData):
             self._check_before_start(self._source)
 
@@ -140,14 +156,12 @@ class Reader:
         window = start, start + self.form.chunk_duration
         was_empty, self._empty = bool(self._empty), set()
         pieces = []
-        overlaps = self._chunk(chunk).overlap
         for thread, file in self._chunk(chunk).main.items():
-            data = self._source.read(file)
-            self._check_placeholder(data, file, overlaps.get(thread), chunk)
-            piece = self._decode(data, file, window, chunk)
+            piece = self._decode(self._source.read(file), file, window, chunk)
             if not len(piece[0]):
                 self._empty.add(thread)
-            self._count(thread, chunk, piece, overlap=False)
+            if piece is not self._damaged:
+                self._counter.add(thread, chunk, MAIN_PART, piece[1])
             pieces.append(piece)
         name = f"{chunk:06d}"
         if not any(len(found) for found, _ in pieces):
@@ -165,7 +179,7 @@ class Reader:
         pieces = []
         for thread, overlap in overlaps.items():
             piece = self._read_overlap(overlap, window, chunk)
-            self._count(thread, chunk, piece, overlap=True)
+            self._counter.add(thread, chunk, OVERLAP, piece[1])
             pieces.append(piece)
         return self._window(f"{chunk:06d}_post", window, pieces, chunk, after_empty=False)
 
@@ -174,19 +188,17 @@ class Reader:
         source = self._source
         live_data = source.ended()
         self._pulses.finish()
-        self._rates.finish(live_data.threads, len(live_data.chunks), self.findings)
         duration = source.duration if isinstance(source, Growing) else self.form.duration
-        self._check_duration(live_data, duration)
+        counts = self._counter.counts(live_data.threads, len(live_data.chunks))
+        self._report_unconnected()
+        rates.check(counts, self.form.buffered_chunks, self.findings)
+        dropped.check(counts, live_data.silent_threads, duration, self.findings)
+        self._check_duration(live_data, duration, int(counts.signals.sum()))
 
     def _chunk(self, number: int) -> Chunk:
         chunk = self._source.chunk(number)
         assert chunk is not None
         return chunk
-
-    def _count(self, thread: str, chunk: int, piece: _Piece, *, overlap: bool) -> None:
-        _, headers = piece
-        n_pulses = int(np.count_nonzero(headers["record_i"] == 0))
-        self._rates.count(thread, chunk, n_pulses, len(headers), overlap=overlap)
 
     def _decode(self, data: bytes, file: Path, window: tuple[int, int], chunk: int) -> _Piece:
         """Return the records of a file and their headers, none if they cannot be used."""
@@ -196,16 +208,26 @@ class Reader:
             self.findings.add(
                 error.rule, f"{file} {error}", lost_ns=None, lost_records=None, chunk=chunk
             )
-            return self._nothing
+            return self._damaged
         headers = records.check(
             found,
             file,
             window=window,
             channels=self.channels,
+            may_roll_over=self.form.duration is None or self.form.duration > CLOCK_ROLLOVER,
             findings=self.findings,
             chunk=chunk,
         )
-        return self._nothing if headers is None else (found, headers)
+        if headers is None:
+            return self._damaged
+        self.n_records += len(found)
+        unconnected = self.channels.are_unconnected(headers)
+        if unconnected.any():
+            left_out = headers[unconnected]
+            self.n_unconnected += len(left_out)
+            self._unconnected.update(left_out["channel"][left_out["record_i"] == 0].tolist())
+            found, headers = found[~unconnected], headers[~unconnected]
+        return found, headers
 
     def _read_overlap(self, overlap: Overlap, window: tuple[int, int], chunk: int) -> _Piece:
         """Return the records of a thread's overlap; where it is damaged, those of its copy."""
@@ -258,7 +280,7 @@ class Reader:
         *,
         after_empty: bool,
     ) -> Window:
-        found, headers = pieces[0] if len(pieces) == 1 else self._nothing
+        found, headers = pieces[0] if len(pieces) == 1 else self._damaged
         if len(pieces) > 1:
             found = np.concatenate([piece for piece, _ in pieces])
             headers = np.concatenate([header for _, header in pieces])
@@ -277,7 +299,7 @@ class Reader:
             )
         else:
             self._pulses.follow(headers, order, where, chunk, after_empty=after_empty)
-        self.n_records += len(found)
+        self._check_detector()
         duration = headers["length"] * headers["dt"].astype(np.int64)
         return Window(
             name=name,
@@ -290,21 +312,33 @@ class Reader:
             output=self.channels.output[channel.view(np.uint16)],
         )
 
-    def _check_placeholder(
-        self, data: bytes, file: Path, overlap: Overlap | None, chunk: int
-    ) -> None:
-        """Check that an empty main part is one of redax: then it wrote no overlap either."""
-        if data or overlap is None:
-            return
-        behind = overlap.post or overlap.pre
-        if behind is None or not files.size(behind):
-            return
-        self.findings.add(
-            "T6",
-            f"{file} is empty, but {behind} is not: the DAQ never writes that",
-            lost_ns=self.form.chunk_duration,
-            lost_records=None,
-            chunk=chunk,
+    def _check_detector(self) -> None:
+        """Reject the run where what the detector does not have is more than noise."""
+        n_pulses = self._unconnected.total()
+        n_all = n_pulses + self._pulses.n_pulses if n_pulses >= MIN_OF_ANOTHER else 0
+        if n_pulses > SHARE_OF_ANOTHER * n_all > 0 and not self._is_of_another:
+            self._is_of_another = True
+            self.findings.add(
+                "T19",
+                f"{n_pulses} of {n_all} pulses are of {self._unconnected_channels()}",
+                lost_records=self.n_unconnected,
+            )
+
+    def _report_unconnected(self) -> None:
+        if self._unconnected and not self._is_of_another:
+            self.findings.add(
+                "T19",
+                f"{self._unconnected.total()} pulses are left out, they are of "
+                f"{self._unconnected_channels()}",
+                severity=DEGRADED,
+                lost_records=self.n_unconnected,
+            )
+
+    def _unconnected_channels(self) -> str:
+        listed = ", ".join(str(channel) for channel in sorted(self._unconnected))
+        return (
+            f"channels {listed}, which the run document has on boards where the detector file has "
+            f"nothing: {self.channels}"
         )
 
     def _check_before_start(self, live_data: LiveData) -> None:
@@ -328,9 +362,8 @@ class Reader:
         else:
             self.findings.add("T18", f"{folder} is there, without records")
 
-    def _check_duration(self, live_data: LiveData, duration: int | None) -> None:
-        n_pulses = self._pulses.n_pulses
-        if duration is None or not n_pulses:
+    def _check_duration(self, live_data: LiveData, duration: int | None, n_signals: int) -> None:
+        if duration is None or not self._pulses.n_pulses:
             return
         first, end = self._pulses.first, self._pulses.end
         if end > duration + MIN_SILENCE:
@@ -344,25 +377,15 @@ class Reader:
                 severity=DEGRADED,
             )
         silence = duration - end
-        expected = n_pulses / max(1, end - first) * silence
+        expected = n_signals / max(1, end - first) * silence if n_signals >= MIN_SIGNALS else 0.0
         min_silence, sure = MIN_SILENCE, SURE_OF_MORE
         if live_data.lacks_last_copy:
             min_silence, sure = SUSPECT_SILENCE, SURE_OF_SOME
         if silence > min_silence and expected > sure:
-            per_pulse = self.n_records / n_pulses
             self.findings.add(
                 "duration",
                 f"data end {silence / NS_PER_S:.2f} s before the end of the run document, and "
-                f"about {expected:.0f} pulses were to be expected there",
+                f"about {expected:.0f} signals were to be expected there",
                 lost_ns=silence,
-                lost_records=round(expected * per_pulse),
+                lost_records=round(expected * self.n_records / n_signals),
             )
-
-
-def facts(reader: Reader) -> dict[str, Any]:
-    """Return what is known of a run once it has been read."""
-    return {
-        "records_on_disk": reader.n_records,
-        "empty_main_parts": reader.empty_main_parts,
-        "channels": reader.channels_with_data,
-    }

@@ -1,7 +1,7 @@
 """Whether the records of one file are what digitizers give, in one pass over them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,17 @@ CLOCK_ROLLOVER = 2**31 * 10
 SHORT_CLOCK = 10
 """ns per sample of the digitizers with such a clock; V1725 and V1730 count for days."""
 
+ROLLED_OVER = 0.2
+"""Share of a file's records that go back in time, for a short clock to have begun again.
+
+A packet that comes late goes back too, but is only a small part of a file.
+"""
+
 GARBAGE = 4
-"""One wrong record in so many, of two kinds or more: records are not as long as assumed."""
+"""One wrong record in so many, of two kinds or more: records are not as long as assumed.
+
+Wrong channels alone, of whatever kind, are those of another detector.
+"""
 
 
 def channel_map(
@@ -46,14 +55,16 @@ class Channels:
     """The detector's channels: first and last one of each output, both included.
 
     `output` (the place in `ranges`) and `sample_width` (ns) are by channel, UNKNOWN where the
-    detector has no such channel. There is an entry for each 16-bit pattern: a negative channel
-    looks up its unsigned one.
+    detector has no such channel. `unconnected` is the sample width of an input that redax may have
+    read though the detector has nothing there, UNKNOWN where there is none. There is an entry for
+    each 16-bit pattern: a negative channel looks up its unsigned one.
     """
 
     detector: str
     ranges: Mapping[str, tuple[int, int]]
     output: npt.NDArray[np.int16]
     sample_width: npt.NDArray[np.int16]
+    unconnected: npt.NDArray[np.int16]
 
     @classmethod
     def of(
@@ -69,7 +80,7 @@ class Channels:
         for i, (name, (first, last)) in enumerate(ranges.items()):
             output[first : last + 1] = i
             sample_width[first : last + 1] = sample_widths.get(name, dead_time_width)
-        return cls(detector, ranges, output, sample_width)
+        return cls(detector, ranges, output, sample_width, np.full_like(output, UNKNOWN))
 
     @classmethod
     def of_detector(cls, detector: Detector) -> "Channels":
@@ -80,6 +91,24 @@ class Channels:
             detector.dead_time_channel,
         )
         return cls.of(detector.name, ranges, widths, max(widths.values()))
+
+    def with_inputs(self, enabled: Iterable[tuple[int, int]]) -> "Channels":
+        """Return them, knowing the inputs that redax reads: channel and sample width (ns) of each.
+
+        A digitizer's inputs may be enabled without being connected.
+        """
+        unconnected = np.full_like(self.output, UNKNOWN)
+        for channel, width in enabled:
+            if self.sample_width[channel] != width:
+                unconnected[channel] = width
+        return replace(self, unconnected=unconnected)
+
+    def are_unconnected(self, headers: Records) -> npt.NDArray[np.bool_]:
+        """Tell which records are of inputs of which the detector knows nothing."""
+        found: npt.NDArray[np.bool_] = (
+            self.unconnected[headers["channel"].view(np.uint16)] == headers["dt"]
+        )
+        return found
 
     def __str__(self) -> str:
         listed = (f"{name} {first} to {last}" for name, (first, last) in self.ranges.items())
@@ -101,8 +130,8 @@ HEADER = np.dtype(_HEADER)
 
 FIELDS = ("time", "length", "dt", "channel", "pulse_length", "record_i")
 
-CHANNEL, WIDTH, LENGTH, WINDOW, SAMPLES, PADDING, BACK = range(7)
-N_KINDS = 7
+CHANNEL, WIDTH, LENGTH, WINDOW, SAMPLES, PADDING, BACK, ROLLOVER = range(8)
+N_KINDS = 8
 
 
 def record_dtype(record_length: int) -> np.dtype[np.void]:
@@ -130,7 +159,7 @@ def _wrong_samples(words: Any, i: int, length: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _scan(words: Any, fields: Any, window: Any, sample_width: Any) -> Any:
+def _scan(words: Any, fields: Any, window: Any, sample_width: Any, unconnected: Any) -> Any:
     """Return how many records are wrong in each way, and the first of them.
 
     A record counts in the first way in which it is wrong. `words` are the records as 16-bit words,
@@ -139,25 +168,23 @@ def _scan(words: Any, fields: Any, window: Any, sample_width: Any) -> Any:
     time, length, dt, channel, pulse_length, record_i = fields
     n_samples = words.shape[1] - HEADER_WORDS
     found = np.zeros((N_KINDS, 2), np.int64)
-    last_time = np.full(2**16, -(2**62), np.int64)
+    front = np.full(2**16, -(2**62), np.int64)
     for i in range(len(words)):
         c = np.uint16(channel[i])
         fragment = np.int64(record_i[i])
         left = pulse_length[i] - fragment * n_samples
         kind = UNKNOWN
-        if sample_width[c] == UNKNOWN:
-            kind = CHANNEL
-        elif sample_width[c] != dt[i]:
-            kind = WIDTH
+        if dt[i] == UNKNOWN or (sample_width[c] != dt[i] and unconnected[c] != dt[i]):
+            kind = CHANNEL if sample_width[c] == UNKNOWN else WIDTH
         elif length[i] < 1 or fragment < 0 or length[i] != min(left, n_samples):
             kind = LENGTH
         elif time[i] < window[0] or time[i] >= window[1]:
             kind = WINDOW
         else:
             kind = _wrong_samples(words, i, length[i])
-            if kind == UNKNOWN and time[i] < last_time[c]:
+            if kind == UNKNOWN and time[i] < front[c]:
                 kind = BACK
-            last_time[c] = time[i]
+            front[c] = max(front[c], time[i])
         if kind != UNKNOWN:
             if found[kind, 0] == 0:
                 found[kind, 1] = i
@@ -171,29 +198,34 @@ def check(
     *,
     window: tuple[int, int],
     channels: Channels,
+    may_roll_over: bool,
     findings: Findings,
     chunk: int,
 ) -> Records | None:
     """Check a file's records; return their headers, None if they cannot be used.
 
     Their times have to lie in `window`: from its start, up to but without its end, in ns.
+    `may_roll_over` tells whether the run is long enough for a short clock to begin again.
     """
     if not len(records):
         return np.empty(0, HEADER)
     words = records.view(np.uint16).reshape(len(records), -1)
     headers = words[:, :HEADER_WORDS].copy().view(HEADER)[:, 0]
     n_samples = records.dtype["data"].shape[0]
-    found = _scan(words, fields(headers), window, channels.sample_width)
+    found = _scan(words, fields(headers), window, channels.sample_width, channels.unconnected)
     if not found[:, 0].any():
         return headers
     header_kinds = found[: WINDOW + 1, 0]
-    if np.count_nonzero(header_kinds) > 1 and GARBAGE * header_kinds.sum() >= len(records):
+    is_mixed = header_kinds[[LENGTH, WINDOW]].any() and np.count_nonzero(header_kinds) > 1
+    if is_mixed and GARBAGE * header_kinds.sum() >= len(records):
         kind = LENGTH
     else:
         (kinds,) = np.nonzero(found[:, 0])
         kind = int(kinds[np.argmin(found[kinds, 1])])
     n_wrong, first = (int(number) for number in found[kind])
     record = records[first]
+    if kind == BACK and may_roll_over and n_wrong > ROLLED_OVER * len(records):
+        kind = ROLLOVER
     rule, severity, what = _explain(kind, record, n_samples, window, channels)
     more = f" ({n_wrong} records like this)" if n_wrong > 1 else ""
     findings.add(
@@ -245,5 +277,8 @@ def _explain(
         what = f"a record of channel {channel} at {time} ns has samples behind its length"
     else:
         what = f"times of channel {channel} go back to {time} ns"
-        rule, severity = ("T23", REJECT) if dt == SHORT_CLOCK else ("T4", DEGRADED)
+        if kind == ROLLOVER and dt == SHORT_CLOCK:
+            rule = "T23"
+        else:
+            severity = DEGRADED
     return rule, severity, what

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from bson import json_util
 from bson.codec_options import DatetimeConversion
@@ -203,8 +203,9 @@ class _Fields:
         value = self._section.get(key)
         if isinstance(value, float):
             return value
-        is_integer = isinstance(value, int) and not isinstance(value, bool)
-        return float(value) if is_integer and abs(value) < 2**63 else default
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
+            return float(value)
+        return default
 
     def section(self, key: str) -> "_Fields":
         value = self._section.get(key)
@@ -213,7 +214,7 @@ class _Fields:
         return _Fields(self.name, value, f"{self._prefix}{key}.")
 
 
-def _is_int32(value: Any) -> bool:
+def _is_int32(value: Any) -> TypeGuard[int]:
     is_integer = isinstance(value, int) and not isinstance(value, bool | Int64)
     return is_integer and -(2**31) <= value < 2**31
 

@@ -128,6 +128,8 @@ def _told(run: Run) -> Format:
         chunk_duration=run.chunk_duration,
         overlap_duration=run.overlap_duration,
         duration=(run.end or 0) - run.start if known else None,
+        buffered_chunks=run.buffered_chunks,
+        enabled_inputs=run.enabled_inputs,
     )
 
 

@@ -235,7 +235,7 @@ FAULTS = [
     ),
     Fault("length", "T5", "reject", lambda r: r.change("000001", "length", 111), ANY),
     Fault("record_i", "T5", "reject", lambda r: r.change("000001", "record_i", 9), ANY),
-    Fault("emptied_main", "T6", "reject", lambda r: r.write("000001", DTYPE_NONE), None, MAIN_NS),
+    Fault("emptied_main", "T6", "reject", lambda r: r.write("000001", DTYPE_NONE), ANY, MAIN_NS),
     Fault("no_main_folder", "T7", "reject", lambda r: r.drop("000002"), None, None),
     Fault(
         "no_overlap",
@@ -253,11 +253,11 @@ FAULTS = [
     Fault("thread_stops_early", "T9", "degraded", thread_stops_early, ANY, ANY),
     Fault(
         "thread_without_files",
-        "T9",
-        "reject",
+        "T13",
+        "note",  # it cannot be told from a thread that received nothing but a failed board
         lambda r: [file.unlink() for file in r.folder.glob(f"0*/{r.names[1]}")],
-        None,
-        None,
+        ANY,
+        ANY,
     ),
     Fault(
         "empty_folder",
@@ -493,6 +493,7 @@ def test_data_only_in_the_first_overlap(tmp_path: Path) -> None:
         (run.folder / "THE_END" / name).write_bytes(b"...my only friend\n")
     (found,) = run.verify().findings
     assert (found["rule"], found["severity"]) == ("T13", "degraded")
+    assert (found["lost_records"], run.process()["quality"]["verdict"]) == (2, "degraded")
 
 
 def test_thread_without_a_main_part(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_an_overlap_without_a_main_part_is_lost():
         assert chunks[Kind.OVERLAP] & chunks[Kind.MAIN]
         assert chunks[Kind.OVERLAP] - chunks[Kind.MAIN]  # written in a row with others
     received, written = read_out(run), truth(run)
-    assert 0.1 < 1 - len(written) / len(received) < 0.4
+    assert 0.1 < 1 - len(written) / len(received) < 0.5
     assert set(written["time"].tolist()) < set(received["time"].tolist())
     _, in_overlap = part_of_chunk(truth(run)["time"], run.chunk_ns, run.period_ns)
     assert 0 < in_overlap.mean() < 0.4  # it would be half of the records if none were lost

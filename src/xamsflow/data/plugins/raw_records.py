@@ -34,6 +34,7 @@ from xamsflow.redax.findings import Findings
 from xamsflow.redax.growing import Growing
 from xamsflow.redax.reader import Format, Reader, Window
 from xamsflow.redax.records import Channels, channel_map
+from xamsflow.redax.rundoc import DEFAULT_BUFFERED_CHUNKS
 from xamsflow.settings.detector import DEAD_TIME, Detector
 
 CHECKS = (
@@ -116,6 +117,19 @@ def raw_records(detector: Detector) -> type[DAQReader]:
             track=False,
             help="End of the run, s since the epoch; limits the one chunk of a run without data",
         ),
+        strax.Option(
+            "daq_buffered_chunks",
+            default=DEFAULT_BUFFERED_CHUNKS,
+            track=False,
+            help="How many chunks the DAQ held back",
+        ),
+        strax.Option(
+            "enabled_inputs",
+            default=(),
+            track=False,
+            infer_type=False,
+            help="Channel and ns per sample of each input that the DAQ may have read",
+        ),
     )
     names = tuple(f"raw_records_{name}" for name in (*widths, DEAD_TIME))
 
@@ -150,6 +164,7 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
             "records_on_disk": 0,
             "records_stored": 0,
             "records_lost": 0,
+            "records_unconnected": 0,
             "empty_main_parts": [],
             "channels": [],
             "findings": [],
@@ -210,6 +225,8 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
             chunk_duration=config["daq_chunk_duration"],
             overlap_duration=config["daq_overlap_chunk_duration"],
             duration=duration if config["run_end_time"] else None,
+            buffered_chunks=config["daq_buffered_chunks"],
+            enabled_inputs=frozenset(config["enabled_inputs"]),
         )
 
     def iter(
@@ -237,7 +254,10 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
         no pause to cut in, the chunk goes on with the DAQ's next one.
         """
         if not self.reader.has(0):
-            return self._split([], self.t0, max(self.t0, _epoch_ns(self.config["run_end_time"])))
+            end = max(self.t0, _epoch_ns(self.config["run_end_time"]))
+            result = self._split([], self.t0, end)
+            self._count(result)
+            return result
         taken, start, cut = self.left_over, self.start, None
         while cut is None:
             daq_chunk, self.next_chunk = self.next_chunk, self.next_chunk + 1
@@ -309,18 +329,20 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
         quality, reader = self.quality, self.reader
         quality["records_stored"] += sum(map(len, result.values()))
         quality["records_on_disk"] = reader.n_records
+        quality["records_unconnected"] = reader.n_unconnected
         if not reader.is_last(self.next_chunk - 1):
             return
         reader.finish()
         quality["empty_main_parts"] = reader.empty_main_parts
         quality["channels"] = reader.channels_with_data
         quality["records_lost"] = self.findings.lost_records
-        on_disk, stored = quality["records_on_disk"], quality["records_stored"]
-        if on_disk != stored:
+        expected = reader.n_records - reader.n_unconnected
+        stored = quality["records_stored"]
+        if expected != stored:
             self.findings.add(
                 "balance",
-                f"{on_disk} records on disk, {stored} stored",
-                lost_records=on_disk - stored,
+                f"{expected} records on disk, {stored} stored",
+                lost_records=expected - stored,
             )
         if self.growing is not None:
             self.growing.refuse_unless_clean(self.findings)

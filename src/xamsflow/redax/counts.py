@@ -1,0 +1,75 @@
+"""How many signals and records each thread wrote into each part of each chunk.
+
+A signal is what pulses that begin at about the same time are of: they come and go together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from xamsflow.redax.files import Records
+
+MAIN_PART, OVERLAP = 0, 1
+
+SAME_SIGNAL = 10_000
+"""ns from the beginning of one pulse to that of the next, of any channel, within a signal."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The numbers of a whole run, with axes thread, chunk, and main part or overlap.
+
+    `durations` are those of a main part and an overlap, ns. `written` says which main parts a
+    thread has a file of. `signal_sizes` are the sums over all signals of their records, and of the
+    squares of these.
+    """
+
+    threads: tuple[str, ...]
+    durations: tuple[int, int]
+    signals: npt.NDArray[np.int64]
+    records: npt.NDArray[np.int64]
+    written: npt.NDArray[np.bool_]
+    signal_sizes: tuple[float, float]
+
+    @property
+    def n_chunks(self) -> int:
+        """Chunks of the run."""
+        return int(self.signals.shape[1])
+
+    def records_per_signal(self, thread: int | slice = slice(None)) -> float:
+        """Return how many records the signals of a thread, or of all, have on average."""
+        return float(self.records[thread].sum() / max(1, self.signals[thread].sum()))
+
+
+class PartCounter:
+    """Counts while a run is read; durations of parts are in ns."""
+
+    def __init__(self, main_ns: int, overlap_ns: int, record_length: int) -> None:
+        self._durations = main_ns, overlap_ns
+        self._record_length = record_length
+        self._files: dict[tuple[str, int, int], tuple[int, int]] = {}
+        self._signal_sizes = np.zeros(2)
+
+    def add(self, thread: str, chunk: int, part: int, headers: Records) -> None:
+        """Add a file, given the headers of its records."""
+        first = headers[headers["record_i"] == 0]
+        first = first[np.argsort(first["time"])]
+        n_records = -(-first["pulse_length"].astype(np.int64) // self._record_length)
+        begins = np.diff(first["time"], prepend=-SAME_SIGNAL - 1) > SAME_SIGNAL
+        sizes = np.bincount(np.cumsum(begins), weights=n_records)[1:]
+        self._files[thread, chunk, part] = len(sizes), len(headers)
+        self._signal_sizes += sizes.sum(), (sizes**2).sum()
+
+    def counts(self, threads: Sequence[str], n_chunks: int) -> Counts:
+        """Return what was counted in a run of these threads and chunks."""
+        signals = np.zeros((len(threads), n_chunks, 2), np.int64)
+        records = np.zeros_like(signals)
+        written = np.zeros((len(threads), n_chunks), bool)
+        place = {thread: index for index, thread in enumerate(threads)}
+        for (thread, chunk, part), numbers in self._files.items():
+            signals[place[thread], chunk, part], records[place[thread], chunk, part] = numbers
+            written[place[thread], chunk] |= part == MAIN_PART
+        sums = (float(self._signal_sizes[0]), float(self._signal_sizes[1]))
+        return Counts(tuple(threads), self._durations, signals, records, written, sums)
