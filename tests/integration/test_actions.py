@@ -76,7 +76,7 @@ def test_nothing_is_done_unasked(ask, runs, verb):
     assert (code, "Nothing was changed (--dry-run)" in said) == (0, True)
     code, said = ask(verb, "932")
     assert code == 1
-    assert "there is no terminal to ask at: add --yes" in said
+    assert "there is no terminal to ask on: add --yes" in said
     code, said = ask(verb)
     assert (code, f"{verb} which runs?" in said) == (1, True)
     assert list(runs.find()) == before
@@ -110,15 +110,15 @@ def test_runs_that_are_worked_on_stay_with_who_has_them(ask, runs):
         code, said = ask(verb, "931", "932", "933", "--yes")
         assert code == 1
         assert f"is being processed by {ALIVE}: wait for its end" in said
-        assert "its driver gone:1:1:x has died: the next start takes it over" in said
-        assert "another tool has it, by its status 'submitted_job'; if it has given up" in said
+        assert "its driver gone:1:1:x has died: the next run of the driver takes it over" in said
+        assert "another tool has it, according to its status 'submitted_job'; if that" in said
         assert list(runs.find()) == before
     assert ask("retry", "931", "--yes")[0] == 1
     assert ask("pend", "931-933", "--force", "--yes")[0] == 0
     assert statuses(runs) == {931: "running", 932: "running", 933: "pending"}
     # A tag does not take a run from anybody, and it is said that the work goes on.
     code, said = ask("hold", "931", "--yes")
-    assert (code, "which goes on to its end" in said) == (0, True)
+    assert (code, "which continues to its end" in said) == (0, True)
     assert statuses(runs)[931] == "running"
     assert runs.find_one({"number": 931})["processing"]["owner"] == ALIVE
 
@@ -138,7 +138,8 @@ def test_hold_and_release(site, ask, runs):
         assert (entry["action"], entry["reason"], entry["to"]) == ("hold", "bad HV", "pending")
         assert "is held already" in ask("hold", "931", "--yes")[1]
         assert (
-            "not taken for its tag hold-processing: xamsflow release 931" in ask("pend", "931")[1]
+            "not taken because of its tag hold-processing: xamsflow release 931"
+            in ask("pend", "931")[1]
         )
         assert ask("abandon", "932", "--yes")[0] == 0
         assert tags(runs, 932) == ["hold-processing", "abandon"]
@@ -188,7 +189,7 @@ def test_runs_by_mode(ask, runs):
     assert ask("pend", "932", "933", "--mode", "bkg", "--yes")[0] == 0
     assert statuses(runs) == {931: "pending", 932: "done", 933: "pending", 934: None}
     code, said = ask("hold", "--mode", "nai", "--yes")
-    assert (code, "No run is like that" in said) == (1, True)
+    assert (code, "No runs match" in said) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_a_folder_with_little_space_is_told(tmp_path):
 
 def test_a_file_in_place_of_a_folder_is_told(tmp_path):
     (tmp_path / "file").touch()
-    assert this_host.folder("x", tmp_path / "file" / "b", 0).value.endswith("file is no folder")
+    assert this_host.folder("x", tmp_path / "file" / "b", 0).value.endswith("file is not a folder")
 
 
 @pytest.fixture

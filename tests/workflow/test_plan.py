@@ -100,7 +100,7 @@ def test_why(site):
     told = answer(processing={**claimed, "time": claimed["heartbeat"]})
     assert f"its driver {me} has died" in told["answer"]
     told = answer(processing_status="pending", processing={})
-    assert "waits: the next start" in told["answer"]
+    assert "waits: the next `snakemake` run" in told["answer"]
     assert all(condition["ok"] for condition in told["conditions"])
     told = answer(tags=[{"name": "hold-processing", "user": "x"}])
     assert "xamsflow release 931" in told["answer"]

@@ -234,7 +234,7 @@ def test_the_switch_and_the_database_go_off_and_on(tmp_path):
             mongod.stop()
             watched.wait_for_line("looking again every 0.3 s")
             mongod.start()
-            watched.wait_for_line("it is well again")
+            watched.wait_for_line("recovered")
             watched.wait_for_status(901, "done")
             site.add_run(902, **SHORT)
             watched.wait_for_status(902, "done")

@@ -39,14 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser, *, force: bool = False) -> No
     add("--mode", action="append", metavar="PATTERN", help="runs whose mode matches, as '*led*'")
     add("--tag", action="append", metavar="TAG", help="runs that have this tag")
     add("--reason", metavar="TEXT", help="why, for the history in the run document")
-    add("--yes", action="store_true", help="do not ask")
-    add("--dry-run", action="store_true", help="show what would be done, and do nothing")
+    add("--yes", action="store_true", help="do not ask for confirmation")
+    add("--dry-run", action="store_true", help="show what would be done, and change nothing")
     if force:
         add(
             "--force",
             action="store_true",
-            help="also runs that another tool has, by their status; not those that a driver of "
-            "this project works on",
+            help="also runs that another tool has according to their status; never those that a "
+            "driver of this project is processing",
         )
     else:
         parser.set_defaults(force=False)
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace, action: "Action") -> int:
         _show(chosen, options.dry_run)
         refused = sum(one.outlook.refused and one.named for one in chosen)
         if not chosen:
-            print("No run is like that.")
+            print("No runs match.")
             return 1
         if options.dry_run or not to_do:
             return 1 if refused else 0
@@ -139,14 +139,14 @@ def _cells(one: _Chosen) -> list[str]:
         layout.run_id(one.number),
         run_document.mode(one.document),
         "" if status is None else f"{status!s:.30}",
-        effect if one.outlook.changes else f"(as it is) {effect}",
+        effect if one.outlook.changes else f"(unchanged) {effect}",
     ]
 
 
 def _confirmed(action: "Action", count: int) -> bool:
     if not sys.stdin.isatty():
         raise ConfigurationError(
-            "nothing was changed: there is no terminal to ask at",
+            "nothing was changed: there is no terminal to ask on",
             "add --yes to do it, or --dry-run only to look",
         )
     runs = "this run" if count == 1 else f"these {count} runs"
@@ -170,6 +170,6 @@ def _do(
             changed += 1
         else:
             run = layout.run_id(one.number)
-            print(f"xamsflow: {run} was changed by somebody else meanwhile", file=sys.stderr)
+            print(f"xamsflow: {run} was changed by somebody else in the meantime", file=sys.stderr)
     print(f"{changed} run{'' if changed == 1 else 's'} {action.outcome}.")
     return 0 if changed == len(to_do) else 1

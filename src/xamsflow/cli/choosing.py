@@ -54,7 +54,7 @@ def in_database(words: Sequence[str], database: "RunDatabase") -> list[int]:
 def documents(words: Sequence[str], settings: config.Config) -> Documents:
     """Return the run documents of the runs that words name.
 
-    Where the run database is away, says so and takes what is known on disk.
+    If the run database is away, says so and takes what is known on disk.
     """
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
 

@@ -14,14 +14,14 @@ from xamsflow.views import terminal
 if TYPE_CHECKING:
     from xamsflow.operate.doctor import Result
 
-HELP = "check hosts, database, disks, batch system and versions, with a remedy for what is wrong"
+HELP = "check hosts, database, disks, batch system and versions; say how to fix what is wrong"
 ONLY_LOOKS = True
 
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what is checked besides."""
+    """Add the optional checks."""
     add = parser.add_argument
     add("--profile", metavar="NAME", help="also its batch system, as stbc or profiles/stbc")
     add("--notify", action="store_true", help="only send a test message by notify.command")
@@ -66,7 +66,7 @@ def _print(result: "Result") -> None:
 def _send_test(settings: config.Notify) -> int:
     if settings.command is None:
         raise ConfigurationError(
-            "notify.command is null, so nobody is told anything",
+            "notify.command is null, so no messages are sent",
             "set it to the program and arguments that send a message",
         )
     try:

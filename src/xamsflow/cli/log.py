@@ -70,7 +70,7 @@ def choose(found: list[Log], name: str, rule: str | None, attempt: int | None) -
 
 
 def _lines(log: Log, *, follow: bool) -> Iterator[str]:
-    """Yield the lines of a log without what would command the terminal."""
+    """Yield the lines of a log without terminal control characters."""
     with log.path.open(encoding="utf-8", errors="replace") as file:
         rest = ""
         while True:

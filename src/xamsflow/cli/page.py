@@ -30,7 +30,7 @@ def _count(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Draw the pictures, then write the page that leads to them; say where it is."""
+    """Draw the pictures, then write the page that links to them; print its path."""
     from xamsflow.views import page  # noqa: PLC0415 - keeps --help fast
 
     logging.basicConfig(format="xamsflow: %(message)s")

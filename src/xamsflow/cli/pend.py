@@ -4,7 +4,7 @@ import argparse
 
 from xamsflow.cli import asking
 
-HELP = "mark runs pending, so that the next start processes them"
+HELP = "mark runs pending, so that the next `snakemake` run processes them"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""What a start would do, run by run."""
+"""What the workflow would do, run by run."""
 
 import argparse
 import json
@@ -17,7 +17,9 @@ from xamsflow.views.terminal import Column
 if TYPE_CHECKING:
     from xamsflow.operate.plan import Experience, Room, RunPlan
 
-HELP = "show what a start would do: bytes, space, data types, jobs, time, writes; changes nothing"
+HELP = (
+    "show what `snakemake` would do: bytes, space, data types, jobs, time, writes; changes nothing"
+)
 ONLY_LOOKS = True
 
 COLUMNS = (
@@ -41,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "runs",
         nargs="*",
         metavar="RUN",
-        help="run numbers and ranges, whatever their status; none: those that a start would take",
+        help="run numbers and ranges, whatever their status [those that `snakemake` would take]",
     )
     add("--profile", metavar="NAME", help="one of profiles/, or a folder [watch.profile]")
     add("--writes", action="store_true", help="list the changes of each run document too")
@@ -85,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
         _print(plans, spaces, experience, writes=options.writes)
         left = [layout.run_id(number) for number in numbers if number not in taken]
         if left:
-            print(f"a start as things are would not take {' '.join(left)}: see xamsflow why RUN")
+            print(f"at present `snakemake` would not take {' '.join(left)}: see xamsflow why RUN")
     return 0 if all(space.suffices for space in spaces) else 1
 
 
@@ -115,21 +117,23 @@ def _print(
     writes: bool,
 ) -> None:
     if not plans:
-        print("A start would take no run: none waits. xamsflow why RUN tells why.")
+        print("`snakemake` would take no run: none is waiting. xamsflow why RUN explains why.")
         return
     print(terminal.table(COLUMNS, [_cells(plan) for plan in plans], line=terminal.width()))
     print()
     for what, space in zip(("live data", "strax data"), spaces, strict=True):
-        needed = "an unknown amount" if space.needed is None else amounts.size(space.needed)
+        needed = "an unknown size" if space.needed is None else amounts.size(space.needed)
         said = "" if space.suffices else terminal.coloured("  DOES NOT FIT", "red")
         free = amounts.size(space.free)
-        print(f"{what} in {space.folder}: {needed} to come, {free} free{said}")
+        print(f"{what} in {space.folder}: {needed} needed, {free} free{said}")
     known = [plan.seconds for plan in plans if plan.seconds is not None]
-    of = f"as {experience.n_runs} runs before took it"
+    of = f"estimated from {experience.n_runs} earlier runs"
     if len(known) == len(plans):
         print(f"work: {amounts.duration(sum(known))}, one after the other, {of}")
     else:
-        print(f"work: not known for {len(plans) - len(known)} of the runs: none like it was done")
+        print(
+            f"work: unknown for {len(plans) - len(known)} of the runs: no similar run has been done"
+        )
     if writes:
         for plan in plans:
             print(f"\n{plan.run}: written into its run document")

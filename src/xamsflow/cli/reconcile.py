@@ -12,19 +12,19 @@ from xamsflow.state import layout, run_numbers
 if TYPE_CHECKING:  # loads the run database's client
     from xamsflow.operate.reconcile import Outcome, Sources
 
-HELP = "compare run documents, receipts, data and jobs; list and mend disagreements"
+HELP = "compare run documents, receipts, data and jobs; list and repair disagreements"
 ONLY_LOOKS = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of runs, and whether to mend."""
+    """Add the choice of runs, and whether to repair."""
     parser.add_argument(
         "runs", nargs="*", metavar="RUN", help="run numbers and ranges, as 932 940-950; none: all"
     )
     parser.add_argument(
         "--repair",
         action="store_true",
-        help="mend what is found; data are never deleted, what is wrong is set aside by rename",
+        help="repair what is found; data are never deleted: what is wrong is renamed",
     )
     parser.add_argument(
         "--checksums", action="store_true", help="read all live data and compare their SHA-256"

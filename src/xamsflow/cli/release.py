@@ -4,7 +4,7 @@ import argparse
 
 from xamsflow.cli import asking
 
-HELP = "take the tags hold-processing and abandon off runs"
+HELP = "remove the tags hold-processing and abandon from runs"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

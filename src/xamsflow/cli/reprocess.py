@@ -4,7 +4,7 @@ import argparse
 
 from xamsflow.cli import asking
 
-HELP = "make runs again that are done: what settings and software of now would not make the same"
+HELP = "make finished runs again, where today's settings and software would give other data"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--mode", metavar="PATTERN", help="only runs whose mode matches, as '*led*'")
     add("--since", metavar="TIME", help="only runs that started since, as 2h, 3d or 2024-03-01")
     add("--newest", type=_count, metavar="N", help="only the N newest of them")
-    add("--all", action="store_true", help="every run")
+    add("--all", action="store_true", help="show every run")
     add("--json", action="store_true", help="as JSON, the keys are in docs/reference/json.md")
 
 
@@ -119,14 +119,14 @@ def run(options: argparse.Namespace) -> int:
         )
         return 0
     if narrowed and rows and not chosen:
-        print(f"No run in {where} is like that.")
+        print(f"No runs in {where} match.")
         return 0
-    print(summary(counts, where))
+    print(summary(counts, where, sum(_is_being_taken(row) for row in chosen)))
     if shown:
         print()
         print(table(shown, clock.now(), (*settings.select.skip_tags, *selection.HOLDING_TAGS)))
     elif narrowed:
-        print("No run is like that.")
+        print("No runs match.")
     grouped = causes.of(row for row in chosen if word(row) == "failed")
     if any(len(cause.runs) > 1 for cause in grouped):
         print()
@@ -166,15 +166,17 @@ def _wanted(
     )
 
 
-def summary(counts: Counter[str], where: str) -> str:
+def summary(counts: Counter[str], where: str, being_taken: int) -> str:
     """Return the line above the table: how many runs have which status."""
     words = [
         terminal.coloured(f"{counts[status]} {status}", COLOURS.get(status))
         for status in STATUSES[:-1]
         if counts[status]
     ]
-    if counts["none"]:
-        words.append(f"{counts['none']} not asked for")
+    if being_taken:
+        words.append(f"{being_taken} being taken")
+    if counts["none"] > being_taken:
+        words.append(f"{counts['none'] - being_taken} not asked for")
     total = counts.total()
     return f"{total} run{'' if total == 1 else 's'} in {where}: {', '.join(words) or 'none at all'}"
 
@@ -224,8 +226,8 @@ def table(rows: "Sequence[RunSummary]", now: datetime, skip_tags: Collection[str
 def _cells(row: "RunSummary", now: datetime, skip_tags: Collection[str]) -> list[str]:
     active = word(row) in ("running", "submitted")
     status = word(row) if row.status is not None else str(row.status_found or "")
-    if row.status is None and row.end is None and row.start is not None:
-        status = status or "being taken"
+    if _is_being_taken(row):
+        status = "being taken"
     length = amounts.duration(row.length_s)
     return [
         row.run,
@@ -241,13 +243,19 @@ def _cells(row: "RunSummary", now: datetime, skip_tags: Collection[str]) -> list
         amounts.duration(row.age_s),
         row.verdict or "",
         _next_try(row, now),
-        row.reason or _held(row, skip_tags),
+        "; ".join(filter(None, (_held(row, skip_tags), row.reason))),
     ]
 
 
+def _is_being_taken(row: "RunSummary") -> bool:
+    return not row.status_found and row.end is None and row.start is not None
+
+
 def _held(row: "RunSummary", skip_tags: Collection[str]) -> str:
+    """Return why a run without a reason of its own is not taken."""
     found = [tag for tag in row.tags if tag in skip_tags]
-    return f"not taken: tag {' and '.join(found)}" if found and word(row) == "pending" else ""
+    waits = word(row) in ("pending", "none", "failed")
+    return f"not taken: tag {' and '.join(found)}" if found and waits else ""
 
 
 def _stage(row: "RunSummary") -> str:

@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     parser.description = (
         "Process runs as soon as they have ended: each is set pending, taken, transferred, "
-        "processed and published. Ctrl-C or SIGTERM: running jobs are finished, nothing new is "
-        "begun; a second one stops the jobs too. What is not done is done by the next start."
+        "processed and published. On Ctrl-C or SIGTERM, running jobs are finished and nothing new "
+        "is begun; a second one stops the jobs too. The next run of the driver does the rest."
     )
     add("--profile", metavar="NAME", help="one of profiles/, or a folder [watch.profile]")
     add(
@@ -48,7 +48,7 @@ def _seconds(text: str) -> float:
             return float(text)
     except ValueError:
         pass
-    raise argparse.ArgumentTypeError(f"{text!r} is no time from 0.1 to 86400 s")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a time from 0.1 to 86400 s")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
 class _Page:
     """results/index.html, made again when something has changed, but not more often than PAUSE.
 
-    The pictures it leads to are drawn beside.
+    The pictures it links to are drawn in the background.
     """
 
     def __init__(self, settings: config.Config, configfiles: Sequence[Path]) -> None:

@@ -113,15 +113,15 @@ def answer(
     if found is State.DONE and unmet:
         return f"{row.run} is done since {amounts.time(row.changed)} UTC: {unmet[0].remedy}."
     if not unmet:
-        return f"{row.run} waits: the next start, or a running xamsflow watch, takes it."
+        return f"{row.run} waits: the next `snakemake` run, or a running xamsflow watch, takes it."
     if found is State.FAILED:
         log = f" (log: {row.log})" if row.log else ""
         stage = f" in {row.stage}" if row.stage else ""
-        first = f"{row.run} failed{stage}: {row.reason or 'nobody said why'}{log}."
+        first = f"{row.run} failed{stage}: {row.reason or 'no reason given'}{log}."
         return f"{first} Next: {unmet[0].remedy}."
     if by_itself and all(condition.ok for condition in by_itself):
         return (
-            f"{row.run} has ended and nobody asked for it: a running xamsflow watch will, or "
+            f"{row.run} has ended and nobody has requested it: a running xamsflow watch will, or "
             f"{unmet[0].remedy}."
         )
     one = unmet[0]
@@ -135,7 +135,7 @@ def _worked_on(row: "RunSummary", document: Mapping[str, Any]) -> str:
     claimed = ClaimedRun.of(document)
     if claimed is not None and selecting.has_died(claimed):
         then = (
-            "the next start, or a running xamsflow watch, takes it over."
+            "the next `snakemake` run, or a running xamsflow watch, takes it over."
             if selecting.is_stranded(claimed)
             else f"its outcome is kept in {layout.JOURNAL} until it is in the run document."
         )
@@ -145,13 +145,13 @@ def _worked_on(row: "RunSummary", document: Mapping[str, Any]) -> str:
     log = f" (log: {row.log})" if row.log else ""
     what = f"{row.stage} runs{where}{job}{log}" if row.stage else "no job has started yet"
     since = f"since {amounts.time(row.changed)} UTC"
-    return f"{row.run} is {row.status} {since} by {row.owner}: {what}. Nothing to do but wait."
+    return f"{row.run} is {row.status} {since} by {row.owner}: {what}. Just wait."
 
 
 def _of_all_runs(
     database: "RunDatabase", settings: Config, number: int, conditions: "Sequence[Condition]"
 ) -> "list[Condition]":
-    """Return the conditions that are no property of the run alone."""
+    """Return the conditions that do not depend on the run alone."""
     from xamsflow.rundb.selection import Condition  # noqa: PLC0415
 
     found = []
@@ -164,7 +164,7 @@ def _of_all_runs(
                 f"it is one of the newest {newest} that wait (select.newest)",
                 f"number {place} of {len(waiting)}",
                 place <= newest,
-                "wait until those before it are done, or change select.newest",
+                "wait until those ahead of it are done, or change select.newest",
             )
         )
     switch = settings.watch.switch
@@ -178,7 +178,7 @@ def _of_all_runs(
                 f"for xamsflow watch: {switch} is not off",
                 status or "there is none",
                 status != "off",
-                f"set status: on in {switch}; a start by hand does not ask",
+                f"set status: on in {switch}; `snakemake` run by hand ignores it",
             )
         )
     return found

@@ -27,7 +27,7 @@ class Outlook:
     """What an action would do to a run.
 
     `effect` says it in words, or why nothing is done. `changes`: something is done. `refused`: it
-    cannot be done, which is an error where the run was asked for by its number.
+    cannot be done, which is an error if the run was requested by its number.
     """
 
     effect: str
@@ -37,7 +37,7 @@ class Outlook:
 
 @dataclass(frozen=True)
 class Action:
-    """A verb: `question` as asked before it is done, `outcome` as told afterwards."""
+    """A verb: `question` is asked before, `outcome` is reported afterwards."""
 
     name: str
     question: str
@@ -48,7 +48,7 @@ class Action:
 
 @dataclass(frozen=True)
 class HowAsked:
-    """How a run was asked for: by its own number (`named`), or with `force`."""
+    """How a run was requested: by its own number (`named`), or with `force`."""
 
     named: bool
     force: bool = False
@@ -56,7 +56,7 @@ class HowAsked:
 
 @dataclass(frozen=True)
 class Author:
-    """Who asks, with which verb, and why."""
+    """Who requests a change, with which verb, and why."""
 
     name: str
     verb: str
@@ -78,14 +78,14 @@ def _judge_pend(document: Document, how: HowAsked) -> Outlook:
     if found is State.DONE:
         if not how.named:
             return Outlook("is done")
-        return _changes(f"published again; what is stored is not made again{_but(document)}")
+        return _changes(f"published again; stored data are kept{_but(document)}")
     return _busy(document, how) or _changes(f"pending{_but(document)}")
 
 
 def _judge_retry(document: Document, how: HowAsked) -> Outlook:
     found = state(document)
     if found is State.FAILED:
-        return _changes(f"pending, tries counted anew{_but(document)}")
+        return _changes(f"pending, with the count of tries reset{_but(document)}")
     if found is State.PENDING:
         return Outlook(f"is pending already{_but(document)}")
     return _busy(document, how, forceable=False) or _refused(
@@ -97,8 +97,7 @@ def _judge_reprocess(document: Document, how: HowAsked) -> Outlook:
     if state(document) is State.PENDING and run_document.is_to_be_reprocessed(document):
         return Outlook(f"is pending already, to be made again{_but(document)}")
     return _busy(document, how) or _changes(
-        f"pending; each data type is made again unless it is stored as it would be made now"
-        f"{_but(document)}"
+        f"pending; data types that would differ now are made again{_but(document)}"
     )
 
 
@@ -111,7 +110,7 @@ def _judge_hold(document: Document, how: HowAsked) -> Outlook:  # noqa: ARG001
 def _judge_abandon(document: Document, how: HowAsked) -> Outlook:  # noqa: ARG001
     if ABANDON_TAG in tag_names(document):
         return Outlook("is abandoned already")
-    return _changes(f"abandoned: not processed any more{_goes_on(document)}")
+    return _changes(f"abandoned: no longer processed{_goes_on(document)}")
 
 
 def _judge_release(document: Document, how: HowAsked) -> Outlook:  # noqa: ARG001
@@ -119,34 +118,35 @@ def _judge_release(document: Document, how: HowAsked) -> Outlook:  # noqa: ARG00
     if not found:
         return Outlook("is not held")
     then = {
-        State.PENDING: "the next start takes it",
-        State.ABSENT: "nobody has asked for it yet: xamsflow pend",
+        State.PENDING: "the next run of the driver takes it",
+        State.ABSENT: "nobody has requested it yet: xamsflow pend",
     }.get(state(document), f"stays {state(document)}")
     return _changes(f"without its tag {' and '.join(found)}: {then}")
 
 
 def _busy(document: Document, how: HowAsked, *, forceable: bool = True) -> Outlook | None:
-    """Return what to say of a run that somebody works on, None of one that is free."""
+    """Return what to say of a run that is being processed, None if it is free."""
     found = state(document)
     claimed = ClaimedRun.of(document)
     if claimed is not None:
         who = claimed.owner
         if selecting.is_stranded(claimed):
-            return Outlook(f"its driver {who} has died: the next start takes it over")
+            return Outlook(f"its driver {who} has died: the next run of the driver takes it over")
         if selecting.has_died(claimed):
             return Outlook(f"its driver {who} has died; its outcome is kept in {layout.JOURNAL}")
         return _refused(f"is being processed by {who}: wait for its end, or stop that driver")
     if found is State.ELSEWHERE and not (how.force and forceable):
         status = f"{run_document.status(document)!s:.40}"
-        remedy = "; if it has given up, --force" if forceable else ""
-        return _refused(f"another tool has it, by its status {status!r}{remedy}")
+        remedy = "; if that tool has given up, use --force" if forceable else ""
+        return _refused(f"another tool has it, according to its status {status!r}{remedy}")
     return None
 
 
 def _but(document: Document) -> str:
     held = [name for name in tag_names(document) if name in HOLDING_TAGS]
     return (
-        f"; but not taken for its tag {' and '.join(held)}: xamsflow release {document['number']}"
+        f"; but not taken because of its tag {' and '.join(held)}: "
+        f"xamsflow release {document['number']}"
         if held
         else ""
     )
@@ -156,7 +156,7 @@ def _goes_on(document: Document) -> str:
     claimed = ClaimedRun.of(document)
     if claimed is None:
         return ""
-    return f"; it is being processed by {claimed.owner} just now, which goes on to its end"
+    return f"; {claimed.owner} is processing it, which continues to its end"
 
 
 def _set_pending(database: RunDatabase, number: int, author: Author, found: State) -> bool:

@@ -1,6 +1,6 @@
-"""What a start would do, run by run: nothing is written anywhere.
+"""What the workflow would do, run by run: nothing is written anywhere.
 
-The jobs, and what they ask for, are Snakemake's own answer (a dry-run); what is stored is strax's;
+The jobs and their resources come from Snakemake's dry run, what is stored comes from strax, and
 how long it takes is learned from the receipts of runs that were processed here.
 """
 
@@ -33,7 +33,7 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Experience:
-    """What past runs have shown, medians; None where there were none.
+    """What past runs have shown, medians; None if there were none.
 
     `transfer` is in bytes of live data per s; `speed` by data type made, in bytes of live data per
     s, and `growth` in bytes stored per byte of live data.
@@ -47,11 +47,11 @@ class Experience:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What would happen to a run. Sizes in bytes, times in s, None where nobody can know.
+    """What would happen to a run. Sizes in bytes, times in s, None if unknown.
 
     `live` is the size of its live data, `to_move` what of it is still to be transferred, and
     `trouble` why that is not known. `stored` and `to_make` are data types. `space` is what will be
-    stored besides. `writes` are the changes of its run document, one sentence each.
+    stored in addition. `writes` are the changes of its run document, one sentence each.
     """
 
     run: str
@@ -83,7 +83,7 @@ class Room:
 
 
 def learn() -> Experience:
-    """Return what the receipts in this folder tell of earlier runs."""
+    """Return what the receipts in this folder say about earlier runs."""
     transfer: list[float] = []
     speed: dict[str, list[float]] = {}
     growth: dict[str, list[float]] = {}
@@ -117,7 +117,7 @@ def learn() -> Experience:
 def run_plan(
     document: Document, jobs: Sequence[Job], config: Config, experience: Experience
 ) -> RunPlan:
-    """Return what would happen to a run, of which `jobs` would be run."""
+    """Return what would happen to a run whose jobs would be `jobs`."""
     run = layout.run_id(document["number"])
     mode = run_document.mode(document)
     targets = config.targets_for(mode)

@@ -1,9 +1,9 @@
-"""Endless mode: runs are taken as they end, each by a driver of its own beside the others.
+"""Endless mode: runs are taken as they end, each by a driver of its own.
 
-Each round looks at the run database: runs that have ended (or, to be followed, have begun) and that
-nobody asked for are set pending, and those that wait are handed to new drivers (``snakemake``), as
-far as there is room. Nothing is kept that matters: what is taken stands in the run documents as
-claims, so that a watch that was killed, or a second one beside it, does nothing twice.
+Each round queries the run database: runs that have ended (or, to be followed, have begun) and that
+nobody requested are set pending, and those that wait are handed to new drivers (``snakemake``), as
+far as there is room. The watch keeps no state that matters: what is taken is claimed in the run
+documents, so that a watch that was killed, or a second one at the same time, does nothing twice.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ DRIVERS = 16
 several."""
 
 PAUSE_S = 60.0
-"""A run whose driver came to nothing is left alone for so long, doubled each time ..."""
+"""Pause before a run whose driver failed is taken again, doubled each time ..."""
 
 LONGEST_PAUSE_S = 3600.0
 """... up to this."""
@@ -47,7 +47,7 @@ SWITCHED_OFF = "off"
 
 @dataclass
 class DriverProcess:
-    """A driver that was started, and its runs, of which `ended` need no room any more."""
+    """A driver that was started, and its runs; those in `ended` need no room any more."""
 
     process: "subprocess.Popen[bytes]"
     runs: tuple[int, ...]
@@ -65,7 +65,7 @@ class DriverProcess:
 
 @dataclass(frozen=True)
 class WatchOptions:
-    """How it is watched: with which profile and files of settings, and how much at a time."""
+    """The profile, the files of settings, and how many runs at a time."""
 
     profile: Path
     configfiles: Sequence[Path]
@@ -74,7 +74,7 @@ class WatchOptions:
 
 
 class Watcher:
-    """Endless mode in this folder; :meth:`run` returns when it was stopped."""
+    """Endless mode in this folder; :meth:`run` returns once it is stopped."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Watcher:
         say: Callable[[str], None],
         after_round: Callable[[RunDatabase, bool], None] = lambda _database, _changed: None,
     ) -> None:
-        """Prepare; `after_round` is called after each look, told whether anything has changed.
+        """Prepare; `after_round` is called after each look with whether anything has changed.
 
         `say` is given one line per event.
         """
@@ -107,7 +107,7 @@ class Watcher:
         """Watch until a signal comes, or with `once` until nothing waits; return the exit code.
 
         Raises what is wrong at the first look with the settings (with `once`, with anything);
-        later troubles are told and waited for.
+        later troubles are reported and waited out.
         """
         before = {
             number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)
@@ -161,15 +161,15 @@ class Watcher:
             time.sleep(SLICE_S)
 
     def _tell_trouble(self, error: XamsflowError | None) -> None:
-        """Tell what goes wrong, once as long as it is the same, and that it is over."""
+        """Report a trouble once, and once more when it is over."""
         trouble = "" if error is None else str(error)
         if trouble and trouble != self._trouble:
             goes_on = self._in_flight()
-            beside = f" ({goes_on} runs are worked on meanwhile)" if goes_on else ""
+            beside = f" ({goes_on} runs continue meanwhile)" if goes_on else ""
             self._say(f"{trouble}; looking again every {self._config.watch.interval_s:g} s{beside}")
         elif self._trouble and not trouble:
-            self._not_before.clear()  # what came to nothing, came to nothing for this trouble
-            self._say("it is well again")
+            self._not_before.clear()  # those drivers failed for this reason
+            self._say("recovered")
         self._trouble = trouble
 
     def _round(self, database: RunDatabase) -> bool:
@@ -196,8 +196,8 @@ class Watcher:
         off = switch is not None and database.switch(switch) == SWITCHED_OFF
         if off and not self._off:
             self._say(
-                f"{switch} is off: no run is taken until somebody switches it on"
-                + (f"; {self._in_flight()} go on to their end" if self._in_flight() else "")
+                f"{switch} is off: no run is taken until it is switched on"
+                + (f"; {self._in_flight()} continue to their end" if self._in_flight() else "")
             )
         elif self._off and not off:
             self._say(f"{switch} is on again")
@@ -237,7 +237,7 @@ class Watcher:
         return sum(len(set(driver.runs) - driver.ended) for driver in self._drivers)
 
     def _start(self, numbers: Sequence[int]) -> None:
-        """Hand runs to new drivers, one each as long as there are not too many drivers."""
+        """Hand runs to new drivers, one each unless there are too many drivers."""
         if not numbers:
             return
         each = ceil(len(numbers) / (DRIVERS - len(self._drivers)))
@@ -274,7 +274,7 @@ class Watcher:
         return DriverProcess(process, runs, log, time.monotonic())
 
     def _look_after_drivers(self, database: RunDatabase) -> bool:
-        """Tell what became of the drivers' runs; forget drivers that have ended."""
+        """Report what became of the drivers' runs; forget drivers that have ended."""
         if not self._drivers:
             return False
         over = [driver for driver in self._drivers if not driver.runs_on]
@@ -292,7 +292,7 @@ class Watcher:
         return changed
 
     def _tell_progress(self, driver: DriverProcess, row: RunSummary) -> bool:
-        """Tell the end of a run; return whether it has come further."""
+        """Report the end of a run; return whether it has progressed."""
         claimed_by = process.parse(row.owner) if row.owner else None
         if claimed_by is None or claimed_by.pid != driver.process.pid:
             return False
@@ -307,15 +307,15 @@ class Watcher:
             driver.ended.add(row.number)
             self._failed = True
             again = (
-                f"; tried again after {row.retry_at:%Y-%m-%d %H:%M} UTC"
+                f"; retried after {row.retry_at:%Y-%m-%d %H:%M} UTC"
                 if row.retry_at
-                else "; not tried again by itself"
+                else "; not retried automatically"
             )
             self._say(f"{row.run} failed in {row.stage}: {row.reason}{again}")
         return further
 
     def _take_leave(self, driver: DriverProcess, rows: dict[int, RunSummary]) -> None:
-        """Tell of the runs that a driver has left unfinished, and leave them alone for a while."""
+        """Report the runs that a driver has left unfinished, and leave them alone for a while."""
         for number in driver.runs:
             if number in driver.ended:
                 continue
@@ -323,7 +323,7 @@ class Watcher:
             status = row.status if row is not None else None
             holder = (row.owner if row is not None else None) or ""
             if status in (Status.SUBMITTED, Status.RUNNING) and not owner.is_dead(holder, 0.0):
-                self._say(f"{layout.run_id(number)} is done by another driver, {holder}")
+                self._say(f"{layout.run_id(number)} is being processed by another driver, {holder}")
                 continue
             if status is Status.DONE:
                 continue
@@ -336,7 +336,7 @@ class Watcher:
             )
 
     def _stop_drivers(self) -> None:
-        """Tell drivers to stop: at first to finish what runs, then as Ctrl-C would do."""
+        """Tell drivers to stop: first to finish what runs, then as Ctrl-C would."""
         if not self._stops:
             return
         late = [one for one in self._drivers if one.runs_on and one.told_to_stop < self._stops]
@@ -346,7 +346,7 @@ class Watcher:
                 "stopping"
                 if not late
                 else "stopping: running jobs are finished, what has not begun is given back (once "
-                "more to stop the jobs too)"
+                "more stops the jobs too)"
                 if self._stops == 1
                 else "stopping the jobs too"
             )
@@ -363,7 +363,7 @@ def in_turn(waiting: Iterable[int], room: int, taken: int, oldest_every: int | N
     """Return the runs to take next, as many as there is `room` for.
 
     The newest first; but of `oldest_every` runs taken in a row one is the oldest, so that none
-    waits for ever while new ones keep coming (None: always the newest). `taken` counts the runs
+    waits for ever while new ones arrive (None: always the newest). `taken` counts the runs
     taken before.
     """
     left = deque(sorted(waiting))

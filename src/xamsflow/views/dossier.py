@@ -1,4 +1,4 @@
-"""Everything that is known of a run, in one place: run document, receipts and logs."""
+"""Everything known about a run, in one place: run document, receipts and logs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ Dossier = dict[str, Any]
 
 
 def collect(run: str, document: Mapping[str, Any] | None) -> Dossier:
-    """Return what is known of a run as plain JSON; `document` None: the run database is away.
+    """Return what is known about a run as plain JSON; `document` None: the run database is away.
 
     Then the run document is the one that the transfer saw, if the run was transferred. Files are
     those of the working directory.
@@ -115,7 +115,7 @@ def _transfer(receipt: Receipt) -> dict[str, Any]:
 
 
 def _stored(made: Sequence[Receipt]) -> list[dict[str, Any]]:
-    """Return the data sets of the receipts; a later receipt's word counts for one told twice."""
+    """Return the data sets of the receipts; if two receipts describe one, the later counts."""
     names = ("path", "n_items", "n_chunks", "bytes", "start", "end", "lineage_hash")
     found: dict[tuple[str, Any], dict[str, Any]] = {}
     for receipt in made:

@@ -14,7 +14,7 @@ MB = 1_000_000
 
 HISTORY = ("time", "from", "to", "by", "attempt", "stage", "host", "job_id", "log", "reason")
 SHOWN_ELSEWHERE = ("targets", "versions", "quality")
-"""Of a change of status; what is in neither list is told at its line's end."""
+"""Keys of a change of status; keys in neither list stand at the end of its line."""
 
 
 def text(dossier: Dossier, *, line: int | None = None) -> str:
@@ -70,9 +70,9 @@ def _head(dossier: Dossier) -> Iterator[str]:
     if status["reason"]:
         yield terminal.printable(f"{status['failure'] or 'reason'}: {status['reason']}")
     if status["retry_at"]:
-        yield f"tried again by itself at {_time(status['retry_at'])} UTC"
+        yield f"retried automatically at {_time(status['retry_at'])} UTC"
     if status["status"] == "failed":
-        yield f"next: look at xamsflow log {run}, mend the cause, then xamsflow retry {run}"
+        yield f"next: look at xamsflow log {run}, fix the cause, then xamsflow retry {run}"
     if status["status"] in ("running", "submitted"):
         about = (("on", "host"), ("batch job", "job_id"), ("for", "owner"))
         told = [f"{word} {status[name]}" for word, name in about if status[name]]
@@ -108,7 +108,7 @@ def _transfer_lines(transfer: Mapping[str, Any]) -> Iterator[str]:
     if duration and copied:
         how += f", {amounts.size(copied)} copied in {amounts.duration(duration)}"
         how += f" ({amounts.size(copied / duration)}/s)"
-    gone = "" if transfer["here"] else "  (is no longer there)"
+    gone = "" if transfer["here"] else "  (no longer there)"
     yield from _pairs(
         [
             ("from", f"{source.get('host')}:{source.get('path')}"),
@@ -247,7 +247,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _time(text: Any, *, seconds: bool = False) -> str:
-    """Return a time of the dossier in UTC; what is no time stays as it is."""
+    """Return a time of the dossier in UTC; what is not a time stays unchanged."""
     if not isinstance(text, str):
         return "" if text is None else str(text)
     try:

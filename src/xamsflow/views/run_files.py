@@ -12,7 +12,7 @@ from xamsflow.state import layout, receipts
 from xamsflow.state.receipts import Receipt
 
 BATCH = "batch"
-"""The folder of what the batch system caught, one file per submission, beside the rules' own."""
+"""The folder of what the batch system captured, one file per submission."""
 
 _ATTEMPT = re.compile(r"(?P<job>.+)\.(?P<attempt>\d+)\.log", flags=re.ASCII)
 
@@ -22,7 +22,7 @@ class Log:
     """The log of one attempt at a job; `changed` is when it was last written to.
 
     `rule` is the rule's name, or BATCH. `data_type` is None but for the rule that has one.
-    `failure` is why the attempt failed, None where it did not, or where a later one was made.
+    `failure` is why the attempt failed, None if it did not, or if a later one was made.
     """
 
     rule: str
@@ -50,7 +50,7 @@ def logs(run: str) -> list[Log]:
 def last_log(found: list[Log]) -> Log | None:
     """Return the log that tells how a run stands: of what failed last, else the newest one.
 
-    What the batch system caught comes last, as it is mostly empty.
+    What the batch system captured comes last, as it is mostly empty.
     """
     own = [log for log in found if log.rule != BATCH] or found
     failed = [log for log in own if log.failure is not None]

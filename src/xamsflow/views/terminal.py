@@ -1,4 +1,4 @@
-"""What is shown at a terminal: tables that fit it, colour where it is wanted, no surprises."""
+"""What is shown on a terminal: tables that fit it, colour if it is wanted, no surprises."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ COLOURS = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "bold": "1"
 class Column:
     """A column of a table.
 
-    Where the terminal is too narrow, columns go in the order of `drop` (None: never), and texts of
+    If the terminal is too narrow, columns go in the order of `drop` (None: never), and texts of
     those with `cut` are cut, to that many characters at the least.
     """
 
@@ -29,7 +29,7 @@ class Column:
 
 
 def width() -> int | None:
-    """Return how many characters fit into a line, None where the output is no terminal."""
+    """Return how many characters fit into a line, None if the output is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
@@ -43,14 +43,14 @@ def has_colour() -> bool:
 
 
 def coloured(text: str, colour: str | None) -> str:
-    """Return the text in a colour, as it is where there is none."""
+    """Return the text in a colour, unchanged without one."""
     if colour is None or not text or not has_colour():
         return text
     return f"\x1b[{COLOURS[colour]}m{text}\x1b[0m"
 
 
 def printable(text: str) -> str:
-    """Return text without what would command the terminal: reasons and names come from outside."""
+    """Return text without terminal control characters: reasons and names come from outside."""
     return "".join(
         character
         if character.isprintable() or character == "\t"
@@ -60,7 +60,7 @@ def printable(text: str) -> str:
 
 
 def cut(text: str, length: int) -> str:
-    """Return the text, of which an ellipsis shows that it was longer than `length`."""
+    """Return the text, cut to `length` with an ellipsis if it is longer."""
     return text if len(text) <= length else text[: max(0, length - 1)].rstrip() + "…"
 
 
@@ -75,7 +75,7 @@ def table(
     """Return a table whose lines have `line` characters at most (None: as many as it takes).
 
     Columns that are empty in every row are left out. `colours` are those of the rows, shown in one
-    column. On a line that is too narrow for what may neither go nor be cut, lines are longer.
+    column. Lines are longer if `line` is too narrow for the columns that can neither go nor be cut.
     """
     cells = [[printable(cell) for cell in row] for row in rows]
     shown = [i for i in range(len(columns)) if any(row[i] for row in cells)]

@@ -56,17 +56,20 @@ def test_one_glance(site, runs):
             ),
             document(933, "pending") | {"tags": [{"name": "hold-processing"}]},
             document(934) | {"end": None},
+            document(936) | {"tags": [{"name": "hold-processing"}]},
             document(935, {"status": "failed", "reason": "an old tool's"}),
         ]
     )
     said = site.xamsflow("status")
     assert said.returncode == 0, said.stderr
     first = said.stdout.splitlines()[0]
-    assert first.startswith(f"6 runs in {site.database}.runs_new on 127.0.0.1:")
-    assert first.endswith(": 1 running, 1 pending, 2 failed, 1 done, 1 not asked for")
-    assert numbers(said.stdout) == ["000935", "000934", "000933", "000932", "000931", "000930"]
+    assert first.startswith(f"7 runs in {site.database}.runs_new on 127.0.0.1:")
+    assert first.endswith(
+        ": 1 running, 1 pending, 2 failed, 1 done, 1 being taken, 1 not asked for"
+    )
+    assert numbers(said.stdout) == [f"000{number}" for number in range(936, 929, -1)]
     assert "process 3/9" in said.stdout
-    assert said.stdout.count("not taken: tag hold-processing") == 1
+    assert said.stdout.count("not taken: tag hold-processing") == 2
     assert " wn-1 " in said.stdout
     assert "being taken" in said.stdout
     assert "an old tool's" in said.stdout
@@ -193,8 +196,8 @@ def test_no_run_is_no_error(site):
     assert "none at all" in said.stdout
     site.add_run(7)
     said = site.xamsflow("status", "--failed").stdout
-    assert said.startswith("No run in ")
-    assert said.endswith(" is like that.\n")
+    assert said.startswith("No runs in ")
+    assert said.endswith(" match.\n")
 
 
 @pytest.mark.parametrize(

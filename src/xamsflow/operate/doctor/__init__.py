@@ -20,7 +20,7 @@ __all__ = ["Health", "Result", "examine"]
 
 
 def examine(config: Config, profile: Path | None) -> Iterator[Result]:
-    """Yield what each check says, as soon as it is made; `profile` None: without a batch system."""
+    """Yield the result of each check as soon as it is made; `profile` None: no batch system."""
     yield from this_host.software()
     yield from this_host.folders(config)
     yield from this_host.detector_file(config)

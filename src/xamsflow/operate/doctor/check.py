@@ -42,7 +42,7 @@ def warning(name: str, value: str, remedy: str) -> Result:
 
 
 def problem(name: str, value: str, remedy: str) -> Result:
-    """Say that something must be mended."""
+    """Report something that must be fixed."""
     return Result(name, Health.PROBLEM, value, remedy)
 
 

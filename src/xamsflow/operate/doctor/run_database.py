@@ -19,7 +19,7 @@ WRITE = frozenset({"find", "update"})
 
 
 def examine(config: Rundb) -> Iterator[Result]:
-    """Check all that is needed of the run database, also behind a tunnel."""
+    """Check all that is needed of the run database, also through a tunnel."""
     with errors_are_problems("run database") as found, rundb.open_database(config) as database:
         way = f", through {config.tunnel.host}" if config.tunnel is not None else ""
         found.append(ok("run database", f"{database.name}, MongoDB {database.version()}{way}"))

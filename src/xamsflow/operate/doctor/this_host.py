@@ -25,7 +25,7 @@ LOCK = layout.REPOSITORY / "requirements.lock"
 
 GB = 1_000_000_000
 LEAST_FREE = GB
-"""Bytes; less than one chunk of a fast run and its strax data is no space at all."""
+"""Bytes; less than one chunk of a fast run and its strax data counts as none."""
 
 
 def software() -> Iterator[Result]:
@@ -82,7 +82,7 @@ def folder(name: str, path: Path, wanted: float) -> Result:
     whole = path.absolute()
     there = next(place for place in (whole, *whole.parents) if place.exists())
     if not there.is_dir():
-        return problem(name, f"{there} is no folder", "correct the configuration")
+        return problem(name, f"{there} is not a folder", "correct the configuration")
     room = os.statvfs(there)
     # Also root cannot write everywhere, as on a file system that is mounted for reading only.
     if not os.access(there, os.W_OK | os.X_OK) or room.f_flag & os.ST_RDONLY:
@@ -117,7 +117,7 @@ def _names(config: Config) -> str:
 
 
 def compiled() -> Iterator[Result]:
-    """Check the folder where numba keeps what it has compiled, beside strax or as told."""
+    """Check the folder of numba's compiled functions: beside strax, or NUMBA_CACHE_DIR."""
     name = "numba cache"
     told = os.environ.get("NUMBA_CACHE_DIR")
     try:

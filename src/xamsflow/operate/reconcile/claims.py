@@ -8,7 +8,7 @@ from xamsflow.operate.reconcile.evidence import Evidence, Sources
 
 
 def claim_of_nobody(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
-    """Find a claim file that no claim in the run document stands behind."""
+    """Find a claim file without a matching claim in the run document."""
     file, claimed = evidence.claim_file, evidence.claimed
     if file is None or evidence.in_work:
         return
@@ -18,7 +18,7 @@ def claim_of_nobody(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
         and told.get("owner") == claimed.owner
         and told.get("attempt") == claimed.attempt
     ):
-        return  # the next start takes both over
+        return  # the next run of the driver takes both over
     yield Disagreement(
         evidence.run,
         "claim of nobody",
@@ -29,13 +29,13 @@ def claim_of_nobody(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
 
 
 def lock_of_nobody(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
-    """Find a run that is worked on although no driver has claimed it, or a dead one."""
+    """Find a run that is being processed although no living driver has claimed it."""
     if evidence.locked and (evidence.claimed is None or evidence.stranded):
         yield Disagreement(
             evidence.run,
             "lock of nobody",
             "a job works on it, though no living driver has claimed it",
-            "wait for its end, then ask again: `fuser` on the lock file names its process",
+            "wait for its end, then compare again: `fuser` on the lock file names its process",
         )
 
 
@@ -46,5 +46,6 @@ def job_of_nobody(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
             evidence.run,
             "batch job of nobody",
             f"batch job {', '.join(evidence.jobs)} is there, though no driver has claimed the run",
-            "a start that wants the run takes it up; else cancel it in the batch system",
+            "the next `snakemake` run that takes the run adopts the job; otherwise cancel it in "
+            "the batch system",
         )

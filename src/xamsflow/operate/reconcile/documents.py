@@ -14,7 +14,7 @@ from xamsflow.state import layout, owner, receipts
 from xamsflow.state.claims import Claim
 from xamsflow.state.receipts import Receipt
 
-PERSON = "a person must mend the document"
+PERSON = "correct the document by hand"
 
 
 def no_document(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
@@ -66,7 +66,7 @@ def stranded(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
 
 
 def done_without_data(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
-    """Find a run that is done although a data type that was wanted is not stored."""
+    """Find a run that is done although one of its targets is not stored."""
     # In an older tool's words it is that tool's data that are done.
     if evidence.document is None or evidence.status.raw != "done":
         return
@@ -87,7 +87,7 @@ def done_without_data(evidence: Evidence, sources: Sources) -> Iterator[Disagree
 
 
 def stored_yet_not_done(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
-    """Find a run that failed or waits although all that is wanted of it is stored."""
+    """Find a run that failed or waits although all its targets are stored."""
     document, status = evidence.document, evidence.status
     if (
         document is None
@@ -96,7 +96,7 @@ def stored_yet_not_done(evidence: Evidence, sources: Sources) -> Iterator[Disagr
     ):
         return
     if run_document.is_to_be_reprocessed(document):
-        return  # what is stored is to be made anew
+        return  # what is stored is to be made again
     transfer = evidence.transfer
     if transfer is None or transfer.content is None or evidence.live_data is None:
         return

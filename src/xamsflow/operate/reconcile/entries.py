@@ -17,7 +17,7 @@ from xamsflow.state import strax_folder
 
 
 def unregistered(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
-    """Find data that lie here, and of which the run document says nothing."""
+    """Find data that are stored here but missing from the run document."""
     if evidence.document is None:
         return
     entries = list(_ours(evidence, sources))
@@ -68,14 +68,14 @@ def without_data(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]
 
 
 def no_list(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
-    """Find a `data` that is no list, to which nothing can be added."""
+    """Find a `data` that is not a list, so that nothing can be added."""
     data = run_document.data(evidence.document or {})
     if data is not None and not isinstance(data, list):
         yield Disagreement(
             evidence.run,
             "data of the run document",
             f"data of the run document is {data!r:.60}, expected is a list",
-            "a person must mend the document",
+            "correct the document by hand",
         )
 
 
@@ -88,7 +88,7 @@ def _ours(evidence: Evidence, sources: Sources) -> Iterator[Document]:
         if entry.get("host") != sources.host or not isinstance(entry.get("location"), str):
             continue
         by_strax = entry.get("protocol") == publish.PROTOCOL and "lineage_hash" in entry
-        # The first one tells where the DAQ wrote the run; copies are behind it.
+        # The first one tells where the DAQ wrote the run; copies come after it.
         copied = entry.get("type") == run_document.LIVE and entry is not daq
         if by_strax or copied:
             yield entry
@@ -106,7 +106,7 @@ def _is_at(entry: Document, path: Path) -> bool:
 
 
 def _not_as_told(entry: Document, folder: Path) -> str | None:
-    """Return what an entry says wrongly of a folder, None where it is right."""
+    """Return what an entry gets wrong about a folder, None if it is right."""
     try:
         if not folder.is_dir():
             return f"{folder} is gone"

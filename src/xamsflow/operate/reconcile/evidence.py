@@ -1,4 +1,4 @@
-"""What each place says about one run, as it is at the moment."""
+"""What each place says about one run at this moment."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ReceiptFile:
-    """A receipt as it lies there; one of `content` and `damage` is None."""
+    """A receipt as found on disk; one of `content` and `damage` is None."""
 
     path: Path
     content: Receipt | None
@@ -35,7 +35,7 @@ class ReceiptFile:
 
     @classmethod
     def found(cls, path: Path, read: Callable[[Path], Receipt]) -> "ReceiptFile | None":
-        """Return the receipt at `path`, None where there is no file."""
+        """Return the receipt at `path`, None if there is no file."""
         try:
             return cls(path, read(path))
         except FileNotFoundError:
@@ -46,7 +46,7 @@ class ReceiptFile:
 
 @dataclass(frozen=True)
 class StraxFolder:
-    """A folder of strax data; `facts` is None where it is not complete, and `damage` says why."""
+    """A folder of strax data; if it is incomplete, `facts` is None and `damage` says why."""
 
     path: Path
     name: strax_folder.Name
@@ -112,7 +112,7 @@ class Evidence:
 
 @dataclass
 class Sources:
-    """The places that are asked, and what a repair needs; `checksums` reads live data whole."""
+    """The places that are compared, and what a repair needs; `checksums` reads live data whole."""
 
     settings: config.Config
     database: RunDatabase

@@ -63,7 +63,7 @@ def changed(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
         evidence.run,
         "live data changed",
         what,
-        "folder and receipt are set aside, a start brings the run here again",
+        "folder and receipt are set aside, the next `snakemake` run transfers the run again",
         repair,
     )
 
@@ -102,7 +102,7 @@ def grown_at_the_source(evidence: Evidence, sources: Sources) -> Iterator[Disagr
 
 
 def unverified(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
-    """Find live data here that no receipt tells of."""
+    """Find live data here without a receipt."""
     if evidence.live_data is None or evidence.transfer is not None or evidence.document is None:
         return
 

@@ -35,7 +35,7 @@ def of_another_run(evidence: Evidence, sources: Sources) -> Iterator[Disagreemen
 
 
 def published_otherwise(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
-    """Find a published outcome that is not, or no longer, what the run document says."""
+    """Find a published outcome that the run document does not, or no longer, match."""
     published, document = evidence.published, evidence.document
     if published is None or published.content is None or document is None:
         return

@@ -1,4 +1,4 @@
-"""Look at runs, say where the places disagree, and mend it if asked."""
+"""Compare what the places say about runs, and repair disagreements if asked."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ AT_REST: tuple[Check, ...] = (
     receipt_files.published_otherwise,
     documents.stored_yet_not_done,
 )
-"""Only for runs that nobody works on: a job leaves all of this behind as it goes."""
+"""Only for runs that nobody works on: a running job causes all of this."""
 
 ROUNDS = 4
 """How often a run is looked at again: what one repair made possible the next round finishes."""
@@ -70,8 +70,8 @@ def reconcile(
 ) -> Iterator[Outcome]:
     """Yield every disagreement on these runs (None: all that are known), the newest run first.
 
-    Without `repair` nothing is written anywhere. With it each one is mended under the run's lock
-    as soon as it is found; what cannot be mended is yielded too. Raises TransientError where the
+    Without `repair` nothing is written anywhere. With it each one is repaired under the run's lock
+    as soon as it is found; what cannot be repaired is yielded too. Raises TransientError where the
     run database is away, ConfigurationError where it refuses us.
     """
     for evidence in sources.gather(sources.all_runs() if runs is None else set(runs)):
@@ -92,7 +92,7 @@ def _disagreements(evidence: Evidence, sources: Sources) -> Iterator[Disagreemen
 
 
 def _mend(run: str, sources: Sources) -> Iterator[Outcome]:
-    """Repair a run, under its lock, until nothing is found that a repair could still mend."""
+    """Repair a run, under its lock, until nothing is found that could still be repaired."""
     seen: set[Disagreement] = set()
     for _ in range(ROUNDS):
         with lock.at_once(layout.lock_file(sources.processed, run)) as ours:

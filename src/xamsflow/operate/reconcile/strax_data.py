@@ -16,13 +16,13 @@ from xamsflow.state.receipts import Receipt
 
 
 def unfinished(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
-    """Find folders that strax left while it wrote: of a job that was killed."""
+    """Find folders that strax left unfinished, in a job that was killed."""
     for folder in evidence.folders:
         if folder.name.temporary:
             yield Disagreement(
                 evidence.run,
                 "unfinished strax data",
-                f"{folder.path} is left of a job that was stopped while it wrote",
+                f"{folder.path} is unfinished: its job was stopped while writing",
                 "the folder is set aside",
                 partial(set_aside, folder.path),
             )
@@ -64,7 +64,7 @@ def receipt_without_data(evidence: Evidence, _: Sources) -> Iterator[Disagreemen
 
 
 def data_without_receipt(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
-    """Find data of today's lineage that no receipt tells of, with all below them."""
+    """Find data of today's lineage without a receipt, where all below them are stored."""
     told = {facts["path"] for receipt in believed(evidence) for facts in receipt["stored"].values()}
     silent = [folder for path, folder in evidence.complete.items() if str(path) not in told]
     for folder in silent:
@@ -83,7 +83,7 @@ def data_without_receipt(evidence: Evidence, sources: Sources) -> Iterator[Disag
 
 
 def believed(evidence: Evidence) -> list[Receipt]:
-    """Return the receipts of data types that are true."""
+    """Return the receipts of data types that are right."""
     return [
         file.content
         for file in evidence.data_types
@@ -92,7 +92,7 @@ def believed(evidence: Evidence) -> list[Receipt]:
 
 
 def disbelieved(receipt: Receipt) -> str | None:
-    """Return why a receipt of a data type is not true, None where it is."""
+    """Return why a receipt of a data type is wrong, None if it is right."""
     try:
         for facts in receipt["stored"].values():
             publish.check_stored(facts, receipt)

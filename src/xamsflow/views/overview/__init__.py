@@ -16,7 +16,7 @@ __all__ = ["make", "make_run"]
 def make_run(run: str, detector: Detector, output: Path) -> None:
     """Draw what the receipts in the working directory tell of a run.
 
-    Raises ConfigurationError where there is no receipt of it.
+    Raises ConfigurationError if it has no receipt.
     """
     transferred, made = publish.receipts_on_disk(run)
     if transferred is None and not made:

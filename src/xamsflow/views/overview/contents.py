@@ -25,7 +25,7 @@ SAMPLED_CHUNKS = 5
 """Chunks of raw records, spread over the run, from which channels are judged."""
 
 PULSES_PER_CHANNEL = 2_000
-"""Pulses of a channel and chunk of which the waveform is looked at: their first ones."""
+"""The number of pulses per channel and chunk whose waveform is examined, from the first on."""
 
 BASELINE_SAMPLES = 20
 """First samples of a pulse; shorter than any detector's, so that all are before the pulse."""

@@ -1,4 +1,4 @@
-"""The page that shows how things are: one file, made anew from run documents and receipts."""
+"""The page that shows the state of all runs, written from run documents and receipts."""
 
 from xamsflow.views.page.beside import PicturesBeside
 from xamsflow.views.page.render import make, make_pictures

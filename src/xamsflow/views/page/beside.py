@@ -1,4 +1,4 @@
-"""Pictures drawn beside what else goes on: by a child of low priority, one at a time."""
+"""Pictures drawn in the background, by one child process of low priority."""
 
 import contextlib
 import signal
@@ -15,13 +15,13 @@ NICE = 19
 """The lowest priority: whatever else wants to run goes first."""
 
 STOPPED_IN_S = 10.0
-"""Time for a child that is told to stop to clean up behind itself."""
+"""Time for a child to clean up after it is told to stop."""
 
 
 class PicturesBeside:
-    """Draws the pictures that are missing, without holding up whoever asks for them.
+    """Draws the pictures that are missing, without delaying the caller.
 
-    The child is ``xamsflow page``, so that the page leads to the pictures when they are there. It
+    The child is ``xamsflow page``, so that the page links to the pictures once they exist. It
     ends with this process.
     """
 

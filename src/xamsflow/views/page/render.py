@@ -41,12 +41,12 @@ setInterval(tell, 30000);
 def make(config: Config) -> Path:
     """Write the page, by rename; return where.
 
-    Where the run database is away, the page is made of the receipts, and says so. Raises
+    If the run database is away, the page is made of the receipts, and says so. Raises
     ConfigurationError or ResourcesError where it cannot be written.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        # Whatever a run document says is text, never markup.
+        # What a run document says is text, never markup.
         autoescape=True,
         finalize=_printable,
         undefined=jinja2.StrictUndefined,
@@ -68,7 +68,7 @@ def make(config: Config) -> Path:
     partial = page.with_name(f".{page.name}.{secrets.token_hex(4)}")
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
-        # File names in messages may have bytes that are no text.
+        # File names in messages may hold bytes that are not text.
         partial.write_text(text, encoding="utf-8", errors="replace")
         os.chmod(partial, 0o644)  # noqa: PTH101
         partial.replace(page)
@@ -79,7 +79,7 @@ def make(config: Config) -> Path:
 
 
 def _printable(value: Any) -> Any:
-    """Return text that is shown as it is written, and no longer than anyone reads."""
+    """Return printable text, cut to LONGEST."""
     if not isinstance(value, str) or isinstance(value, markupsafe.Markup):
         return value
     text = "".join(letter if letter.isprintable() else " " for letter in value)
@@ -89,7 +89,7 @@ def _printable(value: Any) -> Any:
 def make_pictures(config: Config, at_most: int) -> list[str]:
     """Draw pictures that are missing or older than what is stored, of the newest runs first.
 
-    Return the runs that got one. A picture that cannot be drawn is told in the log, and no more.
+    Return the runs that got one. A picture that cannot be drawn is only logged.
     A run that is being worked on gets its picture afterwards.
     """
     wanted = [run for run in run_files.runs() if _out_of_date(run) and claims.read(run) is None]
