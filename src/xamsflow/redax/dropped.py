@@ -95,8 +95,8 @@ def _check_overlaps(
     n_overlaps = int(np.count_nonzero(unwritten))
     findings.add(
         "T13",
-        f"{n_overlaps} overlaps after main parts without data were not written"
-        + (f", and nothing of {n_silent} threads" if n_silent else "")
+        f"redax may have dropped {n_overlaps} overlaps after empty main parts"
+        + (f" and all data of {n_silent} threads" if n_silent else "")
         + f": about {lost:.2g} records ({lost / n_records:.1%}) are estimated to be lost",
         severity=DEGRADED if chance > CHANCE else NOTE,
         lost_ns=round(unwritten.max(axis=0).sum()),

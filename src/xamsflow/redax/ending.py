@@ -27,7 +27,7 @@ def check(run: Run, listing: Listing, where: str, now: datetime) -> list[str]:
     """Return the files in THE_END, sorted, of a run that is complete.
 
     An empty folder is complete too: redax makes it when a run begins, and no reader got any data.
-    Raises StillTakenError while redax writes or may write, BadDataError where it stopped on the way
+    Raises StillTakenError while redax writes or may write, BadDataError where it stopped halfway
     or where files are not from the readers in the run document. `where` names the folder.
     """
     if run.end is None:

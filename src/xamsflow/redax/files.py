@@ -56,7 +56,7 @@ def size(file: Path) -> int:
 def decode(data: bytes, compressor: str, dtype: np.dtype[np.void]) -> Records:
     """Return the records of one file; no bytes are a legal placeholder, without records.
 
-    Never takes more memory than `MAX_DECODED` and some. Raises DamagedFileError.
+    Never takes more memory than `MAX_DECODED` and a little. Raises DamagedFileError.
     """
     if not data:
         return np.zeros(0, dtype)
@@ -64,7 +64,7 @@ def decode(data: bytes, compressor: str, dtype: np.dtype[np.void]) -> Records:
     if len(decoded) % dtype.itemsize:
         raise DamagedFileError(
             "T5",
-            f"holds {len(decoded)} bytes, which is no multiple of a record's {dtype.itemsize}",
+            f"holds {len(decoded)} bytes, which is not a multiple of a record's {dtype.itemsize}",
         )
     return np.frombuffer(decoded, dtype)
 
@@ -74,19 +74,21 @@ def _decode_lz4(data: bytes) -> bytearray:
     try:
         decoded: bytearray = lz4.frame.decompress(data, return_bytearray=True)
     except (RuntimeError, MemoryError) as error:
-        raise DamagedFileError("T4", f"is no lz4 frame that can be decoded ({error})") from error
+        raise DamagedFileError(
+            "T4", f"is not an lz4 frame that can be decoded ({error})"
+        ) from error
     return decoded
 
 
 def _check_lz4_frame(data: bytes) -> None:
     """Walk through the frame's blocks, without decoding them, to exactly the end of the data."""
     if not data.startswith(LZ4_MAGIC[: len(data)]):
-        raise DamagedFileError("T4", "is no lz4 frame")
+        raise DamagedFileError("T4", "is not an lz4 frame")
     if len(data) < LZ4_MIN_HEADER:
-        raise DamagedFileError("T1", "is no complete lz4 frame, it was cut")
+        raise DamagedFileError("T1", "is not a complete lz4 frame, it was cut")
     flags = data[4]
     if flags >> 6 != LZ4_FRAME_VERSION:
-        raise DamagedFileError("T4", "is no lz4 frame of a known version")
+        raise DamagedFileError("T4", "is not an lz4 frame of a known version")
     has_block_checksums, has_size, has_checksum, has_dictionary = (
         bool(flags & bit) for bit in (16, 8, 4, 1)
     )
@@ -99,15 +101,15 @@ def _check_lz4_frame(data: bytes) -> None:
             break
         n_blocks += 1
     if place == len(data) and n_blocks:
-        raise DamagedFileError("T3", "is no complete lz4 frame, its end mark is missing")
+        raise DamagedFileError("T3", "is not a complete lz4 frame, its end mark is missing")
     place += 4 + 4 * has_checksum
     if place > len(data):
-        where = f"behind {n_blocks} blocks" if n_blocks else "within its first block"
+        where = f"after {n_blocks} blocks" if n_blocks else "within its first block"
         raise DamagedFileError(
-            "T2" if n_blocks else "T1", f"is no complete lz4 frame, it was cut {where}"
+            "T2" if n_blocks else "T1", f"is not a complete lz4 frame, it was cut {where}"
         )
     if place < len(data):
-        raise DamagedFileError("T3", f"has {len(data) - place} bytes behind its lz4 frame")
+        raise DamagedFileError("T3", f"has {len(data) - place} bytes after its lz4 frame")
     largest = min(n_blocks * max_block, len(data) * LZ4_MAX_RATIO)
     claimed = int.from_bytes(data[6:14], "little") if has_size else largest
     if claimed > min(largest, MAX_DECODED):
@@ -116,18 +118,20 @@ def _check_lz4_frame(data: bytes) -> None:
 
 def _decode_blosc(data: bytes) -> bytes:
     if len(data) < BLOSC_HEADER_SIZE:
-        raise DamagedFileError("T1", "is no complete blosc buffer, it was cut")
+        raise DamagedFileError("T1", "is not a complete blosc buffer, it was cut")
     size = int.from_bytes(data[BLOSC_SIZE], "little")
     claimed = int.from_bytes(data[BLOSC_DECODED_SIZE], "little")
     if size > len(data):
         raise DamagedFileError(
-            "T2", f"is no complete blosc buffer, it was cut to {len(data)} of {size} bytes"
+            "T2", f"is not a complete blosc buffer, it was cut to {len(data)} of {size} bytes"
         )
     if size < len(data):
-        raise DamagedFileError("T3", f"has {len(data) - size} bytes behind its blosc buffer")
+        raise DamagedFileError("T3", f"has {len(data) - size} bytes after its blosc buffer")
     if claimed > min(size * LZ4_MAX_RATIO, MAX_DECODED):
         raise DamagedFileError("T4", f"is a blosc buffer that claims to hold {claimed} bytes")
     try:
         return bytes(blosc.decompress(data))
     except Exception as error:  # blosc raises a class of its own that its module does not offer
-        raise DamagedFileError("T4", f"is no blosc buffer that can be decoded ({error})") from error
+        raise DamagedFileError(
+            "T4", f"is not a blosc buffer that can be decoded ({error})"
+        ) from error

@@ -1,6 +1,6 @@
 """Which files a run has.
 
-A run's folder holds, for chunk number k, the main part ``k``, the overlap behind it ``k_post``,
+A run's folder holds, for chunk number k, the main part ``k``, the overlap after it ``k_post``,
 and ``(k+1)_pre``, a copy of that same overlap. Each formatter thread of each reader writes a file
 of its own into each of them, called ``<reader>_<thread>``, and last of all one into ``THE_END``.
 Which parts a thread has:
@@ -64,7 +64,7 @@ class LiveData:
     """Files in ``000000_pre``, which should not be there."""
 
     def chunk(self, number: int) -> Chunk | None:
-        """Return a chunk, None behind the last one."""
+        """Return a chunk, None after the last one."""
         return self.chunks[number] if number < len(self.chunks) else None
 
     def is_last(self, number: int) -> bool:
@@ -83,7 +83,7 @@ class LiveData:
     def lacks_last_copy(self) -> bool:
         """Whether a copy of the last overlap is missing, for which no reader has a use.
 
-        The DAQ always writes it: chunks behind it may be missing as well.
+        The DAQ always writes it: chunks after it may be missing as well.
         """
         return any(
             overlap.pre is None for chunk in self.chunks[-1:] for overlap in chunk.overlap.values()
@@ -127,12 +127,12 @@ def _parts(folder: Path, findings: Findings) -> dict[_Key, dict[str, Path]]:
     for path, is_folder in _entries(folder):
         match = _FOLDER_NAME.fullmatch(path.name)
         if not is_folder:
-            findings.add("T21", f"{path} is no part of a run")
+            findings.add("T21", f"{path} is not part of a run")
         elif path.name == END_FOLDER:
             parts[-1, END_FOLDER] = _files(path, findings)
         elif match is None:
             rule = "T24" if _NEGATIVE_NAME.fullmatch(path.name) else "T21"
-            findings.add(rule, f"{path} is no folder of a run")
+            findings.add(rule, f"{path} is not a folder of a run")
         elif match[3]:
             for file in _files(path, findings).values():
                 findings.add("T33", f"{file} was never finished by the DAQ", lost_records=None)
@@ -154,12 +154,12 @@ def _files(folder: Path, findings: Findings) -> dict[str, Path]:
 def _check_names(
     files: dict[str, Path], readers: Mapping[str, int] | None, findings: Findings
 ) -> None:
-    """Leave out files that are of no thread of a reader."""
+    """Leave out files that do not belong to a thread of a reader."""
     for name, path in list(files.items()):
         match = _THREAD.fullmatch(name)
         if match is None or (readers is not None and match[1] not in readers):
             known = "" if readers is None else f" of the run document ({', '.join(readers)})"
-            findings.add("T21", f"{path} is of no reader{known}")
+            findings.add("T21", f"{path} does not belong to any reader{known}")
             del files[name]
 
 

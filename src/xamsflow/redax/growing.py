@@ -47,7 +47,7 @@ class Growing:
     def chunk(self, number: int) -> Chunk | None:
         """Return a chunk when it is complete and is known to be the last or not.
 
-        None behind the last one. They are asked for in order.
+        None after the last one. Chunks are asked for in order.
         """
         if number < len(self._taken):
             return self._taken[number]
@@ -57,8 +57,8 @@ class Growing:
             self.duration = self._bring()
             if self.duration is not None:
                 self._whole = self._survey()
-        behind = self._whole.chunk(number)
-        return None if behind is None else self._take(behind)
+        after_end = self._whole.chunk(number)
+        return None if after_end is None else self._take(after_end)
 
     def is_last(self, number: int) -> bool:
         """Tell whether no chunk follows one that was handed out."""

@@ -82,7 +82,7 @@ def _follow(order: Any, header: Any, n_samples: int, state: Any, events: Any) ->
     return n_events, sums
 
 
-class Pulses:
+class PulseTracker:
     """Follows the pulses of all channels through a run."""
 
     def __init__(self, n_samples: int, findings: Findings) -> None:
@@ -110,7 +110,7 @@ class Pulses:
         """When the last record ended, ns; 0 without any."""
         return int(self._state[:, END].max())
 
-    def ending_behind(self, time: int) -> dict[int, int]:
+    def ending_after(self, time: int) -> dict[int, int]:
         """Return the channels with records that end after `time`, and their sample widths in ns."""
         return {
             channel: int(self._state[channel, WIDTH])

@@ -17,7 +17,7 @@ from xamsflow.redax.files import DamagedFileError, Records
 from xamsflow.redax.findings import DEGRADED, Findings
 from xamsflow.redax.folder import Chunk, LiveData, Overlap, survey
 from xamsflow.redax.growing import Growing
-from xamsflow.redax.pulses import Pulses
+from xamsflow.redax.pulses import PulseTracker
 from xamsflow.redax.records import CLOCK_ROLLOVER, SHORT_CLOCK, Channels, record_dtype
 from xamsflow.redax.rundoc import DEFAULT_BUFFERED_CHUNKS, NS_PER_S
 
@@ -115,7 +115,7 @@ class Reader:
         self.empty_main_parts: list[str] = []
         self._folder = folder
         self._source = growing or survey(folder, form.readers, findings)
-        self._pulses = Pulses(form.record_length, findings)
+        self._pulses = PulseTracker(form.record_length, findings)
         self._counter = PartCounter(form.chunk_duration, form.overlap_duration, form.record_length)
         self._unconnected: Counter[int] = Counter()
         """Pulses of such inputs, by channel."""
@@ -169,7 +169,7 @@ class Reader:
         return self._window(name, window, pieces, chunk, after_empty=was_empty)
 
     def overlap(self, chunk: int) -> Window | None:
-        """Read the overlap behind a chunk; the last chunk may have none."""
+        """Read the overlap after a chunk; the last chunk may have none."""
         overlaps = self._chunk(chunk).overlap
         if not overlaps and self.is_last(chunk):
             return None
@@ -367,12 +367,12 @@ class Reader:
             return
         first, end = self._pulses.first, self._pulses.end
         if end > duration + MIN_SILENCE:
-            late = self._pulses.ending_behind(duration + MIN_SILENCE)
+            late = self._pulses.ending_after(duration + MIN_SILENCE)
             short_clock = all(width == SHORT_CLOCK for width in late.values())
             listed = ", ".join(str(channel) for channel in late)
             self.findings.add(
                 "T23" if short_clock else "duration",
-                f"channels {listed} have data until {(end - duration) / NS_PER_S:.2f} s behind "
+                f"channels {listed} have data until {(end - duration) / NS_PER_S:.2f} s after "
                 "the end of the run document",
                 severity=DEGRADED,
             )

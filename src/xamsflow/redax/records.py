@@ -23,7 +23,7 @@ TOO_HIGH = 0xC000
 """The bits of a sample that an ADC of 14 bits does not have."""
 
 CLOCK_ROLLOVER = 2**31 * 10
-"""ns after which the time of a V1724 begins anew: 31 bits of 10 ns, 21.47 s."""
+"""ns after which the time of a V1724 starts again: 31 bits of 10 ns, 21.47 s."""
 
 SHORT_CLOCK = 10
 """ns per sample of the digitizers with such a clock; V1725 and V1730 count for days."""
@@ -104,7 +104,7 @@ class Channels:
         return replace(self, unconnected=unconnected)
 
     def are_unconnected(self, headers: Records) -> npt.NDArray[np.bool_]:
-        """Tell which records are of inputs of which the detector knows nothing."""
+        """Tell which records are of inputs that the detector does not have."""
         found: npt.NDArray[np.bool_] = (
             self.unconnected[headers["channel"].view(np.uint16)] == headers["dt"]
         )
@@ -274,7 +274,7 @@ def _explain(
     elif kind == SAMPLES:
         what = f"a record of channel {channel} at {time} ns has samples over 14 bits"
     elif kind == PADDING:
-        what = f"a record of channel {channel} at {time} ns has samples behind its length"
+        what = f"a record of channel {channel} at {time} ns has samples beyond its length"
     else:
         what = f"times of channel {channel} go back to {time} ns"
         if kind == ROLLOVER and dt == SHORT_CLOCK:

@@ -152,7 +152,7 @@ def to_json(document: Any) -> Any:
 def from_json(data: Any) -> dict[str, Any]:
     """Return the run document that :func:`to_json` or MongoDB's own export wrote.
 
-    Raises BadDataError for what is no extended JSON of a document.
+    Raises BadDataError for anything but the extended JSON of a document.
     """
     options = json_util.JSONOptions(
         tz_aware=True, tzinfo=UTC, datetime_conversion=DatetimeConversion.DATETIME_AUTO
@@ -161,7 +161,7 @@ def from_json(data: Any) -> dict[str, Any]:
         document = json_util.loads(json.dumps(data), json_options=options)
     except (BSONError, TypeError, ValueError, ArithmeticError, KeyError) as error:
         raise BadDataError(
-            f"the run document is no extended JSON ({error})", "export it again with mongoexport"
+            f"the run document is not extended JSON ({error})", "export it again with mongoexport"
         ) from error
     if not isinstance(document, dict):
         raise BadDataError(f"the run document is {_short(document)}, expected is a document")
@@ -345,7 +345,7 @@ def start_time(document: Mapping[str, Any]) -> str | None:
 
 
 def live_location(document: Mapping[str, Any]) -> str | None:
-    """Return the DAQ's own live entry's folder: the first one, copies are appended behind it."""
+    """Return the DAQ's own live entry's folder: the first one, copies are appended after it."""
     entries = document.get("data")
     if not isinstance(entries, list):
         return None

@@ -256,7 +256,7 @@ def test_bad_data_then_repaired(site: Site) -> None:
     good = file.read_bytes()
     file.write_bytes(good[:-9])
     for _ in range(2):
-        with pytest.raises(BadDataError, match=f"{file} is no complete lz4 frame") as caught:
+        with pytest.raises(BadDataError, match=f"{file} is not a complete lz4 frame") as caught:
             site.process()
         assert "\n" not in str(caught.value)
     file.write_bytes(good)

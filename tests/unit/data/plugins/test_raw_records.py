@@ -333,7 +333,7 @@ def test_cut_file_names_itself(tmp_path: Path) -> None:
     document = write_run(tmp_path, pulses(1000, PERIOD + 1000))
     file = tmp_path / RUN_ID / "000001" / THREAD
     file.write_bytes(file.read_bytes()[:-10])
-    with pytest.raises(BadDataError, match=f"T1: {file} is no complete lz4 frame, it was cut"):
+    with pytest.raises(BadDataError, match=f"T1: {file} is not a complete lz4 frame, it was cut"):
         read(tmp_path, document, tmp_path / "ours")
 
 
