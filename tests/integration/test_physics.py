@@ -9,7 +9,7 @@ import yaml
 from xamsflow.settings import detector
 from xamsflow.simulate import Physics, Signal, SimulatedRun
 from xamsflow.simulate.physics import pile_up, pre_trigger, quality, report
-from xamsflow.simulate.physics.checks import MIN_AREA, Findings, borders
+from xamsflow.simulate.physics.checks import MIN_AREA, Measurements, borders
 from xamsflow.simulate.physics.matching import match
 from xamsflow.simulate.physics.sample import border_run, take, usual_run
 from xamsflow.state import layout
@@ -21,7 +21,9 @@ SLACK = 3.0
 @pytest.fixture(scope="module")
 def findings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("physics")
-    return Findings(take(usual_run(20.0, seed=1), folder), take(border_run(3.0, seed=1), folder))
+    return Measurements(
+        take(usual_run(20.0, seed=1), folder), take(border_run(3.0, seed=1), folder)
+    )
 
 
 def checked(findings, name):
@@ -88,7 +90,7 @@ def in_halves(peaks):
     ],
 )
 def test_what_is_wrong_is_noticed(findings, spoil, names):
-    spoiled = Findings(
+    spoiled = Measurements(
         *(
             replace(one, matched=match(one.matched.signals, spoil(one.matched.peaks.copy())))
             for one in (findings.usual, findings.borders)
@@ -101,7 +103,7 @@ def test_what_is_wrong_is_noticed(findings, spoil, names):
 def test_late_s2s_are_noticed(findings):
     events = findings.usual.events.copy()
     events["drift_time"] += 60
-    late = Findings(replace(findings.usual, events=events), findings.borders)
+    late = Measurements(replace(findings.usual, events=events), findings.borders)
     assert not checked(late, "event drift time residual").holds
 
 
@@ -112,7 +114,7 @@ def test_saturated_signals_are_told(findings, name, area):
     peaks = findings.usual.matched.peaks.copy()
     peaks["n_saturated_channels"] = 1
     matched = match(findings.usual.matched.signals, peaks)
-    saturated = Findings(replace(findings.usual, matched=matched), findings.borders)
+    saturated = Measurements(replace(findings.usual, matched=matched), findings.borders)
     assert f"; 100.00% {words}" in checked(saturated, f"{name} area bias").detail
 
 

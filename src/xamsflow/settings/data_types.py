@@ -16,7 +16,7 @@ _NAME = "[a-z][a-z0-9]*"
 """What digitizers and groups of signals are called."""
 
 
-class Part(Enum):
+class DetectorPart(Enum):
     """The part of a detector that a data type is made for."""
 
     DIGITIZERS = auto()
@@ -32,20 +32,20 @@ class Part(Enum):
         """Return the parts of this kind that a detector has."""
         tpc = [] if detector.tpc is None else [detector.tpc]
         match self:
-            case Part.DIGITIZERS:
+            case DetectorPart.DIGITIZERS:
                 return [detector]
-            case Part.SIGNALS:
+            case DetectorPart.SIGNALS:
                 return [*(one.signals for one in tpc), *detector.signals]
-            case Part.TPC:
+            case DetectorPart.TPC:
                 return tpc
-            case Part.POSITIONS:
+            case DetectorPart.POSITIONS:
                 return [one for one in tpc if one.positions]
-            case Part.LED:
+            case DetectorPart.LED:
                 return [] if detector.led is None else [detector.led]
 
 
 @dataclass(frozen=True)
-class Entry:
+class DataTypes:
     """The data types that one plugin provides.
 
     `module` holds a function with the name of the first data type, which takes the part of the
@@ -53,7 +53,7 @@ class Entry:
     """
 
     names: tuple[str, ...]
-    part: Part
+    part: DetectorPart
     module: str
 
     def names_for(self, part: Any) -> list[str]:
@@ -66,28 +66,30 @@ class Entry:
 
     def could_be(self, name: str) -> bool:
         """Return whether some detector could have a data type of this name."""
-        end = {Part.DIGITIZERS: f"_{_NAME}", Part.SIGNALS: f"(_{_NAME})?"}.get(self.part, "")
+        end = {DetectorPart.DIGITIZERS: f"_{_NAME}", DetectorPart.SIGNALS: f"(_{_NAME})?"}.get(
+            self.part, ""
+        )
         return re.fullmatch(f"({'|'.join(self.names)}){end}", name) is not None
 
 
 TABLE = (
-    Entry(("raw_records",), Part.DIGITIZERS, "raw_records"),
-    Entry(("records", "pulse_counts"), Part.SIGNALS, "records"),
-    Entry(("peaks",), Part.SIGNALS, "peaks"),
-    Entry(("peak_basics",), Part.SIGNALS, "peaks"),
-    Entry(("peak_classification",), Part.TPC, "peak_classification"),
-    Entry(("peak_positions",), Part.POSITIONS, "peak_positions"),
-    Entry(("events",), Part.TPC, "events"),
-    Entry(("event_basics",), Part.TPC, "events"),
-    Entry(("corrected_areas",), Part.TPC, "corrected_areas"),
-    Entry(("event_info",), Part.TPC, "corrected_areas"),
-    Entry(("records_led",), Part.LED, "led"),
-    Entry(("led_calibration",), Part.LED, "led"),
+    DataTypes(("raw_records",), DetectorPart.DIGITIZERS, "raw_records"),
+    DataTypes(("records", "pulse_counts"), DetectorPart.SIGNALS, "records"),
+    DataTypes(("peaks",), DetectorPart.SIGNALS, "peaks"),
+    DataTypes(("peak_basics",), DetectorPart.SIGNALS, "peaks"),
+    DataTypes(("peak_classification",), DetectorPart.TPC, "peak_classification"),
+    DataTypes(("peak_positions",), DetectorPart.POSITIONS, "peak_positions"),
+    DataTypes(("events",), DetectorPart.TPC, "events"),
+    DataTypes(("event_basics",), DetectorPart.TPC, "events"),
+    DataTypes(("corrected_areas",), DetectorPart.TPC, "corrected_areas"),
+    DataTypes(("event_info",), DetectorPart.TPC, "corrected_areas"),
+    DataTypes(("records_led",), DetectorPart.LED, "led"),
+    DataTypes(("led_calibration",), DetectorPart.LED, "led"),
 )
 """Each entry after those below it."""
 
 
-def made_for(detector: Detector) -> Iterator[tuple[Entry, Any]]:
+def made_for(detector: Detector) -> Iterator[tuple[DataTypes, Any]]:
     """Yield each plugin that a detector needs, as its entry and the part that it is made for."""
     for entry in TABLE:
         for part in entry.part.of(detector):

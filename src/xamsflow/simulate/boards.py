@@ -28,7 +28,7 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Board:
+class SimulatedBoard:
     """A board read by the process `reader` (a number); its inputs from 0 on are connected."""
 
     number: int
@@ -47,7 +47,7 @@ def reader_name(reader: int) -> str:
     return f"{HOST}_reader_{reader}"
 
 
-def boards(settings: SimulatedRun) -> tuple[Board, ...]:
+def boards(settings: SimulatedRun) -> tuple[SimulatedBoard, ...]:
     """Return the boards that the detector's channels need, dealt out to the readers in turn.
 
     Raises ConfigurationError if a reader is left without a board.
@@ -79,8 +79,8 @@ def _channels_by_board(digitizer: Digitizer) -> list[range]:
 
 def _board(
     settings: SimulatedRun, number: int, reader: int, digitizer: Digitizer, channels: range
-) -> Board:
-    return Board(
+) -> SimulatedBoard:
+    return SimulatedBoard(
         number=number,
         type=digitizer.type,
         reader=reader,

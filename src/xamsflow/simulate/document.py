@@ -6,7 +6,7 @@ from typing import Any
 
 from bson.int64 import Int64
 
-from xamsflow.simulate.boards import Board, boards, reader_name
+from xamsflow.simulate.boards import SimulatedBoard, boards, reader_name
 from xamsflow.simulate.settings import LENGTH_STEP, THRESHOLD, SimulatedRun
 
 UNUSED_INPUT = -1
@@ -105,12 +105,12 @@ def _mode(settings: SimulatedRun) -> str:
     return f"{settings.detector.name}_{types}_{THRESHOLD}ADC_th"
 
 
-def _channels(board: Board) -> list[int]:
+def _channels(board: SimulatedBoard) -> list[int]:
     connected = [one.channel for one in board.inputs]
     return connected + [UNUSED_INPUT] * (board.n_inputs - len(connected))
 
 
-def _registers(settings: SimulatedRun, board: Board) -> list[dict[str, Any]]:
+def _registers(settings: SimulatedRun, board: SimulatedBoard) -> list[dict[str, Any]]:
     mask = 2 ** len(board.inputs) - 1
     values = [
         ("EF24", "1", "Software reset"),

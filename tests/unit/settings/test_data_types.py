@@ -9,7 +9,7 @@ import yaml
 
 from xamsflow.data.context import PLUGINS, context
 from xamsflow.settings import config, data_types, detector
-from xamsflow.settings.data_types import Entry, Part
+from xamsflow.settings.data_types import DataTypes, DetectorPart
 from xamsflow.state import layout
 
 SHIPPED = ("xams", "xams_2021", "xamsl")
@@ -44,7 +44,7 @@ def test_an_entry_and_its_plugin_are_all_that_a_new_data_type_needs(monkeypatch)
     module = ModuleType(f"{PLUGINS}.event_areas")
     module.event_areas = lambda _: EventAreas
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    entry = Entry(("event_areas",), Part.TPC, "event_areas")
+    entry = DataTypes(("event_areas",), DetectorPart.TPC, "event_areas")
     monkeypatch.setattr(data_types, "TABLE", (*data_types.TABLE, entry))
 
     xams = detector.load("xams")

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from xamsflow.base.errors import XamsflowError
-from xamsflow.simulate.physics.checks import Findings
+from xamsflow.simulate.physics.checks import Measurements
 from xamsflow.simulate.physics.sample import DETECTOR, border_run, take, usual_run
 from xamsflow.views import terminal
 from xamsflow.views.terminal import Column
@@ -46,7 +46,7 @@ def compare(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder:
         usual = usual_run(options.duration, options.seed, options.detector)
         borders = border_run(options.borders, options.seed, options.detector)
-        findings = Findings(take(usual, Path(folder)), take(borders, Path(folder)))
+        findings = Measurements(take(usual, Path(folder)), take(borders, Path(folder)))
     title = (
         f"Reconstruction of {options.detector} against simulated truth: "
         f"{options.duration:g} s and {options.borders:g} s with S2s across chunk borders, "

@@ -53,7 +53,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Findings:
+class Measurements:
     """All numbers of a run with usual signals and of one with S2s across the borders of chunks."""
 
     usual: Sample

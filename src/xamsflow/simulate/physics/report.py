@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from xamsflow.base import system_errors
 from xamsflow.simulate import Signal
 from xamsflow.simulate.physics import checks
-from xamsflow.simulate.physics.checks import Check, Findings
+from xamsflow.simulate.physics.checks import Check, Measurements
 from xamsflow.simulate.physics.quality import KINDS
 from xamsflow.views import colors
 
@@ -23,7 +23,7 @@ Array = NDArray[Any]
 COLORS = {Signal.S1: colors.S1, Signal.S2: colors.S2}
 
 
-def write(findings: Findings, folder: Path, title: str) -> list[Path]:
+def write(findings: Measurements, folder: Path, title: str) -> list[Path]:
     """Write ``physics.png`` and ``physics.html`` into a folder; return their paths.
 
     Raises ConfigurationError if they cannot be written.
@@ -39,7 +39,7 @@ def write(findings: Findings, folder: Path, title: str) -> list[Path]:
     return [picture, page]
 
 
-def _figure(findings: Findings, results: Sequence[Check], title: str) -> Figure:
+def _figure(findings: Measurements, results: Sequence[Check], title: str) -> Figure:
     figure = Figure(figsize=(14, 11.6), layout="constrained")
     figure.suptitle(title, fontsize=13, fontweight="bold")
     plots = figure.add_gridspec(2, 1, height_ratios=(2.35, 1))
@@ -55,7 +55,7 @@ def _figure(findings: Findings, results: Sequence[Check], title: str) -> Figure:
     return figure
 
 
-def _draw_efficiency(axes: Axes, findings: Findings) -> None:
+def _draw_efficiency(axes: Axes, findings: Measurements) -> None:
     axes.set_title("Efficiency")
     axes.axhline(checks.MIN_EFFICIENCY, color=colors.GRAY, linewidth=1, linestyle="--")
     for kind, efficiency in findings.efficiency.items():
@@ -83,7 +83,7 @@ def _draw_efficiency(axes: Axes, findings: Findings) -> None:
     axes.legend(loc="lower right")
 
 
-def _draw_bias(axes: Axes, findings: Findings) -> None:
+def _draw_bias(axes: Axes, findings: Measurements) -> None:
     axes.set_title("Area bias")
     axes.axhspan(-100 * checks.MAX_BIAS, 100 * checks.MAX_BIAS, color=colors.GRAY, alpha=0.15)
     axes.axhline(0, color=colors.GRAY, linewidth=1)
@@ -113,7 +113,7 @@ def _draw_bias(axes: Axes, findings: Findings) -> None:
     axes.legend(loc="lower right", fontsize=8)
 
 
-def _draw_resolution(axes: Axes, findings: Findings) -> None:
+def _draw_resolution(axes: Axes, findings: Measurements) -> None:
     axes.set_title("Area resolution (labels: photon statistics, %)")
     axes.axhspan(0, checks.MAX_RESOLUTION, color=colors.GRAY, alpha=0.15)
     axes.axhline(1, color=colors.GRAY, linewidth=1)
@@ -148,7 +148,7 @@ def _draw_resolution(axes: Axes, findings: Findings) -> None:
     axes.legend(loc="upper right")
 
 
-def _draw_time(axes: Axes, findings: Findings) -> None:
+def _draw_time(axes: Axes, findings: Measurements) -> None:
     axes.set_title("Time residual of peaks")
     for kind, residuals in findings.time_residuals.items():
         _histogram(
@@ -163,7 +163,7 @@ def _draw_time(axes: Axes, findings: Findings) -> None:
     axes.legend(fontsize=8)
 
 
-def _draw_drift(axes: Axes, findings: Findings) -> None:
+def _draw_drift(axes: Axes, findings: Measurements) -> None:
     axes.set_title("Drift time residual of events")
     for values, color, label in (
         (findings.drift.of_interaction, colors.GRAY, "from depth of interaction"),
@@ -180,7 +180,7 @@ def _draw_drift(axes: Axes, findings: Findings) -> None:
     axes.legend(fontsize=8)
 
 
-def _draw_confusion(axes: Axes, findings: Findings) -> None:
+def _draw_confusion(axes: Axes, findings: Measurements) -> None:
     axes.set_title("Type of peak by kind of signal")
     matrix = findings.confusion
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
