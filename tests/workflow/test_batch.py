@@ -1,6 +1,7 @@
 """The real workflow with profiles/stbc, on a real Slurm behind Torque's commands."""
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 
@@ -66,6 +67,9 @@ def test_one_ends_done_one_is_deleted_one_is_missing(batch: Site, server: Slurm)
     assert missing["stage"] == "transfer", "not another rule of the batch job"
     assert "missing" in missing["reason"]
     assert [batch.document(n)["processing_failed"] for n in (932, 933)] == [1, 1]
+    told = re.findall(r"run (\d+): (\w+) failed: ", said)
+    assert sorted(run for run, _ in told) == ["000932", "000933"], "each once"
+    assert ("000933", "transfer") in told
 
 
 def test_rules_of_the_login_node_run_beside_the_driver(batch: Site) -> None:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from xamsflow.base import process
 from xamsflow.batch import submissions, systems
 from xamsflow.batch.submissions import Submission
 from xamsflow.batch.systems import CANCELLED, Unreachable
@@ -40,7 +39,7 @@ def remaining_jobs() -> list[str]:
     folder must be the workflow's.
     """
     jobs: dict[str, list[str]] = {}
-    for submission in submissions.of_driver(str(process.of(os.getpid()))):
+    for submission in submissions.of_driver(submissions.this_driver()):
         if submission.job is not None and submission.end is None:
             jobs.setdefault(str(submission.about.get("system")), []).append(submission.job)
     program = str(Path(__file__).with_name("__main__.py"))

@@ -43,26 +43,28 @@ class Explanation(NamedTuple):
 
 
 def members(
-    rule: str, wildcards: Mapping[str, str], log: Path | None = None
+    rule: str, wildcards: Mapping[str, str], driver: str | None = None
 ) -> list[tuple[str, dict[str, str]]]:
     """Return rule and wildcards of all jobs of the workflow in a job's newest batch job.
 
-    Snakemake reports each job of a group as failed if one is. Empty where no batch system was used,
-    also where the job's `log` was made after the end of the batch job: it ran elsewhere since.
+    Snakemake reports each job of a group as failed if one is. Empty where no batch system was used:
+    where a `driver` is named, by that driver.
     """
-    submission = _newest(rule, wildcards, log)
+    submission = _newest(rule, wildcards, driver)
     about = submission.about if submission is not None else {}
     return [(name, dict(values)) for name, values in about.get("members", [])]
 
 
-def explain(rule: str, wildcards: Mapping[str, str], log: Path | None = None) -> Explanation | None:
+def explain(
+    rule: str, wildcards: Mapping[str, str], driver: str | None = None
+) -> Explanation | None:
     """Return why the batch job of a job of the workflow failed.
 
-    None where no batch system was used (`log` as for :func:`members`) or the batch job did not
+    None where no batch system was used (`driver` as for :func:`members`) or the batch job did not
     fail. A job of a group gets what holds for the group's batch job. What the job itself has left
     to say is more exact, unless it was killed. May take some seconds, as the batch system is asked.
     """
-    submission = _newest(rule, wildcards, log)
+    submission = _newest(rule, wildcards, driver)
     if submission is None:
         return None
     end = end_of(submission)
@@ -71,9 +73,9 @@ def explain(rule: str, wildcards: Mapping[str, str], log: Path | None = None) ->
     return Explanation(_in_words(submission, end), end.failure)
 
 
-def _newest(rule: str, wildcards: Mapping[str, str], log: Path | None) -> Submission | None:
+def _newest(rule: str, wildcards: Mapping[str, str], driver: str | None) -> Submission | None:
     submission = submissions.newest(target(rule, wildcards))
-    if submission is not None and log is not None and submission.ended_before(log):
+    if submission is None or driver not in (None, submission.about.get("driver")):
         return None
     return submission
 

@@ -96,18 +96,6 @@ class Submission:
             json.dumps({"reason": end.reason, "failure": end.failure and end.failure.value}),
         )
 
-    def ended_before(self, file: Path) -> bool:
-        """Tell whether the batch job had ended, as far as is known here, when a file was made.
-
-        Both times are those of the file server, where there is one.
-        """
-        ends = [path for name in ("exit", "end.json") if (path := self.folder / name).exists()]
-        try:
-            made = file.stat(follow_symlinks=False).st_mtime_ns
-            return bool(ends) and max(path.stat().st_mtime_ns for path in ends) < made
-        except FileNotFoundError:
-            return False
-
     @property
     def about(self) -> dict[str, Any]:
         """What was kept at the submission: system, log, driver, members, cores, memory_mb ..."""
@@ -210,6 +198,11 @@ def set_waiting(job_number: str, alive: bool) -> None:
         path.touch()
     else:
         path.unlink(missing_ok=True)
+
+
+def this_driver() -> str:
+    """Return the name of this process, a driver."""
+    return str(process.of(os.getpid()))
 
 
 def calling_driver() -> str:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from xamsflow.base.errors import BadDataError, FailureClass, XamsflowError
-from xamsflow.batch import explanation
+from xamsflow.batch import explanation, submissions
 from xamsflow.state import layout, receipts
 
 
@@ -56,14 +56,28 @@ class FailedJob:
     failure: Failure
 
 
+def reported_together(rule: str, wildcards: Mapping[str, str]) -> set[Path]:
+    """Return the logs of a run's jobs that are reported as failed if one of them has failed."""
+    return {
+        Path(layout.LOGS[name].format(**values))
+        for name, values in _together(rule, wildcards)
+        if values["run_id"] == wildcards["run_id"]
+    }
+
+
+def _together(rule: str, wildcards: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
+    """Return rule and wildcards of the jobs in a job's batch job, or of the job itself."""
+    members = explanation.members(rule, wildcards, submissions.this_driver())
+    return members or [(rule, dict(wildcards))]
+
+
 def of_job(rule: str, wildcards: Mapping[str, str]) -> tuple[str, Path, Failure]:
     """Return which rule failed, its log, and why, when Snakemake reports a job as failed.
 
     Of a group Snakemake reports every job, whichever failed: each gets the same answer. A job that
     was killed leaves nothing, or nothing exact, to say; then the batch system is asked.
     """
-    reported = Path(layout.LOGS[rule].format(**wildcards))
-    together = explanation.members(rule, wildcards, reported) or [(rule, dict(wildcards))]
+    together = _together(rule, wildcards)
     together.sort(key=lambda member: list(layout.RECEIPTS).index(member[0]))
     jobs = [
         (
@@ -78,7 +92,7 @@ def of_job(rule: str, wildcards: Mapping[str, str]) -> tuple[str, Path, Failure]
         if not left.killed:
             return name, log, left
     name, log = next(((name, log) for name, log, made in jobs if not made.exists()), jobs[-1][:2])
-    explained = explanation.explain(rule, wildcards, reported)
+    explained = explanation.explain(rule, wildcards, submissions.this_driver())
     if explained is not None:
         return name, log, Failure(explained.reason, explained.failure)
     if said:

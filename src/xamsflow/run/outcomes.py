@@ -46,6 +46,7 @@ class Outcomes:
         self._interrupt = interrupt
         self._connection = connection
         self._lock = threading.Lock()
+        self._reported: set[Path] = set()
         self._failed: dict[Path, FailedJob] = {}
         self._done: set[str] = set()
         self._were_done: set[str] = set()
@@ -66,6 +67,7 @@ class Outcomes:
     def job_started(self, log: Path) -> None:
         """Note that the job with this log was started, perhaps again after a failure."""
         with self._lock:
+            self._reported.discard(log)
             self._failed.pop(log, None)
         # In a group it may never get to start, and to remove what an earlier attempt left to say.
         Failure.file(log).unlink(missing_ok=True)
@@ -73,17 +75,20 @@ class Outcomes:
     def job_failed(self, rule: str, wildcards: Mapping[str, str]) -> None:
         """Write into the run document why a job of a run has failed, at once.
 
-        What was stored before is registered. Where the run database is away, the failure is kept
-        in the journal.
+        Snakemake reports each job of a group, and at the end of the workflow all once more: the
+        first report counts. What was stored before is registered. Where the run database is away,
+        the failure is kept in the journal.
         """
+        with self._lock:
+            if Path(layout.LOGS[rule].format(**wildcards)) in self._reported:
+                return
+            self._reported |= failures.reported_together(rule, wildcards)
         rule, log, failure = failures.of_job(rule, wildcards)
         if failure.killed and self._interrupt.comes_soon():
             failure = replace(failure, reason=STOPPED, interrupted=True)
         job = FailedJob(rule, wildcards["run_id"], log, failure)
-        with self._lock:
-            if self._failed.get(log) == job:
-                return  # reported again at the end of the workflow
-            if not failure.interrupted:
+        if not failure.interrupted:
+            with self._lock:
                 self._failed[log] = job
         what_next = self._write_failure(job)
         say(f"run {job.run}: {rule} failed: {failure.reason} (log: {log}){what_next}")

@@ -54,19 +54,47 @@ def test_each_job_has_its_own():
     )
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
-def test_an_earlier_batch_job_does_not_explain_what_ran_elsewhere_since(elsewhere):
-    members = [("transfer", {"run_id": "000932"}), ("process", WILDCARDS)]
-    submission = submissions.new(Request("run-000932", members, 1, 2000, 60))
+GROUP = [
+    ("transfer", {"run_id": "000932"}),
+    ("process", WILDCARDS),
+    ("publish", {"run_id": "000932"}),
+]
+
+
+def submitted(driver):
+    submission = submissions.new(Request("run-000932", GROUP, 1, 2000, 60))
+    submission.set_about(driver=driver, system="pbs")
     submission.set_job("12.vm")
-    submission.set_end(OVER_TIME)
-    ended = (submission.folder / "end.json").stat().st_mtime
-    LOG.with_suffix(".1.log").touch()
-    LOG.symlink_to(LOG.with_suffix(".1.log").name)
-    started = ended + (10 if elsewhere else -10)
-    os.utime(LOG, (started, started), follow_symlinks=False)
+    return submission
 
+
+def test_a_batch_job_explains_the_failures_of_its_own_driver():
+    submitted(submissions.this_driver()).set_end(OVER_TIME)
+    rule, _, failure = failures.of_job("process", WILDCARDS)
+    assert rule == "transfer"
+    assert "wall time" in failure.reason
+
+
+def test_an_earlier_driver_s_batch_job_does_not_explain_what_runs_without_one_now():
+    submitted("host:1:1:boot").set_end(OVER_TIME)
+    assert failures.reported_together("process", WILDCARDS) == {LOG}
     rule, log, failure = failures.of_job("process", WILDCARDS)
+    assert (rule, log) == ("process", LOG)
+    assert "wall time" not in failure.reason
 
-    assert (rule, log) == (("process", LOG) if elsewhere else ("transfer", log))
-    assert ("wall time" in failure.reason) is not elsewhere
+
+def test_empty_logs_made_after_the_batch_job_s_end_change_nothing():
+    """Snakemake makes them for the jobs of a group that never started."""
+    submission = submitted(submissions.this_driver())
+    submission.marker.write_text("1 n1\n")
+    failure = Failure("chunk 3 is gone", FailureClass.BAD_DATA)
+    failure.write(Failure.file(LOG))
+    late = submission.marker.stat().st_mtime + 10
+    logs = {Path(layout.LOGS[rule].format(**wildcards)) for rule, wildcards in GROUP}
+    for log in logs:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
+        os.utime(log, (late, late))
+    for rule, wildcards in GROUP:
+        assert failures.of_job(rule, wildcards) == ("process", LOG, failure)
+        assert failures.reported_together(rule, wildcards) == logs
