@@ -127,7 +127,7 @@ def test_what_breaks_a_limit_is_held_and_asks_for_more_the_next_time(
 
     assert workflow.run({"run1": "true", "run2": "true"}, *SINGLE, *limits(runtime=8)) == 0
 
-    assert "ran out of memory: 400 MB are asked for now" in workflow.terminal
+    assert ": 400 MB are asked for now" in workflow.terminal
     assert "ran out of time: 10 min are asked for now" in workflow.terminal
 
 

@@ -87,7 +87,7 @@ def test_every_end_is_noticed_and_explained_while_other_runs_go_on(workflow: Wor
 
     assert workflow.run({"run3": "true"}) == 0, workflow.terminal
 
-    assert "ran out of memory: 2000 MB are asked for now" in workflow.terminal
+    assert ": 2000 MB are asked for now" in workflow.terminal
     shown = workflow.server.run("scontrol", "-o", "show", "job", workflow.job("run3"))
     assert "mem=2000M" in shown
 
@@ -176,6 +176,23 @@ def test_a_request_that_no_queue_takes_is_refused_with_a_reason(workflow: Workfl
     explanation = workflow.explain("run1")
     assert explanation.failure == FailureClass.CONFIGURATION
     assert "refuses" in explanation.reason
+
+
+def test_when_all_queues_are_closed_the_run_is_tried_again_later(workflow: Workflow) -> None:
+    def set_queues(state: str) -> None:
+        for name in slurm.PARTITIONS:
+            workflow.server.run("scontrol", "update", f"PartitionName={name}", f"State={state}")
+
+    set_queues("DRAIN")
+    try:
+        assert workflow.run({"run1": "true"}) == 1, workflow.terminal
+    finally:
+        set_queues("UP")
+
+    explanation = workflow.explain("run1")
+    assert explanation.failure == FailureClass.TRANSIENT
+    assert "not available" in explanation.reason
+    assert workflow.run({"run1": "true"}) == 0, workflow.terminal
 
 
 def test_a_full_queue_is_waited_for(tmp_path: Path) -> None:

@@ -13,8 +13,12 @@ from xamsflow.batch.request import target
 from xamsflow.batch.submissions import Submission
 from xamsflow.batch.systems import OVER_MEMORY, OVER_TIME, End, Unreachable
 
-SETTLED_WITHIN_S = 10.0
-"""A job that has left its exit code is still "ending" for the batch system for some seconds."""
+SETTLED_WITHIN_S = 60.0
+"""How long a job that has left its exit code may still be "ending" for the batch system.
+
+OpenPBS took 22 s over a wall time that had run out.
+"""
+ASK_AGAIN_S = 2.0
 LOG_TAIL_BYTES = 20_000
 
 IN_LOGS = (
@@ -62,7 +66,7 @@ def explain(
 
     None where no batch system was used (`driver` as for :func:`members`) or the batch job did not
     fail. A job of a group gets what holds for the group's batch job. What the job itself has left
-    to say is more exact, unless it was killed. May take some seconds, as the batch system is asked.
+    to say is more exact, unless it was killed. May take up to a minute, as the batch system is asked.
     """
     submission = _newest(rule, wildcards, driver)
     if submission is None:
@@ -71,6 +75,19 @@ def explain(
     if end is None or end.failure is None:  # the latter only for the type
         return None
     return Explanation(_in_words(submission, end), end.failure)
+
+
+def keep(
+    rule: str, wildcards: Mapping[str, str], driver: str, reason: str, failure: FailureClass
+) -> None:
+    """Keep with the batch job why a job of the workflow in it failed, as that job itself said.
+
+    Its own file goes when it is started again; the next submission still has to know. TORQUE
+    limits memory so that the job itself gets an error, and only reports exit code 1.
+    """
+    submission = _newest(rule, wildcards, driver)
+    if submission is not None:
+        submission.set_said(End(reason, failure))
 
 
 def _newest(rule: str, wildcards: Mapping[str, str], driver: str | None) -> Submission | None:
@@ -95,7 +112,7 @@ def end_of(submission: Submission) -> End | None:
         ours = systems.by_signal(code - 128)
         # An exit code is what we know ourselves.
         return told if told and told.failure and "exit code" not in told.reason else ours
-    return in_log or End(f"exit code {code}", FailureClass.UNKNOWN)
+    return submission.said or in_log or End(f"exit code {code}", FailureClass.UNKNOWN)
 
 
 def last_words(log: Path) -> End | None:
@@ -115,7 +132,6 @@ def _as_the_batch_system_says(submission: Submission) -> End | None:
     if job is None:
         return None
     system = systems.named(submission.about["system"])
-    give_up = time.monotonic() + SETTLED_WITHIN_S
     while True:
         try:
             told = system.details([job]).get(submissions.number(job))
@@ -123,9 +139,9 @@ def _as_the_batch_system_says(submission: Submission) -> End | None:
             return None
         if told is None or not told.known or told.ended:
             return told.end if told else None
-        if time.monotonic() > give_up:
+        if submission.exit_code_age_s() > SETTLED_WITHIN_S:
             return None
-        time.sleep(0.5)
+        time.sleep(ASK_AGAIN_S)
 
 
 def _in_words(submission: Submission, end: End) -> str:

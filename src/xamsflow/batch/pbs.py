@@ -25,6 +25,7 @@ from xamsflow.batch.systems import (
     Details,
     End,
     LimitReached,
+    QueueClosed,
     QueueRefused,
     Rejected,
     Unreachable,
@@ -62,14 +63,16 @@ LIMITS = re.compile(
     r"|temporarily unable to accept|resource temporarily unavailable",
     re.IGNORECASE,
 )
+CLOSED = re.compile(r"not enabled|required partition not available", re.IGNORECASE)
 OTHER_QUEUE = re.compile(
     r"unknown queue|invalid partition|queue and/or server resource limits|queue resource limits"
-    r"|time limit is invalid|not enabled|not available|cannot locate feasible|access to queue"
-    r"|not within|unauthorized request|partition",
+    r"|time limit is invalid|not available|cannot locate feasible|access to queue"
+    r"|not within|unauthorized request|partition|nonrerunable",
     re.IGNORECASE,
 )
 REJECTED = re.compile(
-    r"unknown option|invalid option|usage:|unknown resource|illegal|bad uid|invalid account"
+    r"unknown option|invalid option|usage:|unknown resource|illegal|bad [ug]id|invalid account"
+    r"|run as root"
     r"|invalid generic resource|script file|invalid time limit|no such file",
     re.IGNORECASE,
 )
@@ -192,12 +195,14 @@ def job_name(printed: str) -> str:
 
 def refusal(answer: Answer) -> Exception:
     """Return why qsub refused; what is not understood may be over in a while."""
-    line = _line(answer)
-    if LIMITS.search(answer.text):
+    said, line = _said(answer), _line(answer)
+    if LIMITS.search(said):
         return LimitReached(line)
-    if OTHER_QUEUE.search(answer.text):
+    if CLOSED.search(said):
+        return QueueClosed(line)
+    if OTHER_QUEUE.search(said):
         return QueueRefused(line)
-    if REJECTED.search(answer.text):
+    if REJECTED.search(said):
         return Rejected(line)
     return Unreachable(line)
 
@@ -267,5 +272,10 @@ def _is_unclear(details: Details | None) -> bool:
     return details is None or not details.known or (details.ended and details.end is None)
 
 
+def _said(answer: Answer) -> str:
+    """Return what a command printed, without the command that Slurm's wrapper repeats first."""
+    return answer.text.rpartition("and the output was:")[2]
+
+
 def _line(answer: Answer) -> str:
-    return " ".join(answer.text.split())[:300] or f"exit code {answer.code} without a word"
+    return " ".join(_said(answer).split())[:300] or f"exit code {answer.code} without a word"

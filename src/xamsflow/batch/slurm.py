@@ -21,6 +21,7 @@ from xamsflow.batch.systems import (
     Details,
     End,
     LimitReached,
+    QueueClosed,
     QueueRefused,
     Rejected,
     Unreachable,
@@ -49,6 +50,7 @@ LAUNCH_FAILURE = 53
 its log."""
 
 LIMITS = re.compile(r"submit ?limit|MaxSubmit|MaxJobCount|temporarily un", re.IGNORECASE)
+CLOSED = re.compile(r"required partition not available", re.IGNORECASE)
 OTHER_QUEUE = re.compile(
     r"partition|time limit is invalid|configuration is not available", re.IGNORECASE
 )
@@ -72,6 +74,8 @@ class System:
             return str(names[-1])
         if LIMITS.search(answer.text):
             raise LimitReached(_line(answer))
+        if CLOSED.search(answer.text):
+            raise QueueClosed(_line(answer))
         if OTHER_QUEUE.search(answer.text):
             raise QueueRefused(_line(answer))
         if REJECTED.search(answer.text):

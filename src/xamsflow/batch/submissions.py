@@ -8,6 +8,7 @@ All lie in ``.snakemake/batch`` of the working folder, seen by the driver's host
         job                   the batch system's name for it
         exit                  "<exit code> <node>", left by the job itself as it ends
         end.json              how it ended, as the batch system says, or why it was refused
+        said.json             why it failed, as one of its jobs of the workflow said
         missing               since when the batch system does not know it
     jobs/<number>             a link to the submission of a batch job
     targets/<rule:wildcards>  names the newest submission of a job of the workflow
@@ -74,6 +75,18 @@ class Submission:
         words = (_text(self.marker) or "").split()
         return int(words[0]) if words and words[0].isdigit() else None
 
+    def exit_code_age_s(self) -> float:
+        """Return how long ago the job left its exit code.
+
+        Both times are the file server's, where there is one.
+        """
+        now = self.folder / f"now.{os.getpid()}"
+        now.touch()
+        try:
+            return now.stat().st_mtime - self.marker.stat().st_mtime
+        finally:
+            now.unlink()
+
     @property
     def node(self) -> str | None:
         """Where the job ended, if it said so."""
@@ -83,18 +96,20 @@ class Submission:
     @property
     def end(self) -> End | None:
         """How the job ended as the batch system says, None while that is not known."""
-        left = _json(self.folder / "end.json")
-        if left is None:
-            return None
-        failure = left["failure"]
-        return End(left["reason"], None if failure is None else FailureClass(failure))
+        return _end(self.folder / "end.json")
 
     def set_end(self, end: End) -> None:
-        """Keep how the job ended."""
-        _write(
-            self.folder / "end.json",
-            json.dumps({"reason": end.reason, "failure": end.failure and end.failure.value}),
-        )
+        """Keep how the job ended, as the batch system says."""
+        _write_end(self.folder / "end.json", end)
+
+    @property
+    def said(self) -> End | None:
+        """Why a job of the workflow in it failed, as that job itself said; None without a word."""
+        return _end(self.folder / "said.json")
+
+    def set_said(self, end: End) -> None:
+        """Keep why a job of the workflow in it failed."""
+        _write_end(self.folder / "said.json", end)
 
     @property
     def about(self) -> dict[str, Any]:
@@ -243,6 +258,19 @@ def _json(path: Path) -> dict[str, Any] | None:
     except ValueError:
         return None
     return left
+
+
+def _end(path: Path) -> End | None:
+    left = _json(path)
+    if left is None:
+        return None
+    failure = left["failure"]
+    return End(left["reason"], None if failure is None else FailureClass(failure))
+
+
+def _write_end(path: Path, end: End) -> None:
+    failure = end.failure and end.failure.value
+    _write(path, json.dumps({"reason": end.reason, "failure": failure}))
 
 
 def _write(path: Path, text: str) -> None:

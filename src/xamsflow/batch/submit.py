@@ -24,6 +24,7 @@ from xamsflow.batch.systems import (
     End,
     LimitReached,
     NotHere,
+    QueueClosed,
     QueueRefused,
     Rejected,
     Unreachable,
@@ -89,7 +90,7 @@ def grown(wanted: Request, earlier: Submission, end: End | None) -> Request:
         and wanted.memory_mb is not None
     ):
         wanted = wanted._replace(memory_mb=max(wanted.memory_mb, growth.grown(memory)))
-        say(f"{earlier.job} ran out of memory: {wanted.memory_mb} MB are asked for now")
+        say(f"{earlier.job}: {end.reason}: {wanted.memory_mb} MB are asked for now")
     return wanted
 
 
@@ -149,26 +150,28 @@ def _persistently(
 def _to_some_queue(
     system: BatchSystem, site: Site, wanted: Request, submission: Submission, log: Path
 ) -> str:
-    """Submit to the first queue that takes the job; raises what the last one said."""
-    candidates = queues.candidates(site.queues, wanted)
-    for number, queue in enumerate(candidates, start=1):
+    """Submit to the first queue that takes the job.
+
+    If none does, raises what one said that is closed for now, otherwise what the last one said.
+    """
+    refusals: list[QueueRefused] = []
+    for queue in queues.candidates(site.queues, wanted):
         fitting = queues.within(wanted, queue)
         if fitting.runtime_min != wanted.runtime_min:
             say(f"{wanted.runtime_min} min asked for, {fitting.runtime_min} is the most there is")
         try:
             return system.submit(fitting, queue and queue.name, submission.script, log)
         except QueueRefused as error:
-            if number == len(candidates):
-                raise
-            say(f"queue {queue and queue.name} is not for this job, trying the next: {error}")
-    raise AssertionError("there is always a candidate")
+            say(f"queue {queue and queue.name} does not take this job: {error}")
+            refusals.append(error)
+    raise next((error for error in refusals if isinstance(error, QueueClosed)), refusals[-1])
 
 
 def _refusal(error: Exception, table: str) -> End:
     """Return how a submission ended that was given up."""
     if isinstance(error, NotHere):
         return End(f"{error}: choose another profile or host", FailureClass.CONFIGURATION)
-    if isinstance(error, Unreachable | LimitReached):
+    if isinstance(error, Unreachable | LimitReached | QueueClosed):
         return End(f"the batch system does not take it: {error}", FailureClass.TRANSIENT)
     return End(
         f"the batch system refuses it: {error}; see {table} and the rule's resources",

@@ -22,6 +22,10 @@ class QueueRefused(Exception):  # noqa: N818
     """This queue does not exist or may not hold the job; another may."""
 
 
+class QueueClosed(QueueRefused):
+    """This queue takes no jobs at all for now, as during maintenance; another may."""
+
+
 class LimitReached(Exception):  # noqa: N818
     """No more jobs are taken until others have ended."""
 
@@ -61,7 +65,7 @@ class BatchSystem(Protocol):
     def submit(self, request: Request, queue: str | None, script: Path, log: Path) -> str:
         """Hand in a job script and return the job's full name.
 
-        Raises QueueRefused, LimitReached, Rejected or Unreachable.
+        Raises QueueRefused, QueueClosed, LimitReached, Rejected or Unreachable.
         """
 
     def alive(self) -> frozenset[str]:

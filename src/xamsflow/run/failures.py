@@ -77,6 +77,7 @@ def of_job(rule: str, wildcards: Mapping[str, str]) -> tuple[str, Path, Failure]
     Of a group Snakemake reports every job, whichever failed: each gets the same answer. A job that
     was killed leaves nothing, or nothing exact, to say; then the batch system is asked.
     """
+    driver = submissions.this_driver()
     together = _together(rule, wildcards)
     together.sort(key=lambda member: list(layout.RECEIPTS).index(member[0]))
     jobs = [
@@ -90,9 +91,10 @@ def of_job(rule: str, wildcards: Mapping[str, str]) -> tuple[str, Path, Failure]
     said = [(name, log, left) for name, log, _ in jobs if (left := Failure.left_by(log))]
     for name, log, left in said:
         if not left.killed:
+            explanation.keep(rule, wildcards, driver, left.reason, left.failure)
             return name, log, left
     name, log = next(((name, log) for name, log, made in jobs if not made.exists()), jobs[-1][:2])
-    explained = explanation.explain(rule, wildcards, submissions.this_driver())
+    explained = explanation.explain(rule, wildcards, driver)
     if explained is not None:
         return name, log, Failure(explained.reason, explained.failure)
     if said:

@@ -16,6 +16,7 @@ from xamsflow.batch.systems import (
     SUCCESS,
     Details,
     LimitReached,
+    QueueClosed,
     QueueRefused,
     Rejected,
     Unreachable,
@@ -199,6 +200,30 @@ def test_no_job_is_no_job() -> None:
         ("qsub: would exceed queue generic's per-user limit", LimitReached),
         ("sbatch: error: QOSMaxSubmitJobPerUserLimit", LimitReached),
         ("Unknown option: z\nUsage:\n", Rejected),
+        ("qsub: Bad GID for job execution\n", Rejected),
+        (
+            "qsub: submit error (Bad GID for job execution MSG=cannot locate group nosuchgroup in "
+            "server group file)",
+            Rejected,
+        ),
+        ("qsub: Bad UID for job execution\n", Rejected),
+        ("qsub can not be run as root\n", Rejected),
+        (
+            "qsub: submit error (Queue does not allow nonrerunable jobs MSG=only rerunable jobs "
+            "are allowed for queue: user xams@server.example, queue express)",
+            QueueRefused,
+        ),
+        ("qsub: Queue is not enabled\n", QueueClosed),
+        (
+            "qsub: submit error (Queue is not enabled MSG=queue is disabled: user "
+            "xams@server.example, queue express)",
+            QueueClosed,
+        ),
+        (
+            "sbatch: error: Batch job submission failed: Required partition not available "
+            "(inactive or drain)",
+            QueueClosed,
+        ),
         ("qsub: submit error (Bad UID for job execution)", Rejected),
         ("qsub: cannot connect to server burrell (errno=111) Connection refused", Unreachable),
         ("Unable to contact slurm controller (connect failure)", Unreachable),
@@ -207,6 +232,17 @@ def test_no_job_is_no_job() -> None:
 )
 def test_refusals(said: str, kind: type) -> None:
     assert type(pbs.refusal(Answer(1, said, ""))) is kind
+
+
+def test_only_slurm_s_answer_counts_of_what_its_wrapper_prints() -> None:
+    said = (
+        "There was an error running the Slurm sbatch command.\nThe command was:\n"
+        "'/usr/bin/sbatch -N1 -p short /data/partition/job limit/script 2>&1'\n"
+        "and the output was:\n'sbatch: error: Socket timed out'\n"
+    )
+    refusal = pbs.refusal(Answer(1, said, ""))
+    assert type(refusal) is Unreachable
+    assert str(refusal) == "'sbatch: error: Socket timed out'"
 
 
 def test_the_command_has_only_what_all_three_understand() -> None:

@@ -1,5 +1,6 @@
 """How a job's status comes about; the batch system here says what a test wants."""
 
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from profile_settings import status_command
 from xamsflow.base.errors import FailureClass
-from xamsflow.batch import cancel, explanation, poll, status, submissions, systems
+from xamsflow.batch import cancel, explanation, pbs, poll, status, submissions, systems
 from xamsflow.batch.request import Request
 from xamsflow.batch.submissions import Submission
 from xamsflow.batch.systems import FORGOTTEN, OVER_TIME, SUCCESS, Details, Unreachable
@@ -257,6 +258,49 @@ def test_a_log_tells_why(system: Scripted, tmp_path: Path, text: str, said: str)
     explained = explanation.explain("process", {"run_id": "000932"})
     assert explained is not None
     assert said in explained.reason
+
+
+STILL_ENDING = Details(known=True, ended=False, end=None)
+OPENPBS_ENDED = pbs.parse_full(
+    "Job Id: 50.server.example\n    job_state = F\n    server = server.example\n"
+    "    Exit_status = -29\n"
+)["50"]
+
+
+class Settling(Scripted):
+    """A batch system that takes some questions to say how a job ended."""
+
+    def details(self, jobs: Sequence[str]) -> Mapping[str, Details]:
+        self.queries += 1
+        return dict.fromkeys(jobs, OPENPBS_ENDED if self.queries > 3 else STILL_ENDING)
+
+
+@pytest.mark.parametrize(
+    ("since_s", "failure", "queries"),
+    # OpenPBS says that the wall time ran out 22 s after the job's SIGTERM.
+    [(22, FailureClass.RESOURCES, 4), (100, FailureClass.TRANSIENT, 1)],
+)
+def test_the_batch_system_has_time_to_say_why_it_killed_a_job(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    since_s: float,
+    failure: FailureClass,
+    queries: int,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settling = Settling()
+    monkeypatch.setattr(systems, "named", lambda _: settling)
+    monkeypatch.setattr(explanation, "ASK_AGAIN_S", 0.0)
+    submission = submitted("50")
+    submission.marker.write_text("143 n1\n")
+    left = submission.marker.stat().st_mtime - since_s
+    os.utime(submission.marker, (left, left))
+
+    end = explanation.end_of(submission)
+
+    assert end is not None
+    assert end.failure == failure
+    assert settling.queries == queries
 
 
 def test_nothing_is_explained_without_a_batch_job(system: Scripted) -> None:

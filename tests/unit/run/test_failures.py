@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from xamsflow.base.errors import FailureClass
-from xamsflow.batch import submissions
+from xamsflow.batch import explanation, submissions, submit
 from xamsflow.batch.request import Request
 from xamsflow.batch.systems import OVER_TIME
 from xamsflow.run import failures
@@ -81,6 +81,20 @@ def test_an_earlier_driver_s_batch_job_does_not_explain_what_runs_without_one_no
     rule, log, failure = failures.of_job("process", WILDCARDS)
     assert (rule, log) == ("process", LOG)
     assert "wall time" not in failure.reason
+
+
+def test_the_next_batch_job_gets_the_memory_that_a_job_says_it_lacked():
+    """TORQUE limits memory so that the job itself gets an error, and reports exit code 1."""
+    submission = submitted(submissions.this_driver())
+    submission.marker.write_text("1 n1\n")
+    Failure("out of memory: ask for more", FailureClass.RESOURCES).write(Failure.file(LOG))
+    assert failures.of_job("publish", {"run_id": "000932"})[0] == "process"
+    Failure.file(LOG).unlink()  # as the next driver starts the job
+
+    end = explanation.end_of(submission)
+
+    wanted = Request("run-000932", GROUP, 1, 2000, 60)
+    assert submit.grown(wanted, submission, end).memory_mb == 4000
 
 
 def test_empty_logs_made_after_the_batch_job_s_end_change_nothing():
