@@ -66,7 +66,7 @@ def explain(
 
     None where no batch system was used (`driver` as for :func:`members`) or the batch job did not
     fail. A job of a group gets what holds for the group's batch job. What the job itself has left
-    to say is more exact, unless it was killed. May take up to a minute, as the batch system is asked.
+    to say is more exact, unless it was killed. May take a minute, as the batch system is asked.
     """
     submission = _newest(rule, wildcards, driver)
     if submission is None:
