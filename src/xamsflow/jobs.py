@@ -28,12 +28,13 @@ from xamsflow.base.errors import (
     causes,
 )
 from xamsflow.base.meter import Meter
-from xamsflow.redax import identity, rundoc
-from xamsflow.redax.identity import Identity
+from xamsflow.redax import rundoc
 from xamsflow.run import journal, progress
 from xamsflow.run import publish as publishing
 from xamsflow.run.failures import Failure
 from xamsflow.run.policy import patiently
+from xamsflow.rundb import identity
+from xamsflow.rundb.identity import Identity
 from xamsflow.settings import config
 from xamsflow.settings.config import Config
 from xamsflow.state import claims, layout, lock, receipts

@@ -1,1 +1,18 @@
-"""What every room may use: errors, time, amounts, memory, files."""
+"""What every room may use: errors, time, amounts, memory and files.
+
+::
+
+    errors            the kinds of failure, by what should happen next
+    system_errors     what an error of the operating system means for a run
+    clock             the current time
+    amounts           times and sizes as people read and write them
+    meter             how far a piece of work has come
+    memory            how a job handles its memory
+    growth            how much more a job requests after it ran short
+    process           which process, on which host, and whether it still runs
+    exec_with_parent  a command that ends with the process that started it
+    durable           files that survive a power cut
+    schema            checks plain data against a JSON schema
+    plain_json        any value as plain JSON
+    yaml_file         YAML files
+"""

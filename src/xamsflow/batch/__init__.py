@@ -5,7 +5,7 @@ the standard library, and of that only what is needed, and starts in a few milli
 
 ::
 
-    programs      submit, status, cancel: what Snakemake calls
+    submit, status, cancel   the programs that Snakemake calls
     explanation   why a batch job ended, for the driver
     submissions   the files by which programs, jobs and driver know of each other
     poll          one query for all jobs

@@ -3,6 +3,12 @@
 A verb's module holds ``HELP`` (one line), ``add_arguments`` and ``run``, which returns the exit
 code; ``ONLY_LOOKS = True`` if the working directory must exist already. What a verb needs is
 imported only when it is called.
+
+::
+
+    command   which verb is called, and how its errors are shown
+    choosing  runs as people name them
+    asking    what verbs that change run documents share: show, ask, act
 """
 
 import signal
@@ -16,7 +22,7 @@ VERBS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return 0 only if everything asked for was done."""
+    """Run the command; return 0 only if everything requested was done."""
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during imports needs no traceback

@@ -108,7 +108,7 @@ def _choose(
 def _matches(
     document: Mapping[str, Any], modes: Sequence[str] | None, tags: Sequence[str] | None
 ) -> bool:
-    from xamsflow.rundb import document as run_document  # noqa: PLC0415
+    from xamsflow.rundb import run_document  # noqa: PLC0415
 
     mode = run_document.mode(document)
     return (modes is None or any(fnmatchcase(mode, pattern) for pattern in modes)) and (
@@ -131,7 +131,7 @@ def _show(chosen: Sequence[_Chosen], dry_run: bool) -> None:
 
 
 def _cells(one: _Chosen) -> list[str]:
-    from xamsflow.rundb import document as run_document  # noqa: PLC0415
+    from xamsflow.rundb import run_document  # noqa: PLC0415
 
     status = run_document.status(one.document)
     effect = one.outlook.effect

@@ -9,8 +9,9 @@ from typing import Any
 from xamsflow.base import amounts
 from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
 from xamsflow.base.meter import Meter
-from xamsflow.redax import identity, rundoc
+from xamsflow.redax import rundoc
 from xamsflow.run import progress
+from xamsflow.rundb import identity
 from xamsflow.settings import config, detector
 from xamsflow.settings.config import Config
 from xamsflow.state import layout, receipts, run_numbers

@@ -2,12 +2,12 @@
 
 ::
 
-    context     which plugins make a detector's data types
-    plugins     one module per group of data types
-    processing  one run, up to the data type that is asked for
-    storage     where strax data lie, and whether they are whole
-    lineage     what a stored data type was made with
-    stored      stored data types, read without strax
-    strax_private  all private names of strax that are used
-    ahead       the next chunk is read while the last one is processed
+    context        the strax context of a detector, with the plugins of its data types
+    plugins        one module for each group of data types
+    processing     one run, up to the requested data type
+    ahead          work on the next item while the current one is used
+    storage        strax's storage, which never overwrites complete data
+    stored         reading stored data, chunk by chunk
+    lineage        the lineage hashes of all data types
+    strax_private  strax's private names, all in one place
 """

@@ -1,1 +1,10 @@
-"""What people do: ask for runs, watch, plan, look for faults and repair them."""
+"""What people do: request, plan, watch, diagnose and repair.
+
+::
+
+    actions    what a person can do to runs: pend, hold, retry and so on
+    plan       what the workflow would do, run by run
+    watcher    endless mode
+    doctor     what keeps runs from being processed
+    reconcile  where run documents, receipts and data disagree
+"""

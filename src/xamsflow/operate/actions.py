@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from xamsflow.run import selecting
-from xamsflow.rundb import ClaimedRun, RunDatabase
-from xamsflow.rundb import document as run_document
-from xamsflow.rundb.document import tag_names
+from xamsflow.rundb import ClaimedRun, RunDatabase, run_document
+from xamsflow.rundb.run_document import tag_names
 from xamsflow.rundb.selection import ABANDON_TAG, HOLD_TAG, HOLDING_TAGS
 from xamsflow.rundb.status import State, state
 from xamsflow.state import layout

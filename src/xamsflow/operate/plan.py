@@ -15,7 +15,7 @@ from typing import Any
 from xamsflow.base.errors import BadDataError, XamsflowError
 from xamsflow.redax import rundoc
 from xamsflow.run.preview import Job
-from xamsflow.rundb import document as run_document
+from xamsflow.rundb import run_document
 from xamsflow.rundb.status import State, state
 from xamsflow.settings import detector
 from xamsflow.settings.config import Config

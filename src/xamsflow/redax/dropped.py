@@ -1,6 +1,6 @@
 """What redax itself dropped: overlaps that it never wrote, estimated from what it did write.
 
-An overlap after a main part without data is often never written, see `xamsflow.redax.writer`.
+An overlap after a main part without data is often never written, see `xamsflow.redax.buffering`.
 
 A thread with a file in ``THE_END`` and no other one got a read-out batch from which nothing was
 written: all of its data lay in such overlaps, or a board failed and it got none.

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from xamsflow.redax import dropped, files, rates, records
+from xamsflow.redax import dropped, files, missing_signals, records
 from xamsflow.redax.counts import MAIN_PART, OVERLAP, PartCounter
 from xamsflow.redax.files import DamagedFileError, Records
 from xamsflow.redax.findings import DEGRADED, Findings
@@ -191,7 +191,7 @@ class Reader:
         duration = source.duration if isinstance(source, Growing) else self.form.duration
         counts = self._counter.counts(live_data.threads, len(live_data.chunks))
         self._report_unconnected()
-        rates.check(counts, self.form.buffered_chunks, self.findings)
+        missing_signals.check(counts, self.form.buffered_chunks, self.findings)
         dropped.check(counts, live_data.silent_threads, duration, self.findings)
         self._check_duration(live_data, duration, int(counts.signals.sum()))
 

@@ -1,1 +1,6 @@
-"""The one way to another host: ssh."""
+"""The one way to another host.
+
+::
+
+    ssh  connections that look, copy and forward, with host keys checked
+"""

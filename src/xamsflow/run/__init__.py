@@ -1,15 +1,21 @@
-"""A run on its way through the workflow: claimed, worked on, published.
+"""A run on its way through the workflow: claimed, processed, published.
 
 ::
 
-    start      the command line that starts Snakemake
-    preview    what a dry run shows
-    driver     the process that a person starts, which answers for the runs it claims
-    following  a run that is processed while it is taken
-    progress   how far a job is
-    publish    what the run document says of a finished run
-    failures   why a job failed
-    policy     what follows a failure
-    journal    outcomes kept while the run database is away
-    notify     who is told
+    start         the command line that starts Snakemake
+    preview       the jobs that a dry run finds
+    selecting     which runs the driver would take now
+    driver        the process that a person starts, responsible for the runs it claims
+    claimed_runs  the runs that a driver has claimed
+    heartbeat     the driver's signs of life
+    interrupt     Ctrl-C
+    following     processing a run while it is being taken
+    progress      how far a job is, in its log and in the run document
+    publish       what the run document says about a finished run
+    outcomes      writes a driver's outcomes to the run document, or keeps them
+    journal       outcomes kept on disk while the run database is unreachable
+    failures      why a job failed
+    policy        what follows a failure: whether and when to try again
+    notify        messages to people
+    say           messages of the driver to the terminal
 """

@@ -19,8 +19,8 @@ from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
 from xamsflow.batch import cancel
 from xamsflow.run import notify
+from xamsflow.run.claimed_runs import ClaimedRuns, set_published_aside
 from xamsflow.run.heartbeat import beating
-from xamsflow.run.held import HeldRuns, set_published_aside
 from xamsflow.run.interrupt import Interrupt
 from xamsflow.run.say import say
 from xamsflow.settings.config import Config
@@ -44,7 +44,7 @@ class Driver:
         self._config = config
         self._directory = Path.cwd()
         self._owner = str(owner.current())
-        self._held = HeldRuns(config)
+        self._held = ClaimedRuns(config)
         self._interrupt = Interrupt()
         self._not_begun: set[str] = set()
         self._exit = contextlib.ExitStack()
@@ -140,8 +140,11 @@ class Driver:
         """
         if self._held.claim(run) is not None:
             return
-        from xamsflow.rundb import Status, understand  # noqa: PLC0415
-        from xamsflow.rundb import document as run_document  # noqa: PLC0415
+        from xamsflow.rundb import (  # noqa: PLC0415
+            Status,
+            run_document,
+            understand,
+        )
 
         database = self._open()
         self._outcomes.publish_journal(database)
@@ -170,7 +173,7 @@ class Driver:
         return next(iter(database.take_over(stranded, self._owner)), None)
 
     def _want(self, number: int, document: Mapping[str, Any]) -> tuple[str, ...]:
-        from xamsflow.rundb import document as run_document  # noqa: PLC0415
+        from xamsflow.rundb import run_document  # noqa: PLC0415
 
         mode, is_taken = run_document.mode(document), run_document.is_being_taken(document)
         return self._held.want(number, mode, is_taken=is_taken)

@@ -17,9 +17,9 @@ from xamsflow.base import clock
 from xamsflow.base.errors import StillTakenError, XamsflowError
 from xamsflow.base.meter import Meter
 from xamsflow.data.processing import follow_run
-from xamsflow.redax import identity
 from xamsflow.redax.growing import Growing
 from xamsflow.run.policy import patiently
+from xamsflow.rundb import identity
 from xamsflow.settings import detector
 from xamsflow.settings.config import Config
 from xamsflow.state import layout

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from xamsflow.base.errors import XamsflowError
 from xamsflow.run import failures, journal, notify, policy
+from xamsflow.run.claimed_runs import ClaimedRuns
 from xamsflow.run.failures import FailedJob, Failure
-from xamsflow.run.held import HeldRuns
 from xamsflow.run.interrupt import Interrupt
 from xamsflow.run.publish import tell_failure
 from xamsflow.run.say import say
@@ -37,7 +37,7 @@ class Outcomes:
     def __init__(
         self,
         config: Config,
-        held: HeldRuns,
+        held: ClaimedRuns,
         interrupt: Interrupt,
         connection: "Callable[[], AbstractContextManager[RunDatabase]]",
     ) -> None:

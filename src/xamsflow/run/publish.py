@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, ConfigurationError
-from xamsflow.redax import findings, identity, rundoc
+from xamsflow.redax import findings, rundoc
 from xamsflow.run import policy
 from xamsflow.run.failures import FailedJob
+from xamsflow.rundb import identity
 from xamsflow.settings.config import Config
 from xamsflow.state import layout, owner, receipts, strax_folder
 from xamsflow.state.claims import Claim

@@ -1,4 +1,20 @@
-"""The run database: which runs are wanted, and how far each is. Loads no strax."""
+"""The run database: which runs are wanted, and how far each one is. Loads no strax.
+
+::
+
+    connection    opens the database: address, tunnel, credentials
+    tunnel        the way through an ssh host
+    credentials   user and password
+    database      queries and changes, one method for each
+    claiming      claims many runs with few requests
+    changes       one change of status, as a filter and an update for MongoDB
+    status        what `processing_status` means, and how it may change
+    selection     the conditions that a run must meet to be taken
+    run_document  the fields of a run document, whichever tool wrote them
+    runs          a run as a value: pending, claimed, or in a table
+    identity      which run a receipt or a folder belongs to
+    mongo_errors  what pymongo's errors mean for a person
+"""
 
 from xamsflow.rundb.connection import open_database
 from xamsflow.rundb.database import RunDatabase

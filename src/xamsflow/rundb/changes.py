@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from xamsflow.base.errors import FailureClass
-from xamsflow.rundb.document import (
+from xamsflow.rundb.run_document import (
     Document,
     count,
     is_number,
@@ -193,7 +193,7 @@ def _status_as_read(document: Mapping[str, Any]) -> Document:
     }
 
 
-def room(document: Mapping[str, Any]) -> tuple[Document, Document] | None:
+def make_room(document: Mapping[str, Any]) -> tuple[Document, Document] | None:
     """Return filter and update that put aside what stands where our fields belong.
 
     None if nothing does. It is kept in ``processing.was``.

@@ -12,11 +12,10 @@ from pymongo.errors import BulkWriteError
 from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, FailureClass, XamsflowError
 from xamsflow.redax import rundoc
-from xamsflow.rundb import changes, status
-from xamsflow.rundb import document as run_document
+from xamsflow.rundb import changes, run_document, status
 from xamsflow.rundb.changes import CHANGE_TRIES, Change
-from xamsflow.rundb.document import Document
 from xamsflow.rundb.mongo_errors import Endpoint
+from xamsflow.rundb.run_document import Document
 from xamsflow.rundb.runs import ClaimedRun, PendingRun
 from xamsflow.rundb.status import State
 from xamsflow.state.claims import Claim
@@ -66,7 +65,7 @@ class Claiming:
                     yield claim
                 # Refused, though nothing has changed: it was the change's own condition.
                 elif change.allowed(document) and here != before.get(number):
-                    room = changes.room(document)
+                    room = changes.make_room(document)
                     steps[number] = room or (here, change.update(document, time))
             if not steps:
                 return

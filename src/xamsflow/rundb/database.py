@@ -18,12 +18,11 @@ from pymongo.collection import Collection
 
 from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, ConfigurationError, FailureClass, TransientError
-from xamsflow.rundb import changes, claiming, selection, status
-from xamsflow.rundb import document as run_document
+from xamsflow.rundb import changes, claiming, run_document, selection, status
 from xamsflow.rundb.changes import CHANGE_TRIES, Change, TagChange
 from xamsflow.rundb.claiming import Claiming
-from xamsflow.rundb.document import Document
 from xamsflow.rundb.mongo_errors import Endpoint
+from xamsflow.rundb.run_document import Document
 from xamsflow.rundb.runs import ClaimedRun, PendingRun, RunSummary
 from xamsflow.rundb.status import State, Status
 from xamsflow.settings.config import Select, Watch
@@ -555,7 +554,7 @@ class RunDatabase:
         So nothing that anybody wrote is lost.
         """
         document = self._one(number, changes.FIELDS)
-        if room := changes.room(document):
+        if room := changes.make_room(document):
             self._collection.update_one(*room)
         same = {name: {"$eq": entry.get(name)} for name in IDENTITY}
         gone = {"entry": dict(entry), "reason": reason, "by": by, "time": clock.now()}
@@ -611,7 +610,7 @@ class RunDatabase:
             # Refused, though nothing has changed: it was the change's own condition.
             if not change.allowed(document) or here == before:
                 return None
-            if room := changes.room(document):
+            if room := changes.make_room(document):
                 self._collection.update_one(*room)
                 continue
             update = change.update(document, clock.now())

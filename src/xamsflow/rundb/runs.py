@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from xamsflow.base.plain_json import plain
-from xamsflow.rundb import document as run_document
-from xamsflow.rundb import selection
-from xamsflow.rundb.document import Document, count, section, text, time
+from xamsflow.rundb import run_document, selection
+from xamsflow.rundb.run_document import Document, count, section, text, time
 from xamsflow.rundb.status import State, Status, state, understand
 from xamsflow.settings.config import Select
 from xamsflow.state import layout

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
-from xamsflow.rundb import document as run_document
-from xamsflow.rundb.document import Document, tag_names, text
+from xamsflow.rundb import run_document
+from xamsflow.rundb.run_document import Document, tag_names, text
 from xamsflow.rundb.status import State, state
 from xamsflow.settings.config import Select, Watch
 

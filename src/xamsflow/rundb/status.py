@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from xamsflow.rundb import document as run_document
-from xamsflow.rundb.document import text
+from xamsflow.rundb import run_document
+from xamsflow.rundb.run_document import text
 
 
 class Status(StrEnum):

@@ -1,30 +1,27 @@
 """Simulated runs: live data as redax writes them, the run document, and the truth about both.
 
+`simulate` writes a run that has ended, `LiveRun` one that is being taken. `truth` returns all
+unique records that a run has on disk, to compare with what a reader stores; `read_out` returns all
+records that redax received; `load_signals` returns the signals of a run with physics.
+
 ::
 
-    settings   what to simulate
-    boards     the detector's digitizer boards and who reads them
-    formatter  which records go into which part of which chunk, by which thread, and when
-    live_data  folders and files
-    document   the run document
-
-Simple pulses, enough for all that only moves records around::
-
-    pulses     what the detector does: when, which channel, how large
-    records    what the digitizers see of it: records with samples
-
-Physics, to compare what is reconstructed with what was there::
-
-    physics      rates, sizes and shapes
-    sensors      what each channel sees
-    signals      S1, S2 and all else, with every photoelectron
-    waveforms    what a channel's digitizer makes of photoelectrons
-    physics_run  the way from signals to records
-    truth_file   the signals beside the run
-
-`simulate` writes a run that has ended, `LiveRun` one that is being taken.
-`truth` returns all unique records that a run has on disk, to compare with what a reader stores,
-`read_out` all that redax received; `load_signals` returns the signals of a run with physics.
+    settings         what to simulate
+    boards           the digitizer boards, and which reader reads each
+    formatter        what redax's threads do: which records go into which part, and when
+    live_data        folders and files
+    document         the run document
+    pulses           simple pulses, for tests that only move records: when, where, how large
+    records          what the digitizers make of them
+    xenon            physics: rates, sizes and shapes of signals
+    sensors          what each light sensor sees
+    signals          S1, S2 and all others, photoelectron by photoelectron
+    waveforms        what a digitizer makes of photoelectrons
+    physics_run      the way from signals to records
+    truth_file       the signals, stored beside the run
+    physics          compares what is reconstructed with this truth
+    warm_up          compiles strax's functions by processing a short run
+    embedded_mongod  a MongoDB server for the demo and the tests
 """
 
 from xamsflow.simulate.formatter import read_out, truth

@@ -1,1 +1,12 @@
-"""What the workflow keeps on disk: receipts, claims, locks, and where each file lies."""
+"""What the workflow keeps on disk, and where each file lies.
+
+::
+
+    layout        the path of every file, and how a run is named
+    receipts      small JSON files that record what was done
+    claims        the file that tells the jobs of a run which driver claimed it
+    owner         who owns a claim, and whether that process still runs
+    lock          one job at a time for each run
+    run_numbers   run numbers and ranges as people write them
+    strax_folder  a stored data type, checked without strax
+"""

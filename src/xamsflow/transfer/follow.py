@@ -15,10 +15,11 @@ from typing import Any
 
 from xamsflow.base import clock, system_errors
 from xamsflow.base.errors import BadDataError, StillTakenError, TransientError
-from xamsflow.redax import ending, identity, rundoc
+from xamsflow.redax import ending, rundoc
 from xamsflow.redax.ending import UNFINISHED
 from xamsflow.redax.listing import Listing
 from xamsflow.redax.rundoc import Run
+from xamsflow.rundb import identity
 from xamsflow.settings.config import Daq, Follow, Rundb, Storage
 from xamsflow.state import layout
 from xamsflow.transfer import rsync, source

@@ -15,9 +15,10 @@ from xamsflow.base import clock, system_errors
 from xamsflow.base.durable import sync
 from xamsflow.base.errors import BadDataError, ConfigurationError, StillTakenError
 from xamsflow.base.meter import Meter
-from xamsflow.redax import ending, identity, rundoc
+from xamsflow.redax import ending, rundoc
 from xamsflow.redax.listing import Listing
 from xamsflow.redax.rundoc import Run
+from xamsflow.rundb import identity
 from xamsflow.settings.config import Daq, Rundb, Storage
 from xamsflow.state import layout
 from xamsflow.state.receipts import Receipt

@@ -6,8 +6,7 @@ from typing import Any
 
 from xamsflow.base.plain_json import plain
 from xamsflow.redax import findings, rundoc
-from xamsflow.rundb import RunSummary
-from xamsflow.rundb import document as run_document
+from xamsflow.rundb import RunSummary, run_document
 from xamsflow.state.receipts import Receipt
 from xamsflow.views import run_files
 

@@ -16,4 +16,4 @@ def test_a_counter_may_be_missing_or_anything(value, expected):
     "document", [{}, {"processing": {}}, {"processing": {"history": []}}, {"processing": {"a": 1}}]
 )
 def test_nothing_is_put_aside_where_there_is_room(document):
-    assert changes.room(document) is None
+    assert changes.make_room(document) is None

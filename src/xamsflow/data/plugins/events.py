@@ -170,7 +170,7 @@ class _EventBasics(strax.Plugin):  # type: ignore[misc]
         peaks, event = peaks[event != NO_PEAK], event[event != NO_PEAK]
         first = np.searchsorted(event, np.arange(len(events)))
         result["n_peaks"] = np.bincount(event, minlength=len(events))
-        chosen = choose(peaks, event, len(events), self.config["max_drift_time"])
+        chosen = choose_peaks(peaks, event, len(events), self.config["max_drift_time"])
         for name, index in chosen.items():
             there = index != NO_PEAK
             result[f"{name}_index"] = np.where(there, index - first, NO_PEAK)
@@ -194,7 +194,7 @@ def event_of(peaks: Array, events: Array) -> Array:
     return np.where(inside, event, NO_PEAK)
 
 
-def choose(
+def choose_peaks(
     peaks: Array, event: Array, n_events: int, max_drift_time: float | None = None
 ) -> Mapping[str, Array]:
     """Return indices of main and alternative S1 and S2 by event, NO_PEAK where there is none.

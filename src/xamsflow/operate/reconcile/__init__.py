@@ -1,9 +1,20 @@
-"""Where run document, receipts, strax data, live data, claims and batch queue disagree on a run.
+"""Where run document, receipts, strax data, live data, claims and batch jobs disagree about a run.
 
-The evidence is gathered per run (`evidence`) and looked at by one small function per kind of
-disagreement, which gives the finding and its repair side by side: `receipt_files`, `live_data`,
-`strax_data`, `entries`, `status` and `claims`. Looking writes nothing. A repair deletes no data:
-what is wrong is renamed into a folder ``.set_aside`` beside it.
+Looking writes nothing. A repair deletes no data: it moves what is wrong into a folder
+``.set_aside`` next to it. Each kind of disagreement is a small function that returns the finding
+with its repair.
+
+::
+
+    reconcile      goes through the runs
+    evidence       gathers all that is known about a run
+    disagreement   a finding and its repair
+    receipt_files  receipts that are damaged or belong to another run
+    live_data      live data against the receipt of the transfer
+    strax_data     stored data against receipts
+    entries        the data entries of the run document
+    documents      the status in the run document
+    claims         claims of drivers that are gone
 """
 
 from xamsflow.operate.reconcile.disagreement import Disagreement

@@ -8,8 +8,7 @@ from xamsflow.operate.reconcile.disagreement import MOUNTED, Disagreement, is_aw
 from xamsflow.operate.reconcile.evidence import Evidence, Sources
 from xamsflow.operate.reconcile.strax_data import believed
 from xamsflow.run import publish
-from xamsflow.rundb import ClaimedRun
-from xamsflow.rundb import document as run_document
+from xamsflow.rundb import ClaimedRun, run_document
 from xamsflow.state import layout, owner, receipts
 from xamsflow.state.claims import Claim
 from xamsflow.state.receipts import Receipt

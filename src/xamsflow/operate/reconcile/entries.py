@@ -12,7 +12,7 @@ from xamsflow.base.errors import BadDataError
 from xamsflow.operate.reconcile.disagreement import MOUNTED, Disagreement, is_away
 from xamsflow.operate.reconcile.evidence import Document, Evidence, Sources, without_run
 from xamsflow.run import publish
-from xamsflow.rundb import document as run_document
+from xamsflow.rundb import run_document
 from xamsflow.state import strax_folder
 
 

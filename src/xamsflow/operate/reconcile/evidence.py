@@ -14,8 +14,7 @@ from xamsflow.batch.systems import Unreachable
 from xamsflow.data import lineage
 from xamsflow.redax.listing import Listing
 from xamsflow.run import selecting
-from xamsflow.rundb import ClaimedRun, RunDatabase, StatusView, understand
-from xamsflow.rundb import document as run_document
+from xamsflow.rundb import ClaimedRun, RunDatabase, StatusView, run_document, understand
 from xamsflow.settings import config, detector
 from xamsflow.settings.detector import Detector
 from xamsflow.state import claims, layout, lock, owner, receipts, strax_folder

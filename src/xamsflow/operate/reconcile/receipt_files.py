@@ -6,7 +6,7 @@ from functools import partial
 from xamsflow.base.errors import BadDataError, ConfigurationError
 from xamsflow.operate.reconcile.disagreement import Disagreement, set_aside
 from xamsflow.operate.reconcile.evidence import Evidence, Sources
-from xamsflow.redax import identity
+from xamsflow.rundb import identity
 
 
 def damaged(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:

@@ -1,12 +1,14 @@
 """Reconstruction compared with the truth of simulated runs.
 
+``python -m xamsflow.simulate.physics`` does it all.
+
 ::
 
-    matching  which peak and which event belongs to which simulated signal
-    quality   numbers: efficiency, bias, resolution, residuals, confusion
-    checks    these numbers against what is required
-    sample    the runs: simulated, processed and loaded again
-    report    a page of plots and a table, for a person
-
-``python -m xamsflow.simulate.physics`` does it all. Only ``report`` needs matplotlib.
+    sample       the runs: simulated, processed and loaded again
+    matching     which peak and which event belongs to which simulated signal
+    quality      numbers: efficiency, bias, resolution, residuals, confusion
+    checks       these numbers against what is required
+    report       a page of plots and a table
+    pile_up      how often an event has the right S1 and S2, by event rate
+    pre_trigger  how areas depend on the samples before a pulse
 """

@@ -1,4 +1,10 @@
-"""The picture of a run, for people: made from what is stored of it, however far it got."""
+"""The picture of a run, made from what is stored, however far the run has come.
+
+::
+
+    contents  the numbers and histograms to show
+    picture   draws them
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

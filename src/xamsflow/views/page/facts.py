@@ -13,8 +13,7 @@ from xamsflow import rundb
 from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, XamsflowError
 from xamsflow.redax import rundoc
-from xamsflow.rundb import RunSummary, Status
-from xamsflow.rundb import document as run_document
+from xamsflow.rundb import RunSummary, Status, run_document
 from xamsflow.rundb.runs import ACTIVE
 from xamsflow.settings.config import Config
 from xamsflow.state import layout
@@ -81,6 +80,7 @@ class Page:
     source: str
     source_problem: str
     counts: Mapping[str, int]
+    n_pending: int
     backlog_bytes: float
     oldest_pending: datetime | None
     active: Sequence[RunSummary]
@@ -122,6 +122,7 @@ def collect(config: Config) -> Page:
         source=source,
         source_problem=problem,
         counts=Counter(row.status.value for row in rows if row.status),
+        n_pending=len(pending),
         backlog_bytes=sum(row.size_mb or 0 for row in pending) * MB,
         oldest_pending=min((row.end for row in pending if row.end), default=None),
         active=[row for row in rows if row.status in ACTIVE][:SHOWN],

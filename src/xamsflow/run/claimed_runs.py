@@ -11,7 +11,7 @@ from xamsflow.state import claims, layout
 from xamsflow.state.claims import Claim, Order
 
 
-class HeldRuns:
+class ClaimedRuns:
     """The claims of a driver, also told to the runs' jobs by files; threads may share it."""
 
     def __init__(self, config: Config) -> None:

@@ -7,9 +7,9 @@ just after, all of which must speak against it: a source that is moved, or a qui
 
 import numpy as np
 
+from xamsflow.redax.buffering import may_write
 from xamsflow.redax.counts import MAIN_PART, OVERLAP, Counts
 from xamsflow.redax.findings import DEGRADED, REJECT, Findings, Severity
-from xamsflow.redax.writer import may_write
 
 MIN_EXPECTED = 30
 """Signals to be expected in a part for it to be missed."""

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from xamsflow.rundb import changes, document
+from xamsflow.rundb import changes, run_document
 from xamsflow.rundb.runs import ClaimedRun, PendingRun, RunSummary
 from xamsflow.state import layout
 
@@ -39,17 +39,17 @@ def test_only_the_room_of_the_run_database_knows_the_names_of_our_fields():
 @pytest.mark.parametrize("broken", ["x", 3, None, [], {"history": "x", "targets": 3, "owner": []}])
 def test_what_is_odd_counts_as_missing(broken):
     odd = {"number": 3, "processing": broken, "data": broken, "tags": broken, "mode": broken}
-    assert document.history(odd) == []
-    assert document.data_entries(odd) == []
-    assert document.listed_tag_names(odd) == ()
-    assert document.owner(odd) is None
-    assert document.targets(odd) is None
-    assert document.attempt(odd) == 0
+    assert run_document.history(odd) == []
+    assert run_document.data_entries(odd) == []
+    assert run_document.listed_tag_names(odd) == ()
+    assert run_document.owner(odd) is None
+    assert run_document.targets(odd) is None
+    assert run_document.attempt(odd) == 0
     assert changes.tries_by_class(odd) == {}
 
 
 def test_no_field_is_asked_for_twice():
     """MongoDB refuses a projection that names a field and a part of it."""
-    for names in (PendingRun.FIELDS, ClaimedRun.FIELDS, RunSummary.FIELDS, document.COMPARED):
+    for names in (PendingRun.FIELDS, ClaimedRun.FIELDS, RunSummary.FIELDS, run_document.COMPARED):
         assert len(set(names)) == len(names)
         assert not [one for one in names for other in names if other.startswith(f"{one}.")]
