@@ -75,17 +75,17 @@ def test_the_tables_of_rules_say_what_snakemake_knows(tmp_path):
     text = (layout.REPOSITORY / "docs" / "explanation" / "data-flow.md").read_text()
     files, asked = (
         {row[0].strip("[").partition("]")[0]: row[1:] for row in _table(text, column)}
-        for column in ("needs", "memory (MB)")
+        for column in ("input", "memory (MB)")
     )
     assert sorted(files) == sorted(asked) == RULES == sorted(set(known) - {"all"})
     for rule in RULES:
-        needs, leaves, code = files[rule]
+        needed, made, code = files[rule]
         memory, minutes, log, benchmark = asked[rule]
         about = known[rule]
-        inputs = set(re.findall(r"`(results/[^`]+)`", needs))
+        inputs = set(re.findall(r"`(results/[^`]+)`", needed))
         if about["input"]:  # what a function returns is not known without a run
             assert inputs == _patterns(about["input"])
-        assert set(re.findall(r"`(results/[^`]+)`", leaves)) == _patterns(about["output"])
+        assert set(re.findall(r"`(results/[^`]+)`", made)) == _patterns(about["output"])
         assert {log.strip("`")} == _patterns(about["log"])
         assert {benchmark.strip("`")} == _patterns(about["benchmark"])
         assert about["resources"] == {"mem_mb": int(memory), "runtime": int(minutes)}
