@@ -10,7 +10,7 @@ from pathlib import Path
 
 from servers.htcondor import HTCondor
 from servers.slurm import Slurm
-from xamsflow.batch.explanation import Explanation, explain
+from xamsflow.batch.job_end import Explanation, explain
 from xamsflow.state.layout import REPOSITORY
 
 CHAIN = """

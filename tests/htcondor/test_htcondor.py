@@ -17,13 +17,13 @@ from servers import htcondor
 from servers.htcondor import HTCondor
 from site_for_tests import Site
 from xamsflow.base.errors import FailureClass
-from xamsflow.batch.explanation import Explanation
+from xamsflow.batch.job_end import Explanation
 from xamsflow.simulate.embedded_mongod import MongoServer
 from xamsflow.state import layout
 
 EXPLAIN = """
 import json, sys
-from xamsflow.batch.explanation import explain
+from xamsflow.batch.job_end import explain
 found = explain("process", {"run": sys.argv[1]})
 print(json.dumps(found and [found.reason, found.failure.value]))
 """

@@ -11,7 +11,7 @@ from servers import slurm
 from servers.slurm import Slurm
 from xamsflow.base.errors import FailureClass
 from xamsflow.batch import submissions
-from xamsflow.batch.explanation import explain
+from xamsflow.batch.job_end import explain
 from xamsflow.batch.request import Request
 from xamsflow.operate.doctor import batch_system
 from xamsflow.operate.reconcile.evidence import batch_jobs

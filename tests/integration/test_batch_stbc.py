@@ -17,7 +17,7 @@ from servers import slurm
 from servers.slurm import Slurm
 from xamsflow.base.errors import FailureClass
 from xamsflow.batch import submissions
-from xamsflow.batch.explanation import explain, members
+from xamsflow.batch.job_end import explain, members
 from xamsflow.state.layout import REPOSITORY
 
 PROFILE = "stbc"

@@ -6,7 +6,7 @@ the standard library, and of that only what is needed, and starts in a few milli
 ::
 
     submit, status, cancel   the programs that Snakemake calls
-    explanation   why a batch job ended, for the driver
+    job_end       why a batch job ended: judged from exit code, logs and the batch system
     submissions   the files by which programs, jobs and driver know of each other
     poll          one query for all jobs
     request       what a job asks for, read from its job script

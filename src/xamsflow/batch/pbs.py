@@ -243,7 +243,7 @@ def _of_fields(text: str) -> Details:
     code = re.search(r"^\s+([Ee])xit_status = (-?\d+)", text, flags=re.MULTILINE)
     if code is not None:
         openpbs = code.group(1) == "E"
-        return Details(known=True, ended=True, end=end_of(int(code.group(2)), openpbs=openpbs))
+        return Details(known=True, ended=True, end=end_of_code(int(code.group(2)), openpbs=openpbs))
     # Without an exit status TORQUE and OpenPBS keep what was deleted before it ran, Slurm's
     # wrapper all; only the former name the server.
     if re.search(r"^\s+server = ", text, flags=re.MULTILINE):
@@ -251,7 +251,7 @@ def _of_fields(text: str) -> Details:
     return Details(known=True, ended=True, end=None)
 
 
-def end_of(code: int, *, openpbs: bool) -> End:
+def end_of_code(code: int, *, openpbs: bool) -> End:
     """Return the end that an exit status stands for.
 
     Codes below zero are the batch system's own, signals count from 128 or 256 on.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from xamsflow.base import growth
 from xamsflow.base.errors import FailureClass
-from xamsflow.batch import explanation, poll, queues, request, submissions, systems
+from xamsflow.batch import job_end, poll, queues, request, submissions, systems
 from xamsflow.batch.queues import Site
 from xamsflow.batch.request import Request
 from xamsflow.batch.submissions import Submission
@@ -59,7 +59,7 @@ def main(system_name: str, table: str, job_script: str) -> int:
         print(earlier.job)
         return 0
     if earlier is not None:
-        wanted = grown(wanted, earlier, explanation.end_of(earlier))
+        wanted = grown(wanted, earlier, job_end.judge(earlier))
     submission = submissions.new(wanted)
     log = (LOGS / f"{submission.folder.name}.log").resolve()
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -92,12 +92,15 @@ def _check_overlaps(
     sizes, squares = counts.signal_sizes
     n_signals = min(MAX_SIGNALS, max(1.0, sizes**2 / max(1.0, squares)))
     chance = _chance(lost / n_records * n_signals, max(1, math.ceil(SHARE * n_signals)))
-    n_overlaps = int(np.count_nonzero(unwritten))
+    what = []
+    if n_overlaps := int(np.count_nonzero(unwritten)):
+        what.append(f"{n_overlaps} overlaps after empty main parts")
+    if n_silent:
+        what.append(f"all data of {n_silent} threads")
     findings.add(
         "T13",
-        f"redax may have dropped {n_overlaps} overlaps after empty main parts"
-        + (f" and all data of {n_silent} threads" if n_silent else "")
-        + f": about {lost:.2g} records ({lost / n_records:.1%}) are estimated to be lost",
+        f"redax may have dropped {' and '.join(what)}: about {lost:.2g} records "
+        f"({lost / n_records:.1%}) are estimated to be lost",
         severity=DEGRADED if chance > CHANCE else NOTE,
         lost_ns=round(unwritten.max(axis=0).sum()),
         lost_records=round(lost),

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from xamsflow.base.errors import BadDataError, FailureClass, XamsflowError
-from xamsflow.batch import explanation, submissions
+from xamsflow.batch import job_end, submissions
 from xamsflow.state import layout, receipts
 
 
@@ -67,7 +67,7 @@ def reported_together(rule: str, wildcards: Mapping[str, str]) -> set[Path]:
 
 def _together(rule: str, wildcards: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
     """Return rule and wildcards of the jobs in a job's batch job, or of the job itself."""
-    members = explanation.members(rule, wildcards, submissions.this_driver())
+    members = job_end.members(rule, wildcards, submissions.this_driver())
     return members or [(rule, dict(wildcards))]
 
 
@@ -91,10 +91,10 @@ def of_job(rule: str, wildcards: Mapping[str, str]) -> tuple[str, Path, Failure]
     said = [(name, log, left) for name, log, _ in jobs if (left := Failure.left_by(log))]
     for name, log, left in said:
         if not left.killed:
-            explanation.keep(rule, wildcards, driver, left.reason, left.failure)
+            job_end.keep(rule, wildcards, driver, left.reason, left.failure)
             return name, log, left
     name, log = next(((name, log) for name, log, made in jobs if not made.exists()), jobs[-1][:2])
-    explained = explanation.explain(rule, wildcards, driver)
+    explained = job_end.explain(rule, wildcards, driver)
     if explained is not None:
         return name, log, Failure(explained.reason, explained.failure)
     if said:
@@ -103,7 +103,7 @@ def of_job(rule: str, wildcards: Mapping[str, str]) -> tuple[str, Path, Failure]
         receipts.check_writable(log.parent)
     except XamsflowError as error:  # so it could not say a word
         return name, log, Failure(str(error), error.failure)
-    if end := explanation.last_words(log):
+    if end := job_end.last_words(log):
         return name, log, Failure(f"{end.reason}: see {log}", end.failure or FailureClass.UNKNOWN)
     reason = f"the job ended without a word: killed, out of memory or out of time? see {log}"
     return name, log, Failure(reason, FailureClass.UNKNOWN, killed=True)

@@ -11,7 +11,7 @@ SOURCE = REPOSITORY / "src"
 def test_the_programs_need_nothing_but_the_standard_library() -> None:
     program = (
         f"import sys; sys.path.insert(0, {str(SOURCE)!r}); "
-        "from xamsflow.batch import submit, status, cancel, explanation, pbs, slurm, htcondor; "
+        "from xamsflow.batch import submit, status, cancel, job_end, pbs, slurm, htcondor; "
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )
     done = subprocess.run(

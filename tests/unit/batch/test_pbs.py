@@ -111,8 +111,8 @@ def test_ended_jobs_with_their_own_codes(printed: str, job: str, end: object) ->
 
 def test_the_same_code_means_different_things() -> None:
     """-11 is wall time for TORQUE; for OpenPBS it is a password that was wrong."""
-    assert pbs.end_of(-11, openpbs=False) == OVER_TIME
-    assert pbs.end_of(-11, openpbs=True).failure == FailureClass.UNKNOWN
+    assert pbs.end_of_code(-11, openpbs=False) == OVER_TIME
+    assert pbs.end_of_code(-11, openpbs=True).failure == FailureClass.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_the_same_code_means_different_things() -> None:
     ],
 )
 def test_exit_codes_and_signals(code: int, failure: FailureClass, said: str) -> None:
-    end = pbs.end_of(code, openpbs=False)
+    end = pbs.end_of_code(code, openpbs=False)
     assert end.failure == failure
     assert said in end.reason
 

@@ -10,7 +10,7 @@ import pytest
 
 from profile_settings import status_command
 from xamsflow.base.errors import FailureClass
-from xamsflow.batch import cancel, explanation, pbs, poll, status, submissions, systems
+from xamsflow.batch import cancel, job_end, pbs, poll, status, submissions, systems
 from xamsflow.batch.request import Request
 from xamsflow.batch.submissions import Submission
 from xamsflow.batch.systems import FORGOTTEN, OVER_TIME, SUCCESS, Details, Unreachable
@@ -99,7 +99,7 @@ def test_a_job_that_ended_well_has_left_its_exit_code(
     assert status.status("x", "12.vm") == "running"
     monkeypatch.setattr(poll, "GRACE_S", 0.0)
     assert status.status("x", "12.vm") == "failed"
-    end = explanation.end_of(submission)
+    end = job_end.judge(submission)
     assert end is not None
     assert end.failure == FailureClass.TRANSIENT
     assert "left no exit code" in end.reason
@@ -147,7 +147,7 @@ def test_a_forgotten_job_has_failed_in_the_end(system: Scripted) -> None:
     system.told = {"12": UNKNOWN}
     assert status.status("x", "12.vm") == "running"
     assert status.status("x", "12.vm") == "failed"
-    explained = explanation.explain("process", {"run_id": "000932"})
+    explained = job_end.explain("process", {"run_id": "000932"})
     assert explained is not None
     assert explained.failure == FailureClass.TRANSIENT
     assert FORGOTTEN.reason in explained.reason
@@ -226,12 +226,12 @@ def test_members_of_a_group_are_explained_alike(system: Scripted) -> None:
     submission = submissions.new(Request("run-000932", members, 1, 2000, 60))
     submission.set_job("5")
     submission.set_end(OVER_TIME)
-    asked = [explanation.explain(rule, wildcards) for rule, wildcards in members]
+    asked = [job_end.explain(rule, wildcards) for rule, wildcards in members]
     assert asked[0] == asked[1]
     assert asked[0] is not None
     assert "wall time" in asked[0].reason
     assert "60 min" in asked[0].reason
-    assert explanation.members("transfer", {"run_id": "000932"}) == members
+    assert job_end.members("transfer", {"run_id": "000932"}) == members
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_a_log_tells_why(system: Scripted, tmp_path: Path, text: str, said: str)
     log.write_text(f"x\n{text}\ny\n")
     submission.set_about(log=str(log))
     submission.marker.write_text("1 n1\n")
-    explained = explanation.explain("process", {"run_id": "000932"})
+    explained = job_end.explain("process", {"run_id": "000932"})
     assert explained is not None
     assert said in explained.reason
 
@@ -290,13 +290,13 @@ def test_the_batch_system_has_time_to_say_why_it_killed_a_job(
     monkeypatch.chdir(tmp_path)
     settling = Settling()
     monkeypatch.setattr(systems, "named", lambda _: settling)
-    monkeypatch.setattr(explanation, "ASK_AGAIN_S", 0.0)
+    monkeypatch.setattr(job_end, "ASK_AGAIN_S", 0.0)
     submission = submitted("50")
     submission.marker.write_text("143 n1\n")
     left = submission.marker.stat().st_mtime - since_s
     os.utime(submission.marker, (left, left))
 
-    end = explanation.end_of(submission)
+    end = job_end.judge(submission)
 
     assert end is not None
     assert end.failure == failure
@@ -304,7 +304,7 @@ def test_the_batch_system_has_time_to_say_why_it_killed_a_job(
 
 
 def test_nothing_is_explained_without_a_batch_job(system: Scripted) -> None:
-    assert explanation.explain("process", {"run_id": "000001"}) is None
-    assert explanation.members("process", {"run_id": "000001"}) == []
+    assert job_end.explain("process", {"run_id": "000001"}) is None
+    assert job_end.members("process", {"run_id": "000001"}) == []
     submitted().marker.write_text("0 n1\n")
-    assert explanation.explain("process", {"run_id": "000932"}) is None
+    assert job_end.explain("process", {"run_id": "000932"}) is None

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from xamsflow.base.errors import FailureClass
-from xamsflow.batch import explanation, submissions, submit
+from xamsflow.batch import job_end, submissions, submit
 from xamsflow.batch.request import Request
 from xamsflow.batch.systems import OVER_TIME
 from xamsflow.run import failures
@@ -91,7 +91,7 @@ def test_the_next_batch_job_gets_the_memory_that_a_job_says_it_lacked():
     assert failures.of_job("publish", {"run_id": "000932"})[0] == "process"
     Failure.file(LOG).unlink()  # as the next driver starts the job
 
-    end = explanation.end_of(submission)
+    end = job_end.judge(submission)
 
     wanted = Request("run-000932", GROUP, 1, 2000, 60)
     assert submit.grown(wanted, submission, end).memory_mb == 4000

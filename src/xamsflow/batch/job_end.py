@@ -1,4 +1,4 @@
-"""Why a batch job ended, where the job itself could not say."""
+"""How a batch job ended: judged from its exit code, its log and the batch system's word."""
 
 import os
 import re
@@ -71,7 +71,7 @@ def explain(
     submission = _newest(rule, wildcards, driver)
     if submission is None:
         return None
-    end = end_of(submission)
+    end = judge(submission)
     if end is None or end.failure is None:  # the latter only for the type
         return None
     return Explanation(_in_words(submission, end), end.failure)
@@ -97,7 +97,7 @@ def _newest(rule: str, wildcards: Mapping[str, str], driver: str | None) -> Subm
     return submission
 
 
-def end_of(submission: Submission) -> End | None:
+def judge(submission: Submission) -> End | None:
     """Return how a submission that did not end well ended, None for others and live ones."""
     code = submission.exit_code
     if code == 0 or (code is None and (submission.end is None or submission.end.failure is None)):
