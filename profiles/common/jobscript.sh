@@ -1,8 +1,9 @@
 #!/bin/sh
 # properties = {properties}
 #
-# A batch job: leaves its exit code in a file as it ends, so that nobody depends on how long the
-# batch system remembers it. submit fills in the name of the file and its own umask.
+# A batch job. When it ends, it writes its exit code to a file, so the outcome does not depend on
+# how long the batch system remembers the job. The submit program fills in the file name and its own
+# umask.
 marker=
 ended_by=
 
@@ -15,7 +16,8 @@ leave_exit_code() {{
     exit "$code"
 }}
 
-# Batch systems send SIGTERM before they kill. The shell waits for its command, which got it, too.
+# Batch systems send SIGTERM before SIGKILL. The command receives it too, and the shell waits for
+# the command to end.
 trap 'ended_by=143' TERM
 trap 'ended_by=130' INT
 trap 'ended_by=129' HUP

@@ -1,13 +1,14 @@
-# Run the batch programs: who reads this file calls `program`. Expects its folder in $common.
+# Define `program`, which runs the batch programs. The sourcing script must set $common to this
+# folder.
 #
-# They need Python 3.11 or 3.12 and nothing else: the checkout's environment, or that of the
-# shell that Snakemake was started from.
-# shellcheck shell=sh disable=SC2154  # $common: the reader's
+# The programs need only Python 3.11 or 3.12: that of the checkout's environment or, without one,
+# that of the shell in which Snakemake was started.
+# shellcheck shell=sh disable=SC2154  # $common: set by the sourcing script
 repository=$common/../..
 python=$repository/.venv/bin/python
 [ -x "$python" ] || python=python3
 
 program() {
-    # Isolated, and without the environment's packages: that halves the time to start.
+    # Isolated mode without the environment's packages halves the startup time.
     exec "$python" -I -S "$repository/src/xamsflow/batch/__main__.py" "$@"
 }

@@ -1,11 +1,11 @@
-# Define `status SYSTEM JOB`, which prints whether a batch job is running, success or failed.
+# Define `status SYSTEM JOB`, which prints the state of a batch job: running, success or failed.
 #
-# The shell that Snakemake starts for its status command reads this file, as a program of its own
-# would cost as much again. Expects the folder of this file in $common.
+# The shell that Snakemake starts for its status command sources this file, because starting a
+# separate program would double the cost. The sourcing script must set $common to this folder.
 #
-# Called once per job and round, so the frequent answers are given here: starting Python costs ten
-# times as much. The files are described in src/xamsflow/batch/submissions.py.
-# shellcheck shell=sh disable=SC2154  # $common: the reader's
+# Snakemake checks each job once per round, so the shell handles the frequent cases itself: starting
+# Python takes ten times as long. src/xamsflow/batch/submissions.py describes the files.
+# shellcheck shell=sh disable=SC2154  # $common: set by the sourcing script
 status() {
     job=${2%%.*}
     batch=.snakemake/batch
