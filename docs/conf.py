@@ -1,7 +1,7 @@
-"""How Sphinx makes a site of the documents: `make docs`.
+"""The Sphinx configuration of the documentation site, built by `make docs`.
 
-The source folder is the repository, so that the README, CONTRIBUTING, the changelog and the page on
-settings are part of the site where they stand, and links work here as on a plain git host.
+The source folder is the repository itself. The site therefore includes the README, CONTRIBUTING,
+the changelog and the settings page without moving them, and links also work on a plain git host.
 """
 
 import re
@@ -9,13 +9,13 @@ import re
 project = "xamsflow"
 html_title = "xamsflow"
 html_theme = "furo"
-html_extra_path = ["site"]  # index.html, which leads to the first page
+html_extra_path = ["site"]  # index.html, which redirects to the first page
 html_copy_source = False
 html_show_copyright = False
 
 root_doc = "docs/README"
 include_patterns = ["*.md", "config/README.md", "docs/**.md"]
-# Folders without a document, which need not be walked.
+# Folders without documents, to skip in the search.
 exclude_patterns = [
     ".*",
     "bench",
@@ -37,8 +37,8 @@ autodoc_member_order = "bysource"
 INDEXES = ("docs/README", "docs/decisions/README")
 
 
-def add_navigation(app, docname, source):  # noqa: ARG001 - as Sphinx calls it
-    """Make the pages that an index links to its children; a section is a part of the navigation."""
+def add_navigation(app, docname, source):  # noqa: ARG001 - Sphinx passes it
+    """Add the pages that an index links to the navigation, under the headings of its sections."""
     if docname not in INDEXES:
         return
     for section in source[0].split("\n## "):
@@ -49,5 +49,5 @@ def add_navigation(app, docname, source):  # noqa: ARG001 - as Sphinx calls it
 
 
 def setup(app):
-    """Connect the function above, as Sphinx wants it."""
+    """Register `add_navigation` with Sphinx."""
     app.connect("source-read", add_navigation)

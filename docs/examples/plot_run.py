@@ -1,7 +1,7 @@
 """Plot areas and drift times of one run: plot_run.py PROCESSED RUN PICTURE [DETECTOR].
 
-PROCESSED is the folder of strax data, as data/processed; RUN the run's six digits. What is read in
-plain strax here is read again through this project's context, and compared.
+PROCESSED is the folder of strax data, for example data/processed; RUN is the six-digit run number.
+The script reads data with plain strax and again through xamsflow's context, and compares them.
 """
 
 import sys
@@ -15,13 +15,13 @@ import strax
 from xamsflow.data import context
 from xamsflow.settings import detector as detectors
 
-matplotlib.use("Agg")  # a picture, no window; leave this out in a notebook
+matplotlib.use("Agg")  # writes a file and opens no window; omit this in a notebook
 
 S1_COLOR, S2_COLOR = "#1f6fb4", "#c8501e"
 
 
 def load(processed, run, data_type):
-    """Return a data type of a run, in plain strax: nothing of xamsflow is needed."""
+    """Return a data type of a run, using plain strax and not xamsflow."""
     directory = strax.DataDirectory(str(processed), readonly=True)
     found = Path(processed).glob(f"{run}-{data_type}-*")
     (folder,) = (path for path in found if not path.name.endswith("_temp"))  # unfinished
@@ -31,7 +31,7 @@ def load(processed, run, data_type):
 
 
 def load_by_context(processed, run, data_type, detector):
-    """Return the same through the context, which knows the detector's settings."""
+    """Return the same data through the context, which knows the settings of the detector."""
     st = context.context(detectors.load(detector), Path(processed), readonly=True)
     return st.get_array(run, data_type, progress_bar=False)
 
@@ -60,12 +60,12 @@ def plot(peaks, kinds, events, title):
 
 
 def main(processed, run, picture, detector="xamsl"):
-    """Load a run in both ways, and plot it."""
+    """Load a run in both ways and plot it."""
     peaks = load(processed, run, "peak_basics")
     kinds = load(processed, run, "peak_classification")["type"]
     events = load(processed, run, "event_basics")
     again = load_by_context(processed, run, "event_basics", detector)
-    assert again.tobytes() == events.tobytes(), "both ways read the same data"
+    assert again.tobytes() == events.tobytes(), "the two ways must read the same data"
     plot(peaks, kinds, events, f"run {run}: {len(peaks)} peaks, {len(events)} events").savefig(
         picture, dpi=100
     )
