@@ -1,7 +1,7 @@
 """Snakemake logger plugin that reports to the driver how each job ends.
 
-It prints nothing. Snakemake loads it in the driver only, calls it from a separate thread, and waits
-for that thread before it exits.
+The plugin prints nothing. Snakemake loads it only in the driver, calls it from a separate thread,
+and waits for that thread before exiting.
 """
 
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ class _Job:
 
 
 class LogHandler(LogHandlerBase):
-    """Remember which run each job belongs to, and pass on starts, ends and errors."""
+    """Knows which run each job belongs to, and reports starts, ends and errors to the driver."""
 
     def __post_init__(self) -> None:
-        """Start without any known job."""
+        """Start without any known jobs."""
         self._jobs: dict[int, _Job] = {}
 
     def emit(self, record: LogRecord) -> None:
@@ -39,7 +39,7 @@ class LogHandler(LogHandlerBase):
                 _preview(event, vars(record))
             else:
                 self._tell(event, vars(record))
-        except Exception:  # a logger must never end the workflow
+        except Exception:  # an error in the logger must not stop the workflow
             self.handleError(record)
 
     def _tell(self, event: LogEvent, about: dict[str, Any]) -> None:
@@ -61,7 +61,7 @@ class LogHandler(LogHandlerBase):
 
     @property
     def writes_to_stream(self) -> bool:
-        """Keep Snakemake's own messages."""
+        """Leave Snakemake's own messages on."""
         return False
 
     @property
@@ -81,12 +81,12 @@ class LogHandler(LogHandlerBase):
 
     @property
     def needs_rulegraph(self) -> bool:
-        """The rule graph is not needed."""
+        """Request no rule graph."""
         return False
 
 
 def _preview(event: LogEvent, about: dict[str, Any]) -> None:
-    """Pass a job of a dry run on to the process that previews the workflow."""
+    """Pass a dry-run job on to the process that previews the workflow."""
     if event == LogEvent.JOB_INFO:
         preview.tell(
             about["rule_name"],

@@ -1,8 +1,8 @@
 """The jobs of the workflow, each called by the script of the rule of the same name.
 
-A job works on one run, alone (a lock keeps others off the run), with all its output in its own
-log. It ends in one of three ways: its receipt is there; or it failed, and left the reason beside
-its log for the driver to publish; or it was killed, and the driver finds neither.
+A job holds a lock on its run and writes all output to its own log. It ends in one of three ways:
+it writes its receipt; or it fails and leaves the reason next to its log, for the driver to
+publish; or it is killed and leaves neither.
 """
 
 import contextlib
@@ -44,9 +44,9 @@ logger = logging.getLogger(__name__)
 
 
 def follow(*, run_id: str, receipt: str, log: str, threads: int) -> None:
-    """Bring and process a run while it is being taken, and write the receipt when it has ended.
+    """Copy and process a run while it is being taken, and write the receipt after it has ended.
 
-    It is a head start: where it fails, the receipt says why, and what follows does all of it.
+    This job only saves time: if it fails, the receipt says why, and the later jobs do all the work.
     """
     with _job("follow", run_id, Path(log)) as (configuration, meter):
         with memory.loading():
@@ -68,9 +68,9 @@ def follow(*, run_id: str, receipt: str, log: str, threads: int) -> None:
 
 
 def transfer(*, run_id: str, receipt: str, log: str) -> None:
-    """Bring a run's live data here and write the receipt."""
+    """Transfer a run's live data and write the receipt."""
     with _job("transfer", run_id, Path(log)) as (configuration, meter):
-        with memory.loading():  # only what this job needs
+        with memory.loading():  # import only what this job needs
             from xamsflow import rundb  # noqa: PLC0415
             from xamsflow.transfer import transfer_run  # noqa: PLC0415
 
@@ -105,7 +105,7 @@ def process(
 ) -> None:
     """Make a data type of a transferred run, and write the receipt.
 
-    The run document is the one that the transfer saw, so no run database is needed.
+    The run document is taken from the transfer's receipt, so no run database is needed.
     """
     with _job("process", run_id, Path(log)) as (configuration, meter):
         with memory.loading():
@@ -137,7 +137,7 @@ def process(
                 on_chunk=on_chunk,
             )
         except BaseException:
-            # What is stored below what failed is registered all the same.
+            # Lower data types that were stored before the failure are registered nevertheless.
             for lower in stored:
                 receipts.write(layout.data_type_receipt(run_id, lower["data_type"]), lower)
             raise
@@ -152,7 +152,7 @@ def publish(
     receipt: str,
     log: str,
 ) -> None:
-    """Register what is stored in the run document, set the run done, and write the receipt."""
+    """Register the stored data in the run document, set the run done, and write the receipt."""
     with _job("publish", run_id, Path(log)) as (configuration, _):
         with memory.loading():
             from xamsflow import rundb  # noqa: PLC0415
@@ -166,7 +166,7 @@ def publish(
         claim = claims.read(run_id)
         if claim is None:
             raise _not_ours(run_id)
-        receipts.check_writable(Path(receipt).parent)  # it must not be done without a receipt
+        receipts.check_writable(Path(receipt).parent)  # no run is set done without a receipt
 
         def tell() -> receipts.Receipt | None:
             with rundb.open_database(configuration.rundb) as database:
@@ -178,8 +178,8 @@ def publish(
         except TransientError as error:
             journal.keep_done(claim, done, configuration)
             raise TransientError(
-                f"run {run_id} is done, and kept in {layout.JOURNAL} until the run document can "
-                f"be told ({error})"
+                f"run {run_id} is done; this is kept in {layout.JOURNAL} until it can be written "
+                f"to the run document ({error})"
             ) from error
         if told is None:
             raise _not_ours(run_id)
@@ -187,9 +187,10 @@ def publish(
 
 
 def _whose(run_id: str, transferred: receipts.Receipt, configuration: Config) -> Identity:
-    """Return which run a transfer's receipt is of, checked against what is known without waiting.
+    """Return the identity of the run in a transfer's receipt, after checking it without waiting.
 
-    Where no driver claimed the run, or the run database is away, that is the settings.
+    It is checked against the run document, or against the settings if no driver claimed the run or
+    the run database cannot be reached.
     """
     number = layout.run_number(run_id)
     wanted = identity.of_settings(number, configuration.rundb, configuration.daq)
@@ -207,7 +208,7 @@ def _whose(run_id: str, transferred: receipts.Receipt, configuration: Config) ->
 
 
 def _wait_for_live_data(transferred: receipts.Receipt, configuration: Config) -> None:
-    """Wait until this node sees all files of a transferred run, which on NFS may take a while."""
+    """Wait until all files of a transferred run are visible on this node (NFS may lag behind)."""
 
     def look() -> None:
         try:
@@ -223,15 +224,15 @@ def _wait_for_live_data(transferred: receipts.Receipt, configuration: Config) ->
 
 def _not_ours(run_id: str) -> TransientError:
     return TransientError(
-        f"the status of run {run_id} is not this driver's to change any more",
-        "somebody changed it meanwhile, or another driver took the run; ask again",
+        f"this driver no longer owns the status of run {run_id}",
+        "somebody changed it, or another driver took the run; see `xamsflow why`",
     )
 
 
 def overview(*, run_id: str, output: str, log: str) -> None:
-    """Draw the picture of a run from what is stored of it.
+    """Draw the picture of a run from its stored data.
 
-    The run is not locked: what is stored is only read, and a picture is not part of its processing.
+    The run is not locked: the stored data are only read, and the picture is not part of processing.
     """
     with _for_people(Path(log)) as configuration:
         from xamsflow.settings import detector  # noqa: PLC0415
@@ -241,7 +242,7 @@ def overview(*, run_id: str, output: str, log: str) -> None:
 
 
 def page(*, log: str) -> None:
-    """Write the page that shows how things are."""
+    """Write the status page."""
     with _for_people(Path(log)) as configuration:
         from xamsflow.views import page as pages  # noqa: PLC0415
 
@@ -250,7 +251,7 @@ def page(*, log: str) -> None:
 
 @contextlib.contextmanager
 def _for_people(log: Path) -> Iterator[Config]:
-    """Run what shows people how things are: where it fails, nothing else does."""
+    """Run a job that only informs people; its failure affects no other job."""
     try:
         _log_to(log)
         yield config.from_environment()
@@ -260,15 +261,15 @@ def _for_people(log: Path) -> Iterator[Config]:
 
 @contextlib.contextmanager
 def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter]]:
-    """Run a job's work with its log, its lock, and a known end whatever happens.
+    """Run a job's work with its log and its lock, and record how it ends.
 
-    The work notes on the meter how far it is.
+    The work reports its progress to the meter.
     """
     meter = Meter()
-    terminal = progress.terminal()  # before the log takes its place
+    terminal = progress.terminal()  # before output is redirected to the log
 
     def fail(failure: Failure) -> NoReturn:
-        # The driver tells it, at the terminal and in the run document.
+        # The driver reports the failure at the terminal and in the run document.
         print(f"{rule} of run {run_id} failed: {failure.reason}", file=sys.stderr)
         with contextlib.suppress(XamsflowError):
             failure.write(Failure.file(log))
@@ -295,19 +296,19 @@ def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter]]:
                 yield configuration, meter
         logger.info("run %s: %s done", run_id, rule)
     except StillTakenError as error:
-        # Nothing is wrong with the run: it waits for the next run of the driver.
+        # The run has not failed: it waits for the next run of the driver.
         fail(Failure(str(error), error.failure, interrupted=True))
     except XamsflowError as error:
         fail(Failure(str(error), error.failure))
     except KeyboardInterrupt:
         fail(Failure("stopped by Ctrl-C", FailureClass.TRANSIENT, interrupted=True))
     except _Terminated:
-        reason = "stopped by SIGTERM: cancelled, or out of time?"
+        reason = "stopped by SIGTERM: canceled, or out of time?"
         fail(Failure(reason, FailureClass.TRANSIENT, killed=True))
-    except Exception as error:  # the last line of defence: nobody reads a traceback
+    except Exception as error:  # a bug: the traceback goes to the log, one line to people
         traceback.print_exc()
         if any(map(memory.was_wanting, causes(error))):
-            fail(Failure("out of memory: ask for more", FailureClass.RESOURCES))
+            fail(Failure("out of memory: request more", FailureClass.RESOURCES))
         line = " ".join(f"{type(error).__name__}: {error}".split())
         fail(Failure(f"unexpected {line}: see {log}", FailureClass.UNKNOWN))
 
@@ -321,10 +322,10 @@ def _raise_terminated(_number: int, _frame: object) -> NoReturn:
 
 
 def _log_to(log: Path) -> None:
-    """Send all that this process says to its log.
+    """Redirect all output of this process to its log.
 
-    Snakemake removes a log before a job starts. So each attempt has a file of its own, with a
-    number after the name, and `log` is a link to the last one.
+    Snakemake removes a job's log before the job starts. Each attempt therefore writes its own
+    numbered file, and `log` is a link to the last one.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     number = 1
@@ -337,7 +338,7 @@ def _log_to(log: Path) -> None:
             number += 1
     link = attempt.with_suffix(".link")
     link.symlink_to(attempt.name)
-    link.replace(log)  # another job of the run may start at the same moment
+    link.replace(log)  # atomic: another job of the run may start at the same moment
     with file:
         sys.stdout.flush()
         os.dup2(file.fileno(), 1)
@@ -352,9 +353,9 @@ def _log_to(log: Path) -> None:
 
 
 def _report_start(rule: str, claim: Claim | None, configuration: Config, log: Path) -> None:
-    """Tell the run document that this job has started, if a driver claimed the run.
+    """Record in the run document that this job has started, if a driver claimed the run.
 
-    The work does not depend on it: where the run database is away, the log says so.
+    If that fails, the job continues and the log says so.
     """
     if claim is None:
         return
@@ -371,7 +372,7 @@ def _report_start(rule: str, claim: Claim | None, configuration: Config, log: Pa
 
 
 def _batch_job() -> str | None:
-    # HTCondor sets none; the last is our own (batch/htcondor.py).
+    # HTCondor sets no such variable; the last one is set by batch/htcondor.py.
     for name in ("PBS_JOBID", "SLURM_JOB_ID", "XAMSFLOW_BATCH_JOB"):
         if job := os.environ.get(name):
             return job

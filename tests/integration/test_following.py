@@ -147,7 +147,7 @@ def test_a_document_that_is_changed_meanwhile(tmp_path: Path) -> None:
     site = Site(tmp_path)
     following = site.following()
     site.live_run.document["start"] += timedelta(seconds=1)
-    with pytest.raises(BadDataError, match="document of run 000007 was changed while it was taken"):
+    with pytest.raises(BadDataError, match="000007 was changed while the run was being"):
         following.bring()
 
 

@@ -106,10 +106,10 @@ def test_it_can_be_read_on_any_screen_and_asks_nobody(busy, browser, size, dark)
     (busy.folder / "screenshot.png").write_bytes(seen.screenshot)
     assert len(seen.screenshot) > 10_000
     for words in (
-        "2\nwait",
-        "2\nin work",
+        "2\nwaiting",
+        "2\nin progress",
         "2\nfailed",
-        "1 to be retried automatically",
+        "1 will be retried automatically",
         "2\ndone since yesterday",
         "chunk 12 of 96, 110.0 MB/s, 1.6 min left",
         "process (attempt 2)",
@@ -221,7 +221,7 @@ def test_latency_is_from_the_end_of_the_run_to_each_receipt(site, monkeypatch):
 def test_an_empty_site_has_a_page(site, browser):
     seen = browser.look(made(site), **PHONE)
     assert "no backlog" in seen.text
-    assert "No run yet." in seen.text
+    assert "No runs yet." in seen.text
     assert seen.width <= seen.screen
     assert seen.problems == []
 

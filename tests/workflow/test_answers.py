@@ -39,7 +39,7 @@ def test_show_tells_everything_about_a_run(site):
     said = site.xamsflow("show", "932")
     assert said.returncode == 0, said.stderr
     text = said.stdout
-    assert text.startswith("Run 000932: done (attempt 2) last sign ")
+    assert text.startswith("Run 000932: done (attempt 2) last update ")
     for expected in (
         "mode        xamsl",
         "digitizer   V1730, board 77, channels 0, 1\n",
@@ -96,7 +96,7 @@ def test_show_of_a_run_that_failed(site):
 
 def test_show_of_a_run_that_nobody_asked_for(site):
     text = site.xamsflow("show", "940").stdout
-    assert text.startswith("Run 000940: not asked for")
+    assert text.startswith("Run 000940: not requested")
     assert "Live data" not in text
 
 
@@ -277,7 +277,7 @@ def test_a_bundle_can_be_read_without_this_software(site, tmp_path):
     assert (tmp_path / "again.tar.gz").read_bytes() == content
     assert "is unchanged" in site.xamsflow("bundle", "932").stdout
     said = site.xamsflow("bundle", "933", "--output", str(tmp_path / "again.tar.gz"))
-    assert (said.returncode, "is there already" in said.stderr) == (1, True)
+    assert (said.returncode, "exists already" in said.stderr) == (1, True)
 
 
 def test_a_log_is_followed_until_its_job_has_ended(site):

@@ -38,7 +38,7 @@ COLUMNS = (
     Column("try", drop=3, right=True),
     Column("node", drop=2),
     Column("job", drop=1),
-    Column("last sign", drop=7, right=True),
+    Column("last update", drop=7, right=True),
     Column("quality", drop=8),
     Column("next try", drop=9),
     Column("reason", cut=24),
@@ -176,7 +176,7 @@ def summary(counts: Counter[str], where: str, being_taken: int) -> str:
     if being_taken:
         words.append(f"{being_taken} being taken")
     if counts["none"] > being_taken:
-        words.append(f"{counts['none'] - being_taken} not asked for")
+        words.append(f"{counts['none'] - being_taken} not requested")
     total = counts.total()
     return f"{total} run{'' if total == 1 else 's'} in {where}: {', '.join(words) or 'none at all'}"
 
@@ -185,7 +185,7 @@ def more(all_runs: Counter[str], shown: Counter[str]) -> str:
     """Return the line below the table: how many runs it leaves out."""
     left = all_runs - shown
     words = [
-        f"{left[status]} more {'not asked for' if status == 'none' else status}"
+        f"{left[status]} more {'not requested' if status == 'none' else status}"
         for status in STATUSES
         if left[status]
     ]

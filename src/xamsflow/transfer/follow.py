@@ -1,7 +1,7 @@
-"""A run that is being taken arrives: what redax has finished is copied again and again.
+"""Copy a run while it is being taken: copy the chunks that redax has finished, repeatedly.
 
-It goes where the transfer, which comes after the run's end, continues the copy and compares all of
-it. So following saves time, but decides nothing.
+The files go to the folder in which the transfer, after the run has ended, completes the copy and
+compares everything. Following therefore saves time but decides nothing.
 """
 
 import logging
@@ -30,12 +30,12 @@ logger = logging.getLogger(__name__)
 
 
 class Following:
-    """Brings a run here while it is taken.
+    """Copies a run to this cluster while it is being taken.
 
-    `document` is its run document as it was at first, `run` what it says. `folder` is where the run
-    grows here, the DAQ's own folder if that is where runs arrive (`in_place`). `copied` are the
-    bytes that have come so far. `ended` is when its end was noticed (s, monotonic), `duration` (ns)
-    is known when all of it is here; both are None before.
+    `document` is the run document as first read, `run` its parsed content. `folder` is the local
+    folder in which the run grows: the DAQ's own folder if runs arrive there (`in_place`). `copied`
+    is the number of bytes copied so far. `ended` is when the end of the run was noticed (s,
+    monotonic), `duration` (ns) is set once the run is complete here; until then both are None.
     """
 
     def __init__(
@@ -49,9 +49,9 @@ class Following:
         now: Callable[[], datetime] = clock.now,
         idle_after: timedelta = ending.IDLE_AFTER,
     ) -> None:
-        """Prepare; `look` returns the run document as it is now, `now` its database's time.
+        """Prepare; `look` returns the current run document, `now` the time of its database.
 
-        Raises as :func:`xamsflow.transfer.transfer_run` does.
+        Raises the same errors as :func:`xamsflow.transfer.transfer_run`.
         """
         self._look = look
         self.document = look()
@@ -80,50 +80,52 @@ class Following:
         self._last_news = time.monotonic()
 
     def bring(self) -> int | None:
-        """Wait until it is time to look again, and bring what is new.
+        """Wait until the next copy is due, then copy new files.
 
-        Returns the run's duration in ns when it has ended and all of it is here, before that None.
-        Raises StillTakenError where nothing has come for long, TransientError where the host was
-        away for as long, BadDataError where the run is incomplete or its document was changed.
+        Returns the run's duration in ns once the run has ended and is complete here, None until
+        then. Raises StillTakenError if no new data or end has appeared for `patience_s`,
+        BadDataError if the run is incomplete or its document was changed.
         """
         time.sleep(max(0.0, self._next_look - time.monotonic()))
         self._next_look = time.monotonic() + self._timing.interval_s
         run = self._ask()
-        # The files after the document: when it has an end, redax is about to write the last ones.
+        # Copy after reading the document: once it has an end, redax is writing the last files.
         self._copy()
         if run is not None and run.end is not None and self._is_whole(run):
-            self._copy()  # what was written while the rest was copied
+            self._copy()  # files written during the previous copy
             self.duration = run.end - run.start
         elif time.monotonic() - self._last_news > self._timing.patience_s:
             raise StillTakenError(
                 f"run {self._run_id} has no end, and nothing was written for "
                 f"{self._timing.patience_s:g} s",
-                "is the DAQ well? it is processed when its document has an end",
+                "check the DAQ; the run is processed once its document has an end",
             )
         return self.duration
 
     def _ask(self) -> Run | None:
-        """Return the run as its document describes it now, None where nobody can tell."""
+        """Return the run as its document now describes it, None if the document is unavailable."""
         try:
             run = rundoc.parse(self._look())
         except TransientError as error:
-            logger.warning("going on without the run document: %s", error)
+            logger.warning("continuing without the run document: %s", error)
             return None
         if run.end is not None and self.ended is None:
             self.ended = time.monotonic()
             self._last_news = self.ended
         if _what_is_read_by(run) != _what_is_read_by(self.run):
-            raise BadDataError(f"the document of run {self._run_id} was changed while it was taken")
+            raise BadDataError(
+                f"the document of run {self._run_id} was changed while the run was being taken"
+            )
         return run
 
     def _copy(self) -> None:
-        """Copy what is new; a host that is away is asked again the next time."""
+        """Copy new files; if the host cannot be reached, leave it to the next call."""
         if self.in_place:
             self._note_what_is_new(_size(self.folder))
             return
         try:
             new = rsync.copy(self._there, self.folder, without=f"*{UNFINISHED}/*")
-        except TransientError as error:  # also where redax moved a file while it was copied
+        except TransientError as error:  # also raised if redax moves a file during the copy
             logger.warning("%s", error)
             return
         self._note_what_is_new(self.copied + new)

@@ -1,4 +1,4 @@
-"""rsync: copies a folder's content from a host or from this machine, and compares the two."""
+"""Run rsync to copy a folder's content from a remote or the local host, and to compare folders."""
 
 import os
 import re
@@ -21,12 +21,12 @@ from xamsflow.remote import ssh
 from xamsflow.transfer.source import Folder
 
 IO_TIMEOUT = 600
-"""Seconds without a byte until rsync gives up."""
+"""Seconds without any data transferred until rsync gives up."""
 
 END_TIMEOUT = 10
-"""Seconds that rsync gets to end before it is killed."""
+"""Seconds that rsync has to exit before it is killed."""
 
-# No remote shell sees a path (-s), so that no name is ever run as a command.
+# With -s no path passes through a remote shell, so a file name is never executed as a command.
 _OPTIONS = ("--recursive", "-s", f"--timeout={IO_TIMEOUT}")
 
 
@@ -40,12 +40,11 @@ def copy(
 ) -> int:
     """Copy everything in `source` into the existing folder `destination`; return the bytes sent.
 
-    Goes on where an interrupted copy stopped, and deletes nothing. Files of equal size and time
-    count as copied, unless `by_checksum` reads them; those that the pattern `without` matches are
-    left out. `on_bytes` is called about once a second with
-    the bytes of the files that are done.
+    Continues an interrupted copy and deletes nothing. Files of equal size and modification time
+    count as copied, unless `by_checksum` is set; files that match the pattern `without` are
+    skipped. `on_bytes` is called about once a second with the number of bytes in finished files.
     """
-    # In place, so that the part of a file that is there already is used.
+    # --inplace reuses the part of a file that an interrupted copy has left.
     options = ["--times", "--inplace", "--chmod=u+rwX", "--stats", "--no-human-readable"]
     if by_checksum:
         options.append("--checksum")
@@ -59,13 +58,13 @@ def copy(
 
 
 def differences(source: Folder, destination: Path) -> list[str]:
-    """Return what a copy would change in `destination`, by the content of the files.
+    """Return the files and folders that a copy would change in `destination`, by content.
 
-    Says nothing of what only `destination` has.
+    Entries that exist only in `destination` are not reported.
     """
     options = ["--checksum", "--dry-run", "--out-format=%i %n"]
     lines = _run(options, source, destination).splitlines()
-    # "." marks entries of which only the time differs.
+    # rsync marks entries that differ only in time with ".".
     return [line.split(" ", 1)[1] for line in lines if re.match(r"[<>ch][fdLDS]\S+ ", line)]
 
 
@@ -89,9 +88,9 @@ def _run(
         _check_installed("ssh")
         command += ["-e", " ".join(_quoted(word) for word in ssh.command(source.host))]
     command += ["--", _argument(source), f"{destination}/"]
-    # RSYNC_… variables would change what is copied and how.
+    # RSYNC_… variables could change what rsync copies and how.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("RSYNC_")}
-    # In a file, so that rsync never waits for somebody to read them.
+    # Errors go to a file, so that rsync never blocks on a full pipe.
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         process = subprocess.Popen(
             with_parent(command),
@@ -115,11 +114,11 @@ def _run(
 
 
 def _read(process: subprocess.Popen[str], on_bytes: Callable[[int], None] | None) -> str:
-    """Return rsync's output without its progress, which goes to `on_bytes`."""
+    """Return rsync's output without its progress lines, which are passed to `on_bytes`."""
     assert process.stdout is not None
     lines = []
     with process.stdout:
-        for line in process.stdout:  # how far it is ends with a carriage return
+        for line in process.stdout:  # progress lines end with a carriage return
             progress = re.match(r" +(\d+) +\d+% ", line) if on_bytes is not None else None
             if progress is None:
                 lines.append(line)
@@ -138,7 +137,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _argument(source: Folder) -> str:
-    """Return the source as rsync's argument; the slash at the end means its content."""
+    """Return the source as rsync's argument; the trailing slash means its content."""
     if source.host is None:
         return f"{source.path}/"
     host = f"[{source.host.host}]" if ":" in source.host.host else source.host.host
@@ -147,12 +146,12 @@ def _argument(source: Folder) -> str:
 
 
 def _literal(name: str) -> str:
-    """Escape what the remote rsync takes as a pattern; names without are no patterns there."""
+    """Escape wildcards for the remote rsync, which treats a name without any as literal."""
     return re.sub(r"([*?[\\])", r"\\\1", name) if re.search(r"[*?[]", name) else name
 
 
 def _quoted(word: str) -> str:
-    """Quote a word for rsync's -e, which splits at spaces and takes a doubled quote for one."""
+    """Quote a word for rsync's -e, which splits at spaces and reads a doubled quote as one."""
     return "'" + word.replace("'", "''") + "'"
 
 
@@ -165,41 +164,42 @@ _BY_TEXT: tuple[tuple[str, type[XamsflowError], str], ...] = (
     (
         r"Host key verification failed|Permission denied \((?!13\))",
         ConfigurationError,
-        "connect once by hand to see why",
+        "connect manually once to see why",
     ),
     (
         r"could not make way for",
         ConfigurationError,
-        "something else lies where the run has a file or folder; move it away",
+        "something else is in the place of a file or folder of the run; move it away",
     ),
     (
         r"has vanished|vanished before|link_stat .* No such file|change_dir .* No such file",
         StillTakenError,
-        "somebody changes the run on the DAQ host, try again later",
+        "the run is changing on the DAQ host; try again later",
     ),
 )
-"""What rsync or ssh say, the class, and the remedy; the first that fits."""
+"""Messages of rsync or ssh, with error class and remedy; the first match counts."""
 
 _ERRNO = re.compile(r": [^()]+ \((\d+)\)$")
-"""How rsync ends a line about an error of the operating system, here or on the other host."""
+"""The end of an rsync message about an operating system error, on either host."""
 
 _BY_CODE: dict[int, tuple[type[XamsflowError], str]] = {
     1: (ConfigurationError, "the rsync here or there is too old"),
     2: (ConfigurationError, "the rsync here or there is too old"),
     4: (ConfigurationError, "the rsync here or there is too old"),
     22: (ResourcesError, "rsync needs more memory"),
-    24: (StillTakenError, "somebody changes the run on the DAQ host, try again later"),
+    24: (StillTakenError, "the run is changing on the DAQ host; try again later"),
 }
-"""rsync's exit codes (EXIT VALUES of its manual); lost connections and all others: try again."""
+"""rsync's exit codes (EXIT VALUES in its manual); all others, such as lost connections, are
+transient."""
 
 
 def failure(code: int, errors: str, source: Folder, destination: Path) -> XamsflowError:
-    """Return the error, with its class and in one line, for rsync's exit code and messages."""
+    """Turn rsync's exit code and messages into an error of the right class, in one line."""
     where = f"copy of {source} to {destination}"
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     if code < 0:
-        return TransientError(f"{where}: rsync was ended by signal {-code}", "start again")
-    # The remote shell's 127; depending on its version rsync hands it on or exits with its own 12.
+        return TransientError(f"{where}: rsync was ended by signal {-code}", "try again")
+    # The remote shell exits with 127; depending on its version, rsync returns that or its own 12.
     unknown = code == 127 or re.search(r"rsync: (command )?not found|\(code 127\)", errors)
     if source.host is not None and unknown:
         return ConfigurationError(
@@ -213,6 +213,6 @@ def failure(code: int, errors: str, source: Folder, destination: Path) -> Xamsfl
         number = _ERRNO.search(line)
         kind, remedy = system_errors.kind(int(number[1]) if number else None)
         if kind is not TransientError:
-            return kind(f"{where}: {line}", f"{remedy}; the copy then goes on")
+            return kind(f"{where}: {line}", f"{remedy}; the copy then continues")
     kind, remedy = _BY_CODE.get(code, (TransientError, "try again later"))
     return kind(f"{where}: {lines[0] if lines else 'rsync failed'} (exit code {code})", remedy)

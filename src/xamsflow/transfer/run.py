@@ -1,4 +1,4 @@
-"""The transfer of one run: look, copy, compare, put into place, and say what was done."""
+"""The transfer of one run: list, copy, compare, move into place, and write a receipt."""
 
 import hashlib
 import logging
@@ -46,27 +46,27 @@ def transfer_run(
     now: Callable[[], datetime] = clock.now,
     idle_after: timedelta = ending.IDLE_AFTER,
 ) -> Receipt:
-    """Bring a run to ``<storage.live_data>/<run_id>`` and return the receipt of it.
+    """Transfer a run to ``<storage.live_data>/<run_id>`` and return its receipt.
 
-    A run that is there already is compared, not copied; an interrupted copy is continued. Nothing
-    is deleted or overwritten, here or there. `compared` in the receipt says how source and
+    A run that already exists there is compared, not copied; an interrupted copy is continued.
+    Nothing is deleted or overwritten on either host. `compared` in the receipt says how source and
     destination were compared: ``checksums``, ``in place`` (they are the same folder) or
-    ``source gone`` (the DAQ no longer has the run, what is here is complete by its own THE_END).
-    `settings` are those of the run database that the document is from, `now` is its clock. Where a
-    thread has written nothing, an ended run must not change for `idle_after`. On `meter` it notes
-    how far it is.
+    ``source gone`` (the DAQ no longer has the run, but the local copy is complete according to its
+    THE_END). `settings` are those of the run database that holds the document, `now` is its clock.
+    If a thread has written nothing, the ended run must stay unchanged for `idle_after`. `meter`
+    receives the progress.
 
-    Raises StillTakenError while the DAQ may still write, BadDataError where the run is incomplete
-    or what is here differs from it, TransientError where host or disk are away, ResourcesError on a
-    full disk, ConfigurationError for wrong paths, keys and access rights, and where the destination
-    has another run's data.
+    Raises StillTakenError while the DAQ may still write, BadDataError if the run is incomplete
+    or differs from the local copy, TransientError if host or disk are unavailable, ResourcesError
+    on a full disk, ConfigurationError for wrong paths, keys and access rights, and if the
+    destination holds another run's data.
     """
     started = time.monotonic()
     meter = meter or Meter()
     run = rundoc.parse(document)
     run_id = layout.run_id(run.number)
     if run.end is None:
-        raise StillTakenError(f"run {run_id} is still being taken", "its document has no end yet")
+        raise StillTakenError(f"run {run_id} is still being taken: its document has no end yet")
     parent = parent_on_daq(run, daq)
     destination = Path(os.path.abspath(storage.live_data)) / run_id  # noqa: PTH100
     there, listing = source.find(daq.ssh, parent, run_id)
@@ -79,7 +79,9 @@ def transfer_run(
     copied = 0
     if listing is None:
         if not exists:
-            raise BadDataError(f"{there} is missing", "the DAQ does not have this run (any more)")
+            raise BadDataError(
+                f"{there} is missing", "the DAQ never had this run or no longer has it"
+            )
         compared, listing = SOURCE_GONE, _listing(here)
         the_end = ending.check(run, listing, str(here), now())
         if not the_end:
@@ -117,31 +119,32 @@ def transfer_run(
 
 
 def parent_on_daq(run: Run, daq: Daq) -> str:
-    """Return the folder on the DAQ host in which a run's folder lies.
+    """Return the folder on the DAQ host that contains the run's folder.
 
-    Raises ConfigurationError where nobody says where that is, BadDataError for what is not a path.
+    Raises ConfigurationError if neither settings nor run document give it, BadDataError if the run
+    document gives anything but an absolute path.
     """
     if daq.live_data is not None:
         return str(daq.live_data)
     run_id = layout.run_id(run.number)
     if run.location is None:
         raise ConfigurationError(
-            f"the run document of {run_id} does not say where its live data are",
+            f"the run document of {run_id} gives no location of its live data",
             "set daq.live_data",
         )
     if not run.location.startswith("/") or "\0" in run.location:
         raise BadDataError(
             f"run {run_id}: location of the live data is {run.location!r:.80} in the run document, "
-            "expected is an absolute path",
+            "expected an absolute path",
             "correct it, or set daq.live_data",
         )
     return run.location
 
 
 def _copy(there: Folder, listing: Listing, destination: Path, meter: Meter, until: float) -> int:
-    """Copy beside the destination, compare, rename; return the bytes that were sent.
+    """Copy into a folder next to the destination, compare, rename; return the bytes sent.
 
-    Not before the time `until` (s, monotonic) it is put into place.
+    The rename happens no earlier than `until` (s, monotonic).
     """
     arriving = layout.incoming(destination.parent, destination.name)
     try:
@@ -159,8 +162,8 @@ def _copy(there: Folder, listing: Listing, destination: Path, meter: Meter, unti
     meter.reach(COMPARING, 0, listing.size)
     difference = _difference(there, listing, incoming)
     if difference is not None:
-        # Equal size and time, other content: what a power cut leaves of an earlier attempt.
-        logger.warning("%s; copying what differs again", difference)
+        # Equal size and time but different content: a power cut during an earlier attempt.
+        logger.warning("%s; copying the files that differ again", difference)
         copied += rsync.copy(there, Path(incoming.path), by_checksum=True)
         difference = _difference(there, listing, incoming)
     _check_unchanged(there, listing, until)
@@ -176,29 +179,29 @@ def _copy(there: Folder, listing: Listing, destination: Path, meter: Meter, unti
 
 
 def _check_unchanged(there: Folder, listing: Listing, until: float) -> None:
-    """Raise StillTakenError if the DAQ has written since; look at the time `until` (s, monotonic).
+    """Raise StillTakenError if the DAQ has written files since `listing` was made.
 
-    A time that has passed means now.
+    Waits until `until` (s, monotonic) before it looks.
     """
     wait = until - time.monotonic()
     if wait > 0:
-        logger.info("waiting %.0f s for threads that have written nothing yet", wait)
+        logger.info("waiting %.0f s for reader threads that have written nothing yet", wait)
         time.sleep(wait)
     if source.find(there.host, *os.path.split(there.path))[1] != listing:
         raise StillTakenError(
-            f"{there} has changed while it was copied", "try again later, the copy then goes on"
+            f"{there} changed during the copy", "try again later; the copy then continues"
         )
 
 
 def _compare(there: Folder, listing: Listing, here: Folder) -> None:
-    """Raise BadDataError unless a run that is here already is the same as there."""
+    """Raise BadDataError if an existing local copy differs from the run on the DAQ host."""
     difference = _difference(there, listing, here)
     if difference is not None:
         raise _differs(there, here, difference)
 
 
 def _difference(there: Folder, listing: Listing, here: Folder) -> str | None:
-    """Return the first difference between two folders: of names, sizes, then content."""
+    """Return the first difference between two folders: in names, sizes, then content."""
     logger.info("comparing %s with %s", here, there)
     found = _listing(here)
     for kind, theirs, ours in (
@@ -206,7 +209,7 @@ def _difference(there: Folder, listing: Listing, here: Folder) -> str | None:
         ("folder", listing.folders, found.folders),
     ):
         for path in sorted(theirs ^ ours):
-            return f"the {kind} {path!a} is {'missing' if path in theirs else 'only'} here"
+            return f"the {kind} {path!a} {'is missing' if path in theirs else 'exists only'} here"
     for path, file in listing.files.items():
         if found.files[path].size != file.size:
             return f"{path} has {file.size} bytes there, {found.files[path].size} here"
@@ -217,19 +220,19 @@ def _difference(there: Folder, listing: Listing, here: Folder) -> str | None:
 def _differs(there: Folder, here: Folder, difference: str) -> BadDataError:
     return BadDataError(
         f"{here} differs from {there}: {difference}",
-        "nothing was overwritten; find out which is right, move the wrong one away, start again",
+        "nothing was overwritten; find out which one is right, move the other away, try again",
     )
 
 
 def _listing(here: Folder) -> Listing:
     listing = source.find(None, *os.path.split(here.path))[1]
     if listing is None:
-        raise ConfigurationError(f"{here} has gone", "does somebody else work on this run?")
+        raise ConfigurationError(f"{here} has disappeared", "is somebody else working on this run?")
     return listing
 
 
 def _files(folder: Path, listing: Listing, meter: Meter) -> list[dict[str, Any]]:
-    """Return path, size and checksum of every file, sorted by path, for the receipt."""
+    """Return path, size and checksum of each file for the receipt, sorted by path."""
     result = []
     done = 0
     for path, file in listing.files.items():
@@ -245,7 +248,7 @@ def _files(folder: Path, listing: Listing, meter: Meter) -> list[dict[str, Any]]
 
 
 def _make_durable(folder: Path, listing: Listing) -> None:
-    """Wait until everything in a folder is on the disk, so that the rename says so."""
+    """Sync everything in a folder to disk, so that a renamed folder is known to be complete."""
     for path in (*listing.files, *sorted(listing.folders, reverse=True)):
         sync(folder / path)
     sync(folder)

@@ -1,4 +1,4 @@
-"""What lies in a run's folder, on the DAQ host or on this machine."""
+"""List a run's folder, on the DAQ host or on this machine."""
 
 import os
 import posixpath
@@ -22,7 +22,7 @@ from xamsflow.remote import ssh
 from xamsflow.settings.config import SshHost
 
 SFTP_TIMEOUT = 60
-"""Seconds until a DAQ host that no longer answers counts as away."""
+"""Seconds until a DAQ host that stops answering counts as unreachable."""
 
 NS_PER_S = 1_000_000_000
 
@@ -39,19 +39,19 @@ class Folder:
 
     @property
     def host_name(self) -> str:
-        """The host's name, also of this machine."""
+        """The host's name; for None the name of this machine."""
         return self.host.host if self.host else socket.gethostname()
 
 
 Look = Callable[[str, str], tuple["Folder", Listing | None]]
-"""Looks at a run's folder below a parent folder, see :func:`find`."""
+"""Lists a run's folder in a parent folder, see :func:`find`."""
 
 
 def find(host: SshHost | None, parent: str, run: str) -> tuple[Folder, Listing | None]:
-    """Return a run's folder below `parent` and what lies in it, None where there is no such folder.
+    """Return a run's folder in `parent` and its listing, None if the folder does not exist.
 
-    Raises TransientError where the host is away or `parent` itself is missing, because the disk may
-    not be mounted; BadDataError where the folder holds anything but files and folders.
+    Raises TransientError if the host cannot be reached or `parent` itself is missing (its disk may
+    not be mounted), BadDataError if the folder holds anything but files and folders.
     """
     with looking(host) as look:
         return look(parent, run)
@@ -59,7 +59,7 @@ def find(host: SshHost | None, parent: str, run: str) -> tuple[Folder, Listing |
 
 @contextmanager
 def looking(host: SshHost | None) -> Iterator[Look]:
-    """Look at several runs through one connection."""
+    """List the folders of several runs through one connection."""
     if host is None:
         yield lambda parent, run: _find(
             None,
@@ -86,7 +86,7 @@ def looking(host: SshHost | None) -> Iterator[Look]:
 
 
 Entry = tuple[str, int, File]
-"""Name, mode (type and permission bits), size and time."""
+"""Name, mode (type and permission bits), size and modification time."""
 
 
 def _find(
@@ -98,7 +98,7 @@ def _find(
 ) -> tuple[Folder, Listing | None]:
     where = Folder(host, parent)
     try:
-        # The SFTP server resolves a path without looking whether it ends in a folder.
+        # The SFTP server resolves a path without checking that it is a folder.
         folder = Folder(host, resolve(posixpath.join(resolve(parent), run)))
         first = list(scan(folder.path))
     except OSError as error:
@@ -114,14 +114,14 @@ def _find(
         return folder, _walk(folder, first, scan)
     except FileNotFoundError as error:
         raise StillTakenError(
-            f"{folder} changes while it is looked at", "try again later"
+            f"{folder} changed while it was being listed", "try again later"
         ) from error
     except OSError as error:
         raise system_errors.cannot("read", f"{where}/{run}", error) from error
 
 
 def _check_parent(parent: Folder, scan: Callable[[str], Iterable[Entry]]) -> None:
-    """Raise unless the parent folder is there: without it, nothing is known of the run."""
+    """Raise if the parent folder is missing: then a missing run may still exist."""
     try:
         for _ in scan(parent.path):
             return
@@ -185,7 +185,7 @@ def _sftp(host: SshHost) -> Iterator[paramiko.SFTPClient]:
                 raise _lost(host, error) from error
             raise ConfigurationError(
                 f"{ssh.describe(host)} offers no SFTP ({error})",
-                "ask its administrator to switch it on",
+                "ask its administrator to enable it",
             ) from error
         channel = sftp.get_channel()
         if channel is not None:

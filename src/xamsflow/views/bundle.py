@@ -1,7 +1,7 @@
-"""A run's provenance in one file that a person can read years later, without this software.
+"""A run's provenance in one file that people can still read in years, without this software.
 
-A ``.tar.gz`` of text files, JSON and a picture, with a README that says what each is. The same
-run gives the same bytes. Secrets are taken out, also where they got in by mistake.
+The file is a ``.tar.gz`` of text files, JSON and a picture, with a README that explains each. The
+same run always gives the same bytes. Secrets are removed, even those that got in by mistake.
 """
 
 import gzip
@@ -29,7 +29,7 @@ from xamsflow.views import dossier, dossier_text, run_files
 REMOVED = "(removed)"
 
 SHORTEST_SECRET = 4
-"""Characters; a shorter word would be found everywhere."""
+"""Characters; a shorter word would match everywhere."""
 
 _SECRET_KEY = re.compile(r"passw|secret|token|credential|api_?key|private_?key", re.IGNORECASE)
 _IN_ADDRESS = re.compile(r"(?<=://)[^/\s@]+(?=@)")
@@ -43,35 +43,36 @@ Run {run}: how its data were made
 {line}
 
 This folder was written by xamsflow, the workflow that brings runs of XAMS and XAMSL, small xenon
-TPCs at Nikhef, from the data acquisition (DAQ) to data of strax. It holds no measured data. It says
-where they came from, what was done with them, by which software with which settings, and what was
-found. All files are plain text or JSON, which any program can read; the picture is PNG.
+TPCs at Nikhef, from the data acquisition (DAQ) to strax data. It does not contain measured data.
+It records where the data came from, how they were processed, with which software and settings, and
+with what results. All files are plain text or JSON, which any program can read; the picture is PNG.
 
-README.txt               this text; below, everything about the run in short
-run_document.json        the run's entry in the run database: settings of the DAQ, start and end,
-                         tags, comments, every change of its status. MongoDB's "extended JSON":
+README.txt               this text, followed by a summary of the run
+run_document.json        the run's entry in the run database: DAQ settings, start and end, tags,
+                         comments, every status change. The format is MongoDB's "extended JSON":
                          {{"$date": ...}} is a time in milliseconds since 1970, in UTC
-receipts/                what each step of the work left when it had checked its own outcome
+receipts/                what each step recorded after it had checked its results
   transfer.json          the files as the DAQ wrote them, with size and SHA-256 checksum
-  <data type>.json       what was stored: number of items, times (ns since 1970, UTC), versions of
-                         the software, computer, memory, quality of the data
-  rundoc.json            what was written into the run database
-lineage/<data type>.json how the data type was made: for it, and each data type below it, the class
+  <data type>.json       what was stored: number of items, times (ns since 1970, UTC), software
+                         versions, computer, memory, data quality
+  rundoc.json            what was written to the run database
+lineage/<data type>.json how the data type was made: for it and each data type below it, the class
                          (plugin) that made it, its version, and its settings. The hash in the name
-                         of a data folder stands for just this: same hash, same making
+                         of a data folder identifies this: same hash, same software and settings
 metadata/<data type>.json strax's own description of what it stored: chunks, columns and their types
 quality.json             verdict, findings, live time, dead time and gaps
 detector/                the detector file: channels, digitizers, gains, thresholds
-corrections/             quantities that change from run to run, as the detector file names them
+corrections/             quantities that vary from run to run, as named in the detector file
 configuration.yaml       settings of the workflow
-                         These are as they were when this folder was written; the values that made
-                         this run's data are in lineage/
-logs/                    what each attempt at each step said
-overview.png             pictures of the run, if they were made
+                         The files in detector/ and corrections/ and these settings date from when
+                         this folder was written; the values that made this run's data are in
+                         lineage/
+logs/                    the log of each attempt at each step
+overview.png             plots of the run, if they were made
 dossier.json             the text below, for programs
 SHA256SUMS               checksums of all these files: sha256sum --check SHA256SUMS
 
-Passwords and the like were replaced by "{removed}".
+Passwords and similar secrets were replaced by "{removed}".
 
 {line}
 
@@ -80,15 +81,15 @@ Passwords and the like were replaced by "{removed}".
 
 
 def make(run: str, document: Mapping[str, Any] | None, config: Config) -> bytes:
-    """Return a run's bundle; `document` None: the run database is away.
+    """Return a run's bundle.
 
-    Then the run document is the one that the transfer saw. Raises ConfigurationError where
-    nothing is known of the run.
+    If `document` is None because the run database cannot be reached, the copy in the transfer's
+    receipt is used. Raises ConfigurationError if nothing is known about the run.
     """
     found = run_files.receipts_of(run)
     about = dossier.collect(run, document)
     if document is None and not found and not about["logs"]:
-        raise ConfigurationError(f"nothing is known of run {run}", "is --directory right?")
+        raise ConfigurationError(f"nothing is known about run {run}", "check --directory")
     scrub = _Scrubber(config)
     files = dict(_files(run, document, config, found, scrub))
     files["dossier.json"] = _json(scrub.data(about))
@@ -138,7 +139,7 @@ def _files(
 
 
 def _settings_files(name: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the detector file, and the correction files that it names."""
+    """Yield the detector file and the correction files that it names."""
     path = _first(layout.DETECTORS / f"{name}.yaml")
     if path is None:
         return
@@ -150,13 +151,13 @@ def _settings_files(name: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _first(path: Path) -> Path | None:
-    """Return the working directory's own file, else the repository's."""
+    """Return the file in the working directory, else the one in the repository."""
     places = (folder / path for folder in (Path(), layout.REPOSITORY))
     return next((place for place in places if place.is_file()), None)
 
 
 def _named(value: Any) -> Iterator[str]:
-    """Yield the names of correction files anywhere in the settings of a detector."""
+    """Yield the names of all correction files in a detector's settings, however nested."""
     if isinstance(value, dict):
         if isinstance(value.get("file"), str):
             yield value["file"]
@@ -168,7 +169,7 @@ def _named(value: Any) -> Iterator[str]:
 
 
 class _Scrubber:
-    """Takes secrets out: those that we know, and what looks like one."""
+    """Removes known secrets and everything that looks like one."""
 
     def __init__(self, config: Config) -> None:
         known = credentials.find(config.rundb.credentials_file)
@@ -183,7 +184,7 @@ class _Scrubber:
         return _IN_TEXT.sub(rf"\1{REMOVED}", text)
 
     def data(self, value: Any) -> Any:
-        """Return plain data without secrets; what stands below a key that names one goes whole."""
+        """Return plain data without secrets; a key that names a secret loses its entire value."""
         if isinstance(value, dict):
             return {
                 self.text(str(key)): REMOVED
@@ -201,7 +202,7 @@ def _json(data: Any) -> bytes:
 
 
 def _packed(top: str, files: Mapping[str, bytes]) -> bytes:
-    """Return files as one .tar.gz, always the same bytes for the same files."""
+    """Return the files as one .tar.gz; the same files always give the same bytes."""
     packed = io.BytesIO()
     with (
         gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as compressed,
@@ -216,16 +217,16 @@ def _packed(top: str, files: Mapping[str, bytes]) -> bytes:
 
 
 def write(path: Path, content: bytes) -> bool:
-    """Write a bundle by rename; False where the same is there already.
+    """Write a bundle atomically; return False if an identical file exists already.
 
-    Raises ConfigurationError where something else is there, or the folder cannot be written, and
+    Raises ConfigurationError if a different file exists or the folder is not writable,
     ResourcesError on a full disk.
     """
     try:
         if path.exists():
             if path.read_bytes() == content:
                 return False
-            raise ConfigurationError(f"{path} is there already", "choose another --output")
+            raise ConfigurationError(f"{path} exists already", "choose another --output")
         partial = path.with_name(f".{path.name}.part")
         partial.write_bytes(content)
         partial.replace(path)

@@ -1,4 +1,4 @@
-"""Failed runs by cause: what one repair would set right is shown once, however many runs it hit."""
+"""Group failed runs by cause, so that each problem is shown once, however many runs it affects."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -9,23 +9,23 @@ if TYPE_CHECKING:
     from xamsflow.rundb import RunSummary
 
 _OF_ONE_RUN = re.compile(r"\d+(?:[.:]\d+)*")
-"""What differs between runs that failed for the same cause: numbers, times, sizes, chunks."""
+"""The parts of a reason that differ from run to run: numbers, times, sizes, chunks."""
 
 
 @dataclass(frozen=True)
 class Cause:
-    """Runs that failed in the same way, newest first, with the newest one's own words."""
+    """Runs that failed in the same way, newest first."""
 
     runs: "Sequence[RunSummary]"
 
     @property
     def newest(self) -> "RunSummary":
-        """The run whose words stand for all."""
+        """The run whose reason is shown for all."""
         return self.runs[0]
 
 
 def of(failed: "Iterable[RunSummary]") -> list[Cause]:
-    """Return the causes of failed runs, given newest first; what hit most runs comes first."""
+    """Return the causes of failed runs (given newest first), the most frequent cause first."""
     groups: dict[tuple[str | None, str | None, str], list[RunSummary]] = {}
     for row in failed:
         words = _OF_ONE_RUN.sub("#", row.reason or "")

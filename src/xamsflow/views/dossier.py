@@ -14,10 +14,10 @@ Dossier = dict[str, Any]
 
 
 def collect(run: str, document: Mapping[str, Any] | None) -> Dossier:
-    """Return what is known about a run as plain JSON; `document` None: the run database is away.
+    """Return what is known about a run as plain JSON.
 
-    Then the run document is the one that the transfer saw, if the run was transferred. Files are
-    those of the working directory.
+    If `document` is None because the run database cannot be reached, the copy in the transfer's
+    receipt is used, if there is one. Receipts and logs are read from the working directory.
     """
     receipts = run_files.receipts_of(run)
     transfer = receipts.get("transfer.json") or None
@@ -88,7 +88,7 @@ def _facts(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _notes(notes: Any, name: str) -> list[dict[str, Any]]:
-    """Return tags or comments: what, who, when; their times are called date or time."""
+    """Return tags or comments with user and time; run documents call the time date or time."""
     return [
         {
             name: plain(note.get(name)),
@@ -114,7 +114,7 @@ def _transfer(receipt: Receipt) -> dict[str, Any]:
 
 
 def _stored(made: Sequence[Receipt]) -> list[dict[str, Any]]:
-    """Return the data sets of the receipts; if two receipts describe one, the later counts."""
+    """Return the data sets in the receipts; if two receipts describe one, the later wins."""
     names = ("path", "n_items", "n_chunks", "bytes", "start", "end", "lineage_hash")
     found: dict[tuple[str, Any], dict[str, Any]] = {}
     for receipt in made:
@@ -139,7 +139,7 @@ def _registered(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _quality(made: Sequence[Receipt]) -> dict[str, Any] | None:
-    """Return the quality of a run by all its receipts: each finding once, and the worst verdict."""
+    """Return a run's quality from all its receipts: each finding once, and the worst verdict."""
     told = [receipt["quality"] for receipt in made if isinstance(receipt.get("quality"), dict)]
     if not told:
         return None

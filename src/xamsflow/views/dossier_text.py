@@ -1,4 +1,4 @@
-"""A run's dossier as a person reads it: at the terminal, and in the bundle that outlives us."""
+"""A run's dossier as readable text, for the terminal and the bundle."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,11 +14,11 @@ MB = 1_000_000
 
 HISTORY = ("time", "from", "to", "by", "attempt", "stage", "host", "job_id", "log", "reason")
 SHOWN_ELSEWHERE = ("targets", "versions", "quality")
-"""Keys of a change of status; keys in neither list stand at the end of its line."""
+"""Keys of a status change; keys in neither list are shown at the end of its line."""
 
 
 def text(dossier: Dossier, *, line: int | None = None) -> str:
-    """Return the dossier as a person reads it, tables `line` characters wide (None: no limit)."""
+    """Return the dossier as text, with tables `line` characters wide (None: no limit)."""
     return "\n".join(_lines(dossier, line))
 
 
@@ -57,22 +57,22 @@ def _headed(title: str, lines: Iterable[str]) -> Iterator[str]:
 def _head(dossier: Dossier) -> Iterator[str]:
     run, status = dossier["run"], dossier["status"]
     if status is None:
-        yield f"Run {run}: its run document could not be asked for, this is what files say"
+        yield f"Run {run}: the run document could not be read; this is what the files here say"
         return
-    words = [status["status"] or str(status["status_found"] or "not asked for")]
+    words = [status["status"] or str(status["status_found"] or "not requested")]
     if status["stage"] and status["status"] in ("running", "failed"):
         words.append(f"in {status['stage']}")
     if status["attempt"]:
         words.append(f"(attempt {status['attempt']})")
     if status["age_s"] is not None:
-        words.append(f"last sign {amounts.duration(status['age_s'])} ago")
+        words.append(f"last update {amounts.duration(status['age_s'])} ago")
     yield terminal.printable(f"Run {run}: {' '.join(words)}")
     if status["reason"]:
         yield terminal.printable(f"{status['failure'] or 'reason'}: {status['reason']}")
     if status["retry_at"]:
         yield f"retried automatically at {_time(status['retry_at'])} UTC"
     if status["status"] == "failed":
-        yield f"next: look at xamsflow log {run}, fix the cause, then xamsflow retry {run}"
+        yield f"next: read xamsflow log {run}, fix the cause, then run xamsflow retry {run}"
     if status["status"] in ("running", "submitted"):
         about = (("on", "host"), ("batch job", "job_id"), ("for", "owner"))
         told = [f"{word} {status[name]}" for word, name in about if status[name]]
@@ -88,7 +88,7 @@ def _facts_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         ("source", facts["source"]),
         ("start", f"{_time(facts['start'], seconds=True)} UTC" if facts["start"] else ""),
         ("end", f"{_time(facts['end'], seconds=True)} UTC{length}" if facts["end"] else
-                "none: it is still being taken, or the DAQ crashed"),
+                "none: the run is still being taken, or the DAQ crashed"),
         ("tags", ", ".join(str(tag["name"]) for tag in facts["tags"])),
     ]  # fmt: skip
     for board in facts["digitizers"]:
@@ -228,13 +228,13 @@ def _log_table(logs: Sequence[Mapping[str, Any]], line: int | None) -> str:
 
 
 def _person(by: str) -> str:
-    """Return who changed a status: a person, or of a driver's long name the host and process."""
+    """Return who changed a status; a driver's long name is shortened to host and process."""
     known = process.parse(by)
     return by if known is None else f"driver {known.pid} on {known.host}"
 
 
 def _path(path: Any) -> str:
-    """Return a path as short as it can be given in the working directory."""
+    """Return a path relative to the working directory if it lies there."""
     return str(path or "").removeprefix(f"{Path.cwd()}/")
 
 
@@ -247,7 +247,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _time(text: Any, *, seconds: bool = False) -> str:
-    """Return a time of the dossier in UTC; what is not a time stays unchanged."""
+    """Return a time in UTC for the dossier; text that is not a time stays unchanged."""
     if not isinstance(text, str):
         return "" if text is None else str(text)
     try:

@@ -1,4 +1,4 @@
-"""What lies of a run in the working directory: its logs, attempt by attempt, and its receipts."""
+"""A run's files in the working directory: the log of each attempt, and the receipts."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from xamsflow.state import layout, receipts
 from xamsflow.state.receipts import Receipt
 
 BATCH = "batch"
-"""The folder of what the batch system captured, one file per submission."""
+"""The folder with output captured by the batch system, one file per submission."""
 
 _ATTEMPT = re.compile(r"(?P<job>.+)\.(?P<attempt>\d+)\.log", flags=re.ASCII)
 
@@ -21,8 +21,8 @@ _ATTEMPT = re.compile(r"(?P<job>.+)\.(?P<attempt>\d+)\.log", flags=re.ASCII)
 class Log:
     """The log of one attempt at a job; `changed` is when it was last written to.
 
-    `rule` is the rule's name, or BATCH. `data_type` is None but for the rule that has one.
-    `failure` is why the attempt failed, None if it did not, or if a later one was made.
+    `rule` is the rule's name, or BATCH. `data_type` is None for rules without a data type.
+    `failure` is why the attempt failed, None if it did not fail or if a later attempt exists.
     """
 
     rule: str
@@ -35,22 +35,22 @@ class Log:
 
 
 def runs() -> list[str]:
-    """Return the runs with a folder of receipts in the working directory, newest first."""
+    """Return the runs that have a receipts folder in the working directory, newest first."""
     folders = layout.PAGE.parent.glob("[0-9]" * layout.RUN_DIGITS)
     return sorted((folder.name for folder in folders if folder.is_dir()), reverse=True)
 
 
 def logs(run: str) -> list[Log]:
-    """Return the logs of all attempts at a run, the one that was last written to at the end."""
+    """Return the logs of all attempts at a run, the most recently written one last."""
     found = [log for rule in layout.LOGS for log in _of_rule(rule, run)]
     found += _of_batch(run)
     return sorted(found, key=lambda log: (log.changed, log.path))
 
 
 def last_log(found: list[Log]) -> Log | None:
-    """Return the log that tells how a run stands: of what failed last, else the newest one.
+    """Return the most informative log of a run: that of the last failure, else the newest one.
 
-    What the batch system captured comes last, as it is mostly empty.
+    Output captured by the batch system is usually empty, so it comes last.
     """
     own = [log for log in found if log.rule != BATCH] or found
     failed = [log for log in own if log.failure is not None]
@@ -58,11 +58,11 @@ def last_log(found: list[Log]) -> Log | None:
 
 
 def receipts_of(run: str) -> dict[str, Receipt]:
-    """Return the receipts of a run by the names of their files; those that are broken are empty."""
+    """Return a run's receipts by file name; an unreadable receipt becomes an empty dict."""
     folder = layout.transfer_receipt(run).parent
     found = {}
     for path in sorted(folder.glob("*.json")):
-        if path.name.startswith("."):  # not finished
+        if path.name.startswith("."):  # still being written
             continue
         try:
             found[path.name] = receipts.read(path)
@@ -72,7 +72,7 @@ def receipts_of(run: str) -> dict[str, Receipt]:
 
 
 def data_type_receipts(found: dict[str, Receipt]) -> list[Receipt]:
-    """Return those receipts that tell of data types, the earliest first."""
+    """Return the receipts that describe data types, earliest first."""
     made = [
         receipt
         for name, receipt in found.items()

@@ -1,4 +1,4 @@
-"""What is shown on a terminal: tables that fit it, colour if it is wanted, no surprises."""
+"""Terminal output: tables that fit the width, optional color, no control characters."""
 
 import os
 import shutil
@@ -18,8 +18,8 @@ COLOURS = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "bold": "1"
 class Column:
     """A column of a table.
 
-    If the terminal is too narrow, columns go in the order of `drop` (None: never), and texts of
-    those with `cut` are cut, to that many characters at the least.
+    If the terminal is too narrow, columns are dropped in the order of `drop` (None: never), and
+    the texts in columns with `cut` are shortened, but not below that many characters.
     """
 
     name: str
@@ -29,12 +29,12 @@ class Column:
 
 
 def width() -> int | None:
-    """Return how many characters fit into a line, None if the output is not a terminal."""
+    """Return the width of the terminal in characters, None if the output is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def has_colour() -> bool:
-    """Tell whether the output is a terminal with colours that nobody switched off.
+    """Tell whether the output is a terminal and colors are not disabled.
 
     See https://no-color.org.
     """
@@ -43,14 +43,14 @@ def has_colour() -> bool:
 
 
 def coloured(text: str, colour: str | None) -> str:
-    """Return the text in a colour, unchanged without one."""
+    """Return the text in a color, or unchanged if there is none."""
     if colour is None or not text or not has_colour():
         return text
     return f"\x1b[{COLOURS[colour]}m{text}\x1b[0m"
 
 
 def printable(text: str) -> str:
-    """Return text without terminal control characters: reasons and names come from outside."""
+    """Escape terminal control characters in text from outside, such as reasons and names."""
     return "".join(
         character
         if character.isprintable() or character == "\t"
@@ -72,10 +72,11 @@ def table(
     colours: Sequence[str | None] = (),
     coloured_column: int = 0,
 ) -> str:
-    """Return a table whose lines have `line` characters at most (None: as many as it takes).
+    """Return a table with lines of at most `line` characters (None: no limit).
 
-    Columns that are empty in every row are left out. `colours` are those of the rows, shown in one
-    column. Lines are longer if `line` is too narrow for the columns that can neither go nor be cut.
+    Columns that are empty in every row are omitted. `colours` holds one color per row, shown in
+    one column. Lines exceed `line` if it is too narrow for the columns that cannot be dropped or
+    shortened.
     """
     cells = [[printable(cell) for cell in row] for row in rows]
     shown = [i for i in range(len(columns)) if any(row[i] for row in cells)]
@@ -105,7 +106,7 @@ def table(
 def _fit(
     columns: Sequence[Column], shown: list[int], widths: list[int], line: int
 ) -> tuple[list[int], list[int]]:
-    """Return the columns that fit, and how wide each is."""
+    """Return the columns that fit, and the width of each column."""
     least = [
         found if column.cut is None else min(found, max(column.cut, len(column.name)))
         for column, found in zip(columns, widths, strict=True)

@@ -65,7 +65,7 @@ def test_one_glance(site, runs):
     first = said.stdout.splitlines()[0]
     assert first.startswith(f"7 runs in {site.database}.runs_new on 127.0.0.1:")
     assert first.endswith(
-        ": 1 running, 1 pending, 2 failed, 1 done, 1 being taken, 1 not asked for"
+        ": 1 running, 1 pending, 2 failed, 1 done, 1 being taken, 1 not requested"
     )
     assert numbers(said.stdout) == [f"000{number}" for number in range(936, 929, -1)]
     assert "process 3/9" in said.stdout
@@ -122,12 +122,12 @@ def test_of_many_runs_those_that_matter_are_shown_and_the_others_counted(site, r
     )
     said = site.xamsflow("status").stdout
     assert said.splitlines()[0].endswith(
-        "1 running, 1 submitted, 30 pending, 30 failed, 100 done, 10 not asked for"
+        "1 running, 1 submitted, 30 pending, 30 failed, 100 done, 10 not requested"
     )
     shown = numbers(said)
     assert len(shown) == 20
     assert {"000050", "000051", "000199", "000229", "000259"} <= set(shown)
-    assert "… and 24 more pending, 24 more failed, 94 more done, 10 more not asked for" in said
+    assert "… and 24 more pending, 24 more failed, 94 more done, 10 more not requested" in said
     assert len(numbers(site.xamsflow("status", "--all").stdout)) == 172
 
 

@@ -80,7 +80,7 @@ def test_the_same_run_gives_the_same_bytes(settings, tmp_path):
 
 
 def test_without_anything_there_is_no_bundle(settings):
-    with pytest.raises(ConfigurationError, match="nothing is known of run 000932"):
+    with pytest.raises(ConfigurationError, match="nothing is known about run 000932"):
         bundle.make("000932", None, settings)
 
 
@@ -108,7 +108,7 @@ def test_a_file_that_is_there_is_not_overwritten(tmp_path):
     path = tmp_path / "x.tar.gz"
     assert bundle.write(path, b"one")
     assert not bundle.write(path, b"one")
-    with pytest.raises(ConfigurationError, match="is there already: choose another --output"):
+    with pytest.raises(ConfigurationError, match="exists already: choose another --output"):
         bundle.write(path, b"two")
     assert path.read_bytes() == b"one"
     with pytest.raises(ConfigurationError, match="cannot write"):

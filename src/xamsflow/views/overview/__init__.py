@@ -20,14 +20,14 @@ __all__ = ["make", "make_run"]
 
 
 def make_run(run: str, detector: Detector, output: Path) -> None:
-    """Draw what the receipts in the working directory tell of a run.
+    """Draw the picture of a run from its receipts in the working directory.
 
-    Raises ConfigurationError if it has no receipt.
+    Raises ConfigurationError if there are no receipts.
     """
     transferred, made = publish.receipts_on_disk(run)
     if transferred is None and not made:
         raise ConfigurationError(
-            f"run {run}: {layout.transfer_receipt(run).parent} has no receipt whose data are here",
+            f"run {run}: {layout.transfer_receipt(run).parent} has no receipt of data that exist",
             "process the run first",
         )
     make(transferred, made, detector, output)
@@ -36,9 +36,9 @@ def make_run(run: str, detector: Detector, output: Path) -> None:
 def make(
     transferred: Receipt | None, made: Sequence[Receipt], detector: Detector, output: Path
 ) -> None:
-    """Draw what the receipts of a run tell of, and the strax data that they name.
+    """Draw the picture of a run from its receipts and the strax data that they name.
 
-    Whatever is not there is said to be missing. No more than a chunk of a data type is in memory
-    at a time. Raises ConfigurationError or ResourcesError where `output` cannot be written.
+    The picture says what is missing. At most one chunk of a data type is in memory at a time.
+    Raises ConfigurationError or ResourcesError if `output` cannot be written.
     """
     picture.draw(contents.collect(transferred, made, detector), output)

@@ -1,4 +1,4 @@
-"""What the picture of a run shows: numbers and histograms, read from strax data chunk by chunk."""
+"""The contents of a run's picture: numbers and histograms, read from strax data by chunk."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,13 +22,13 @@ KINDS = ("unknown", "S1", "S2")
 """By the value of ``type``."""
 
 SAMPLED_CHUNKS = 5
-"""Chunks of raw records, spread over the run, from which channels are judged."""
+"""Number of raw-record chunks, spread over the run, that are sampled to characterize channels."""
 
 PULSES_PER_CHANNEL = 2_000
-"""The number of pulses per channel and chunk whose waveform is examined, from the first on."""
+"""Number of pulses per channel and chunk, from the first on, whose waveforms are examined."""
 
 BASELINE_SAMPLES = 20
-"""First samples of a pulse; shorter than any detector's, so that all are before the pulse."""
+"""Number of leading samples used; less than in any detector, so all precede the pulse."""
 
 TIME_BINS = 60
 SHORTEST_BIN = 0.05
@@ -38,12 +38,12 @@ DRIFT_BINS = 500
 
 AREA = np.geomspace(0.1, 1e7, 161)
 WIDTH = np.geomspace(1.0, 1e6, 121)
-"""Edges of bins, PE and ns."""
+"""Bin edges in PE and ns."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """How often something happened: Hz in bins of time, whose edges are s since the run's start."""
+    """A rate in Hz per time bin; bin edges are in s since the run's start."""
 
     edges: Array
     rate: Array
@@ -51,11 +51,12 @@ class Rate:
 
 @dataclass
 class Channel:
-    """What is seen of a channel in the chunks that were looked at.
+    """Properties of a channel in the sampled chunks.
 
-    `n_pulses` are those in `live_time` (s). `baseline`, `noise` (rms of the first samples) and
-    `height` (above baseline, negative if the pulse goes the other way) hold one value per pulse, in
-    ADC counts; `shapes` the pulses' first records divided by their height, at samples of `dt` ns.
+    `n_pulses` counts the pulses in `live_time` (s). `baseline`, `noise` (rms of the first samples)
+    and `height` (above baseline, negative for a pulse of opposite polarity) hold one value per
+    pulse, in ADC counts; `shapes` holds the first record of each pulse divided by its height, in
+    samples of `dt` ns.
     """
 
     digitizer: str
@@ -75,7 +76,7 @@ class Channel:
 
 @dataclass(frozen=True)
 class Waveform:
-    """A waveform to look at: its time in µs since `title`'s beginning, by kind of what it shows."""
+    """An example waveform; `time` is in µs since its start, `kind` is what it shows."""
 
     title: str
     time: Array
@@ -85,11 +86,11 @@ class Waveform:
 
 @dataclass
 class Contents:
-    """All that is known of a run; what is empty was not stored or has nothing in it.
+    """Everything the picture shows of a run; fields are empty if data are not stored or are empty.
 
-    Times of `gaps` and `dead` are s since the run's start. `n_peaks` counts peaks by kind,
-    `area_width` those within AREA and WIDTH; `drift_area` counts events by drift time (its edges
-    follow, in µs) and area of the S2; `light` is a spectrum of LED light by channel, with its edges
+    Times in `gaps` and `dead` are in s since the run's start. `n_peaks` counts peaks by kind,
+    `area_width` those within AREA and WIDTH. `drift_area` holds event counts by drift time and S2
+    area, and the drift-time edges in µs. `light` holds an LED spectrum per channel and its edges
     (ADC counts x samples). `missing` says what could not be read.
     """
 
@@ -128,7 +129,7 @@ class Contents:
 
 
 def collect(transferred: Receipt | None, made: Sequence[Receipt], detector: Detector) -> Contents:
-    """Read what the receipts of a run tell of; what cannot be read is said to be missing."""
+    """Read the data that a run's receipts name; `missing` lists what cannot be read."""
     facts = {name: each for receipt in made for name, each in receipt["stored"].items()}
     contents = _begin(transferred, made, facts, detector)
     stored: dict[str, Stored] = {}
@@ -143,10 +144,10 @@ def collect(transferred: Receipt | None, made: Sequence[Receipt], detector: Dete
 
 @contextmanager
 def _noted(contents: Contents, what: str) -> Iterator[None]:
-    """Note what cannot be shown, and why."""
+    """Record what cannot be shown, and why."""
     try:
         yield
-    except Exception as error:  # data may be damaged in any way, the rest is worth a look still
+    except Exception as error:  # data may be damaged in any way; show the rest nevertheless
         contents.missing.append(" ".join(f"{what} cannot be shown: {error}".split())[:160])
 
 
@@ -166,7 +167,7 @@ def _begin(
     ends = [run.end] if run and run.end else [each["end"] for each in facts.values()]
     receipt = transferred or next(iter(made), None)
     if receipt is None or not starts:
-        raise BadDataError("nothing is known of this run", "transfer it first")
+        raise BadDataError("nothing is known about this run", "transfer it first")
     contents = Contents(
         run_id=receipt["run_id"],
         mode=run.mode if run else "",
@@ -216,7 +217,7 @@ def _raw_records(stored: _AllStored) -> Iterator[tuple[str, Stored]]:
 
 
 def _raw_rates(contents: Contents, stored: _AllStored, _detector: Detector) -> None:
-    """Take the rate of records from what strax notes of each chunk: nothing need be read."""
+    """Take the rate of records from strax's chunk metadata, without reading any chunk."""
     for digitizer, data in _raw_records(stored):
         chunks = data.metadata["chunks"]
         edges = [chunks[0]["start"], *(chunk["end"] for chunk in chunks)]
@@ -253,7 +254,7 @@ def _channels(contents: Contents, stored: _AllStored, detector: Detector) -> Non
 
 
 def _add_pulses(channel: Channel, pulses: Array, is_positive: bool) -> None:
-    """Add pulses of a channel, by the first record of each."""
+    """Add the pulses of a channel, each by its first record."""
     channel.n_pulses += len(pulses)
     channel.dt = int(pulses["dt"][0])
     pulses = pulses[pulses["length"] >= BASELINE_SAMPLES][:PULSES_PER_CHANNEL]
@@ -310,7 +311,7 @@ def _peaks(contents: Contents, stored: _AllStored, _detector: Detector) -> None:
 
 
 def _with_kinds(stored: _AllStored) -> Iterator[tuple[Array, Array]]:
-    """Yield peaks and the kind of each, by chunk of the peaks; -1 where they have no kind."""
+    """Yield the peaks of each chunk and their kinds; the kind is -1 if none is stored."""
     classified = stored.get("peak_classification")
     more = classified.chunks() if classified is not None else iter(())
     kinds = np.zeros(0, np.int8)
@@ -319,7 +320,7 @@ def _with_kinds(stored: _AllStored) -> Iterator[tuple[Array, Array]]:
         if "type" in peaks.dtype.names:
             yield peaks, peaks["type"]
             continue
-        # The two have the same rows, yet may be cut into other chunks.
+        # Both have the same rows but may have different chunks.
         while len(kinds) < len(peaks):
             following = next(more, None)
             missing = len(peaks) - len(kinds)
@@ -351,7 +352,7 @@ def _events(contents: Contents, stored: _AllStored, detector: Detector) -> None:
 
 
 def _waveforms(contents: Contents, stored: _AllStored, _detector: Detector) -> None:
-    """Choose a typical event with its S1 and S2; without events large peaks, else pulses."""
+    """Choose a typical event with its S1 and S2; without events, large peaks; else pulses."""
     if "peaks" in stored and "event_basics" in stored and _event_waveforms(contents, stored):
         return
     if "peaks" in stored and _peak_waveforms(contents, stored["peaks"]):
@@ -405,7 +406,7 @@ def _peak_waveforms(contents: Contents, stored: Stored) -> bool:
 
 
 def _summed(title: str, peaks: Array, start: int, kind: str) -> Waveform:
-    """Return the waveforms of peaks one after the other, PE/ns, with nothing between them."""
+    """Return the waveforms of peaks in sequence, in PE/ns, with zeros between them."""
     time, value = [np.zeros(0)], [np.zeros(0)]
     for peak in peaks:
         length, dt = int(peak["length"]), int(peak["dt"])

@@ -31,15 +31,15 @@ RECORDS = ("#8f6bb3", "#c2aad6")
 VERDICTS = {"clean": "#2a7f6f", "degraded": colors.S2}
 
 SIZE = (16.0, 12.8)
-"""Inches; with DPI, a picture that fills a screen and can be read on a phone when zoomed."""
+"""Inches; at DPI, the picture fills a screen and is readable on a phone when zoomed in."""
 DPI = 100
 
 NAMED_CHANNELS = 8
-"""More channels than that get no line of their own in a legend."""
+"""Maximum number of channels that a legend lists."""
 
 
 def draw(contents: Contents, output: Path) -> None:
-    """Write the picture of a run, by rename, so that nobody sees half of it."""
+    """Write the picture of a run atomically, so that nobody sees a partial file."""
     figure = _figure(contents)
     partial = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
     try:
@@ -48,7 +48,7 @@ def draw(contents: Contents, output: Path) -> None:
         partial.replace(output)
     except OSError as error:
         raise system_errors.cannot("write", output, error) from error
-    finally:  # also where somebody stops it
+    finally:  # also on Ctrl-C
         partial.unlink(missing_ok=True)
 
 
@@ -139,7 +139,7 @@ def _title(figure: Figure, contents: Contents) -> None:
 
 
 def _plain(text: str) -> str:
-    """Return text without what a font cannot show: a run document may hold anything."""
+    """Remove characters that the font cannot show; a run document may hold anything."""
     known = (letter if letter.isprintable() and ord(letter) < 0x2000 else "?" for letter in text)
     return "".join(known)[:100]
 
@@ -154,7 +154,7 @@ def _rates(axes: Axes, contents: Contents) -> None:
             rate.edges,
             label=name,
             color=COLORS.get(name, RECORDS[names.index(name) % len(RECORDS)]),
-            # Most S2s are an event of their own: both lines are to be seen.
+            # Most S2s make a single event: keep both lines visible.
             linewidth=3.0 if name == "S2" else 1.2,
             linestyle="--" if is_records else "-",
         )
@@ -166,7 +166,7 @@ def _rates(axes: Axes, contents: Contents) -> None:
     _headline(axes, "Rates")
     if np.isfinite(lowest):
         axes.set_yscale("log")
-        axes.set_ylim(lowest / 2, highest * 3)  # wide enough for a tick with a number
+        axes.set_ylim(lowest / 2, highest * 3)  # wide enough for a labeled tick
         axes.legend(
             loc="lower right", bbox_to_anchor=(1, 1), ncols=8, fontsize=9, frameon=False,
             borderaxespad=0.1,
@@ -178,7 +178,7 @@ def _rates(axes: Axes, contents: Contents) -> None:
 
 
 def _live_time(axes: Axes, contents: Contents) -> None:
-    """Draw one bar: live, gaps without chunks, and dead time; the shortest is still to be seen."""
+    """Draw live time, gaps and dead time as one bar; even the shortest span stays visible."""
     axes.set_yticks([])
     axes.set_ylim(0, 1)
     axes.axvspan(0, contents.duration, color="#cfe3dd", linewidth=0)
@@ -198,7 +198,7 @@ def _live_time(axes: Axes, contents: Contents) -> None:
 
 
 def _joined(spans: Sequence[tuple[float, float]], gap: float) -> list[tuple[float, float]]:
-    """Return spans with those joined that a screen cannot tell apart."""
+    """Join spans that are too close to tell apart on a screen."""
     joined: list[tuple[float, float]] = []
     for first, last in sorted(spans):
         if joined and first - joined[-1][1] < gap:
@@ -220,7 +220,7 @@ def _area_width(axes: Axes, contents: Contents) -> None:
     if not total:
         _nothing(axes, "no peaks")
         return
-    step = 1 if total > 20_000 else 2  # the fewer peaks, the coarser the cells
+    step = 1 if total > 20_000 else 2  # fewer peaks, coarser cells
     highest = max(_coarser(counts, step).max() for counts in contents.area_width.values())
     for kind in KINDS:
         counts = _coarser(contents.area_width[kind], step)
@@ -259,7 +259,7 @@ def _coarser(counts: Any, step: int) -> Any:
 
 
 def _shades(color: str) -> LinearSegmentedColormap:
-    """Return a colour that gets darker and less transparent with counts."""
+    """Return a color that gets darker and less transparent with the counts."""
     red, green, blue, _ = to_rgba(color)
     dark = (red * 0.45, green * 0.45, blue * 0.45, 1.0)
     steps = [(red, green, blue, 0.45), (red, green, blue, 0.95), dark]
@@ -298,7 +298,7 @@ def _drift(axes: Axes, contents: Contents) -> None:
     if not counts.sum():
         _nothing(axes, "no event with both S1 and S2")
         return
-    # A few S1s are paired with an S2 that is not theirs: they are beyond the right edge.
+    # A few S1s are paired with the wrong S2; they lie beyond the right edge.
     most = int(np.searchsorted(counts.sum(axis=1).cumsum(), 0.98 * counts.sum())) + 1
     last = min(int(1.3 * most) + 2, len(edges) - 1)
     step = 1 + last // 60
@@ -322,7 +322,7 @@ def _drift(axes: Axes, contents: Contents) -> None:
 
 
 def _heights(axes: Axes, contents: Contents) -> None:
-    """Draw the heights of raw pulses, where there are no peaks."""
+    """Draw the heights of raw pulses, for runs without peaks."""
     _headline(axes, f"Height of pulses ({contents.sampled})")
     seen = _seen(contents)
     if not seen:
@@ -344,7 +344,7 @@ def _heights(axes: Axes, contents: Contents) -> None:
 def _lights(axes: Axes, contents: Contents) -> None:
     if not contents.light:
         _headline(axes, "Peaks")
-        _nothing(axes, "no peaks stored of this run")
+        _nothing(axes, "no peaks stored for this run")
         return
     _headline(axes, "LED: light per pulse")
     for place, (channel, (counts, edges)) in enumerate(sorted(contents.light.items())):
@@ -380,7 +380,7 @@ def _channel_rates(axes: Axes, contents: Contents) -> None:
 
 
 def _by_channel(axes: Axes, contents: Contents, what: str, label: str) -> None:
-    """Draw median, central 68 % (box) and central 99 % (line) of a number per pulse by channel."""
+    """Draw median, central 68 % (box) and 99 % (line) of a per-pulse value by channel."""
     _headline(axes, f"{what.capitalize()} by channel")
     seen = _seen(contents)
     if not seen:
@@ -419,7 +419,7 @@ def _shapes(axes: Axes, contents: Contents) -> None:
     axes.axhline(0, color=colors.GRAY, linewidth=0.8)
     axes.set_xlim(0, longest)
     axes.set_xlabel("time in the first record (ns)")
-    axes.set_ylabel("part of the height")
+    axes.set_ylabel("fraction of height")
     _legend(axes, len(seen), title="channel")
 
 

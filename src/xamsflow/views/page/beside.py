@@ -1,4 +1,4 @@
-"""Pictures drawn in the background, by one child process of low priority."""
+"""Draw pictures in the background, in one low-priority child process."""
 
 import contextlib
 import signal
@@ -12,23 +12,23 @@ from xamsflow.base.exec_with_parent import with_parent
 from xamsflow.state import layout
 
 NICE = 19
-"""The lowest priority: whatever else wants to run goes first."""
+"""The lowest priority: every other process goes first."""
 
 STOPPED_IN_S = 10.0
-"""Time for a child to clean up after it is told to stop."""
+"""Time that a child has to clean up after SIGINT."""
 
 
 class PicturesBeside:
-    """Draws the pictures that are missing, without delaying the caller.
+    """Draws missing pictures without delaying the caller.
 
-    The child is ``xamsflow page``, so that the page links to the pictures once they exist. It
-    ends with this process.
+    The child runs ``xamsflow page``, so that the page links to the pictures once they exist. It
+    ends when this process ends.
     """
 
     def __init__(
         self, configfiles: Sequence[Path], at_most: int, say: Callable[[str], None]
     ) -> None:
-        """Prepare; a child draws `at_most` pictures, and `say` is told when one fails."""
+        """Prepare; a child draws `at_most` pictures, and `say` is called if the child fails."""
         command = Path(sys.executable).with_name("xamsflow")
         self._at_most = at_most
         self._command = [
@@ -40,9 +40,9 @@ class PicturesBeside:
         self._wanted = False
 
     def draw(self, *, wanted: bool) -> None:
-        """Start a child if pictures are `wanted`, or were while the last one was at work.
+        """Start a child if pictures are `wanted`, or were requested while the last child ran.
 
-        To be called now and then also when nothing is wanted.
+        Call it regularly, even if no pictures are wanted.
         """
         self._wanted |= wanted and self._at_most > 0
         self._look_after_child()
@@ -57,14 +57,14 @@ class PicturesBeside:
                     stdin=subprocess.DEVNULL,
                     stdout=said,
                     stderr=subprocess.STDOUT,
-                    start_new_session=True,  # Ctrl-C at the terminal is for this process only
+                    start_new_session=True,  # Ctrl-C at the terminal reaches only this process
                 )
         except OSError as error:
             trouble = system_errors.cannot("write", layout.PICTURES_LOG, error)
             self._say(f"no pictures are drawn: {trouble}")
 
     def finish(self) -> None:
-        """Wait until all that was wanted is drawn."""
+        """Wait until all requested pictures are drawn."""
         while self._child is not None or self._wanted:
             self.draw(wanted=False)
             if self._child is not None:
@@ -72,7 +72,7 @@ class PicturesBeside:
                 self._look_after_child()
 
     def stop(self) -> None:
-        """Stop the child; what it has not drawn is drawn another time."""
+        """Stop the child; the remaining pictures are drawn another time."""
         self._wanted = False
         if self._child is None or self._child.poll() is not None:
             return

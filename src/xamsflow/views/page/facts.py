@@ -1,4 +1,4 @@
-"""What the page shows: runs by how they stand, how much was done lately, and how soon."""
+"""The content of the page: runs by status, recent throughput, and latency."""
 
 import shutil
 from collections import Counter
@@ -23,21 +23,21 @@ from xamsflow.views.causes import Cause
 MB = 1_000_000
 
 SHOWN = 50
-"""Runs in each list, the newest."""
+"""Maximum number of runs in each list; the newest are shown."""
 
 DAYS = 14
-"""Days of throughput, today included."""
+"""Number of days of throughput, including today."""
 
 RUNS_TIMED = 100
-"""Runs whose receipts are read for the latency, the newest."""
+"""Number of newest runs whose receipts are read for the latency."""
 
 BROKEN = (BadDataError, OSError, KeyError, TypeError, ValueError, AttributeError)
-"""What reading a receipt that somebody has spoilt can raise; such a one is left out."""
+"""Errors raised by a receipt with damaged content; such a receipt is ignored."""
 
 
 @dataclass(frozen=True)
 class Day:
-    """What was done on one day (UTC); shares are of the largest day, 0 to 1."""
+    """Throughput of one day (UTC); shares are relative to the largest day, 0 to 1."""
 
     date: date
     n_runs: int
@@ -48,7 +48,7 @@ class Day:
 
 @dataclass(frozen=True)
 class Latency:
-    """Times from the end of runs to a step, in s: of half of the runs, of 90 %."""
+    """Time from the end of a run to a step, in s: median and 90th percentile."""
 
     step: str
     n_runs: int
@@ -58,7 +58,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Space:
-    """A folder's file system, in bytes."""
+    """Free and total space of a folder's file system, in bytes."""
 
     what: str
     path: str
@@ -67,13 +67,13 @@ class Space:
 
     @property
     def used_share(self) -> float:
-        """0 to 1."""
+        """The used share, 0 to 1."""
         return 1 - self.free / self.total if self.total else 1.0
 
 
 @dataclass(frozen=True)
 class Page:
-    """All that the page shows. `source_problem` is why the run database was not asked, if so."""
+    """Everything the page shows; `source_problem` says why the run database was not read."""
 
     made: datetime
     detector: str
@@ -146,7 +146,7 @@ def collect(config: Config) -> Page:
 
 
 def latencies(runs: Iterable[str]) -> list[Latency]:
-    """Return how long after the end of a run each of its steps was done, by the receipts."""
+    """Return the time from the end of a run to each of its steps, from the receipts."""
     times: dict[str, list[float]] = {}
     for run in runs:
         found = run_files.receipts_of(run)
@@ -210,14 +210,14 @@ def _space(what: str, folder: Path) -> Space | None:
     for place in (folder.absolute(), *folder.absolute().parents):
         try:
             usage = shutil.disk_usage(place)
-        except OSError:  # not made yet, or not mounted
+        except OSError:  # does not exist yet, or is not mounted
             continue
         return Space(what, str(folder), usage.free, usage.total)
     return None
 
 
 def _rows_from_receipts() -> list[RunSummary]:
-    """Return what the receipts and logs in the working directory tell of each run."""
+    """Return a summary of each run from the receipts and logs in the working directory."""
     rows = []
     for run in run_files.runs():
         try:
@@ -228,7 +228,7 @@ def _rows_from_receipts() -> list[RunSummary]:
 
 
 def _document(run: str) -> dict[str, Any]:
-    """Return a run document as it would be after what lies on disk."""
+    """Reconstruct a run document from the files on disk."""
     found = run_files.receipts_of(run)
     transferred = found.get(layout.transfer_receipt(run).name) or {}
     published = found.get(layout.rundoc_receipt(run).name) or {}

@@ -1,4 +1,4 @@
-"""The page and the pictures it leads to, written into the working directory."""
+"""Write the page and the pictures it links to into the working directory."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 TEMPLATE = "page.html.j2"
 
 LONGEST = 500
-"""Characters of a value that are shown."""
+"""Maximum number of characters shown of a value."""
 
 SCRIPT = """
 const made = new Date(document.getElementById("made").dateTime);
@@ -35,18 +35,18 @@ function tell() {
 tell();
 setInterval(tell, 30000);
 """
-"""The only script of the page; its hash stands in the page, so that no other one ever runs."""
+"""The only script on the page; its hash is in the page's policy, so that no other script runs."""
 
 
 def make(config: Config) -> Path:
-    """Write the page, by rename; return where.
+    """Write the page atomically and return its path.
 
-    If the run database is away, the page is made of the receipts, and says so. Raises
-    ConfigurationError or ResourcesError where it cannot be written.
+    If the run database cannot be reached, the page is made from the receipts and says so. Raises
+    ConfigurationError or ResourcesError if it cannot be written.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        # What a run document says is text, never markup.
+        # Text from run documents is never interpreted as markup.
         autoescape=True,
         finalize=_printable,
         undefined=jinja2.StrictUndefined,
@@ -68,7 +68,7 @@ def make(config: Config) -> Path:
     partial = page.with_name(f".{page.name}.{secrets.token_hex(4)}")
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
-        # File names in messages may hold bytes that are not text.
+        # File names in messages may contain bytes that are not valid text.
         partial.write_text(text, encoding="utf-8", errors="replace")
         os.chmod(partial, 0o644)  # noqa: PTH101
         partial.replace(page)
@@ -79,7 +79,7 @@ def make(config: Config) -> Path:
 
 
 def _printable(value: Any) -> Any:
-    """Return printable text, cut to LONGEST."""
+    """Return printable text, truncated to LONGEST."""
     if not isinstance(value, str) or isinstance(value, markupsafe.Markup):
         return value
     text = "".join(letter if letter.isprintable() else " " for letter in value)
@@ -87,15 +87,15 @@ def _printable(value: Any) -> Any:
 
 
 def make_pictures(config: Config, at_most: int) -> list[str]:
-    """Draw pictures that are missing or older than what is stored, of the newest runs first.
+    """Draw pictures that are missing or older than the stored data, newest runs first.
 
-    Return the runs that got one. A picture that cannot be drawn is only logged.
-    A run that is being worked on gets its picture afterwards.
+    Return the runs whose pictures were drawn. Failures are only logged. Runs that are being
+    processed get their pictures later.
     """
     wanted = [run for run in run_files.runs() if _out_of_date(run) and claims.read(run) is None]
     if not wanted or not at_most:
         return []
-    # They take seconds to load.
+    # These modules take seconds to import.
     from xamsflow.settings import detector  # noqa: PLC0415
     from xamsflow.views import overview  # noqa: PLC0415
 
@@ -109,13 +109,13 @@ def make_pictures(config: Config, at_most: int) -> list[str]:
             drawn.append(run)
         except XamsflowError as error:
             logger.warning("no picture of run %s: %s", run, error)
-        except Exception:  # a bug in a picture must not end what watches over runs
+        except Exception:  # a bug in a picture must not stop xamsflow watch
             logger.exception("no picture of run %s", run)
     return drawn
 
 
 def _out_of_date(run: str) -> bool:
-    """Tell whether a run has a data type's receipt that is newer than its picture."""
+    """Tell whether a run has a data type receipt that is newer than its picture."""
     picture = layout.overview(run)
     made = picture.stat().st_mtime_ns if picture.is_file() else 0
     others = {layout.rundoc_receipt(run).name, layout.claim_file(run).name}
