@@ -64,7 +64,7 @@ def test_pend_shows_asks_and_writes_who_and_why(ask, runs):
     assert (entry["from"], entry["to"]) == ("failed", "pending")
     assert entry["time"] > END
     code, said = ask("pend", "932", "--yes")
-    assert (code, "is pending already" in said) == (0, True)
+    assert (code, "is already pending" in said) == (0, True)
 
 
 @pytest.mark.parametrize("verb", ["pend", "hold", "abandon", "retry", "reprocess", "release"])
@@ -98,7 +98,7 @@ def test_at_a_terminal_it_asks(site, runs):
         os.write(ours, f"{answer}\n".encode())
         said, _ = process.communicate(timeout=60)
         os.close(ours)
-        assert "Ask for this run? [y/N]" in said
+        assert "Request this run? [y/N]" in said
         assert process.returncode == (0 if answer == "y" else 1)
         assert statuses(runs)[932] == status
 
@@ -109,16 +109,16 @@ def test_runs_that_are_worked_on_stay_with_who_has_them(ask, runs):
     for verb in ("pend", "reprocess"):
         code, said = ask(verb, "931", "932", "933", "--yes")
         assert code == 1
-        assert f"is being processed by {ALIVE}: wait for its end" in said
+        assert f"is being processed by {ALIVE}: wait until it ends" in said
         assert "its driver gone:1:1:x has died: the next run of the driver takes it over" in said
-        assert "another tool has it, according to its status 'submitted_job'; if that" in said
+        assert "is in use by another tool, according to its status 'submitted_job'; if that" in said
         assert list(runs.find()) == before
     assert ask("retry", "931", "--yes")[0] == 1
     assert ask("pend", "931-933", "--force", "--yes")[0] == 0
     assert statuses(runs) == {931: "running", 932: "running", 933: "pending"}
     # A tag does not take a run from anybody, and it is said that the work goes on.
     code, said = ask("hold", "931", "--yes")
-    assert (code, "which continues to its end" in said) == (0, True)
+    assert (code, "is processing it and will finish" in said) == (0, True)
     assert statuses(runs)[931] == "running"
     assert runs.find_one({"number": 931})["processing"]["owner"] == ALIVE
 
@@ -136,7 +136,7 @@ def test_hold_and_release(site, ask, runs):
         assert (held["tags"][1]["name"], held["tags"][1]["user"]) == ("hold-processing", "astrid")
         entry = held["processing"]["history"][-1]
         assert (entry["action"], entry["reason"], entry["to"]) == ("hold", "bad HV", "pending")
-        assert "is held already" in ask("hold", "931", "--yes")[1]
+        assert "is already held" in ask("hold", "931", "--yes")[1]
         assert (
             "not taken because of its tag hold-processing: xamsflow release 931"
             in ask("pend", "931")[1]
@@ -167,7 +167,7 @@ def test_retry_counts_anew_and_is_for_failed_runs_only(ask, runs):
     )
     code, said = ask("retry", "931-933", "--yes")
     assert code == 0
-    assert "1 is left alone: is done, not failed" in said
+    assert "1 run unchanged: is done, not failed" in said
     assert statuses(runs) == {931: "pending", 932: "done", 933: None}
     assert runs.find_one({"number": 931})["processing"].keys() == {"history", "time"}
     assert ask("retry", "932", "--yes")[0] == 1
@@ -184,7 +184,7 @@ def test_runs_by_mode(ask, runs):
     )
     code, said = ask("pend", "--mode", "*led*", "--yes")
     assert code == 0
-    assert "1 is left alone: is done" in said
+    assert "1 run unchanged: is done" in said
     assert statuses(runs) == {931: "pending", 932: "done", 933: None, 934: None}
     assert ask("pend", "932", "933", "--mode", "bkg", "--yes")[0] == 0
     assert statuses(runs) == {931: "pending", 932: "done", 933: "pending", 934: None}

@@ -75,7 +75,7 @@ def test_the_doctor_asks_the_batch_system(
     for profile in ("stbc", "slurm"):
         (result,) = batch_system.examine(start.profile_folder(profile))
         assert result.verdict == "ok", result
-        assert "are here; you have " in result.value
+        assert "; your jobs: " in result.value
     monkeypatch.setenv("SLURM_CONF", "/nonexistent")
     for profile in ("stbc", "slurm"):
         (result,) = batch_system.examine(start.profile_folder(profile))

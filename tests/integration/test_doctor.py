@@ -54,7 +54,7 @@ def test_a_package_of_another_version_is_told(monkeypatch, tmp_path):
     result = this_host.package("strax")
     assert (result.verdict, result.remedy) == (
         "warning",
-        "known to be good is 1.0 or 1.1: make install",
+        "install the tested version, 1.0 or 1.1: make install",
     )
 
 
@@ -74,7 +74,7 @@ def test_a_folder_that_is_there_or_will_be_made(tmp_path):
     assert this_host.folder("x", tmp_path, 0).verdict == "ok"
     result = this_host.folder("x", tmp_path / "a" / "b", 0)
     assert result.verdict == "ok"
-    assert result.value.endswith("will be made")
+    assert result.value.endswith("will be created")
     assert not (tmp_path / "a").exists()
 
 
@@ -124,7 +124,7 @@ def test_a_disk_without_room_for_files_is_told(mounted: Callable[[str], Path]):
             (folder / str(number)).touch()
     result = this_host.folder("x", folder, 0)
     assert result.verdict == "problem"
-    assert "no room for more files" in result.value
+    assert "no free inodes" in result.value
 
 
 def test_a_disk_that_is_mounted_for_reading_is_told(mounted: Callable[[str], Path]):
@@ -334,10 +334,10 @@ def test_a_tunnel_that_is_refused_is_told(tmp_path, mongod):
 
 def test_a_host_without_the_batch_systems_commands(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    for name, command in (("stbc", "qsub, qstat, qdel"), ("htcondor", "condor_submit")):
+    for name, command in (("stbc", "qsub, qstat, qdel"), ("htcondor", "condor_submit, condor_q")):
         (result,) = batch_system.examine(start.profile_folder(name))
         assert result.verdict == "problem"
-        assert f"no command {command}" in result.value
+        assert f": {command}" in result.value and "not found" in result.value
     (result,) = batch_system.examine(start.profile_folder("profiles/local"))
     assert (result.verdict, result.value) == ("ok", "local: none, jobs run on this host")
 

@@ -62,7 +62,7 @@ def test_the_plan_is_what_then_happens_and_writes_nothing(make_site):
 def test_a_run_that_is_not_there_is_planned_with_its_trouble(site):
     site.add_run(931, on_disk=False, duration=0.6, rate=50)
     _, plans, _ = planned(site)
-    assert "the DAQ does not have 000931" in plans["000931"]["trouble"]
+    assert "the DAQ never had 000931 or no longer has it" in plans["000931"]["trouble"]
     said = site.xamsflow("plan", "932")
     assert (said.returncode, "the nearest there is 000931" in said.stderr) == (1, True)
     assert "would not take" not in site.xamsflow("plan", "931").stdout

@@ -169,7 +169,7 @@ def test_stopped_by_a_signal_and_at_once_by_a_second(site, watched):
         watch = watched.start()
         watched.wait_for((site.work / "logs/transfer/000901.log").exists)
         watch.send_signal(signal.SIGTERM)
-        watched.wait_for_line("stopping: running jobs are finished")
+        watched.wait_for_line("stopping: running jobs will finish")
     # The transfer is finished now, the rest is given back.
     assert watch.wait(PATIENCE_S) == 0, watched.said
     assert site.status(901) == "pending"
@@ -179,7 +179,7 @@ def test_stopped_by_a_signal_and_at_once_by_a_second(site, watched):
         watched.wait_for((site.work / "logs/process").is_dir)
         watched.wait_for(lambda: any((site.work / "logs/process").glob("000901*.log")))
         watch.send_signal(signal.SIGINT)
-        watched.wait_for(lambda: watched.said.count("stopping: running jobs are finished") == 2)
+        watched.wait_for(lambda: watched.said.count("stopping: running jobs will finish") == 2)
         watch.send_signal(signal.SIGINT)
         assert watch.wait(PATIENCE_S) == 0, watched.said
         assert site.status(901) == "pending"
@@ -232,7 +232,7 @@ def test_the_switch_and_the_database_go_off_and_on(tmp_path):
             watched.wait_for_line("daq.processing is on again")
             watched.wait_for_line("000901 taken")
             mongod.stop()
-            watched.wait_for_line("looking again every 0.3 s")
+            watched.wait_for_line("retrying every 0.3 s")
             mongod.start()
             watched.wait_for_line("recovered")
             watched.wait_for_status(901, "done")

@@ -1,7 +1,7 @@
-"""What a person can do to runs: what it would change in each of them, and how it is done.
+"""The actions people can take on runs: what each would change, and how it is done.
 
-Each action is judged from the run document alone, so that people see what will happen before
-anything does; what then happens is one atomic change that leaves only the state that was judged.
+The effect of an action is determined from the run document alone, so that people see it in advance.
+The action itself is one atomic change, made only if the run's state has not changed in between.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from xamsflow.rundb.status import State, state
 from xamsflow.state import layout
 
 FIELDS = ClaimedRun.FIELDS
-"""What has to be read of a run document to judge an action."""
+"""The fields of a run document that are needed to judge an action."""
 
 Document = Mapping[str, Any]
 
@@ -25,8 +25,9 @@ Document = Mapping[str, Any]
 class Outlook:
     """What an action would do to a run.
 
-    `effect` says it in words, or why nothing is done. `changes`: something is done. `refused`: it
-    cannot be done, which is an error if the run was requested by its number.
+    `effect` describes it in words, or says why nothing is done. `changes` means that the run would
+    change. `refused` means that the action is impossible, which is an error if the run was
+    requested by its number.
     """
 
     effect: str
@@ -36,7 +37,7 @@ class Outlook:
 
 @dataclass(frozen=True)
 class Action:
-    """A verb: `question` is asked before, `outcome` is reported afterwards."""
+    """A verb: `question` asks for confirmation, `outcome` is reported afterwards."""
 
     name: str
     question: str
@@ -47,7 +48,7 @@ class Action:
 
 @dataclass(frozen=True)
 class HowAsked:
-    """How a run was requested: by its own number (`named`), or with `force`."""
+    """How a run was requested: by its number (`named`), with `force`."""
 
     named: bool
     force: bool = False
@@ -55,7 +56,7 @@ class HowAsked:
 
 @dataclass(frozen=True)
 class Author:
-    """Who requests a change, with which verb, and why."""
+    """Who requests a change, with which verb and for what reason."""
 
     name: str
     verb: str
@@ -73,7 +74,7 @@ def _refused(effect: str) -> Outlook:
 def _judge_pend(document: Document, how: HowAsked) -> Outlook:
     found = state(document)
     if found is State.PENDING:
-        return Outlook(f"is pending already{_but(document)}")
+        return Outlook(f"is already pending{_but(document)}")
     if found is State.DONE:
         if not how.named:
             return Outlook("is done")
@@ -84,9 +85,9 @@ def _judge_pend(document: Document, how: HowAsked) -> Outlook:
 def _judge_retry(document: Document, how: HowAsked) -> Outlook:
     found = state(document)
     if found is State.FAILED:
-        return _changes(f"pending, with the count of tries reset{_but(document)}")
+        return _changes(f"pending, with the attempt count reset{_but(document)}")
     if found is State.PENDING:
-        return Outlook(f"is pending already{_but(document)}")
+        return Outlook(f"is already pending{_but(document)}")
     return _busy(document, how, forceable=False) or _refused(
         "has not failed" if found is not State.DONE else "is done, not failed"
     )
@@ -94,21 +95,21 @@ def _judge_retry(document: Document, how: HowAsked) -> Outlook:
 
 def _judge_reprocess(document: Document, how: HowAsked) -> Outlook:
     if state(document) is State.PENDING and run_document.is_to_be_reprocessed(document):
-        return Outlook(f"is pending already, to be made again{_but(document)}")
+        return Outlook(f"is already pending for reprocessing{_but(document)}")
     return _busy(document, how) or _changes(
-        f"pending; data types that would differ now are made again{_but(document)}"
+        f"pending; data types that would now differ are made again{_but(document)}"
     )
 
 
 def _judge_hold(document: Document, how: HowAsked) -> Outlook:  # noqa: ARG001
     if HOLD_TAG in tag_names(document):
-        return Outlook("is held already")
+        return Outlook("is already held")
     return _changes(f"held: not taken until it is released{_goes_on(document)}")
 
 
 def _judge_abandon(document: Document, how: HowAsked) -> Outlook:  # noqa: ARG001
     if ABANDON_TAG in tag_names(document):
-        return Outlook("is abandoned already")
+        return Outlook("is already abandoned")
     return _changes(f"abandoned: no longer processed{_goes_on(document)}")
 
 
@@ -124,7 +125,7 @@ def _judge_release(document: Document, how: HowAsked) -> Outlook:  # noqa: ARG00
 
 
 def _busy(document: Document, how: HowAsked, *, forceable: bool = True) -> Outlook | None:
-    """Return what to say of a run that is being processed, None if it is free."""
+    """Return the outlook for a run that is being processed, None if it is free."""
     found = state(document)
     claimed = ClaimedRun.of(document)
     if claimed is not None:
@@ -133,18 +134,18 @@ def _busy(document: Document, how: HowAsked, *, forceable: bool = True) -> Outlo
             return Outlook(f"its driver {who} has died: the next run of the driver takes it over")
         if selecting.has_died(claimed):
             return Outlook(f"its driver {who} has died; its outcome is kept in {layout.JOURNAL}")
-        return _refused(f"is being processed by {who}: wait for its end, or stop that driver")
+        return _refused(f"is being processed by {who}: wait until it ends, or stop that driver")
     if found is State.ELSEWHERE and not (how.force and forceable):
         status = f"{run_document.status(document)!s:.40}"
         remedy = "; if that tool has given up, use --force" if forceable else ""
-        return _refused(f"another tool has it, according to its status {status!r}{remedy}")
+        return _refused(f"is in use by another tool, according to its status {status!r}{remedy}")
     return None
 
 
 def _but(document: Document) -> str:
     held = [name for name in tag_names(document) if name in HOLDING_TAGS]
     return (
-        f"; but not taken because of its tag {' and '.join(held)}: "
+        f", but not taken because of its tag {' and '.join(held)}: "
         f"xamsflow release {document['number']}"
         if held
         else ""
@@ -155,7 +156,7 @@ def _goes_on(document: Document) -> str:
     claimed = ClaimedRun.of(document)
     if claimed is None:
         return ""
-    return f"; {claimed.owner} is processing it, which continues to its end"
+    return f"; {claimed.owner} is processing it and will finish"
 
 
 def _set_pending(database: RunDatabase, number: int, author: Author, found: State) -> bool:
@@ -187,9 +188,9 @@ def _release(database: RunDatabase, number: int, author: Author, _: State) -> bo
     return database.untag(number, HOLDING_TAGS, author.name, author.verb, author.reason)
 
 
-PEND = Action("pend", "ask for", "pending", _judge_pend, _set_pending)
-RETRY = Action("retry", "try again", "pending", _judge_retry, _set_pending)
-REPROCESS = Action("reprocess", "make again", "pending", _judge_reprocess, _reprocess)
+PEND = Action("pend", "request", "pending", _judge_pend, _set_pending)
+RETRY = Action("retry", "retry", "pending", _judge_retry, _set_pending)
+REPROCESS = Action("reprocess", "reprocess", "pending", _judge_reprocess, _reprocess)
 HOLD = Action("hold", "hold", "held", _judge_hold, _hold)
 RELEASE = Action("release", "release", "released", _judge_release, _release)
 ABANDON = Action("abandon", "abandon", "abandoned", _judge_abandon, _abandon)

@@ -1,7 +1,7 @@
-"""What the workflow would do, run by run: nothing is written anywhere.
+"""Predict what the workflow would do with each run, without writing anything.
 
-The jobs and their resources come from Snakemake's dry run, what is stored comes from strax, and
-how long it takes is learned from the receipts of runs that were processed here.
+Jobs and resources come from Snakemake's dry run, stored data types from strax, and estimates of
+time and size from the receipts of runs processed here.
 """
 
 import shutil
@@ -24,7 +24,7 @@ from xamsflow.state.receipts import Receipt
 from xamsflow.transfer import source
 
 LEARN_FROM = 200
-"""Runs, the newest ones that have receipts, from which speeds and sizes are learned."""
+"""Number of newest runs with receipts from which speeds and sizes are estimated."""
 
 MB = 1e6
 
@@ -33,10 +33,10 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Experience:
-    """What past runs have shown, medians; None if there were none.
+    """Medians over past runs; None if there are none.
 
-    `transfer` is in bytes of live data per s; `speed` by data type made, in bytes of live data per
-    s, and `growth` in bytes stored per byte of live data.
+    `transfer` is in bytes of live data per s. By data type, `speed` is in bytes of live data per s,
+    and `growth` in bytes stored per byte of live data.
     """
 
     transfer: float | None
@@ -49,9 +49,9 @@ class Experience:
 class RunPlan:
     """What would happen to a run. Sizes in bytes, times in s, None if unknown.
 
-    `live` is the size of its live data, `to_move` what of it is still to be transferred, and
-    `trouble` why that is not known. `stored` and `to_make` are data types. `space` is what will be
-    stored in addition. `writes` are the changes of its run document, one sentence each.
+    `live` is the size of its live data, `to_move` the part that must still be transferred, and
+    `trouble` why these are unknown. `stored` and `to_make` are data types. `space` is the
+    additional disk space needed. `writes` lists the changes to its run document, one line each.
     """
 
     run: str
@@ -70,7 +70,7 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class Room:
-    """Room for something: what is needed there (None: not known) and what is free, in bytes."""
+    """Disk space needed (None: unknown) and free in a folder, in bytes."""
 
     folder: Path
     needed: int | None
@@ -78,12 +78,12 @@ class Room:
 
     @property
     def suffices(self) -> bool:
-        """Whether there is room, as far as is known."""
+        """Whether the data fit, as far as is known."""
         return self.needed is None or self.needed <= self.free
 
 
 def learn() -> Experience:
-    """Return what the receipts in this folder say about earlier runs."""
+    """Return the medians over earlier runs from the receipts in this folder."""
     transfer: list[float] = []
     speed: dict[str, list[float]] = {}
     growth: dict[str, list[float]] = {}
@@ -117,7 +117,7 @@ def learn() -> Experience:
 def run_plan(
     document: Document, jobs: Sequence[Job], config: Config, experience: Experience
 ) -> RunPlan:
-    """Return what would happen to a run whose jobs would be `jobs`."""
+    """Return the plan for a run, given the jobs from the dry run."""
     run = layout.run_id(document["number"])
     mode = run_document.mode(document)
     targets = config.targets_for(mode)
@@ -141,7 +141,7 @@ def run_plan(
 
 
 def spaces(plans: Iterable[RunPlan], config: Config) -> list[Room]:
-    """Return what all runs together need and what is free, for live data and for strax data."""
+    """Return the space that all runs together need, and the free space, for both kinds of data."""
     planned = list(plans)
     moved = [plan.to_move for plan in planned]
     made = [plan.space for plan in planned]
@@ -164,7 +164,7 @@ def _free(folder: Path) -> int:
 
 
 def _live_data(document: Document, config: Config) -> tuple[int | None, int | None, str | None]:
-    """Return the bytes of a run's live data, of these what is not here yet, and what is wrong."""
+    """Return the size of a run's live data, the part not yet here, and what went wrong, if so."""
     run = layout.run_id(document["number"])
     transferred = _read(layout.transfer_receipt(run))
     here = config.storage.live_data / run
@@ -173,12 +173,12 @@ def _live_data(document: Document, config: Config) -> tuple[int | None, int | No
     try:
         parent = config.daq.live_data or rundoc.live_location(document)
         if parent is None:
-            raise BadDataError(f"the run document of {run} does not say where its live data are")
+            raise BadDataError(f"the run document of {run} gives no location of its live data")
         _, listing = source.find(config.daq.ssh, str(parent), run)
     except XamsflowError as error:
         return None, None, str(error)
     if listing is None:
-        return None, None, f"the DAQ does not have {run} (any more)"
+        return None, None, f"the DAQ never had {run} or no longer has it"
     if here.is_dir():
         return listing.size, 0, None  # compared, not copied
     arrived = layout.incoming(config.storage.live_data, run)
@@ -189,7 +189,7 @@ def _live_data(document: Document, config: Config) -> tuple[int | None, int | No
 def _data_types(
     document: Document, targets: Sequence[str], config: Config
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the data types that are stored as they would be made now, and those to make."""
+    """Return the data types stored with the current lineage, and those to make."""
     from xamsflow.data.context import context, other, run_config  # noqa: PLC0415 - strax takes seconds
     from xamsflow.data.processing import to_be_stored  # noqa: PLC0415
 
@@ -203,7 +203,7 @@ def _data_types(
         make = context if config.context is None else other(config.context)
         made = make(
             detector.load(config.detector),
-            processed if processed.is_dir() else Path(nothing),  # strax would make it
+            processed if processed.is_dir() else Path(nothing),  # strax would create it
             run_config(parsed, config.storage.live_data / run),
         )
         wanted: dict[str, bool] = {}
@@ -250,7 +250,7 @@ def _writes(
     told += [f"-> running, {rule}" for rule in dict.fromkeys(rules)]
     entries = [*(["live"] if to_move != 0 else []), *to_make]
     if entries:
-        told.append(f"data: an entry each for {', '.join(entries)}")
+        told.append(f"data: one entry each for {', '.join(entries)}")
     told.append(f"-> done, targets {', '.join(targets)}")
     return tuple(told)
 

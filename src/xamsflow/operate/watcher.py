@@ -1,9 +1,9 @@
-"""Endless mode: runs are taken as they end, each by a driver of its own.
+"""Endless mode: process each run, in a separate driver, as soon as it ends.
 
-Each round queries the run database: runs that have ended (or, to be followed, have begun) and that
-nobody requested are set pending, and those that wait are handed to new drivers (``snakemake``), as
-far as there is room. The watch keeps no state that matters: what is taken is claimed in the run
-documents, so that a watch that was killed, or a second one at the same time, does nothing twice.
+Each round queries the run database, sets new runs pending that have ended (or have begun, if they
+are to be followed), and hands waiting runs to new drivers (``snakemake``) as capacity allows. The
+watcher keeps no essential state: drivers claim runs in the run documents, so no run is processed
+twice if a watcher is killed and restarted or if two run at the same time.
 """
 
 import contextlib
@@ -30,8 +30,8 @@ from xamsflow.settings.config import Config
 from xamsflow.state import layout, owner, run_numbers
 
 DRIVERS = 16
-"""Drivers at a time: each takes some 100 MB. With more runs than that in flight, one driver takes
-several."""
+"""Maximum number of concurrent drivers, each of which needs about 100 MB. If more runs are in
+flight, a driver processes several."""
 
 PAUSE_S = 60.0
 """Pause before a run whose driver failed is taken again, doubled each time ..."""
@@ -40,14 +40,14 @@ LONGEST_PAUSE_S = 3600.0
 """... up to this."""
 
 SLICE_S = 0.1
-"""How soon a signal or the end of a driver is noticed."""
+"""Polling interval for signals and drivers that have ended."""
 
 SWITCHED_OFF = "off"
 
 
 @dataclass
 class DriverProcess:
-    """A driver that was started, and its runs; those in `ended` need no room any more."""
+    """A started driver and its runs; runs in `ended` no longer count as in flight."""
 
     process: "subprocess.Popen[bytes]"
     runs: tuple[int, ...]
@@ -59,13 +59,13 @@ class DriverProcess:
 
     @property
     def runs_on(self) -> bool:
-        """Whether the process has not ended."""
+        """Whether the process is still running."""
         return self.process.poll() is None
 
 
 @dataclass(frozen=True)
 class WatchOptions:
-    """The profile, the files of settings, and how many runs at a time."""
+    """The profile, the settings files, and the number of concurrent runs."""
 
     profile: Path
     configfiles: Sequence[Path]
@@ -74,7 +74,7 @@ class WatchOptions:
 
 
 class Watcher:
-    """Endless mode in this folder; :meth:`run` returns once it is stopped."""
+    """Watches for runs from the working directory; :meth:`run` returns when stopped."""
 
     def __init__(
         self,
@@ -83,9 +83,9 @@ class Watcher:
         say: Callable[[str], None],
         after_round: Callable[[RunDatabase, bool], None] = lambda _database, _changed: None,
     ) -> None:
-        """Prepare; `after_round` is called after each look with whether anything has changed.
+        """Prepare; `say` is called with one line per event.
 
-        `say` is given one line per event.
+        `after_round` is called after each round, with whether anything has changed.
         """
         self._config = config
         self._options = options
@@ -104,10 +104,10 @@ class Watcher:
         self._failed = False
 
     def run(self) -> int:
-        """Watch until a signal comes, or with `once` until nothing waits; return the exit code.
+        """Watch until a signal arrives, or with `once` until no run waits; return the exit code.
 
-        Raises what is wrong at the first look with the settings (with `once`, with anything);
-        later troubles are reported and waited out.
+        In the first round, raises errors in the settings (with `once`, all errors). Later errors
+        are reported and retried.
         """
         before = {
             number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT)
@@ -121,7 +121,7 @@ class Watcher:
         return 1 if self._failed and self._options.once else 0
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        self._stops += 1  # all else is the loop's: this may come at any moment
+        self._stops += 1  # a signal may arrive at any moment; the loop does the rest
 
     def _is_over(self) -> bool:
         if self._stops:
@@ -150,7 +150,7 @@ class Watcher:
                 self._wait()
 
     def _wait(self) -> None:
-        """Wait until the next look, not longer than until a signal comes or a driver ends."""
+        """Wait for the next round; return early if a signal arrives or a driver ends."""
         stops = self._stops
         self._stop_drivers()
         until = time.monotonic() + self._config.watch.interval_s
@@ -161,19 +161,19 @@ class Watcher:
             time.sleep(SLICE_S)
 
     def _tell_trouble(self, error: XamsflowError | None) -> None:
-        """Report a trouble once, and once more when it is over."""
+        """Report an error once, and report once when it is over."""
         trouble = "" if error is None else str(error)
         if trouble and trouble != self._trouble:
             goes_on = self._in_flight()
-            beside = f" ({goes_on} runs continue meanwhile)" if goes_on else ""
-            self._say(f"{trouble}; looking again every {self._config.watch.interval_s:g} s{beside}")
+            beside = f" (runs that continue meanwhile: {goes_on})" if goes_on else ""
+            self._say(f"{trouble}; retrying every {self._config.watch.interval_s:g} s{beside}")
         elif self._trouble and not trouble:
-            self._not_before.clear()  # those drivers failed for this reason
+            self._not_before.clear()  # their drivers failed because of this error
             self._say("recovered")
         self._trouble = trouble
 
     def _round(self, database: RunDatabase) -> bool:
-        """Look once; return whether anything has changed."""
+        """Do one round; return whether anything has changed."""
         journal.publish(database, self._config)
         self._stop_drivers()
         changed = self._look_after_drivers(database)
@@ -196,8 +196,8 @@ class Watcher:
         off = switch is not None and database.switch(switch) == SWITCHED_OFF
         if off and not self._off:
             self._say(
-                f"{switch} is off: no run is taken until it is switched on"
-                + (f"; {self._in_flight()} continue to their end" if self._in_flight() else "")
+                f"{switch} is off: no runs are taken until it is switched on"
+                + (f"; {self._in_flight()} in progress will finish" if self._in_flight() else "")
             )
         elif self._off and not off:
             self._say(f"{switch} is on again")
@@ -214,14 +214,14 @@ class Watcher:
                 ):
                     asked = True
                     self._say(f"{layout.run_id(number)} {what}: pending")
-            except BadDataError as error:  # one bad document must not keep others from it
+            except BadDataError as error:  # one bad document must not block the other runs
                 if number not in self._unusable:
                     self._unusable.add(number)
                     self._say(str(error))
         return asked
 
     def _wait_list(self, database: RunDatabase) -> list[int]:
-        """Return the runs that could be taken, newest first: those of dead drivers too."""
+        """Return the runs that can be taken, newest first, including those of dead drivers."""
         ours = {number for driver in self._drivers for number in driver.runs}
         waiting = [run.number for run in selecting.to_take(database, self._config.select)]
         return [number for number in waiting if number not in ours]
@@ -237,7 +237,7 @@ class Watcher:
         return sum(len(set(driver.runs) - driver.ended) for driver in self._drivers)
 
     def _start(self, numbers: Sequence[int]) -> None:
-        """Hand runs to new drivers, one each unless there are too many drivers."""
+        """Hand runs to new drivers, one each unless that needs more than DRIVERS drivers."""
         if not numbers:
             return
         each = ceil(len(numbers) / (DRIVERS - len(self._drivers)))
@@ -249,8 +249,8 @@ class Watcher:
                 self._say(f"{layout.run_id(number)} taken")
 
     def _driver(self, runs: tuple[int, ...]) -> DriverProcess:
-        # The selection stays as it is but for the numbers, so that a run that is held or taken
-        # meanwhile is left alone.
+        # Only the run numbers override the selection, so the driver still skips a run that has
+        # been held or taken in the meantime.
         chosen = {"runs": [layout.run_id(number) for number in runs]}
         arguments = ["--config", f"select={json.dumps(chosen)}"]
         if start.works_here(self._options.profile):
@@ -267,14 +267,14 @@ class Watcher:
                     stdin=subprocess.DEVNULL,
                     stdout=said,
                     stderr=subprocess.STDOUT,
-                    start_new_session=True,  # Ctrl-C at the terminal is for this process only
+                    start_new_session=True,  # Ctrl-C at the terminal reaches only this process
                 )
         except OSError as error:
             raise system_errors.cannot("write", log, error) from error
         return DriverProcess(process, runs, log, time.monotonic())
 
     def _look_after_drivers(self, database: RunDatabase) -> bool:
-        """Report what became of the drivers' runs; forget drivers that have ended."""
+        """Report the progress of the drivers' runs, and remove drivers that have ended."""
         if not self._drivers:
             return False
         over = [driver for driver in self._drivers if not driver.runs_on]
@@ -292,7 +292,7 @@ class Watcher:
         return changed
 
     def _tell_progress(self, driver: DriverProcess, row: RunSummary) -> bool:
-        """Report the end of a run; return whether it has progressed."""
+        """Report whether a run is done or has failed; return whether it has progressed."""
         claimed_by = process.parse(row.owner) if row.owner else None
         if claimed_by is None or claimed_by.pid != driver.process.pid:
             return False
@@ -315,7 +315,7 @@ class Watcher:
         return further
 
     def _take_leave(self, driver: DriverProcess, rows: dict[int, RunSummary]) -> None:
-        """Report the runs that a driver has left unfinished, and leave them alone for a while."""
+        """Report the runs that a driver left unfinished, and delay their next attempt."""
         for number in driver.runs:
             if number in driver.ended:
                 continue
@@ -331,12 +331,12 @@ class Watcher:
             self._not_before[number] = (time.monotonic() + pause, pause)
             self._failed = True
             self._say(
-                f"{layout.run_id(number)} is left {status or 'without a status'}: its driver has "
+                f"{layout.run_id(number)} was left {status or 'without a status'}: its driver has "
                 f"ended (exit code {driver.process.returncode}, see {driver.log})"
             )
 
     def _stop_drivers(self) -> None:
-        """Tell drivers to stop: first to finish what runs, then as Ctrl-C would."""
+        """Stop the drivers: after the first signal gracefully, after the second as Ctrl-C would."""
         if not self._stops:
             return
         late = [one for one in self._drivers if one.runs_on and one.told_to_stop < self._stops]
@@ -345,8 +345,8 @@ class Watcher:
             self._say(
                 "stopping"
                 if not late
-                else "stopping: running jobs are finished, what has not begun is given back (once "
-                "more stops the jobs too)"
+                else "stopping: running jobs will finish, other runs are released (a second signal "
+                "stops the jobs too)"
                 if self._stops == 1
                 else "stopping the jobs too"
             )
@@ -356,14 +356,14 @@ class Watcher:
                 if self._stops == 1:
                     driver.process.send_signal(signal.SIGTERM)
                 else:
-                    os.killpg(driver.process.pid, signal.SIGINT)  # its jobs here are in its group
+                    os.killpg(driver.process.pid, signal.SIGINT)  # its local jobs are in its group
 
 
 def in_turn(waiting: Iterable[int], room: int, taken: int, oldest_every: int | None) -> list[int]:
-    """Return the runs to take next, as many as there is `room` for.
+    """Return the runs to take next, at most `room` of them.
 
-    The newest first; but of `oldest_every` runs taken in a row one is the oldest, so that none
-    waits for ever while new ones arrive (None: always the newest). `taken` counts the runs
+    The newest run comes first, but every `oldest_every`-th run taken is the oldest, so that no run
+    waits forever while new ones arrive (None: always the newest). `taken` counts the runs
     taken before.
     """
     left = deque(sorted(waiting))
@@ -377,7 +377,7 @@ def in_turn(waiting: Iterable[int], room: int, taken: int, oldest_every: int | N
 
 
 def _how_fast(row: RunSummary, driver: DriverProcess) -> str:
-    """Return how long a run took since it was taken, and since it had ended."""
+    """Return the time since a run was taken, and the time from its end to its completion."""
     spent = f" in {amounts.duration(time.monotonic() - driver.began)}"
     if row.end is None or row.changed is None:
         return spent

@@ -1,4 +1,4 @@
-"""The batch system of a profile: are its commands here, and does it answer?"""
+"""Check the batch system of a profile: its commands, and whether it answers."""
 
 import re
 import shutil
@@ -19,7 +19,7 @@ SYSTEM = re.compile(r"^\s*(?:program|system=)\s*(\w+)", re.MULTILINE)
 
 
 def examine(profile: Path) -> Iterator[Result]:
-    """Check the commands of a profile's batch system; a profile without one needs none."""
+    """Check the commands of a profile's batch system, if it has one."""
     system = system_of(profile)
     if system is None:
         yield ok("batch system", f"{profile.name}: none, jobs run on this host")
@@ -28,15 +28,15 @@ def examine(profile: Path) -> Iterator[Result]:
     if missing:
         yield problem(
             "batch system",
-            f"{profile.name}: no command {', '.join(missing)} on this host",
-            "log in to a host that has it, or choose another profile",
+            f"{profile.name}: {', '.join(missing)} not found on this host",
+            "log in to a submit host, or choose another profile",
         )
         return
     yield answers(profile.name, system)
 
 
 def answers(name: str, system: str) -> Result:
-    """Ask the batch system for this user's jobs."""
+    """Query this user's jobs from the batch system."""
     try:
         jobs = systems.named(system).alive()
     except systems.Unreachable as error:
@@ -44,7 +44,7 @@ def answers(name: str, system: str) -> Result:
             "batch system", f"{name}: does not answer ({error})", "wait, or ask its administrator"
         )
     commands = ", ".join(COMMANDS[system])
-    return ok("batch system", f"{name}: {commands} are here; you have {len(jobs)} jobs")
+    return ok("batch system", f"{name}: found {commands}; your jobs: {len(jobs)}")
 
 
 def system_of(profile: Path) -> str | None:
@@ -54,5 +54,7 @@ def system_of(profile: Path) -> str | None:
         return None
     match = SYSTEM.search(submit.read_text(encoding="utf-8"))
     if match is None or match[1] not in COMMANDS:
-        raise ConfigurationError(f"{submit} names no batch system", "take one of this repository")
+        raise ConfigurationError(
+            f"{submit} does not name a batch system", "use a profile from this repository"
+        )
     return match[1]

@@ -1,4 +1,4 @@
-"""What a check says: one line with a value and, where something is wrong, what to do."""
+"""The result of a check: a value in one line and, if something is wrong, what to do."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,11 +10,11 @@ from xamsflow.base import amounts, clock
 from xamsflow.base.errors import XamsflowError
 
 CLOCK_OFF_S = 2.0
-"""Clocks that differ by more than this: ages in tables are off."""
+"""If clocks differ by more than this, ages in tables are wrong."""
 
 
 class Health(StrEnum):
-    """How serious it is; a problem keeps runs from being processed."""
+    """The severity of a result; a problem prevents runs from being processed."""
 
     OK = "ok"
     WARNING = "warning"
@@ -23,7 +23,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True)
 class Result:
-    """What one check says of `name`; `remedy` is empty where all is well."""
+    """The result of the check `name`; `remedy` is empty if all is well."""
 
     name: str
     verdict: Health
@@ -32,12 +32,12 @@ class Result:
 
 
 def ok(name: str, value: str) -> Result:
-    """Say that all is well."""
+    """Report that all is well."""
     return Result(name, Health.OK, value)
 
 
 def warning(name: str, value: str, remedy: str) -> Result:
-    """Say that something should be looked at."""
+    """Report something that should be looked into."""
     return Result(name, Health.WARNING, value, remedy)
 
 
@@ -48,7 +48,7 @@ def problem(name: str, value: str, remedy: str) -> Result:
 
 @contextmanager
 def errors_are_problems(name: str) -> Iterator[list[Result]]:
-    """Give a list for results, to which an error of the block is added as a problem."""
+    """Yield a list for results; an error raised in the block is added to it as a problem."""
     found: list[Result] = []
     try:
         yield found
@@ -57,11 +57,11 @@ def errors_are_problems(name: str) -> Iterator[list[Result]]:
 
 
 def clock_of(name: str, ask: Callable[[], datetime]) -> Result:
-    """Compare a clock with this host's; `ask` returns its time, and may take a while."""
+    """Compare a clock with this host's; `ask` returns its time and may take a while."""
     ahead = clock.ahead_s(ask)
     off = abs(ahead)
     if off <= CLOCK_OFF_S:
-        return ok(name, f"as this host's, to {CLOCK_OFF_S:g} s")
+        return ok(name, f"agrees with this host's within {CLOCK_OFF_S:g} s")
     which = "behind" if ahead < 0 else "ahead of"
     value = f"{amounts.duration(off)} {which} this host's"
     return (problem if off > clock.WRONG_S else warning)(name, value, clock.SYNCHRONISE)

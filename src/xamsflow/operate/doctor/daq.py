@@ -1,4 +1,4 @@
-"""The DAQ host: ssh, its host key, rsync there, the folder of the runs, its clock."""
+"""Check the DAQ host: ssh, host key, rsync, the folder with the runs, clock."""
 
 import os
 from collections.abc import Iterator
@@ -20,14 +20,14 @@ from xamsflow.remote import ssh
 from xamsflow.settings.config import Daq, SshHost
 
 ANSWER_S = 20
-"""How long a command there may take."""
+"""Seconds that a command on the DAQ host may take."""
 
 NO_COMMAND = 127
-"""Exit code of shells for a command that they do not find."""
+"""Exit code of shells if a command is not found."""
 
 
 def examine(daq: Daq) -> Iterator[Result]:
-    """Check the way to the runs and what is needed there."""
+    """Check access to the runs, and the programs and folders needed on the DAQ host."""
     if daq.ssh is None:
         yield visible(daq.live_data)
         return
@@ -41,10 +41,10 @@ def examine(daq: Daq) -> Iterator[Result]:
 
 
 def visible(live_data: Path | None) -> Result:
-    """Check the folder of the runs where the DAQ's disk is mounted on this machine."""
+    """Check the folder with the runs if the DAQ's disk is mounted on this machine."""
     name = "DAQ folder"
     if live_data is None:
-        return ok(name, "as each run document says (daq.host and daq.live_data are null)")
+        return ok(name, "taken from each run document (daq.host and daq.live_data are null)")
     if not live_data.is_dir():
         return problem(name, f"{live_data} is missing", "mount it, or correct daq.live_data")
     if not os.access(live_data, os.R_OK | os.X_OK):
@@ -53,27 +53,27 @@ def visible(live_data: Path | None) -> Result:
 
 
 def login(target: SshHost, client: paramiko.SSHClient) -> Result:
-    """Say who answers; that the key is the known one was checked before."""
+    """Report the server and its host key, which was verified when connecting."""
     transport = client.get_transport()
-    assert transport is not None, "a client that is connected has a transport"
+    assert transport is not None, "a connected client has a transport"
     key = transport.get_remote_server_key().fingerprint
     return ok("DAQ ssh", f"{ssh.describe(target)}, {transport.remote_version}, host key {key}")
 
 
 def remote_rsync(target: SshHost, client: paramiko.SSHClient) -> Result:
-    """Check that rsync is there."""
+    """Check that rsync is installed on the DAQ host."""
     name = "DAQ rsync"
     code, said = _run(client, "rsync --version")
     if code == NO_COMMAND:
         return problem(name, f"missing on {target.host}", "install rsync there")
     if code != 0:
-        return problem(name, f"does not run on {target.host} (code {code})", "try it there by hand")
+        return problem(name, f"does not run on {target.host} (code {code})", "try it there")
     words = said.split()
-    return ok(name, words[words.index("version") + 1] if "version" in words else "there")
+    return ok(name, words[words.index("version") + 1] if "version" in words else "installed")
 
 
 def remote_folder(client: paramiko.SSHClient, live_data: Path) -> Result:
-    """Check that the folder of the runs is there, and how many there are."""
+    """Check that the folder with the runs exists, and count the runs in it."""
     name = "DAQ folder"
     try:
         with client.open_sftp() as sftp:
@@ -81,7 +81,7 @@ def remote_folder(client: paramiko.SSHClient, live_data: Path) -> Result:
     except FileNotFoundError:
         return problem(name, f"{live_data} is missing there", "mount it, or correct daq.live_data")
     except (OSError, paramiko.SSHException) as error:
-        return problem(name, f"{live_data} cannot be read ({error})", "check the rights there")
+        return problem(name, f"{live_data} cannot be read ({error})", "check its permissions there")
     runs = sum(len(entry) == 6 and entry.isdecimal() for entry in entries)
     if not runs:
         return warning(name, f"{live_data} has no runs", "is its disk mounted there?")
@@ -89,14 +89,16 @@ def remote_folder(client: paramiko.SSHClient, live_data: Path) -> Result:
 
 
 def remote_clock(client: paramiko.SSHClient) -> Result:
-    """Compare the clock there with the one here."""
+    """Compare the DAQ host's clock with this host's."""
 
     def ask() -> datetime:
         code, said = _run(client, "date +%s.%N")
         try:
             return datetime.fromtimestamp(float(said), UTC)
         except ValueError:
-            raise TransientError(f"date does not answer there (code {code})", "try it") from None
+            raise TransientError(
+                f"date fails on the DAQ host (exit code {code})", "run date there manually"
+            ) from None
 
     with errors_are_problems("DAQ clock") as found:
         found.append(clock_of("DAQ clock", ask))
@@ -104,10 +106,12 @@ def remote_clock(client: paramiko.SSHClient) -> Result:
 
 
 def _run(client: paramiko.SSHClient, command: str) -> tuple[int, str]:
-    """Return exit code and output of a command there."""
+    """Run a command on the DAQ host; return its exit code and output."""
     try:
         _, output, _ = client.exec_command(command, timeout=ANSWER_S)
         said = output.read().decode("utf-8", "replace")
         return output.channel.recv_exit_status(), said.strip()
     except (OSError, paramiko.SSHException, EOFError) as error:
-        raise TransientError(f"{command} gave no answer there ({error})", "try again") from error
+        raise TransientError(
+            f"{command} does not answer on the DAQ host ({error})", "try again"
+        ) from error

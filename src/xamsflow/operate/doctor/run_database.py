@@ -1,4 +1,4 @@
-"""The run database: the way there, what we may do, its clock."""
+"""Check the run database: connection, permissions, runs, clock."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ WRITE = frozenset({"find", "update"})
 
 
 def examine(config: Rundb) -> Iterator[Result]:
-    """Check all that is needed of the run database, also through a tunnel."""
+    """Check everything needed from the run database, through a tunnel if there is one."""
     with errors_are_problems("run database") as found, rundb.open_database(config) as database:
         way = f", through {config.tunnel.host}" if config.tunnel is not None else ""
         found.append(ok("run database", f"{database.name}, MongoDB {database.version()}{way}"))
@@ -30,11 +30,11 @@ def examine(config: Rundb) -> Iterator[Result]:
 
 
 def rights(database: RunDatabase, config: Rundb) -> Result:
-    """Check what the account may do: read for previews and tables, write for all else."""
+    """Check the account's permissions: previews and tables need read, everything else write."""
     name = "database rights"
     actions = database.actions()
     if actions is None:
-        return ok(name, "read and write: the server asks nobody who they are")
+        return ok(name, "read and write: the server requires no authentication")
     if actions >= WRITE:
         return ok(name, "read and write")
     remedy = (
@@ -47,7 +47,7 @@ def rights(database: RunDatabase, config: Rundb) -> Result:
 
 
 def runs(database: RunDatabase) -> Result:
-    """Check that there are runs at all."""
+    """Check that there are any run documents."""
     number = database.estimated_count()
     if not number:
         remedy = "check rundb.database and rundb.collection"

@@ -1,4 +1,4 @@
-"""This host: software, folders, disk space, the detector file, notifications."""
+"""Check this host: software, folders, disk space, detector file, notifications."""
 
 import os
 import platform
@@ -25,11 +25,11 @@ LOCK = layout.REPOSITORY / "requirements.lock"
 
 GB = 1_000_000_000
 LEAST_FREE = GB
-"""Bytes; less than one chunk of a fast run and its strax data counts as none."""
+"""Bytes; less does not hold one chunk of a fast run and its strax data, and counts as full."""
 
 
 def software() -> Iterator[Result]:
-    """Check Python, the packages that decide what is stored, rsync and ssh."""
+    """Check Python, the packages that affect the stored data, rsync and ssh."""
     version = platform.python_version()
     if version.rpartition(".")[0] in PYTHONS:
         yield ok("python", version)
@@ -42,27 +42,27 @@ def software() -> Iterator[Result]:
 
 
 def package(name: str) -> Result:
-    """Check a package against the version that is known to be good (requirements.lock)."""
+    """Check the installed version of a package against requirements.lock."""
     try:
         found = metadata.version(name)
     except metadata.PackageNotFoundError:
         return problem(name, "missing", "make install")
-    # One package may be there in several versions, for several versions of Python.
+    # A package may be listed in several versions, for several versions of Python.
     good = re.findall(rf"^{re.escape(name)}==(\S+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
     if not good or found in good:
         return ok(name, found)
-    return warning(name, found, f"known to be good is {' or '.join(good)}: make install")
+    return warning(name, found, f"install the tested version, {' or '.join(good)}: make install")
 
 
 def local_rsync() -> Result:
-    """Check that rsync is here."""
+    """Check that rsync is installed here."""
     with errors_are_problems("rsync") as found:
         found.append(ok("rsync", rsync.version()))
     return found[0]
 
 
 def local_ssh() -> Result:
-    """Check that OpenSSH's client is here, which rsync calls."""
+    """Check that the OpenSSH client, which rsync calls, is installed here."""
     if shutil.which("ssh") is None:
         return problem("ssh", "missing", "install openssh-client")
     said = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False)
@@ -70,7 +70,7 @@ def local_ssh() -> Result:
 
 
 def folders(config: Config) -> Iterator[Result]:
-    """Check each folder that is written to: rights, disk space, room for files."""
+    """Check each output folder: permissions, disk space, free inodes."""
     least = config.notify.space_left_gb * GB
     yield folder("working directory", Path.cwd(), LEAST_FREE)
     yield folder("storage.live_data", config.storage.live_data, least)
@@ -78,30 +78,30 @@ def folders(config: Config) -> Iterator[Result]:
 
 
 def folder(name: str, path: Path, wanted: float) -> Result:
-    """Check one folder; less than `wanted` bytes left are worth a warning."""
+    """Check one folder; warn if less than `wanted` bytes are free."""
     whole = path.absolute()
     there = next(place for place in (whole, *whole.parents) if place.exists())
     if not there.is_dir():
         return problem(name, f"{there} is not a folder", "correct the configuration")
     room = os.statvfs(there)
-    # Also root cannot write everywhere, as on a file system that is mounted for reading only.
+    # Not even root can write to a file system that is mounted read-only.
     if not os.access(there, os.W_OK | os.X_OK) or room.f_flag & os.ST_RDONLY:
         return problem(name, f"{there} cannot be written", "check its owner, mode and mount")
     free = room.f_bavail * room.f_frsize
     value = f"{whole}, {amounts.size(free)} free"
     if there != whole:
-        value += ", will be made"
+        value += ", will be created"
     if free < LEAST_FREE:
         return problem(name, value, "free space there")
     if room.f_files and not room.f_favail:
-        return problem(name, f"{value}, but no room for more files", "remove small files there")
+        return problem(name, f"{value}, but no free inodes", "remove small files there")
     if free < wanted:
         return warning(name, value, f"less than {amounts.size(wanted)}: free space there soon")
     return ok(name, value)
 
 
 def detector_file(config: Config) -> Iterator[Result]:
-    """Check the detector file, with the correction files that it pins, and the targets."""
+    """Check the detector file, the correction files that it pins, and the targets."""
     with errors_are_problems("detector") as found:
         chosen = detectors.load(config.detector)
         configuration.of_detector(config, data_types.of(chosen))
@@ -117,13 +117,13 @@ def _names(config: Config) -> str:
 
 
 def compiled() -> Iterator[Result]:
-    """Check the folder of numba's compiled functions: beside strax, or NUMBA_CACHE_DIR."""
+    """Check the folder with numba's compiled functions: NUMBA_CACHE_DIR, or next to strax."""
     name = "numba cache"
     told = os.environ.get("NUMBA_CACHE_DIR")
     try:
         beside = Path(str(metadata.distribution("strax").locate_file("strax")))
     except metadata.PackageNotFoundError:
-        return  # said above
+        return  # already reported
     folder = Path(told) if told else beside / "processing" / "__pycache__"
     kept = len(list(folder.rglob("*.nbi"))) if folder.is_dir() else 0
     if kept:
@@ -131,20 +131,20 @@ def compiled() -> Iterator[Result]:
         return
     yield warning(
         name,
-        f"{folder} has nothing yet",
-        "the first jobs compile for a minute; python -m xamsflow.simulate.warm_up does it once "
-        "for all",
+        f"{folder} is empty",
+        "the first jobs spend a minute compiling; python -m xamsflow.simulate.warm_up does this "
+        "once for all jobs",
     )
 
 
 def notifications(config: Config) -> Iterator[Result]:
-    """Check that the command for messages is there, and that all could be sent."""
+    """Check that the notification command exists, and that all messages were sent."""
     name, command = "notifications", config.notify.command
     if command is None:
         yield ok(name, "switched off (notify.command)")
         return
     if shutil.which(command[0]) is None:
-        yield problem(name, f"no command {command[0]}", "correct notify.command")
+        yield problem(name, f"{command[0]} not found", "correct notify.command")
         return
     try:
         unsent = receipts.read(layout.NOTIFIED).get("unsent") or []
@@ -153,7 +153,7 @@ def notifications(config: Config) -> Iterator[Result]:
     if unsent:
         yield warning(
             name,
-            f"{len(unsent)} could not be sent, the last one because {unsent[-1].get('error')}",
+            f"unsent messages: {len(unsent)}; last error: {unsent[-1].get('error')}",
             "xamsflow doctor --notify sends a test",
         )
         return

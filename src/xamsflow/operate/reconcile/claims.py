@@ -18,11 +18,11 @@ def claim_of_nobody(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
         and told.get("owner") == claimed.owner
         and told.get("attempt") == claimed.attempt
     ):
-        return  # the next run of the driver takes both over
+        return  # the next run of the driver takes over both
     yield Disagreement(
         evidence.run,
         "claim of nobody",
-        file.damage or f"{file.path} names {told.get('owner')}, who has not claimed the run",
+        file.damage or f"{file.path} names {told.get('owner')}, which has not claimed the run",
         "the file is set aside",
         partial(set_aside, file.path),
     )
@@ -34,8 +34,8 @@ def lock_of_nobody(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
         yield Disagreement(
             evidence.run,
             "lock of nobody",
-            "a job works on it, though no living driver has claimed it",
-            "wait for its end, then compare again: `fuser` on the lock file names its process",
+            "a job is processing it, but no living driver has claimed it",
+            "wait until the job ends, then compare again; `fuser` on the lock file finds it",
         )
 
 
@@ -45,7 +45,7 @@ def job_of_nobody(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
         yield Disagreement(
             evidence.run,
             "batch job of nobody",
-            f"batch job {', '.join(evidence.jobs)} is there, though no driver has claimed the run",
+            f"batch job {', '.join(evidence.jobs)} exists, but no driver has claimed the run",
             "the next `snakemake` run that takes the run adopts the job; otherwise cancel it in "
             "the batch system",
         )

@@ -1,4 +1,4 @@
-"""What reconcile finds: two places that do not say the same of a run."""
+"""A disagreement found by reconcile: two places that give different information about a run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from xamsflow.state import layout
 class Disagreement:
     """One disagreement: `kind` is its name for programs, `what` one line for people.
 
-    `remedy` says what `repair` does. Where `repair` is None only a person can do it.
+    `remedy` says what `repair` does, or what a person must do if `repair` is None.
     """
 
     run: str
@@ -23,7 +23,7 @@ class Disagreement:
 
 
 def set_aside(path: Path) -> None:
-    """Rename a wrong file or folder into ``.set_aside`` beside it; no other is overwritten."""
+    """Move a wrong file or folder into ``.set_aside`` next to it, without overwriting anything."""
     place = layout.set_aside(path)
     try:
         place.parent.mkdir(exist_ok=True)
@@ -33,11 +33,11 @@ def set_aside(path: Path) -> None:
 
 
 def is_away(folder: Path) -> bool:
-    """Tell whether a folder that should hold runs is missing or empty, as without its disk."""
+    """Tell whether a folder that should hold runs is missing or empty (perhaps unmounted)."""
     try:
         return not any(folder.iterdir())
     except OSError:
         return True
 
 
-MOUNTED = "is its disk mounted? If all in it was moved on purpose, write a file README there"
+MOUNTED = "is its disk mounted? If its content was moved on purpose, put a file README there"

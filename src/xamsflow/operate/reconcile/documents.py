@@ -1,4 +1,4 @@
-"""The run document and its status against what is stored, and who works on the run."""
+"""Compare the run document and its status with the stored data, drivers and jobs."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -17,7 +17,7 @@ PERSON = "correct the document by hand"
 
 
 def no_document(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
-    """Find a run with files here that the run database does not know, or knows twice."""
+    """Find a run with files here for which there is no run document, or more than one."""
     if evidence.document is None:
         yield Disagreement(
             evidence.run,
@@ -30,7 +30,7 @@ def no_document(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
 
 
 def not_understood(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
-    """Find a status that neither this project nor an older tool has written."""
+    """Find a status that was written neither by this project nor by an older tool."""
     view = evidence.status
     if view.status is None and view.raw is not None:
         yield Disagreement(
@@ -42,7 +42,7 @@ def not_understood(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
 
 
 def stranded(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
-    """Find a run that is claimed by a driver that is dead, and that no job works on."""
+    """Find a run that is claimed by a dead driver and that no job is processing."""
     claimed = evidence.claimed
     if claimed is None or not evidence.stranded or evidence.locked:
         return
@@ -51,14 +51,14 @@ def stranded(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
         yield Disagreement(
             evidence.run,
             "driver dead",
-            f"{what}; batch job {', '.join(evidence.jobs)} is there",
-            "start the workflow again: it takes the run and its job over",
+            f"{what}; batch job {', '.join(evidence.jobs)} still exists",
+            "start the workflow again; it takes over the run and its job",
         )
         return
     yield Disagreement(
         evidence.run,
         "driver dead",
-        f"{what} and it has no job",
+        f"{what}, and it has no job",
         "the run becomes pending again",
         partial(_give_back, sources, claimed),
     )
@@ -66,7 +66,7 @@ def stranded(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
 
 def done_without_data(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
     """Find a run that is done although one of its targets is not stored."""
-    # In an older tool's words it is that tool's data that are done.
+    # If an older tool wrote the status, that tool's data are done.
     if evidence.document is None or evidence.status.raw != "done":
         return
     told = run_document.targets(evidence.document)
@@ -79,14 +79,14 @@ def done_without_data(evidence: Evidence, sources: Sources) -> Iterator[Disagree
         yield Disagreement(
             evidence.run,
             "done without data",
-            f"it is done, but {', '.join(missing)} is not stored as then",
+            f"it is done, but {', '.join(missing)} as published is no longer stored",
             MOUNTED if away else "the run becomes pending again",
             None if away else repair,
         )
 
 
 def stored_yet_not_done(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
-    """Find a run that failed or waits although all its targets are stored."""
+    """Find a run that has failed or is waiting although all its targets are stored."""
     document, status = evidence.document, evidence.status
     if (
         document is None
@@ -95,7 +95,7 @@ def stored_yet_not_done(evidence: Evidence, sources: Sources) -> Iterator[Disagr
     ):
         return
     if run_document.is_to_be_reprocessed(document):
-        return  # what is stored is to be made again
+        return  # the stored data will be made again
     transfer = evidence.transfer
     if transfer is None or transfer.content is None or evidence.live_data is None:
         return
@@ -109,8 +109,8 @@ def stored_yet_not_done(evidence: Evidence, sources: Sources) -> Iterator[Disagr
     yield Disagreement(
         evidence.run,
         "stored, not done",
-        f"it is {status.status}, yet {', '.join(targets)} is stored with all below it",
-        "it is published: registered in the run document, and done",
+        f"it is {status.status}, but {', '.join(targets)} and all lower data types are stored",
+        "it is registered in the run document and set done",
         partial(_publish, evidence, sources, targets, transfer.content, [made[t] for t in targets]),
     )
 
@@ -147,7 +147,7 @@ def _publish(
     made: list[Receipt],
 ) -> None:
     claim: Claim | None = sources.database.claim_any(evidence.number, str(owner.current()), targets)
-    taken = TransientError(f"run {evidence.run} was taken by a driver just now", "ask again")
+    taken = TransientError(f"run {evidence.run} has just been taken by a driver", "try again")
     if claim is None:
         raise taken
     done = publish.done(transfer, made, sources.host)

@@ -1,7 +1,7 @@
-"""The entries of the run document's `data` against the folders that they name.
+"""Compare the entries in the run document's `data` with the folders that they name.
 
-Only this project's own entries for this cluster are looked at; the DAQ's and those of older tools
-stay as they are.
+Only this project's entries for this cluster are checked; those of the DAQ and of older tools are
+left unchanged.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from xamsflow.state import strax_folder
 
 
 def unregistered(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
-    """Find data that are stored here but missing from the run document."""
+    """Find data that are stored here but not registered in the run document."""
     if evidence.document is None:
         return
     entries = list(_ours(evidence, sources))
@@ -38,14 +38,14 @@ def unregistered(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]
         yield Disagreement(
             evidence.run,
             "not registered",
-            f"{path} is not in data of the run document",
-            "an entry is added",
+            f"{path} is not registered in data of the run document",
+            "an entry is added to data",
             partial(sources.database.add_data, evidence.number, entry),
         )
 
 
 def without_data(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
-    """Find entries whose folder is gone, damaged, or of another lineage or size."""
+    """Find entries whose folder is missing or damaged, or has another lineage or size."""
     for entry in _ours(evidence, sources):
         location = Path(str(entry.get("location")))
         folder = location / evidence.run if entry["type"] == run_document.LIVE else location
@@ -68,19 +68,19 @@ def without_data(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]
 
 
 def no_list(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
-    """Find a `data` that is not a list, so that nothing can be added."""
+    """Find `data` that is not a list, so that no entry can be added."""
     data = run_document.data(evidence.document or {})
     if data is not None and not isinstance(data, list):
         yield Disagreement(
             evidence.run,
             "data of the run document",
-            f"data of the run document is {data!r:.60}, expected is a list",
+            f"data of the run document is {data!r:.60}, expected a list",
             "correct the document by hand",
         )
 
 
 def _ours(evidence: Evidence, sources: Sources) -> Iterator[Document]:
-    """Yield the entries that this project wrote for this cluster."""
+    """Yield the entries that this project has written for this cluster."""
     daq = next(
         (entry for entry in evidence.entries if entry.get("type") == run_document.LIVE), None
     )
@@ -88,14 +88,14 @@ def _ours(evidence: Evidence, sources: Sources) -> Iterator[Document]:
         if entry.get("host") != sources.host or not isinstance(entry.get("location"), str):
             continue
         by_strax = entry.get("protocol") == publish.PROTOCOL and "lineage_hash" in entry
-        # The first one tells where the DAQ wrote the run; copies come after it.
+        # The first entry says where the DAQ wrote the run; entries for copies follow.
         copied = entry.get("type") == run_document.LIVE and entry is not daq
         if by_strax or copied:
             yield entry
 
 
 def _is_at(entry: Document, path: Path) -> bool:
-    """Tell whether an entry names a folder, perhaps by another way to it."""
+    """Tell whether an entry names a folder, possibly by a different path."""
     location = str(entry.get("location"))
     if location == str(path):
         return True
@@ -106,10 +106,10 @@ def _is_at(entry: Document, path: Path) -> bool:
 
 
 def _not_as_told(entry: Document, folder: Path) -> str | None:
-    """Return what an entry gets wrong about a folder, None if it is right."""
+    """Return what is wrong in an entry about a folder, None if it is correct."""
     try:
         if not folder.is_dir():
-            return f"{folder} is gone"
+            return f"{folder} is missing"
         if entry["type"] == run_document.LIVE:
             return None
         facts = strax_folder.check(folder)

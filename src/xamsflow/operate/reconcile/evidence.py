@@ -1,4 +1,4 @@
-"""What each place says about one run at this moment."""
+"""Gather what each place currently says about a run."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -55,10 +55,10 @@ class StraxFolder:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All there is of one run.
+    """Everything found about one run.
 
-    `claimed` is the claim of a driver of this project, `claim_file` what its jobs are told of it.
-    `jobs` are its batch jobs that wait or run, submitted from this working folder.
+    `claimed` is the claim of a driver of this project, `claim_file` the copy for its jobs. `jobs`
+    are its queued or running batch jobs submitted from this working directory.
     """
 
     run: str
@@ -80,12 +80,12 @@ class Evidence:
 
     @property
     def document(self) -> Document | None:
-        """The run document, None where there is none, or several."""
+        """The run document, None if there is none or more than one."""
         return self.documents[0] if len(self.documents) == 1 else None
 
     @property
     def status(self) -> StatusView:
-        """The status as understood, in whatever shape it is written."""
+        """The interpreted status, whatever its form in the document."""
         return understand(run_document.status(self.document or {}))
 
     @property
@@ -95,23 +95,23 @@ class Evidence:
 
     @property
     def in_work(self) -> bool:
-        """Whether a living driver or a job has the run in hand, so that all of it may change."""
+        """Whether a living driver or a job is processing the run, so that anything may change."""
         return self.locked or (self.claimed is not None and not self.stranded)
 
     @property
     def stranded(self) -> bool:
-        """Whether the run is claimed by a driver that is dead and left no outcome."""
+        """Whether the run is claimed by a driver that died without leaving an outcome."""
         return self.claimed is not None and selecting.is_stranded(self.claimed)
 
     @property
     def complete(self) -> dict[Path, StraxFolder]:
-        """The strax folders that are complete, by path."""
+        """The complete strax folders, by path."""
         return {folder.path: folder for folder in self.folders if folder.facts is not None}
 
 
 @dataclass
 class Sources:
-    """The places that are compared, and what a repair needs; `checksums` reads live data whole."""
+    """The places to compare and what repairs need; with `checksums`, all live data are read."""
 
     settings: config.Config
     database: RunDatabase
@@ -122,7 +122,7 @@ class Sources:
     _look: source.Look | None = None
 
     def close(self) -> None:
-        """Leave the DAQ host."""
+        """Close the connection to the DAQ host."""
         self._opened.close()
 
     @property
@@ -137,13 +137,13 @@ class Sources:
 
     @cached_property
     def live_data(self) -> Path:
-        """The folder in which runs arrive."""
+        """The folder for transferred runs."""
         return Path(os.path.abspath(self.settings.storage.live_data))  # noqa: PTH100
 
     def on_daq(self, parent: str, run: str) -> Listing | None:
-        """Return what lies in a run's folder on the DAQ host, None where the DAQ has it no more.
+        """Return the listing of a run's folder on the DAQ host, None if the DAQ no longer has it.
 
-        None too where nobody can tell; `daq_away` says why.
+        Also None if the DAQ host cannot be read; `daq_away` then says why.
         """
         if self._look is None and self.daq_away is None:
             try:
@@ -159,7 +159,7 @@ class Sources:
             return None
 
     def lineage(self, run: str) -> Mapping[str, str]:
-        """Return a run's lineage hash by data type, with the software and settings of now."""
+        """Return a run's lineage hash by data type, for the current software and settings."""
         first = lineage.same_as(self._detector, run)
         if first not in self._lineages:
             self._lineages[first] = lineage.of(self._detector, self.settings.context, first)
@@ -174,26 +174,26 @@ class Sources:
         return {}
 
     def runs_on_disk(self) -> set[str]:
-        """Return the runs of which there is a receipt, a strax folder or live data."""
+        """Return the runs that have receipts, strax folders or live data here."""
         names = {path.name for path in _children(self.live_data) if path.is_dir()}
         names |= {path.name for path in _children(layout.transfer_receipt("0").parents[1])}
         names |= {folder.run for folder in map(_name, _children(self.processed)) if folder}
         return {name for name in names if layout.is_run_id(name)}
 
     def all_runs(self) -> set[str]:
-        """Return the runs that anything is known of, here or in the run database."""
+        """Return all runs known here or in the run database."""
         known = self.database.documents(run_document.TOUCHED)
         return self.runs_on_disk() | {
             layout.run_id(document["number"]) for document in known if self._is_touched(document)
         }
 
     def _is_touched(self, document: Document) -> bool:
-        """Tell whether a run has a status, or data here."""
+        """Tell whether a run has a status or data on this cluster."""
         here = any(entry.get("host") == self.host for entry in run_document.data_entries(document))
         return here or run_document.status(document) is not None
 
     def gather(self, runs: set[str], *, locked_by_us: bool = False) -> list[Evidence]:
-        """Return the evidence on each of these runs, the newest first."""
+        """Return the evidence on each of these runs, newest first."""
         documents: dict[str, list[Document]] = {run: [] for run in runs}
         for document in self.database.documents(run_document.COMPARED, _range(runs)):
             if (run := layout.run_id(document["number"])) in documents:
@@ -221,13 +221,13 @@ class Sources:
 
 
 def _range(runs: set[str]) -> list[range]:
-    """Return the numbers from the first to the last of these runs."""
+    """Return the range of run numbers from the first to the last of these runs."""
     numbers = sorted(map(layout.run_number, runs))
     return [range(numbers[0], numbers[-1] + 1)] if numbers else []
 
 
 def _receipts(run: str) -> dict[str, Any]:
-    """Return the fields of the evidence that lie in ``results/<run_id>/``."""
+    """Return the fields of Evidence that come from ``results/<run_id>/``."""
     data_types = [
         ReceiptFile.found(path, receipts.read_data_type)
         for path in layout.receipts_of_data_types(run)
@@ -247,7 +247,7 @@ def _children(folder: Path) -> list[Path]:
         return []
     except OSError as error:
         raise XamsflowError(
-            f"cannot read {folder} ({error.strerror})", "check its rights"
+            f"cannot read {folder} ({error.strerror})", "check its permissions"
         ) from error
 
 
@@ -265,14 +265,14 @@ def _strax_folder(path: Path, name: strax_folder.Name) -> StraxFolder:
 
 
 def without_run(error: BadDataError, run: str) -> str:
-    """Return what an error says, without the run that stands before each line anyway."""
+    """Return an error's text without the run, with which every line begins anyway."""
     return error.what.removeprefix(f"run {run}: ")
 
 
 def batch_jobs() -> dict[str, list[str]]:
-    """Return the batch jobs of this working folder that wait or run, by run.
+    """Return the queued or running batch jobs of this working directory, by run.
 
-    Where the batch system does not answer, those that were alive when it last did.
+    If the batch system does not answer, return the jobs that were alive when it last did.
     """
     alive: dict[str, frozenset[str] | None] = {}
     jobs: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Live data here against the receipt of their transfer; live data are never changed or deleted."""
+"""Compare live data with the transfer's receipt; live data are never changed or deleted."""
 
 import hashlib
 import os
@@ -14,14 +14,14 @@ from xamsflow.transfer import IN_PLACE, transfer_run
 
 
 def missing(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
-    """Find a receipt of a transfer whose live data are gone."""
+    """Find a transfer receipt whose live data are missing."""
     receipt = evidence.transfer
     if receipt is None or receipt.content is None:
         return
     folder = Path(receipt.content["destination"])
     if folder.is_dir():
         return
-    what = f"{receipt.path} tells of live data in {folder}, which is gone"
+    what = f"{receipt.path} lists live data in {folder}, which is missing"
     if is_away(folder.parent):
         yield Disagreement(evidence.run, "live data missing", what, MOUNTED)
         return
@@ -35,7 +35,7 @@ def missing(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
 
 
 def changed(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
-    """Find live data that are not those that arrived: by names and sizes, or by checksums."""
+    """Find live data that differ from the transferred ones, by names and sizes or by checksums."""
     receipt = evidence.transfer
     if receipt is None or receipt.content is None:
         return
@@ -45,13 +45,13 @@ def changed(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
     difference = _difference(folder, receipt.content, checksums=sources.checksums)
     if difference is None:
         return
-    what = f"live data in {folder} are not those of the receipt: {difference}"
+    what = f"live data in {folder} differ from the receipt: {difference}"
     if receipt.content["compared"] == IN_PLACE or folder != sources.live_data / evidence.run:
         yield Disagreement(
             evidence.run,
             "live data changed",
             what,
-            "find out who changes them; they are the DAQ's own, or outside storage.live_data",
+            "find out who changed them: they are the DAQ's own or outside storage.live_data",
         )
         return
 
@@ -63,7 +63,7 @@ def changed(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
         evidence.run,
         "live data changed",
         what,
-        "folder and receipt are set aside, the next `snakemake` run transfers the run again",
+        "folder and receipt are set aside; the next `snakemake` run transfers the run again",
         repair,
     )
 
@@ -95,8 +95,8 @@ def grown_at_the_source(evidence: Evidence, sources: Sources) -> Iterator[Disagr
     yield Disagreement(
         evidence.run,
         "grown at the source",
-        f"the DAQ has written {more[0]} since the transfer ({len(more)} files more or longer)",
-        "what is here of the run is set aside, all of it; then a start brings and makes it again",
+        f"since the transfer the DAQ has written {more[0]} (new or longer files: {len(more)})",
+        "all local data of the run are set aside; the next `snakemake` run makes them again",
         repair,
     )
 
@@ -121,27 +121,27 @@ def unverified(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
     yield Disagreement(
         evidence.run,
         "live data without receipt",
-        f"no receipt tells of the live data in {evidence.live_data}",
-        "they are compared with the DAQ's by checksums, and get a receipt if they are the same",
+        f"there is no receipt for the live data in {evidence.live_data}",
+        "they are compared with the DAQ's by checksums; if identical, a receipt is written",
         repair,
     )
 
 
 def _difference(folder: Path, receipt: Receipt, *, checksums: bool) -> str | None:
-    """Return the first difference between a folder and what the receipt says of its files."""
+    """Return the first difference between a folder and the files listed in its receipt."""
     expected = {file["path"]: file for file in receipt["files"]}
     found = {
         path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()
     }
     for name in sorted(expected.keys() ^ found.keys()):
-        return f"{name} is {'missing' if name in expected else 'only'} here"
+        return f"{name} {'is missing' if name in expected else 'exists only'} here"
     for name, path in found.items():
         size = path.stat().st_size
         if size != expected[name]["size"]:
-            return f"{name} has {size} bytes, {expected[name]['size']} arrived"
+            return f"{name} has {size} bytes, expected {expected[name]['size']}"
         if checksums:
             with path.open("rb") as content:
                 checksum = hashlib.file_digest(content, "sha256").hexdigest()
             if checksum != expected[name]["sha256"]:
-                return f"{name} has another checksum"
+                return f"the checksum of {name} differs"
     return None

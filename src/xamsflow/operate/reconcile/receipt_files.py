@@ -1,4 +1,4 @@
-"""Receipts that cannot be believed, whatever they tell of."""
+"""Find receipts that are invalid, whatever they describe."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -10,7 +10,7 @@ from xamsflow.rundb import identity
 
 
 def damaged(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
-    """Find receipts that are torn, incomplete, or another run's."""
+    """Find receipts that are truncated, incomplete, or from another run."""
     for receipt in (evidence.transfer, *evidence.data_types, evidence.published):
         if receipt is not None and receipt.damage is not None:
             yield Disagreement(
@@ -23,7 +23,7 @@ def damaged(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
 
 
 def of_another_run(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
-    """Find receipts of another run of the same number, as of another collection."""
+    """Find receipts of a different run with the same number, as in another collection."""
     if evidence.transfer is None or evidence.transfer.content is None or evidence.document is None:
         return
     settings = sources.settings
@@ -35,7 +35,7 @@ def of_another_run(evidence: Evidence, sources: Sources) -> Iterator[Disagreemen
 
 
 def published_otherwise(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
-    """Find a published outcome that the run document does not, or no longer, match."""
+    """Find a published outcome that does not agree with the run document."""
     published, document = evidence.published, evidence.document
     if published is None or published.content is None or document is None:
         return
@@ -50,12 +50,12 @@ def published_otherwise(evidence: Evidence, sources: Sources) -> Iterator[Disagr
         if (entry["type"], entry["location"]) not in known and entry["location"] not in on_disk
     ]
     if status in ("done", "pending") and not lost:
-        return  # asked for again, it is set aside by the driver that takes the run
+        return  # the run was requested again; the driver that takes it sets the file aside
     what = f"lacks {', '.join(lost)}" if lost else f"is {status or evidence.status.raw!r}"
     yield Disagreement(
         evidence.run,
         "published otherwise",
-        f"{published.path} says done, the run document {what}",
+        f"{published.path} says done, but the run document {what}",
         "the file is set aside",
         partial(set_aside, published.path),
     )

@@ -1,4 +1,4 @@
-"""Compare what the places say about runs, and repair disagreements if asked."""
+"""Compare what the places say about runs, and optionally repair disagreements."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ ALWAYS: tuple[Check, ...] = (
     claims.job_of_nobody,
     claims.claim_of_nobody,
 )
-"""Holds for runs in any state."""
+"""Checks for runs in any state."""
 
 AT_REST: tuple[Check, ...] = (
-    # First who says what is not so, while the files still show it.
+    # First remove false claims, while the files still show that they are false.
     documents.done_without_data,
     receipt_files.damaged,
     live_data.missing,
@@ -40,24 +40,24 @@ AT_REST: tuple[Check, ...] = (
     strax_data.unfinished,
     entries.no_list,
     entries.without_data,
-    # Then who does not say what is so.
+    # Then add what is missing.
     live_data.unverified,
     strax_data.data_without_receipt,
     entries.unregistered,
     receipt_files.published_otherwise,
     documents.stored_yet_not_done,
 )
-"""Only for runs that nobody works on: a running job causes all of this."""
+"""Checks only for runs that are not being processed: a running job causes all of these states."""
 
 ROUNDS = 4
-"""How often a run is looked at again: what one repair made possible the next round finishes."""
+"""Maximum number of rounds per run; a repair can make further repairs possible."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A disagreement, and what became of it.
+    """A disagreement and the result of its repair.
 
-    `repaired` is None where no repair was asked for; `error` says why one did not succeed.
+    `repaired` is None if no repair was requested; `error` says why a repair failed.
     """
 
     disagreement: Disagreement
@@ -68,11 +68,11 @@ class Outcome:
 def reconcile(
     sources: Sources, runs: Iterable[str] | None = None, *, repair: bool = False
 ) -> Iterator[Outcome]:
-    """Yield every disagreement on these runs (None: all that are known), the newest run first.
+    """Yield every disagreement on these runs (None: all known runs), newest run first.
 
-    Without `repair` nothing is written anywhere. With it each one is repaired under the run's lock
-    as soon as it is found; what cannot be repaired is yielded too. Raises TransientError where the
-    run database is away, ConfigurationError where it refuses us.
+    Without `repair`, nothing is written anywhere. With it, each disagreement is repaired under the
+    run's lock as soon as it is found; those that cannot be repaired are also yielded. Raises
+    TransientError if the run database cannot be reached, ConfigurationError if it denies access.
     """
     for evidence in sources.gather(sources.all_runs() if runs is None else set(runs)):
         found = list(_disagreements(evidence, sources))
@@ -84,7 +84,7 @@ def reconcile(
 
 def _disagreements(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
     if another := list(receipt_files.of_another_run(evidence, sources)):
-        yield from another  # nothing else here is about the run of the document
+        yield from another  # the files belong to another run, so no other check applies
         return
     checks = ALWAYS if evidence.in_work or evidence.claimed else ALWAYS + AT_REST
     for check in checks:
@@ -92,11 +92,11 @@ def _disagreements(evidence: Evidence, sources: Sources) -> Iterator[Disagreemen
 
 
 def _mend(run: str, sources: Sources) -> Iterator[Outcome]:
-    """Repair a run, under its lock, until nothing is found that could still be repaired."""
+    """Repair a run, under its lock, until no disagreement is left that can be repaired."""
     seen: set[Disagreement] = set()
     for _ in range(ROUNDS):
         with lock.at_once(layout.lock_file(sources.processed, run)) as ours:
-            # Again, as it may have changed until the lock was ours.
+            # Gather again: the run may have changed before we held the lock.
             (evidence,) = sources.gather({run}, locked_by_us=ours)
             found = list(_disagreements(evidence, sources))
             todo = [one for one in found if one.repair is not None and one not in seen]

@@ -1,4 +1,4 @@
-"""Strax data against the receipts that tell of them; strax data are never changed or deleted."""
+"""Compare strax data with their receipts; strax data are never changed or deleted."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -16,7 +16,7 @@ from xamsflow.state.receipts import Receipt
 
 
 def unfinished(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
-    """Find folders that strax left unfinished, in a job that was killed."""
+    """Find folders that strax left unfinished because its job was killed."""
     for folder in evidence.folders:
         if folder.name.temporary:
             yield Disagreement(
@@ -29,7 +29,7 @@ def unfinished(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
 
 
 def damaged(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
-    """Find strax data that are not complete, or not what their own metadata say."""
+    """Find strax data that are incomplete or disagree with their own metadata."""
     for folder in evidence.folders:
         if not folder.name.temporary and folder.damage is not None:
             yield Disagreement(
@@ -42,7 +42,7 @@ def damaged(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
 
 
 def receipt_without_data(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
-    """Find receipts of data that are gone, damaged, or of another lineage, size or number."""
+    """Find receipts of data that are missing or damaged, or differ in lineage, size or number."""
     for file in evidence.data_types:
         if file.content is None:
             continue
@@ -64,26 +64,26 @@ def receipt_without_data(evidence: Evidence, _: Sources) -> Iterator[Disagreemen
 
 
 def data_without_receipt(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
-    """Find data of today's lineage without a receipt, where all below them are stored."""
+    """Find data without a receipt that have the current lineage and complete lower data types."""
     told = {facts["path"] for receipt in believed(evidence) for facts in receipt["stored"].values()}
     silent = [folder for path, folder in evidence.complete.items() if str(path) not in told]
     for folder in silent:
         data_type = folder.name.data_type
         if sources.lineage(evidence.run).get(data_type) != folder.name.lineage_hash:
-            continue  # of an earlier version: kept, registered, and of no use to a job
+            continue  # made by an earlier version: kept and registered, but not used by any job
         receipt = _receipt(evidence, sources, data_type)
         if receipt is not None:
             yield Disagreement(
                 evidence.run,
                 "data without receipt",
-                f"no receipt tells of {folder.path}",
-                "a receipt is made from strax's metadata",
+                f"there is no receipt for {folder.path}",
+                "a receipt is written from strax's metadata",
                 partial(_write, layout.data_type_receipt(evidence.run, data_type), receipt),
             )
 
 
 def believed(evidence: Evidence) -> list[Receipt]:
-    """Return the receipts of data types that are right."""
+    """Return the data type receipts that are correct."""
     return [
         file.content
         for file in evidence.data_types
@@ -92,7 +92,7 @@ def believed(evidence: Evidence) -> list[Receipt]:
 
 
 def disbelieved(receipt: Receipt) -> str | None:
-    """Return why a receipt of a data type is wrong, None if it is right."""
+    """Return what is wrong with a data type's receipt, None if it is correct."""
     try:
         for facts in receipt["stored"].values():
             publish.check_stored(facts, receipt)
@@ -117,13 +117,13 @@ def _receipt(evidence: Evidence, sources: Sources, data_type: str) -> Receipt | 
             other_context=settings.context,
         )
     except BadDataError:
-        return None  # what is below it is damaged, or the document is
+        return None  # a lower data type or the run document is damaged
 
 
 def _document(
     transfer: ReceiptFile | None, evidence: Evidence, sources: Sources
 ) -> Mapping[str, Any] | None:
-    """Return the whole run document as it was transferred, or as it is now."""
+    """Return the run document from the transfer's receipt, else the current one."""
     if transfer is not None and transfer.content is not None:
         return rundoc.from_json(transfer.content["run_document"])
     return sources.database.get(evidence.number) if evidence.document is not None else None
@@ -131,5 +131,5 @@ def _document(
 
 def _write(path: Path, receipt: Receipt) -> None:
     if path.exists():
-        set_aside(path)  # one that nobody believes
+        set_aside(path)  # an invalid receipt
     receipts.write(path, receipt)
