@@ -9,7 +9,7 @@ from typing import Any
 import pymongo
 import pytest
 
-from servers.mongod import collection, restartable, scratch
+from servers.mongod import collection, restartable, scratch, with_rival
 from xamsflow import rundb
 from xamsflow.base import clock
 from xamsflow.base.errors import FailureClass, ResourcesError, TransientError, XamsflowError
@@ -196,6 +196,27 @@ def test_a_document_that_would_be_too_large_keeps_nobody_from_the_others(databas
     assert "not processed: run 000002" in caplog.text
     assert "too large" in caplog.text
     assert statuses(runs) == {1: "submitted", 2: "pending", 3: "submitted"}
+
+
+@pytest.mark.parametrize(
+    ("change", "is_told"),
+    [
+        ({"processing_status": "done", "processing.owner": None}, True),
+        ({"processing_status": "processing"}, True),  # an older tool's word
+        ({"processing.owner": "a driver that was faster"}, False),
+    ],
+)
+def test_a_claim_that_is_not_there_when_read_back_is_told(change, is_told, config, runs, caplog):
+    runs.insert_many([document(1), document(2)])
+
+    def undo() -> None:
+        runs.update_one({"number": 1}, {"$set": change})
+
+    with with_rival(config, "update", undo) as database:
+        assert list(claim(database, database.pending(SELECT), "me")) == [2]
+    told = "run 000001: the run database does not show the claim that was just written"
+    assert (told in caplog.text) is is_told
+    assert "000002" not in caplog.text
 
 
 # The connection breaks, or the server refuses

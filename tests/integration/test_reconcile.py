@@ -2,23 +2,27 @@
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import random
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pymongo
 import pytest
 
+from servers.mongod import with_rival
 from site_for_tests import Site
 from xamsflow import rundb
 from xamsflow.batch import submissions
 from xamsflow.batch.request import Request
 from xamsflow.cli import main
 from xamsflow.data.processing import process_run
+from xamsflow.operate.reconcile import Outcome, Sources, reconcile
 from xamsflow.run import publish
 from xamsflow.settings import config, detector
 from xamsflow.simulate.embedded_mongod import MongoServer
@@ -340,6 +344,59 @@ def test_a_damage_is_found_and_mended(damage: Damage, place: Processed, ask):
     after = place.content()
     assert all(after.get(digest, 0) >= count for digest, count in content.items())
     assert place.site.document(931) == documents[0]
+
+
+@pytest.mark.parametrize("heartbeat", ["yesterday", {"n": 0}, [1, 2], float("nan"), 2**62])
+def test_a_dead_driver_with_an_odd_heartbeat_loses_its_run(heartbeat, place: Processed, ask):
+    die_as_driver(place)
+    place.update(**{"processing.heartbeat": heartbeat})
+    code, repaired = ask("--repair")
+    assert code == 0, repaired
+    assert "driver dead" in kinds(repaired)
+    assert ask() == (0, [])
+
+
+def repair_with_rival(place: Processed, command: str, act: Callable[[], object]) -> list[Outcome]:
+    settings = config.load([place.site.configfile])
+    with with_rival(settings.rundb, command, act) as database:
+        return list(reconcile(Sources(settings, database), {RUN}, repair=True))
+
+
+def test_a_driver_that_gives_a_sign_during_the_repair_keeps_its_run(place: Processed):
+    die_as_driver(place)
+    owner_found = place.document()["processing"]["owner"]
+    long_ago = datetime.now(UTC) - timedelta(days=1)
+    signs = itertools.count()
+
+    def give_sign() -> None:  # after each look, before our change
+        place.update(**{"processing.heartbeat": long_ago + timedelta(seconds=next(signs))})
+
+    outcomes = repair_with_rival(place, "aggregate", give_sign)
+    (told,) = (one for one in outcomes if one.disagreement.kind == "driver dead")
+    assert told.repaired is False
+    assert "has just been changed by somebody else" in str(told.error)
+    assert place.document()["processing"]["owner"] == owner_found
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind"),
+    [
+        (die_as_driver, "driver dead"),
+        (fail_in_document, "stored, not done"),
+        (move_strax_folder_away, "done without data"),
+    ],
+)
+def test_a_repair_that_does_not_last_is_not_told_as_one(damage, kind, place: Processed):
+    damage(place)
+    damaged = place.document()
+
+    def undo() -> None:
+        place.site.collection.replace_one({"number": 932}, damaged)
+
+    outcomes = repair_with_rival(place, "findAndModify", undo)
+    told = [one for one in outcomes if one.disagreement.kind == kind]
+    assert told
+    assert [one for one in told if one.repaired or not one.error] == []
 
 
 def test_content_that_changed_is_found_by_checksum_only(place: Processed, ask):

@@ -2,14 +2,17 @@
 
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pymongo
+from pymongo import monitoring
 from pymongo.collection import Collection
 
+from xamsflow import rundb
+from xamsflow.rundb.mongo_errors import Endpoint
 from xamsflow.settings.config import Rundb, SshHost
 from xamsflow.simulate import embedded_mongod
 from xamsflow.simulate.embedded_mongod import MongoServer
@@ -70,9 +73,37 @@ def scratch(server: MongoServer, tunnel: SshHost | None = None, options: str = "
 
 
 @contextmanager
-def collection(server: MongoServer, rundb: Rundb) -> Iterator[Collection[dict[str, Any]]]:
+def collection(server: MongoServer, where: Rundb) -> Iterator[Collection[dict[str, Any]]]:
     """Hold the collection itself, as other tools see it."""
     with pymongo.MongoClient[dict[str, Any]](
         server.uri, username=server.user, password=server.password, tz_aware=True
     ) as client:
-        yield client[rundb.database][rundb.collection]
+        yield client[where.database][where.collection]
+
+
+class _Rival(monitoring.CommandListener):
+    def __init__(self, command: str, act: Callable[[], object]) -> None:
+        self._command = command
+        self._act = act
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        pass
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        if event.command_name == self._command:
+            self._act()
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        pass
+
+
+@contextmanager
+def with_rival(
+    where: Rundb, command: str, act: Callable[[], object]
+) -> Iterator[rundb.RunDatabase]:
+    """Hold a run database where another program acts right after each `command` of ours."""
+    rival = _Rival(command, act)
+    with pymongo.MongoClient[dict[str, Any]](
+        where.uri, tz_aware=True, event_listeners=[rival]
+    ) as client:
+        yield rundb.RunDatabase(client[where.database][where.collection], Endpoint(where.uri))

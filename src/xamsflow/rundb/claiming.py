@@ -54,32 +54,54 @@ class Claiming:
 
     def _claim_several(self, wanted: Mapping[int, Change]) -> Iterator[Claim]:
         before: dict[int, Document] = {}
+        written = 0
         for _ in range(CHANGE_TRIES):
             steps: dict[int, tuple[Document, Document]] = {}
+            claimed: set[int] = set()
             documents = self._unambiguous(wanted)
             time = clock.now()
             for number, document in documents.items():
                 change = wanted[number]
                 here = change.as_read(document)
                 if claim := claim_of(number, document, self._owner):
+                    claimed.add(number)
                     yield claim
                 # Refused, though nothing has changed: it was the change's own condition.
                 elif change.allowed(document) and here != before.get(number):
                     room = changes.make_room(document)
                     steps[number] = room or (here, change.update(document, time))
+            if written > len(claimed):
+                self._warn_of_lost_claims(before.keys() - claimed - steps.keys(), documents)
             if not steps:
                 return
-            self._write(steps)
+            written = self._write(steps)
             wanted = {number: wanted[number] for number in steps}
             before = {number: here for number, (here, _) in steps.items()}
         for number in wanted:
             logger.warning("not processed: others keep changing the status of run %06d", number)
 
-    def _write(self, steps: Mapping[int, tuple[Document, Document]]) -> None:
-        """Change each run's document by a filter and an update, each where the filter holds."""
+    def _warn_of_lost_claims(
+        self, numbers: Iterable[int], documents: Mapping[int, Document]
+    ) -> None:
+        """Name the runs that are not claimed although claims were written that are gone.
+
+        A run that belongs to another driver is not named: that driver was faster.
+        """
+        for number in sorted(numbers):
+            document = documents.get(number, {})
+            if status.state(document) not in (State.SUBMITTED, State.RUNNING):
+                logger.warning(
+                    "not processed: run %06d: the run database does not show the claim that was "
+                    "just written (processing_status is %.60r); does another program change it?",
+                    number,
+                    run_document.status(document),
+                )
+
+    def _write(self, steps: Mapping[int, tuple[Document, Document]]) -> int:
+        """Change each run's document where its filter holds; return how many were changed."""
         operations = [UpdateOne(*step) for step in steps.values()]
         try:
-            self._collection.bulk_write(operations, ordered=False)
+            return self._collection.bulk_write(operations, ordered=False).matched_count
         except BulkWriteError as error:
             numbers = list(steps)
             for place, refusal in self._endpoint.refusals(error):
@@ -87,6 +109,8 @@ class Claiming:
                 if place is None or type(refusal) not in (BadDataError, XamsflowError):
                     raise refusal from None
                 logger.warning("not processed: run %06d: %s", numbers[place], refusal)
+            matched: int = error.details["nMatched"]
+            return matched
 
     def _unambiguous(self, numbers: Iterable[int]) -> dict[int, Document]:
         """Return the document of each run that has exactly one."""

@@ -75,7 +75,7 @@ def done_without_data(evidence: Evidence, sources: Sources) -> Iterator[Disagree
     missing = [target for target in told if not _is_stored(target, evidence, sources)]
     if missing:
         away = is_away(sources.processed)
-        repair = partial(sources.database.set_pending, evidence.number, by=_by(sources))
+        repair = partial(_set_pending, sources, evidence.number)
         yield Disagreement(
             evidence.run,
             "done without data",
@@ -135,8 +135,16 @@ def _is_stored(target: str, evidence: Evidence, sources: Sources) -> bool:
 
 
 def _give_back(sources: Sources, claimed: ClaimedRun) -> None:
-    for claim in sources.database.take_over({claimed: []}, str(owner.current())):
-        sources.database.release(claim, f"its driver died; {_by(sources)}")
+    taken_over = sources.database.take_over({claimed: []}, str(owner.current()))
+    if not any(
+        sources.database.release(claim, f"its driver died; {_by(sources)}") for claim in taken_over
+    ):
+        raise _taken(layout.run_id(claimed.number))
+
+
+def _set_pending(sources: Sources, number: int) -> None:
+    if not sources.database.set_pending(number, by=_by(sources)):
+        raise _taken(layout.run_id(number))
 
 
 def _publish(
@@ -147,14 +155,17 @@ def _publish(
     made: list[Receipt],
 ) -> None:
     claim: Claim | None = sources.database.claim_any(evidence.number, str(owner.current()), targets)
-    taken = TransientError(f"run {evidence.run} has just been taken by a driver", "try again")
     if claim is None:
-        raise taken
+        raise _taken(evidence.run)
     done = publish.done(transfer, made, sources.host)
     published = publish.tell_done(sources.database, claim, done)
     if published is None:
-        raise taken
+        raise _taken(evidence.run)
     receipts.write(layout.rundoc_receipt(evidence.run), published)
+
+
+def _taken(run: str) -> TransientError:
+    return TransientError(f"run {run} has just been changed by somebody else", "try again")
 
 
 def _by(sources: Sources) -> str:

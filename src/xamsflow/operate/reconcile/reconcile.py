@@ -1,7 +1,7 @@
 """Compare what the places say about runs, and optionally repair disagreements."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xamsflow.base.errors import XamsflowError
 from xamsflow.operate.reconcile import (
@@ -52,6 +52,8 @@ AT_REST: tuple[Check, ...] = (
 ROUNDS = 4
 """Maximum number of rounds per run; a repair can make further repairs possible."""
 
+UNCHANGED = "the same is found again afterwards; does another program or person change it?"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -77,7 +79,7 @@ def reconcile(
     for evidence in sources.gather(sources.all_runs() if runs is None else set(runs)):
         found = list(_disagreements(evidence, sources))
         if repair and any(one.repair is not None for one in found):
-            yield from _mend(evidence.run, sources)
+            yield from _repair(evidence.run, sources)
         else:
             yield from (Outcome(one, repaired=False if repair else None) for one in found)
 
@@ -91,21 +93,33 @@ def _disagreements(evidence: Evidence, sources: Sources) -> Iterator[Disagreemen
         yield from check(evidence, sources)
 
 
-def _mend(run: str, sources: Sources) -> Iterator[Outcome]:
-    """Repair a run, under its lock, until no disagreement is left that can be repaired."""
-    seen: set[Disagreement] = set()
-    for _ in range(ROUNDS):
+def _repair(run: str, sources: Sources) -> Iterator[Outcome]:
+    """Repair a run, under its lock, until no disagreement is left that can be repaired.
+
+    A repair counts only if its disagreement is gone when everything is gathered again.
+    """
+    tried: dict[Disagreement, Outcome] = {}
+    unchecked: list[Disagreement] = []
+    for round_number in range(ROUNDS + 1):
         with lock.at_once(layout.lock_file(sources.processed, run)) as ours:
-            # Gather again: the run may have changed before we held the lock.
-            (evidence,) = sources.gather({run}, locked_by_us=ours)
+            try:
+                # Gather again: the run may have changed before we held the lock.
+                (evidence,) = sources.gather({run}, locked_by_us=ours)
+            except XamsflowError as error:
+                yield from (Outcome(one, repaired=False, error=str(error)) for one in unchecked)
+                raise
             found = list(_disagreements(evidence, sources))
-            todo = [one for one in found if one.repair is not None and one not in seen]
-            for one in todo:
-                seen.add(one)
-                yield _repaired(one)
-        if not todo:
-            break
-    yield from (Outcome(one, repaired=False) for one in found if one.repair is None)
+            tried |= {one: _read_back(tried[one], found) for one in unchecked}
+            yield from (tried[one] for one in unchecked)
+            unchecked = [one for one in found if one.repair is not None and one not in tried]
+            if not unchecked or round_number == ROUNDS:
+                break
+            tried |= {one: _repaired(one) for one in unchecked}
+    for one in found:
+        if one.repair is None or one not in tried:
+            yield Outcome(one, repaired=False)
+        elif tried[one].repaired:
+            yield Outcome(one, repaired=False, error=UNCHANGED)
 
 
 def _repaired(disagreement: Disagreement) -> Outcome:
@@ -115,3 +129,9 @@ def _repaired(disagreement: Disagreement) -> Outcome:
     except XamsflowError as error:
         return Outcome(disagreement, repaired=False, error=str(error))
     return Outcome(disagreement, repaired=True)
+
+
+def _read_back(outcome: Outcome, found: list[Disagreement]) -> Outcome:
+    if outcome.repaired and outcome.disagreement in found:
+        return replace(outcome, repaired=False, error=UNCHANGED)
+    return outcome
