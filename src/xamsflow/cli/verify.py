@@ -92,10 +92,10 @@ def _runs(words: list[str], live_data: Path) -> list[str]:
 def _transferred(run_id: str, live_data: Path) -> receipts.Receipt | None:
     """Return the transfer's receipt if it is of these very files."""
     try:
-        receipt = receipts.read(layout.transfer_receipt(run_id))
-        here = Path(receipt["destination"]).resolve() == (live_data / run_id).resolve()
-    except (FileNotFoundError, BadDataError, KeyError, TypeError):
+        receipt = receipts.read_transfer(layout.transfer_receipt(run_id))
+    except (FileNotFoundError, BadDataError):
         return None
+    here = Path(receipt["destination"]).resolve() == (live_data / run_id).resolve()
     return receipt if here else None
 
 

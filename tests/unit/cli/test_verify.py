@@ -66,7 +66,14 @@ def test_changed_since_the_transfer(live_data: Path, capsys: Any) -> None:
         for path in sorted((live_data / RUN).glob("THE_END/*"))
     ]
     document = json.loads((live_data.parent / "rundoc.json").read_text())
-    receipt = {"destination": str(live_data / RUN), "files": files, "run_document": document}
+    receipt = {
+        "run_id": RUN,
+        "destination": str(live_data / RUN),
+        "bytes": len(files),
+        "compared": "sha256",
+        "files": files,
+        "run_document": document,
+    }
     results = live_data.parent / "results" / RUN
     results.mkdir(parents=True)
     (results / "transfer.json").write_text(json.dumps(receipt))
@@ -74,6 +81,20 @@ def test_changed_since_the_transfer(live_data: Path, capsys: Any) -> None:
     out = capsys.readouterr().out
     assert "has another content than at the end of the transfer" in out
     assert "is new since the transfer" in out
+
+
+@pytest.mark.parametrize("keys", [(), ("destination",), ("destination", "run_document")])
+def test_an_incomplete_transfer_receipt_counts_as_missing(
+    keys: tuple[str, ...], live_data: Path, capsys: Any
+) -> None:
+    document = json.loads((live_data.parent / "rundoc.json").read_text())
+    whole = {"destination": str(live_data / RUN), "run_document": document}
+    receipt = {key: whole[key] for key in keys}
+    results = live_data.parent / "results" / RUN
+    results.mkdir(parents=True)
+    (results / "transfer.json").write_text(json.dumps(receipt))
+    assert verify(live_data) == 0
+    assert "000007 CLEAN" in capsys.readouterr().out
 
 
 def test_no_such_run(live_data: Path, capsys: Any) -> None:
