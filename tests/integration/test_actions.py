@@ -153,7 +153,7 @@ def test_hold_and_release(site, ask, runs):
 def test_tags_of_another_shape_are_not_destroyed(ask, runs):
     runs.insert_one(document(931, tags="Kr"))
     code, said = ask("hold", "931", "--yes")
-    assert (code, "run 000931: tags of the run document is 'Kr', expected is a list" in said) == (
+    assert (code, "run 000931: tags of the run document must be a list, not 'Kr'" in said) == (
         1,
         True,
     )
@@ -198,7 +198,7 @@ def test_runs_by_mode(ask, runs):
         (["93x"], "'93x' is not a run: give a number, as 932, or a range, as 932-940"),
         (["940-932"], "did you mean 932-940?"),
         (["933"], "run 000933 is not in"),
-        (["933"], "the nearest there are 000931 and 000935"),
+        (["933"], "the nearest are 000931 and 000935"),
     ],
 )
 def test_wrong_runs_are_told_and_nothing_is_changed(ask, runs, arguments, expected):

@@ -1,4 +1,4 @@
-"""Many runs claimed at once: each is claimed by itself, whatever becomes of the others."""
+"""Many runs claimed at once: each independently, whatever happens to the others."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -259,7 +259,7 @@ def test_a_connection_that_breaks_leaves_nothing_unknown(
             pytest.raises(TransientError, match="does not answer"),
         ):
             claim(database, pending, "me")
-        # The next start finds what is claimed, and that it has a dead driver.
+        # The next driver finds what is claimed, and that its driver is dead.
         found = database.claimed()
         assert [(run.owner, run.attempt) for run in found] == [("me", 1)] * claimed
         # Whoever has lost the answer only may ask again.

@@ -145,7 +145,7 @@ def test_the_log_that_is_asked_for(site, arguments, expected):
         (["log", "932", "--attempt", "7"], "has no such log: there are transfer 1, "),
         (["log", "940"], "there are no logs of run 000940 in "),
         (["log", "nine"], "'nine' is not a run"),
-        (["show", "934"], "the nearest there are 000933 and 000940"),
+        (["show", "934"], "the nearest are 000933 and 000940"),
         (["show", "941-950"], "no run exists in 941-950"),
         (["log", "932", "933", "--follow"], "--follow is for one run"),
         (["bundle", "932-933", "--output", "x"], "--output names one file"),

@@ -12,7 +12,7 @@ def test_a_picture_is_made_when_asked_for_and_changes_nothing_of_the_run(site):
     broken.write_bytes(b"\xff\xfe\xff")
     failed = site.snakemake("results/000932/overview.png")
     assert failed.returncode != 0
-    assert "overview failed, which changes nothing of the run" in failed.stdout
+    assert "overview failed, which does not affect the run" in failed.stdout
     assert not picture.exists()
     assert site.status(932) == "done"
     assert site.document(932).get("processing_failed", 0) == 0

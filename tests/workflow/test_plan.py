@@ -64,7 +64,7 @@ def test_a_run_that_is_not_there_is_planned_with_its_trouble(site):
     _, plans, _ = planned(site)
     assert "the DAQ never had 000931 or no longer has it" in plans["000931"]["trouble"]
     said = site.xamsflow("plan", "932")
-    assert (said.returncode, "the nearest there is 000931" in said.stderr) == (1, True)
+    assert (said.returncode, "the nearest is 000931" in said.stderr) == (1, True)
     assert "would not take" not in site.xamsflow("plan", "931").stdout
     assert site.xamsflow("hold", "931", "--yes").returncode == 0
     assert "would not take 000931: see xamsflow why RUN" in site.xamsflow("plan", "931").stdout
@@ -114,4 +114,4 @@ def test_why(site):
     assert "a running xamsflow watch will" in told["answer"]
     assert told["conditions_to_be_asked_for_by_watch"]
     said = site.xamsflow("why", "930")
-    assert (said.returncode, "the nearest there is 000931" in said.stderr) == (1, True)
+    assert (said.returncode, "the nearest is 000931" in said.stderr) == (1, True)

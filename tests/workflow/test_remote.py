@@ -129,7 +129,7 @@ def test_a_run_that_is_still_being_taken_is_refused(
     site.add_run(932)
     site.collection.update_one({"number": 932}, {"$set": {"end": None}})
     assert_one_line(site.snakemake("results/000932/rundoc.json"), "000932", "taken")
-    # Nothing is wrong with it: it waits for the next start.
+    # Nothing is wrong with it: it waits for the next `snakemake` run.
     assert site.status(932) == "pending"
     assert site.document(932).get("processing_failed", 0) == 0
     # One whose THE_END is missing although it ended long ago is what a crash leaves.

@@ -1,4 +1,4 @@
-"""What a start does by itself with runs that failed before."""
+"""What the driver does automatically with runs that failed before."""
 
 from datetime import timedelta
 
@@ -25,7 +25,9 @@ def bring_daq_back(site):
 def test_a_run_whose_disk_was_away_is_tried_again_when_its_time_has_come(site):
     site.add_run(931)
     put_daq_away(site)
-    assert_one_line(site.snakemake(), "000931", "is missing", "tried again by a start after 20")
+    assert_one_line(
+        site.snakemake(), "000931", "is missing", "retried by the next `snakemake` run after 20"
+    )
     failed = site.document(931)["processing"]
     assert (failed["failure"], failed["tries"]) == ("transient", 1)
     assert failed["tries_by_class"] == {"transient": 1}
@@ -76,7 +78,7 @@ def test_tries_are_counted_until_a_person_asks(make_site):
 def test_bad_data_are_not_tried_again(make_site):
     site = make_site(retry=AT_ONCE)
     site.add_run(931, on_disk=False)
-    assert_one_line(site.snakemake(), "not tried again by itself")
+    assert_one_line(site.snakemake(), "not retried automatically")
     assert "retry_at" not in site.document(931)["processing"]
     assert site.snakemake().returncode == 0
     assert site.document(931)["processing_failed"] == 1

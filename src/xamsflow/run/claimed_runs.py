@@ -1,4 +1,4 @@
-"""The runs that a driver has claimed, and what is wanted of each run."""
+"""The runs that a driver has claimed, and the targets of each."""
 
 import contextlib
 import threading
@@ -12,7 +12,7 @@ from xamsflow.state.claims import Claim, Order
 
 
 class ClaimedRuns:
-    """The claims of a driver, also told to the runs' jobs by files; threads may share it."""
+    """The claims of a driver, which the runs' jobs learn from files. Threads may share it."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -22,7 +22,7 @@ class ClaimedRuns:
         self._followed: set[str] = set()
 
     def want(self, number: int, mode: str, *, is_taken: bool) -> tuple[str, ...]:
-        """Note and return what is wanted of a run with this mode, which may still be taken."""
+        """Note and return the targets of a run with this mode, which may still be being taken."""
         targets, run = self._config.targets_for(mode), layout.run_id(number)
         with self._lock:
             self._targets[run] = targets
@@ -31,46 +31,46 @@ class ClaimedRuns:
         return targets
 
     def is_wanted(self, run: str) -> bool:
-        """Tell whether it is known what is wanted of a run."""
+        """Return whether the targets of a run are known."""
         return run in self._targets
 
     def targets(self, run: str) -> tuple[str, ...]:
-        """Return the last data types wanted of a run; its jobs know them from the claim."""
+        """Return the targets of a run; its jobs know them from the claim."""
         return self._targets.get(run) or claims.targets(run) or self._config.targets
 
     def follows(self, run: str) -> bool:
-        """Return whether a run is followed while it is taken, or was; jobs know it from the claim.
+        """Return whether a run is, or was, followed; its jobs know it from the claim.
 
-        One that was interrupted in that, and has ended since, is not.
+        If following was interrupted and the run has ended since, it is not followed.
         """
         if run in self._targets:
             return run in self._followed or layout.follow_receipt(run).exists()
         return claims.follows(run) or layout.follow_receipt(run).exists()
 
     def shortages(self, run: str) -> int:
-        """Return how often a run failed for want of resources; its jobs know it from the claim."""
+        """Return how often a run ran out of resources; its jobs know it from the claim."""
         claim = self.claim(run)
         return claims.shortages(run) if claim is None else claim.shortages
 
     def claim(self, run: str) -> Claim | None:
-        """Return the claim on a run, None where it is not held."""
+        """Return the claim on a run, None if it is not held."""
         return self._claims.get(run)
 
     def all(self) -> dict[str, Claim]:
-        """Return the claims as they are now, by run."""
+        """Return the current claims, by run."""
         with self._lock:
             return dict(self._claims)
 
     def hold(
         self, taken: Iterable[Claim], *, reprocess: Container[int]
     ) -> dict[str, XamsflowError]:
-        """Answer for claimed runs from now on; return, by run, why one cannot be begun.
+        """Take responsibility for claimed runs; return, by run, why one cannot be begun.
 
-        What was made before of those in `reprocess` does not count.
+        Data made before do not count for the runs in `reprocess`.
         """
         held = {layout.run_id(claim.number): claim for claim in taken}
         with self._lock:
-            self._claims |= held  # first: whatever happens now, they are given back
+            self._claims |= held  # first, so that they are given back whatever happens
         refused: dict[str, XamsflowError] = {}
         for run, claim in held.items():
             if claim.number in reprocess:
@@ -87,18 +87,18 @@ class ClaimedRuns:
         )
 
     def forget(self, run: str) -> bool:
-        """Answer for a run no more; False where it is not held."""
+        """Give up responsibility for a run; return False if it is not held."""
         with self._lock:
             claim = self._claims.pop(run, None)
         if claim is None:
             return False
-        with contextlib.suppress(OSError):  # a file that is left is nobody's claim any more
+        with contextlib.suppress(OSError):  # a file that is left behind claims nothing
             claims.remove(claim)
         return True
 
 
 def set_published_aside(run: str) -> None:
-    """Keep what was published before under the time of now: it does not stand for what will be."""
+    """Rename an earlier `rundoc.json` by the current time: it is not the coming outcome."""
     published = layout.rundoc_receipt(run)
     time = clock.now().strftime("%Y%m%dT%H%M%S")
     try:
@@ -110,7 +110,7 @@ def set_published_aside(run: str) -> None:
 
 
 def _set_aside_what_was_made(run: str) -> None:
-    """Keep the receipts of a run's data types in a folder beside: they do not count any more."""
+    """Move the receipts of a run's data types to another folder: they no longer count."""
     earlier = layout.earlier_receipts(run, clock.now())
     try:
         for receipt in layout.receipts_of_data_types(run):

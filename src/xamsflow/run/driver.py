@@ -1,8 +1,8 @@
-"""The driver: the one process that a person started, which answers for the runs it takes.
+"""The driver: the process that a person starts, which is responsible for the runs it takes.
 
-It claims runs while the DAG is built, hears of each job's end from the logger plugin, and gives
-back at its end what it did not get to. Jobs never come here: they only report their own start and,
-when all is well, publish.
+It claims runs while Snakemake builds the DAG, learns from the logger plugin how each job ended, and
+at its own end gives back the runs it did not get to. Jobs do not use this module: they report only
+their own start and, if all goes well, publish.
 """
 
 import atexit
@@ -27,18 +27,18 @@ from xamsflow.settings.config import Config
 from xamsflow.state import layout, owner, receipts
 from xamsflow.state.claims import Claim
 
-if TYPE_CHECKING:  # the run database's client is not wanted while the Snakefile is parsed
+if TYPE_CHECKING:  # parsing the Snakefile must not load the run database's client
     from xamsflow.run.outcomes import Outcomes
     from xamsflow.rundb import RunDatabase
 
 GARBAGE = 100_000
-"""After how many new objects Python looks for garbage. What Snakemake knows of thousands of jobs
-stays to the end, and to look through it as often as usual (700) takes a tenth of a start.
+"""How many new objects trigger Python's garbage collection. What Snakemake knows about thousands of
+jobs lives to the end; scanning it at the usual interval (700) takes a tenth of the startup time.
 """
 
 
 class Driver:
-    """This process: what it takes, and how it ends. Nothing is asked or written before its use."""
+    """This process: what it takes, and how it ends. Unused, it queries and writes nothing."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -50,10 +50,10 @@ class Driver:
         self._exit = contextlib.ExitStack()
         self._database: RunDatabase | None = None
 
-    # What the rules ask
+    # Called by the rules
 
     def preview_pending(self) -> list[str]:
-        """Return the runs that a real start would take now, newest first; nothing is written."""
+        """Return the runs that the driver would take now, newest first; write nothing."""
         from xamsflow.run import selecting  # noqa: PLC0415
 
         with self._connection() as database:
@@ -63,9 +63,9 @@ class Driver:
         return newest_first({run.number for run in runs})
 
     def preview(self, run: str) -> None:
-        """Learn what a run that a person asked for would have to be made; nothing is written.
+        """Learn which data types a run that a person asked for needs; write nothing.
 
-        Raises ConfigurationError where the run is unknown.
+        Raises ConfigurationError if the run is unknown.
         """
         if not self._held.is_wanted(run):
             number = layout.run_number(run)
@@ -73,22 +73,22 @@ class Driver:
                 self._want(number, database.get(number))
 
     def targets(self, run: str) -> tuple[str, ...]:
-        """Return the last data types wanted of a run; its jobs know them from the claim."""
+        """Return the targets of a run; its jobs know them from the claim."""
         return self._held.targets(run)
 
     def follows(self, run: str) -> bool:
-        """Return whether a run is followed while it is taken, or was."""
+        """Return whether a run is, or was, followed while it is being taken."""
         return self._held.follows(run)
 
     def shortages(self, run: str) -> int:
-        """Return how often a run failed for want of resources; its jobs know it from the claim."""
+        """Return how often a run ran out of resources; its jobs know it from the claim."""
         return self._held.shortages(run)
 
     def take_pending(self) -> list[str]:
-        """Claim the pending runs, and those that a dead driver left behind, newest first.
+        """Claim the pending runs, and those left by a dead driver, newest first.
 
-        Failed runs whose time has come to be tried again count as pending. A run that another
-        driver takes at the same moment is left to it.
+        Failed runs that are due for a retry count as pending. If another driver takes a run at the
+        same moment, that driver keeps it.
         """
         from xamsflow.run import selecting  # noqa: PLC0415
         from xamsflow.rundb import ClaimedRun, PendingRun  # noqa: PLC0415
@@ -111,7 +111,7 @@ class Driver:
         return newest_first(claim.number for claim in held.values())
 
     def check_all_begun(self) -> None:
-        """Raise BadDataError if a run that was claimed could not be begun, for the exit code."""
+        """Raise BadDataError if a claimed run could not be begun, for the exit code."""
         if self._not_begun:
             raise BadDataError(
                 f"not begun: run {' '.join(sorted(self._not_begun))}",
@@ -121,7 +121,7 @@ class Driver:
     def _hold(
         self, database: "RunDatabase", taken: list[Claim], *, reprocess: Container[int]
     ) -> None:
-        """Answer for claimed runs; one that cannot be begun fails, and the others go on."""
+        """Take responsibility for claimed runs; fail those that cannot be begun."""
         refused = self._held.hold(taken, reprocess=reprocess)
         for claim in taken:
             run = layout.run_id(claim.number)
@@ -136,7 +136,7 @@ class Driver:
     def take(self, run: str) -> None:
         """Claim one run that a person asked for, whatever its status.
 
-        Raises ConfigurationError where the run is unknown or another driver works on it.
+        Raises ConfigurationError if the run is unknown or another driver works on it.
         """
         if self._held.claim(run) is not None:
             return
@@ -154,7 +154,7 @@ class Driver:
         if claim is None:
             holder = run_document.owner(document) or "another driver"
             raise ConfigurationError(
-                f"run {run} is being processed by {holder}", "wait for its end, then ask again"
+                f"run {run} is being processed by {holder}", "wait until it ends, then try again"
             )
         if understand(run_document.status(document)).status is Status.DONE:
             self._outcomes.was_done(run)
@@ -178,7 +178,7 @@ class Driver:
         mode, is_taken = run_document.mode(document), run_document.is_being_taken(document)
         return self._held.want(number, mode, is_taken=is_taken)
 
-    # What the logger plugin reports
+    # Called by the logger plugin
 
     def job_started(self, log: Path) -> None:
         """Note that the job with this log was started, perhaps again after a failure."""
@@ -186,14 +186,14 @@ class Driver:
         self._outcomes.job_started(log)
 
     def job_failed(self, rule: str, wildcards: Mapping[str, str]) -> None:
-        """Write into the run document why a job of a run has failed, at once."""
+        """Write to the run document at once why a job of a run failed."""
         if rule in layout.RECEIPTS:
             self._outcomes.job_failed(rule, wildcards)
         else:
-            say(f"run {wildcards['run_id']}: {rule} failed, which changes nothing of the run")
+            say(f"run {wildcards['run_id']}: {rule} failed, which does not affect the run")
 
     def published(self, run: str) -> None:
-        """Note that a claimed run's outcome stands in the run document."""
+        """Note that the run document holds the outcome of a claimed run."""
         self._outcomes.published(run)
 
     @cached_property
@@ -205,8 +205,8 @@ class Driver:
     # The end
 
     def close(self) -> None:
-        """Give back the claimed runs that neither ended nor failed, and say how it went."""
-        with contextlib.chdir(self._directory):  # Snakemake has gone back to where it came from
+        """Give back the claimed runs that neither finished nor failed, and print a summary."""
+        with contextlib.chdir(self._directory):  # Snakemake has changed back
             self._close()
         self._exit.close()
         self._database = None
@@ -225,7 +225,10 @@ class Driver:
                 given_back += self._outcomes.give_back(self._open(), run, "the driver was stopped")
         except XamsflowError as error:
             left = len(unfinished) - given_back
-            say(f"{left} runs could not be given back, the next start takes them over: {error}")
+            say(
+                f"{left} runs could not be given back; the next `snakemake` run takes them over: "
+                f"{error}"
+            )
         with contextlib.suppress(XamsflowError):  # the database is away
             if failed & set(self._held.all()):
                 self._outcomes.tell_again(self._open())
@@ -236,7 +239,7 @@ class Driver:
         if kept := sum(1 for _ in layout.JOURNAL.glob("*.json")):
             say(
                 f"{kept} outcomes are kept in {layout.JOURNAL} until the run database is back; the "
-                "next start tells them, or xamsflow pend"
+                "next `snakemake` run publishes them, or xamsflow pend"
             )
         notify.finish()
 
@@ -262,7 +265,7 @@ class Driver:
             self._close_at_exit()
             self._interrupt.notice()
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-                # Until Snakemake listens to it: what is claimed by then must be given back.
+                # Until Snakemake handles it: runs claimed by then must be given back.
                 signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
         return self._database
 
@@ -290,7 +293,7 @@ _drivers: list[Driver] = []
 
 
 def configure(config: Config) -> None:
-    """Make this process's driver; nothing is asked or written before it is used."""
+    """Make this process's driver; it queries and writes nothing before it is used."""
     _drivers[:] = [Driver(config)]
     gc.set_threshold(GARBAGE)
 
@@ -302,7 +305,7 @@ def current() -> Driver:
 
 @contextlib.contextmanager
 def errors_end_the_process() -> Iterator[None]:
-    """Turn an error into one line on the terminal and the end of the process, exit code 1."""
+    """Turn an error into one line on the terminal and exit code 1."""
     try:
         yield
     except XamsflowError as error:

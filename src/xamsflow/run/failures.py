@@ -1,4 +1,4 @@
-"""Why a job failed, left beside its log for the driver to publish."""
+"""Why a job failed, written next to its log for the driver to publish."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,8 +13,8 @@ from xamsflow.state import layout, receipts
 class Failure:
     """One line for people, and the class that decides what happens next.
 
-    `interrupted`: a person stopped the job; the run itself is as good as before. `killed`: the job
-    was ended from outside, and nobody knows why.
+    `interrupted`: a person stopped the job; the run itself is unaffected. `killed`: the job was
+    ended from outside, for an unknown reason.
     """
 
     reason: str
@@ -24,7 +24,7 @@ class Failure:
 
     @staticmethod
     def file(log: Path) -> Path:
-        """Return where the job with this log leaves its failure."""
+        """Return where the job with this log writes its failure."""
         return log.with_suffix(".failure.json")
 
     def write(self, path: Path) -> None:
@@ -33,7 +33,7 @@ class Failure:
 
     @classmethod
     def left_by(cls, log: Path) -> "Failure | None":
-        """Return what the job with this log left to say, None if nothing."""
+        """Return the failure that the job with this log has written, None if there is none."""
         try:
             left = receipts.read(cls.file(log))
             return cls(
@@ -74,8 +74,8 @@ def _together(rule: str, wildcards: Mapping[str, str]) -> list[tuple[str, dict[s
 def of_job(rule: str, wildcards: Mapping[str, str]) -> tuple[str, Path, Failure]:
     """Return which rule failed, its log, and why, when Snakemake reports a job as failed.
 
-    Of a group Snakemake reports every job, whichever failed: each gets the same answer. A job that
-    was killed leaves nothing, or nothing exact, to say; then the batch system is asked.
+    Snakemake reports every job of a group, whichever of them failed: each gets the same answer. A
+    job that was killed writes no failure, or an inexact one; then the batch system is asked.
     """
     driver = submissions.this_driver()
     together = _together(rule, wildcards)
@@ -101,9 +101,9 @@ def of_job(rule: str, wildcards: Mapping[str, str]) -> tuple[str, Path, Failure]
         return said[0]
     try:
         receipts.check_writable(log.parent)
-    except XamsflowError as error:  # so it could not say a word
+    except XamsflowError as error:  # so it could not write anything
         return name, log, Failure(str(error), error.failure)
     if end := job_end.last_words(log):
         return name, log, Failure(f"{end.reason}: see {log}", end.failure or FailureClass.UNKNOWN)
-    reason = f"the job ended without a word: killed, out of memory or out of time? see {log}"
+    reason = f"the job ended without a message: killed, out of memory or out of time? see {log}"
     return name, log, Failure(reason, FailureClass.UNKNOWN, killed=True)

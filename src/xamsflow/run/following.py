@@ -1,8 +1,8 @@
-"""A run is brought and processed while it is being taken: a head start on its transfer and process.
+"""Transfer and process a run while it is being taken, a head start on the rules of these names.
 
-Each data type is made chunk by chunk as the DAQ completes them, so that at the run's end only the
-last ones are left. If anything is unusual, nothing is stored, and the run is processed after its
-end like any other; so what is stored is always what that would have stored.
+Each data type is made chunk by chunk as the DAQ completes the chunks, so that only the last ones
+are left when the run ends. If anything is unusual, nothing is stored, and the run is processed
+after its end like any other. So the stored data are always the same as without following.
 """
 
 import logging
@@ -38,12 +38,12 @@ def follow(
     meter: Meter,
     now: Callable[[], datetime],
 ) -> Receipt:
-    """Follow a run to its end; return the receipt, which says whether data were made and why not.
+    """Follow a run to its end; return the receipt, which says whether data were made or why not.
 
-    `look` returns its run document as it is now, `now` the time by the run database.
+    `look` returns its current run document, `now` the time by the run database's clock.
 
-    Raises StillTakenError where nothing comes any more of a run without end, and as the transfer
-    does where the run cannot be copied.
+    Raises StillTakenError if a run without end stops growing, and the transfer's errors if the run
+    cannot be copied.
     """
     following = patiently(
         lambda: Following(
@@ -62,8 +62,8 @@ def follow(
         following, growing, configuration, data_type=data_type, threads=threads, meter=meter
     )
     if reason is not None:
-        logger.warning("not processed while it is taken: %s", reason)
-    while following.duration is None:  # what comes now need not come later
+        logger.warning("not processed while it is being taken: %s", reason)
+    while following.duration is None:  # what is copied now need not be copied later
         following.bring()
     assert following.ended is not None
     return {
@@ -91,7 +91,7 @@ def _process(
 ) -> str | None:
     """Make the data type and all below it; return why it could not be made, None if it was."""
     if configuration.context is not None:
-        return "another context reads runs that have ended only"
+        return "another context only reads runs that have ended"
 
     def on_chunk(made: str, chunk: int) -> None:
         meter.reach(made, following.copied, 0, chunk=chunk)

@@ -8,14 +8,14 @@ from xamsflow.base.errors import XamsflowError
 from xamsflow.run.say import say
 
 HEARTBEAT_S = 60.0
-"""Time between signs of life; several fit into a lease (owner.LEASE_S)."""
+"""Time between heartbeats; several fit into a lease (owner.LEASE_S)."""
 
 
 @contextlib.contextmanager
 def beating(beat: Callable[[], None], period_s: float = HEARTBEAT_S) -> Iterator[None]:
-    """Call `beat` again and again in a thread of its own.
+    """Call `beat` periodically in its own thread.
 
-    No error ends it: without signs of life, another host takes the driver's runs over.
+    No error ends it: without heartbeats, another host takes over the driver's runs.
     """
     stop = threading.Event()
 
@@ -25,11 +25,11 @@ def beating(beat: Callable[[], None], period_s: float = HEARTBEAT_S) -> Iterator
             try:
                 beat()
             except XamsflowError:
-                pass  # the next one may get through
-            except Exception as error:  # whatever it is, it concerns this one beat
+                pass  # the next one may succeed
+            except Exception as error:  # whatever it is, it concerns only this one beat
                 if str(error) != said:
                     said = str(error)
-                    say(f"the sign of life goes on after {type(error).__name__}: {error}")
+                    say(f"the heartbeat continues after {type(error).__name__}: {error}")
 
     threading.Thread(target=work, name="heartbeat", daemon=True).start()
     try:

@@ -1,4 +1,4 @@
-"""Ctrl-C, which also ends jobs that had no time to say so."""
+"""Ctrl-C, which also ends jobs before they can report it."""
 
 import signal
 import sys
@@ -8,21 +8,21 @@ from types import FrameType, TracebackType
 from xamsflow.run.say import say
 
 SOON_S = 1.0
-"""How long after a job's end without a word Ctrl-C may still reach this process."""
+"""How long after a job ended without a message Ctrl-C may still reach this process."""
 
 
 class Interrupt:
-    """Whether Ctrl-C was pressed, once :meth:`notice` was called."""
+    """Whether Ctrl-C was pressed after :meth:`notice` was called."""
 
     def __init__(self) -> None:
         self._pressed = threading.Event()
 
     def comes_soon(self) -> bool:
-        """Tell whether Ctrl-C was pressed, waiting a moment for it."""
+        """Return whether Ctrl-C was pressed, after waiting a moment for it."""
         return self._pressed.wait(SOON_S)
 
     def notice(self) -> None:
-        """Remember from now on that Ctrl-C was pressed, and give an early one its line."""
+        """Record Ctrl-C from now on, and print one line for an early one."""
         before = signal.getsignal(signal.SIGINT)
 
         def note(number: int, frame: FrameType | None) -> None:
@@ -36,7 +36,7 @@ class Interrupt:
         def one_line(
             kind: type[BaseException], error: BaseException, trace: TracebackType | None
         ) -> None:
-            if issubclass(kind, KeyboardInterrupt):  # Snakemake has no word for it so early
+            if issubclass(kind, KeyboardInterrupt):  # Snakemake does not handle it this early
                 say("stopped by Ctrl-C")
             else:
                 tell(kind, error, trace)

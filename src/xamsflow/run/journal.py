@@ -1,9 +1,9 @@
-"""Outcomes that the run database could not be told, kept on disk until it can.
+"""Outcomes that could not be written to the run database, kept on disk until they can be.
 
-One file per claim, written by rename, in the folder ``journal``. Whoever writes into the run
-database next publishes them: a driver at its start, with each sign of life and at its end, and
-``xamsflow pend``. Each changes the run document once, as a change is made only while the run still
-is the claim's.
+Each claim has one file, written by rename, in the folder ``journal``. Whoever next writes to the
+run database publishes them: a driver when it starts, with each heartbeat and at its end, and
+``xamsflow pend``. Each outcome changes the run document once, because a change is made only while
+the claim still holds the run.
 """
 
 import logging
@@ -31,31 +31,31 @@ DONE_KEYS = {field.name for field in fields(Done)}
 
 
 def keep_done(claim: Claim, done: Done, config: Config) -> None:
-    """Keep that a claimed run is done."""
+    """Keep the outcome of a claimed run that is done."""
     about = {**asdict(done), "data": rundoc.to_json(done.data)}
     _keep(claim, "done", about, config)
 
 
 def keep_failure(claim: Claim, job: FailedJob, config: Config) -> None:
-    """Keep that a claimed run has failed; one that is done stays so."""
+    """Keep the failure of a claimed run, unless it is kept as done."""
     if not keeps(claim.number, claim.owner):
         about = {"rule": job.rule, "log": str(job.log), **asdict(job.failure)}
         _keep(claim, "failed", about, config)
 
 
 def keeps(number: int, owner: str) -> bool:
-    """Tell whether an outcome is kept of the run that `owner` claimed."""
+    """Return whether an outcome is kept for the run as claimed by `owner`."""
     return any(
         entry["claim"]["owner"] == owner for _, entry in _entries(f"{layout.run_id(number)}.*.json")
     )
 
 
 def publish(database: "RunDatabase", config: Config) -> dict[str, str]:
-    """Publish all that is kept for this run database; return "done" or "failed" by run.
+    """Publish every outcome kept for this run database; return "done" or "failed" by run.
 
-    An entry is removed when the run document says the same; where the run is another's by now, the
-    entry is set aside. Raises TransientError where the database is away again; what else keeps an
-    entry from being published is written to the log, and the entry stays.
+    An entry is removed when the run document says the same; if the run belongs to another driver by
+    now, the entry is set aside. Raises TransientError if the database is away again. If anything
+    else prevents publishing, the log says so and the entry stays.
     """
     published = {}
     for path, entry in _entries("*.json"):
@@ -71,7 +71,9 @@ def publish(database: "RunDatabase", config: Config) -> dict[str, str]:
             else:
                 aside = path.with_suffix(".json.refused")
                 path.replace(aside)
-                logger.warning("run %s is another's by now: its outcome is kept as %s", run, aside)
+                logger.warning(
+                    "run %s belongs to another driver by now: its outcome is kept as %s", run, aside
+                )
         except TransientError:
             raise
         except (XamsflowError, OSError) as error:
@@ -108,16 +110,16 @@ def _entries(pattern: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         except FileNotFoundError:
             continue  # another process has just published it
         except BadDataError as error:
-            logger.warning("left aside: %s", error)
+            logger.warning("ignored: %s", error)
             continue
         if _is_usable(entry):
             yield path, entry
         else:
-            logger.warning("left aside: %s is no outcome that this version has written", path)
+            logger.warning("ignored: %s is not an outcome that this version wrote", path)
 
 
 def _is_usable(entry: dict[str, Any]) -> bool:
-    """Tell whether an entry has all that is needed to publish it, with the types it should have."""
+    """Return whether an entry has everything needed to publish it, with the right types."""
     claim, about = entry["claim"], entry["about"]
     if not isinstance(claim, dict) or not isinstance(about, dict):
         return False
@@ -140,7 +142,7 @@ def _is_usable(entry: dict[str, Any]) -> bool:
 
 
 def _place(config: Config) -> dict[str, str]:
-    """Return which run database this is; entries of earlier versions do not name the server."""
+    """Identify this run database; entries of earlier versions do not name the server."""
     rundb = config.rundb
     server = urlsplit(rundb.uri).netloc
     return {

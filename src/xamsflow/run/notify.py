@@ -1,12 +1,12 @@
-"""Messages to people who do not look: failures, the end of failures, silence, disks that fill up.
+"""Messages to people who are not watching: failures, recovery, silence, and full disks.
 
-A command of the site sends them, as mail or into a chat: the message is on its standard input, and
-facts are in its environment (``XAMSFLOW_EVENT``, ``XAMSFLOW_SUBJECT``, …). Nothing that a run
-document says is ever part of a command line. Whatever the command does, processing goes on: it runs
-beside, for a limited time, and what it could not send is tried again with the next occasion.
+A command of the site sends them, by mail or to a chat: it gets the message on its standard input
+and the facts in its environment (``XAMSFLOW_EVENT``, ``XAMSFLOW_SUBJECT``, …). Nothing from a run
+document is ever part of a command line. Whatever the command does, processing goes on: it runs in
+parallel, with a time limit, and what it could not send is sent again at the next opportunity.
 
-What was told is kept in the working directory, so that nothing is told twice within
-``notify.repeat_h``, however many processes notice it.
+The working directory keeps what was sent, so that nothing is sent twice within ``notify.repeat_h``,
+however many processes notice it.
 """
 
 import contextlib
@@ -39,13 +39,13 @@ logger = logging.getLogger(__name__)
 GB = 1_000_000_000
 
 CHECK_PAUSE = timedelta(minutes=10)
-"""Time between two looks for what nobody reports, however often they are asked for."""
+"""Least time between two checks for what nobody reports, however often they are requested."""
 
 AGAIN = timedelta(minutes=5)
-"""Time until a message that could not be sent is tried again."""
+"""Time until a message that could not be sent is sent again."""
 
 KEPT = 50
-"""Messages that could not be sent, runs that failed: the last ones are kept."""
+"""How many of the last unsent messages, and of the last failed runs, are kept."""
 
 LONGEST_FACT = 4000
 """Characters; an environment has limits, and nobody reads more."""
@@ -53,10 +53,10 @@ LONGEST_FACT = 4000
 
 @dataclass(frozen=True)
 class Message:
-    """What a person is told.
+    """A message to people.
 
-    `key` names what it is about and `state` how that is: a message with both as before is not sent
-    again for a while.
+    `key` names its topic and `state` the topic's state: a message with the same key and state is
+    not sent again for a while.
     """
 
     event: str
@@ -73,7 +73,7 @@ _P = ParamSpec("_P")
 def _harmless(
     tell: Callable[Concatenate[Config, _P], None],
 ) -> Callable[Concatenate[Config, _P], None]:
-    """Make a function do nothing where nobody is to be told, and never raise what goes wrong."""
+    """Make a function do nothing if there is no command, and never raise an error."""
 
     @functools.wraps(tell)
     def call(config: Config, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
@@ -89,7 +89,7 @@ def _harmless(
 
 @_harmless
 def failed(config: Config, run: str, *, stage: str, failure: Failure, log: Path) -> None:
-    """Tell that a run has failed; of runs that fail in the same way, the first one is told."""
+    """Report that a run failed; of runs that fail in the same way, only the first is reported."""
     reason, kind, path = _clean(failure.reason), failure.failure.value, str(log.absolute())
     with _memory(config.notify) as memory:
         failing = memory.kept.setdefault("failing", {"since": clock.now().isoformat(), "runs": []})
@@ -97,15 +97,15 @@ def failed(config: Config, run: str, *, stage: str, failure: Failure, log: Path)
         memory.tell(
             Message(
                 event="failure",
-                # Without what differs from run to run: many may fail for one host that is away.
+                # Without what differs from run to run: one unreachable host may fail many.
                 key=f"failure {stage} {kind} {re.sub('[0-9]+', '#', reason)}",
                 state="failed",
                 subject=f"run {run} failed in {stage}: {_short(reason)}",
                 text=(
                     f"Run {run} failed in {stage} ({kind}):\n{reason}\n\nlog: {path}\n\n"
-                    f"xamsflow show {run} tells more, also whether it is tried again by itself;\n"
-                    "xamsflow status --failed shows all that failed. Other runs that fail in the\n"
-                    f"same way are not told for {config.notify.repeat_h:g} h.\n"
+                    f"xamsflow show {run} says more, also whether it is retried automatically;\n"
+                    "xamsflow status --failed shows all failed runs. Other runs that fail in the\n"
+                    f"same way are not reported for {config.notify.repeat_h:g} h.\n"
                 ),
                 facts={"run": run, "stage": stage, "reason": reason, "failure": kind, "log": path},
             )
@@ -114,12 +114,12 @@ def failed(config: Config, run: str, *, stage: str, failure: Failure, log: Path)
 
 @_harmless
 def succeeded(config: Config, run: str) -> None:
-    """Tell that a run is done, if it is the first one after failures."""
+    """Report that a run is done, if it is the first one after failures."""
     with _memory(config.notify) as memory:
         failing = memory.kept.pop("failing", None)
         if failing is None:
             return
-        others = " ".join(sorted(set(failing["runs"]) - {run})) or "none but itself"
+        others = " ".join(sorted(set(failing["runs"]) - {run})) or "none"
         memory.tell(
             Message(
                 event="recovery",
@@ -127,8 +127,8 @@ def succeeded(config: Config, run: str) -> None:
                 state="done",
                 subject=f"run {run} is done, the first one after failures",
                 text=(
-                    f"Run {run} is done. Since {failing['since']} other runs had failed: {others}\n"
-                    "\nxamsflow status --failed shows which still are.\n"
+                    f"Run {run} is done. Other runs failed since {failing['since']}: {others}\n"
+                    "\nxamsflow status --failed shows which of them are still failed.\n"
                 ),
                 facts={"run": run},
             )
@@ -137,10 +137,10 @@ def succeeded(config: Config, run: str) -> None:
 
 @_harmless
 def check(config: Config, database: "RunDatabase | None") -> None:
-    """Look for silence and for disks that fill up, and try again what could not be sent.
+    """Check for silence and full disks, and send again what could not be sent.
 
-    Meant to be called again and again; it looks at most every CHECK_PAUSE. `database` None: the
-    run database is away, and nothing is said of silence.
+    Call it as often as you like: it checks at most every CHECK_PAUSE. If `database` is None, the
+    run database is away, and silence is not checked.
     """
     now = clock.now()
     with _memory(config.notify) as memory:
@@ -159,7 +159,7 @@ def check(config: Config, database: "RunDatabase | None") -> None:
 def send_test(settings: Notify) -> None:
     """Send a message now, for a person who wants to see whether it arrives.
 
-    Raises XamsflowError with what the command said where it fails.
+    Raises XamsflowError with the command's output if the command fails.
     """
     _send(
         settings,
@@ -168,13 +168,13 @@ def send_test(settings: Notify) -> None:
             key="test",
             state="",
             subject="a test of notifications",
-            text="This is a test, asked for by xamsflow doctor --notify.\n",
+            text="This is a test, sent by xamsflow doctor --notify.\n",
         ),
     )
 
 
 def finish() -> None:
-    """Wait for the commands that still run; each has its time limit."""
+    """Wait for the commands that are still running; each has a time limit."""
     for thread in list(_threads):
         thread.join()
 
@@ -204,7 +204,7 @@ def _space(config: Config) -> list[Message]:
 
 
 def _absence(settings: Notify, rows: "Sequence[RunSummary]", now: datetime) -> Message:
-    """Return what is to be said of silence: nothing became done for long, though runs wait."""
+    """Return the message about silence: no run was finished for long, although runs wait."""
     limit = timedelta(hours=settings.absence_h)
     ended = [row for row in rows if row.status == "done" and row.changed is not None]
     last = max(ended, key=lambda row: (row.changed, row.number), default=None)
@@ -213,25 +213,25 @@ def _absence(settings: Notify, rows: "Sequence[RunSummary]", now: datetime) -> M
         for row in rows
         if row.status in ("pending", "submitted", "running")
         and row.end is not None
-        # Set pending by hand, a run has no time of change: then it waits since its end.
+        # A run set pending by hand has no time of change: it has been waiting since its end.
         and now - (row.changed if row.status == "pending" and row.changed else row.end) > limit
     ]
     silent = last is None or (last.changed is not None and now - last.changed > limit)
     quiet = bool(waiting) and silent
     before = (
-        "no run was ever done"
+        "no run was ever finished"
         if last is None
-        else f"the last one done was {last.run} at {amounts.time(last.changed)} UTC"
+        else f"the last one was {last.run} at {amounts.time(last.changed)} UTC"
     )
     numbers = " ".join(row.run for row in waiting[:20])
     return Message(
         event="absence",
         key="absence",
         state=f"after {last.run if last else 'nothing'}" if quiet else "",
-        subject=f"nothing was finished for {settings.absence_h:g} h, {len(waiting)} runs wait",
+        subject=f"no run finished for {settings.absence_h:g} h, {len(waiting)} runs wait",
         text=(
-            f"Nothing was finished for more than {settings.absence_h:g} h; {before}.\n"
-            f"{len(waiting)} runs wait for longer: {numbers}{' …' if waiting[20:] else ''}\n\n"
+            f"No run was finished for more than {settings.absence_h:g} h; {before}.\n"
+            f"{len(waiting)} runs have waited longer: {numbers}{' …' if waiting[20:] else ''}\n\n"
             "xamsflow doctor looks for the cause.\n"
         ),
         facts={"waiting": str(len(waiting))},
@@ -239,7 +239,7 @@ def _absence(settings: Notify, rows: "Sequence[RunSummary]", now: datetime) -> M
 
 
 class _Memory:
-    """What was told already, and what is told now; `kept` is what lies on disk."""
+    """What was sent before, and what is sent now; `kept` is the content on disk."""
 
     def __init__(self, settings: Notify, kept: dict[str, Any]) -> None:
         self.kept = kept
@@ -247,9 +247,9 @@ class _Memory:
         self._settings = settings
 
     def tell(self, message: Message) -> None:
-        """Send a message at the end, unless it was told before.
+        """Send a message at the end, unless it was sent before.
 
-        One with an empty state is never sent: it says that there is nothing to tell any more.
+        One with an empty state is never sent: it says that the topic is settled.
         """
         if message.event not in self._settings.events:
             return
@@ -263,7 +263,7 @@ class _Memory:
             self.sending.append(message)
 
     def clean(self) -> None:
-        """Forget what was told long ago, and take up again what could not be sent."""
+        """Forget what was sent long ago, and resend what could not be sent."""
         repeat = timedelta(hours=self._settings.repeat_h)
         told = self.kept.get("told", {})
         self.kept["told"] = {key: told[key] for key in told if _age(told[key][1]) < repeat}
@@ -274,14 +274,14 @@ class _Memory:
 
 
 def _age(time: str) -> timedelta:
-    """Return how long a time is ago; one in the future, of a clock that was wrong, is very old."""
+    """Return how long ago a time is; one in the future, from a wrong clock, counts as very old."""
     age = clock.now() - datetime.fromisoformat(time)
     return age if age >= timedelta() else timedelta.max
 
 
 @contextlib.contextmanager
 def _memory(settings: Notify) -> Iterator[_Memory]:
-    """Hold what was told, alone; then keep what has changed, and send what is new."""
+    """Hold what was sent, under a lock; then save the changes, and send what is new."""
     directory = Path.cwd()
     with _kept(directory) as kept:
         memory = _Memory(settings, kept)
@@ -314,7 +314,7 @@ def _kept(directory: Path) -> Iterator[dict[str, Any]]:
 def _send_or_keep(settings: Notify, message: Message, directory: Path) -> None:
     try:
         _send(settings, message)
-    except Exception as error:  # of a thread nobody else would hear
+    except Exception as error:  # nobody else would notice it in a thread
         logger.warning("notifications: %s", error)
         unsent = {"time": clock.now().isoformat(), "message": asdict(message), "error": str(error)}
         with contextlib.suppress(XamsflowError, OSError), _kept(directory) as kept:
@@ -322,8 +322,8 @@ def _send_or_keep(settings: Notify, message: Message, directory: Path) -> None:
 
 
 def _send(settings: Notify, message: Message) -> None:
-    """Run the site's command with a message, and wait for its end."""
-    from xamsflow.rundb.credentials import PASSWORD_VARIABLE, USER_VARIABLE  # noqa: PLC0415 - not wanted while the Snakefile is parsed
+    """Run the site's command with a message, and wait for it to end."""
+    from xamsflow.rundb.credentials import PASSWORD_VARIABLE, USER_VARIABLE  # noqa: PLC0415 - not loaded while the Snakefile is parsed
 
     assert settings.command is not None, "callers look first"
     program = f"notify.command {settings.command[0]}"
@@ -333,7 +333,7 @@ def _send(settings: Notify, message: Message) -> None:
     }
     for name in (USER_VARIABLE, PASSWORD_VARIABLE):
         environment.pop(name, None)
-    # Files, not pipes: what the command leaves behind in the background may keep those open.
+    # Files, not pipes: processes that the command leaves in the background may keep pipes open.
     with tempfile.TemporaryFile() as text, tempfile.TemporaryFile() as said:
         text.write(f"{message.subject}\n\n{message.text}".encode())
         text.seek(0)
@@ -357,19 +357,19 @@ def _send(settings: Notify, message: Message) -> None:
             process.wait()
             raise TransientError(
                 f"{program} had not ended after {settings.timeout_s:g} s and was killed",
-                "is the server away that it sends to?",
+                "is the server that it sends to away?",
             ) from error
         said.seek(0)
         lines = said.read().decode("utf-8", "replace").strip().splitlines()
     if code != 0:
         raise ConfigurationError(
-            f"{program} failed with code {code}: {_short(lines[-1] if lines else 'not a word')}",
+            f"{program} failed with code {code}: {_short(lines[-1] if lines else 'no output')}",
             "try it by hand",
         )
 
 
 def _clean(text: str) -> str:
-    """Return text that an environment and UTF-8 can hold; names of files may have other bytes."""
+    """Return text that an environment and UTF-8 can hold; file names may have other bytes."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 

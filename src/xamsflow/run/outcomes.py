@@ -1,4 +1,4 @@
-"""What becomes of a driver's runs: written into the run document, or kept until it can be."""
+"""How a driver's runs end: written to the run document, or kept until that is possible."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from xamsflow.settings.config import Config
 from xamsflow.state import layout, run_numbers
 from xamsflow.state.claims import Claim
 
-if TYPE_CHECKING:  # a run that is not published needs no client of the run database
+if TYPE_CHECKING:  # without an outcome, the run database's client is not needed
     from xamsflow.rundb import RunDatabase
 
 STOPPED = "stopped by Ctrl-C"
@@ -29,9 +29,9 @@ BEGIN = "claim"
 
 
 class Outcomes:
-    """The ends of a driver's jobs, as the logger plugin reports them; threads may share it.
+    """How a driver's jobs end, as the logger plugin reports it. Threads may share it.
 
-    `connection` holds the run database for the duration of a block.
+    `connection` holds the run database open for the duration of a block.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class Outcomes:
         self._were_done: set[str] = set()
 
     def was_done(self, run: str) -> None:
-        """Note that a run was done when it was claimed: given back, it is done again."""
+        """Note that a run was done when it was claimed: if given back, it is done again."""
         with self._lock:
             self._were_done.add(run)
 
     def cannot_begin(self, database: "RunDatabase", claim: Claim, error: XamsflowError) -> None:
-        """Write into the run document that a claimed run has failed before its first job."""
+        """Write to the run document that a claimed run failed before its first job."""
         run = layout.run_id(claim.number)
         say(f"run {run} cannot be begun: {error}")
         pause_s = partial(policy.pause_s, error.failure, retry=self._config.retry)
@@ -69,15 +69,15 @@ class Outcomes:
         with self._lock:
             self._reported.discard(log)
             self._failed.pop(log, None)
-        # In a group it may never get to start, and to remove what an earlier attempt left to say.
+        # A job in a group may never start, and so not remove the failure of an earlier attempt.
         Failure.file(log).unlink(missing_ok=True)
 
     def job_failed(self, rule: str, wildcards: Mapping[str, str]) -> None:
-        """Write into the run document why a job of a run has failed, at once.
+        """Write to the run document at once why a job of a run failed.
 
-        Snakemake reports each job of a group, and at the end of the workflow all once more: the
-        first report counts. What was stored before is registered. Where the run database is away,
-        the failure is kept in the journal.
+        Snakemake reports each job of a group, and all jobs again at the end of the workflow: the
+        first report counts. Data stored before are registered. If the run database is away, the
+        failure is kept in the journal.
         """
         with self._lock:
             if Path(layout.LOGS[rule].format(**wildcards)) in self._reported:
@@ -96,16 +96,16 @@ class Outcomes:
             notify.failed(self._config, job.run, stage=rule, failure=failure, log=log)
 
     def published(self, run: str) -> None:
-        """Note that a claimed run's outcome stands in the run document."""
+        """Note that the run document holds the outcome of a claimed run."""
         if self._held.forget(run):
             with self._lock:
                 self._done.add(run)
             notify.succeeded(self._config, run)
 
     def publish_journal(self, database: "RunDatabase") -> None:
-        """Publish what is kept on disk from when the run database was away."""
+        """Publish the outcomes kept on disk while the run database was away."""
         for run, outcome in journal.publish(database, self._config).items():
-            say(f"run {run}: the run document is told now that it is {outcome}")
+            say(f"run {run}: the run document now says that it is {outcome}")
             if outcome == "done":
                 with self._lock:
                     failed = self._failed.items()
@@ -125,9 +125,9 @@ class Outcomes:
             return list(self._failed.values())
 
     def tell_again(self, database: "RunDatabase") -> None:
-        """Write the failures of the runs that are still held once more.
+        """Write the failures of the runs that are still held again.
 
-        Another job of a failed run may have reported its start since, and stored something.
+        Another job of a failed run may have reported its start, and stored data, since then.
         """
         for job in self.failed_jobs():
             claim = self._held.claim(job.run)
@@ -135,17 +135,17 @@ class Outcomes:
                 tell_failure(database, claim, job, self._config)
 
     def summary(self, unfinished: int, given_back: int) -> str:
-        """Return a line on how it went, empty where nothing was done."""
+        """Return a one-line summary, empty if nothing was done."""
         failed = {job.run for job in self.failed_jobs()}
         if not (self._done or failed or unfinished):
             return ""
         return f"{len(self._done)} done, {len(failed)} failed, {given_back} given back"
 
     def _write_failure(self, job: FailedJob) -> str:
-        """Write a failure into the run document; return what a person is told of what follows."""
+        """Write a failure to the run document; return what people are told about what follows."""
         claim = self._held.claim(job.run)
         if claim is not None and journal.keeps(claim.number, claim.owner):
-            return ""  # it is done, or failed before, and only the run document does not say so
+            return ""  # it is done, or failed before; only the run document does not say so yet
         try:
             with self._connection() as database:
                 if not job.failure.interrupted:
@@ -160,7 +160,7 @@ class Outcomes:
             return ""
 
     def _keep_failure(self, job: FailedJob) -> None:
-        """Keep a failure in the journal; where even that fails, the next driver finds out again."""
+        """Keep a failure in the journal; if even that fails, the next driver finds out again."""
         claim = self._held.claim(job.run)
         if claim is None or job.failure.interrupted:
             return
@@ -171,10 +171,13 @@ class Outcomes:
 
 
 def _what_next(database: "RunDatabase", job: FailedJob) -> str:
-    """Return what a person is told besides the reason of a failure."""
+    """Return what people are told in addition to the reason of a failure."""
     if job.failure.interrupted:
-        return "; it waits for the next start"
+        return "; it waits for the next `snakemake` run"
     (summary,) = database.runs(run_numbers.each([layout.run_number(job.run)]))
     if summary.retry_at is None:
-        return "; it is not tried again by itself"
-    return f"; it is tried again by a start after {summary.retry_at:%Y-%m-%d %H:%M:%S} UTC"
+        return "; it is not retried automatically"
+    return (
+        "; it is retried by the next `snakemake` run after "
+        f"{summary.retry_at:%Y-%m-%d %H:%M:%S} UTC"
+    )

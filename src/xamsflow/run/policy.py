@@ -1,16 +1,16 @@
-"""What follows a failure, by its class: whether it is tried again, when, and with how much.
+"""What follows a failure, by its class: whether and when it is retried, and with which resources.
 
-=============  ===================================================================
-resources      again after a pause, each time with more memory and time
-transient      at once within the job, for seconds; then again after growing pauses
-bad data       never by itself: a person must look at the run
-configuration  never by itself: a person must change something
-unknown        again a few times
-=============  ===================================================================
+=============  ======================================================================
+resources      retried after a pause, each time with more memory and time
+transient      retried within the job for seconds, then as a run after growing pauses
+bad data       never retried automatically: a person must look at the run
+configuration  never retried automatically: a person must change something
+unknown        retried a few times
+=============  ======================================================================
 
-Pauses double from one try to the next and are spread at random, so that runs that failed together,
-for a host that was away, do not come back together. How often and how long is the section `retry`
-of the configuration.
+Pauses double from one try to the next and are randomized, so that runs that failed together because
+a host was away do not all come back at once. The section `retry` of the configuration sets how
+often and how long.
 """
 
 import logging
@@ -33,10 +33,10 @@ _T = TypeVar("_T")
 
 
 def pause_s(failure: FailureClass, tries: int, retry: Retry) -> float | None:
-    """Return the time in s until a run is tried again that failed for the `tries`-th time.
+    """Return the time in s until the retry of a run that has failed `tries` times.
 
-    Only failures of the same class count, since a person last asked for the run. None: it is not
-    tried again by itself.
+    Only failures of the same class since a person last asked for the run count. None: it is not
+    retried automatically.
     """
     limit = {
         FailureClass.RESOURCES: retry.resources,
@@ -49,10 +49,10 @@ def pause_s(failure: FailureClass, tries: int, retry: Retry) -> float | None:
 
 
 def patiently(work: Callable[[], _T], retry: Retry) -> _T:
-    """Return what `work` returns, calling it again while hosts or servers are away for seconds.
+    """Return what `work` returns, calling it again if hosts or servers are away for seconds.
 
-    Raises its TransientError when `retry.patience_s` are over, and at once for a run that is still
-    being taken, which takes longer, as well as any other error.
+    Raises its TransientError after `retry.patience_s`. Raises any other error at once, as well as
+    StillTakenError: the end of a run takes longer.
     """
     give_up = time.monotonic() + retry.patience_s
     pause = FIRST_PAUSE_IN_JOB_S

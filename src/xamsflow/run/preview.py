@@ -1,4 +1,4 @@
-"""The jobs that Snakemake would run, told by its own dry-run through the logger plugin."""
+"""The jobs that Snakemake would run, as its own dry run reports them through the logger plugin."""
 
 import json
 import os
@@ -13,12 +13,12 @@ from xamsflow.base.errors import ConfigurationError
 from xamsflow.run import start
 
 PIPE_VARIABLE = "XAMSFLOW_PREVIEW_FD"
-"""Number of the file descriptor into which the logger plugin writes each job of a dry-run."""
+"""Number of the file descriptor to which the logger plugin writes each job of a dry run."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job that would run, with what it would ask for: MB of memory, minutes, threads."""
+    """A job that would run, with the resources it would request: MB of memory, minutes, threads."""
 
     rule: str
     run: str
@@ -31,10 +31,10 @@ class Job:
 def jobs(
     profile: Path, configfiles: Sequence[Path], targets: Sequence[str], select: Mapping[str, Any]
 ) -> list[Job]:
-    """Return the jobs of a dry-run for `targets`, for all pending runs where there are none.
+    """Return the jobs of a dry run for `targets`, or for all pending runs if there are no targets.
 
-    `select` overrides keys of the selection. Raises ConfigurationError with Snakemake's own words
-    where it cannot tell.
+    `select` overrides keys of the selection. Raises ConfigurationError with Snakemake's own message
+    if the dry run fails.
     """
     arguments = [*targets, "--dry-run"]
     if select:
@@ -53,7 +53,7 @@ def jobs(
             )
         finally:
             os.close(ours)
-        # Both pipes are read at a time, or a full one would stop Snakemake.
+        # Both pipes are read at the same time, or a full one would block Snakemake.
         lines: list[str] = []
         reader = threading.Thread(target=lambda: lines.extend(told))
         reader.start()
@@ -63,14 +63,14 @@ def jobs(
         own = [line for line in said.splitlines() if line.startswith("xamsflow: ")]
         last = own or [line for line in said.splitlines() if line.strip()][-1:]
         raise ConfigurationError(
-            "the dry-run failed: " + " ".join(last).removeprefix("xamsflow: "),
+            "the dry run failed: " + " ".join(last).removeprefix("xamsflow: "),
             "" if own else "snakemake -n says more",
         )
     return [Job(**json.loads(line)) for line in lines]
 
 
 def tell(rule: str, wildcards: Mapping[str, str], resources: Any, threads: int) -> None:
-    """Write a job of a dry-run into the pipe, if somebody listens; called by the logger plugin."""
+    """Write a job of a dry run to the pipe, if there is one; called by the logger plugin."""
     number = os.environ.get(PIPE_VARIABLE)
     if number is None or "run_id" not in wildcards:
         return

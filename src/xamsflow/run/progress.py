@@ -1,8 +1,8 @@
-"""How far long work is: at the terminal, in the job's log, and in the run document.
+"""Progress of long work: on the terminal, in the job's log, and in the run document.
 
-In the run document it is also the job's sign of life. Who does the work only moves a
-:class:`Meter`; threads beside it look at the meter and tell, so that no terminal, disk or database
-that is slow or away ever holds up the work.
+In the run document it is also the job's sign of life. The work only advances a :class:`Meter`;
+separate threads read the meter and report, so that no slow or unreachable terminal, disk or
+database ever holds up the work.
 """
 
 import contextlib
@@ -27,27 +27,27 @@ logger = logging.getLogger(__name__)
 LOG_S = 30.0
 TERMINAL_S = 10.0
 RUN_DOCUMENT_S = 60.0
-"""Time between two reports; work that takes less makes none."""
+"""Time between two reports; shorter work makes none."""
 
 END_S = 2.0
-"""How long the end of the work waits for a report that is under way."""
+"""How long the end of the work waits for a report in progress."""
 
 
 def n_chunks(files: Iterable[Mapping[str, Any]]) -> int:
-    """Return the number of chunks of a run, from the files in the receipt of its transfer."""
+    """Return the number of chunks of a run, from the files in its transfer receipt."""
     folders = {str(file["path"]).partition("/")[0] for file in files}
     return sum(re.fullmatch(r"\d{6}", folder, flags=re.ASCII) is not None for folder in folders)
 
 
 @contextlib.contextmanager
 def in_log(meter: Meter) -> Iterator[None]:
-    """Tell the log now and then while the work goes on, if there is anything new."""
+    """Log the progress periodically during the work, if there is anything new."""
     with _every(LOG_S, meter, _if_new(lambda progress: logger.info("%s", progress))):
         yield
 
 
 def terminal() -> TextIO | None:
-    """Return the terminal behind stderr, kept though stderr go elsewhere later; None without."""
+    """Return the terminal of stderr, kept even if stderr is redirected later; None without one."""
     if not sys.stderr.isatty():
         return None
     return os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8", errors="replace")
@@ -55,7 +55,7 @@ def terminal() -> TextIO | None:
 
 @contextlib.contextmanager
 def at_terminal(meter: Meter, terminal: TextIO | None, name: str) -> Iterator[None]:
-    """Tell the person at the terminal what is new now and then; `name` begins each line."""
+    """Print new progress on the terminal periodically; each line begins with `name`."""
     if terminal is None:
         yield
         return
@@ -69,9 +69,9 @@ def at_terminal(meter: Meter, terminal: TextIO | None, name: str) -> Iterator[No
 
 @contextlib.contextmanager
 def in_run_document(meter: Meter, rundb: Rundb, claim: Claim | None, stage: str) -> Iterator[None]:
-    """Tell the run document now and then how far a claimed run's job is.
+    """Write the progress of a claimed run's job to the run document periodically.
 
-    A run database that is away is asked again the next time. Without a claim nobody is told.
+    If the run database is away, the next report tries again. Without a claim nothing is written.
     """
     if claim is None:
         yield
@@ -88,7 +88,7 @@ def in_run_document(meter: Meter, rundb: Rundb, claim: Claim | None, stage: str)
                 database = connection.enter_context(open_database(rundb))
             database.progress(claim, stage, progress.fields())
         except XamsflowError as error:
-            logger.debug("the run document was not told of the progress: %s", error)
+            logger.debug("the progress was not written to the run document: %s", error)
 
     with _every(RUN_DOCUMENT_S, meter, tell, connection.close):
         yield
@@ -113,14 +113,14 @@ def _every(
     tell: Callable[[Progress], None],
     close: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
-    """Call `tell` each `period` s in a thread, and `close` there at the end."""
+    """Call `tell` every `period` s in a thread, and `close` there at the end."""
     stop = threading.Event()
 
     def work() -> None:
         while not stop.wait(period):
             progress = meter.read()
             if progress is not None:
-                # A terminal that was closed or a disk that is full is not the work's trouble.
+                # A closed terminal or a full disk must not stop the work.
                 with contextlib.suppress(OSError):
                     tell(progress)
         close()

@@ -1,7 +1,7 @@
-"""What the run document is told of a run: one data entry per stored data type, and its live data.
+"""What is written to a run document: an entry per stored data type, and one for the live data.
 
-The receipts on disk are the source, so that a run whose last data type failed still gets its lower
-ones registered.
+The receipts on disk are the source, so that the lower data types of a run are registered even if
+its last one failed.
 """
 
 import contextlib
@@ -32,18 +32,18 @@ logger = logging.getLogger(__name__)
 MB = 1_000_000
 
 PROTOCOL = "FileSytemBackend"
-"""strax's own name of the class that reads the data, as it spells it."""
+"""strax's name for the class that reads the data, in strax's spelling."""
 
 DataEntry = dict[str, Any]
 
 TRANSFER_NEEDS = ("run_id", "run_document", "destination", "bytes", "files")
 DATA_TYPE_NEEDS = ("run_id", "data_type", "stored", "quality", "versions")
-"""The keys without which a receipt is none."""
+"""The keys that a receipt must have."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """What the run document is told of a run that is done."""
+    """What is written to the run document of a run that is done."""
 
     data: list[DataEntry]
     versions: Mapping[str, str]
@@ -51,9 +51,9 @@ class Done:
 
 
 def done(transfer_receipt: Receipt, data_type_receipts: Sequence[Receipt], host: str) -> Done:
-    """Return what is to be told of a run whose targets these receipts are of.
+    """Return what to write about a run, given the receipts of its targets.
 
-    Raises BadDataError as :func:`data_entries`.
+    Raises BadDataError as :func:`data_entries` does.
     """
     return Done(
         data=data_entries(transfer_receipt, data_type_receipts, host),
@@ -63,17 +63,17 @@ def done(transfer_receipt: Receipt, data_type_receipts: Sequence[Receipt], host:
 
 
 def check_whose(transfer_receipt: Receipt, database: "RunDatabase", config: Config) -> None:
-    """Raise ConfigurationError unless a receipt is of the run that the run document describes."""
+    """Raise ConfigurationError unless a receipt belongs to the run that the document describes."""
     document = database.get(layout.run_number(transfer_receipt["run_id"]))
     wanted = identity.of_document(document, config.rundb, config.daq)
     identity.check_receipt(transfer_receipt, wanted)
 
 
 def tell_done(database: "RunDatabase", claim: Claim, done: Done) -> Receipt | None:
-    """Register what is stored, set the run done, and return the receipt of it.
+    """Register the stored data, set the run done, and return the receipt of that.
 
-    None, with the status unchanged, if the run is not the claim's any more. Repeating it changes
-    nothing.
+    Returns None, with the status unchanged, if the claim no longer holds the run. Repeating it
+    changes nothing.
     """
     if not database.is_held(claim):
         return None
@@ -96,10 +96,10 @@ def tell_done(database: "RunDatabase", claim: Claim, done: Done) -> Receipt | No
 def tell_failure(
     database: "RunDatabase", claim: Claim | None, job: FailedJob, config: Config
 ) -> bool:
-    """Register what is stored of a run all the same, and say why it failed and what follows.
+    """Register the stored data of a failed run, and write why it failed and what follows.
 
-    `claim` None is for a run that nobody claimed. False, with the status unchanged, if the run is
-    not the claim's any more, or this was told before.
+    `claim` is None for a run that nobody claimed. Returns False, with the status unchanged, if the
+    claim no longer holds the run, or this failure was written before.
     """
     number = layout.run_number(job.run)
     if claim is not None and not database.is_held(claim):
@@ -110,7 +110,7 @@ def tell_failure(
         for entry in data_entries(transferred, data_types, host=config.storage.host):
             database.add_data(number, entry)
     except (BadDataError, ConfigurationError) as error:
-        logger.warning("run %s: what is stored could not be registered: %s", job.run, error)
+        logger.warning("run %s: the stored data could not be registered: %s", job.run, error)
     failure = job.failure.failure
     write = (
         partial(database.fail_unclaimed, number)
@@ -124,7 +124,7 @@ def tell_failure(
 
 
 def _check_whose_on_disk(run: str, database: "RunDatabase", config: Config) -> None:
-    """Check whose receipts those of a run are, if there are any."""
+    """Check that a run's transfer receipt, if there is one, belongs to the run."""
     with contextlib.suppress(FileNotFoundError):
         receipt = receipts.read(layout.transfer_receipt(run), TRANSFER_NEEDS)
         check_whose(receipt, database, config)
@@ -133,11 +133,11 @@ def _check_whose_on_disk(run: str, database: "RunDatabase", config: Config) -> N
 def data_entries(
     transfer_receipt: Receipt | None, data_type_receipts: Iterable[Receipt], host: str
 ) -> list[DataEntry]:
-    """Return the entries of the run document's ``data`` that the receipts stand for.
+    """Return the entries of the run document's ``data`` for these receipts.
 
-    `host` is the cluster's name in the run document. A data type that several receipts tell of is
-    entered once. Raises BadDataError where a receipt's data are no longer on disk, or not of the
-    size and lineage that the receipt tells of.
+    `host` is the cluster's name in the run document. A data type in several receipts is entered
+    once. Raises BadDataError if a receipt's data are no longer on disk, or do not have the size and
+    lineage that the receipt states.
     """
     entries = []
     if transfer_receipt is not None:
@@ -161,7 +161,7 @@ def live_entry(live_data: Path, n_bytes: int, host: str) -> DataEntry:
 
 
 def data_entry(data_type: str, facts: Mapping[str, Any], host: str) -> DataEntry:
-    """Return the entry of a stored data type; `facts` as `xamsflow.state.strax_folder.check`."""
+    """Return the entry of a stored data type; `xamsflow.state.strax_folder.check` gives `facts`."""
     return {
         "type": data_type,
         "location": facts["path"],
@@ -182,8 +182,8 @@ def _common(host: str) -> DataEntry:
 def receipts_on_disk(run: str) -> tuple[Receipt | None, list[Receipt]]:
     """Return a run's transfer receipt (None: not transferred) and its data types' receipts.
 
-    Receipts that cannot be read, or whose data are gone, are left out: this serves a run that has
-    failed, of which what is certain is to be registered.
+    Receipts that cannot be read, or whose data are gone, are left out: only what is certain is
+    registered for a failed run.
     """
     transfer: Receipt | None = None
     with contextlib.suppress(BadDataError, OSError):
@@ -200,9 +200,9 @@ def receipts_on_disk(run: str) -> tuple[Receipt | None, list[Receipt]]:
 
 
 def check_stored(facts: Mapping[str, Any], receipt: Receipt) -> None:
-    """Raise BadDataError unless the data of one data type are there, as the receipt says of them.
+    """Raise BadDataError unless the data of one data type are there, as the receipt states.
 
-    Compared are strax's metadata and the sizes of all files.
+    Strax's metadata and the sizes of all files are compared.
     """
     path = _existing(facts["path"], receipt)
     found = strax_folder.check(path)
@@ -212,7 +212,7 @@ def check_stored(facts: Mapping[str, Any], receipt: Receipt) -> None:
 
 
 def check_live_data(receipt: Receipt) -> None:
-    """Raise BadDataError unless the files of a transferred run are there, with their sizes."""
+    """Raise BadDataError unless all files of a transferred run are there, with the right sizes."""
     folder = _existing(receipt["destination"], receipt)
     for file in receipt["files"]:
         path = folder / file["path"]
@@ -225,9 +225,9 @@ def check_live_data(receipt: Receipt) -> None:
 
 
 def check_followed(run_id: str, transferred: Receipt) -> None:
-    """Raise BadDataError where a run was followed in other bytes than have been verified since.
+    """Raise BadDataError if the bytes seen while following a run differ from the verified ones.
 
-    Then a file was damaged on the way, or the DAQ wrote it again after the end.
+    Then a file was damaged on the way, or the DAQ rewrote it after the end.
     """
     try:
         receipt = receipts.read(layout.follow_receipt(run_id), ("processed", "checksums"))
@@ -237,9 +237,9 @@ def check_followed(run_id: str, transferred: Receipt) -> None:
     for path, checksum in receipt["checksums"].items() if receipt["processed"] else ():
         if arrived.get(path) != checksum:
             raise BadDataError(
-                f"run {run_id} was followed while it was taken, and {path} is another file now",
-                f"what was made of it is wrong: move its folders out of storage.processed, remove "
-                f"{layout.follow_receipt(run_id)}, and ask for the run again",
+                f"run {run_id} was followed while it was taken, and {path} has changed since",
+                f"the data made from it are wrong: move its folders out of storage.processed, "
+                f"remove {layout.follow_receipt(run_id)}, and ask for the run again",
             )
 
 
@@ -247,7 +247,7 @@ def _existing(location: str, receipt: Receipt) -> Path:
     path = Path(location)
     if not path.is_dir():
         raise BadDataError(
-            f"run {receipt['run_id']}: {path} is gone though a receipt tells of it",
+            f"run {receipt['run_id']}: {path} is gone, although there is a receipt for it",
             _remedy(receipt),
         )
     return path
@@ -260,4 +260,4 @@ def _changed(what: str, expected: object, receipt: Receipt) -> BadDataError:
 
 
 def _remedy(receipt: Receipt) -> str:
-    return f"put it back, or remove the receipts in results/{receipt['run_id']} to make it again"
+    return f"restore it, or remove the receipts in results/{receipt['run_id']} to make it again"

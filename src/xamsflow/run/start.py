@@ -1,4 +1,4 @@
-"""How the workflow is started: Snakemake's command line, and what a profile says."""
+"""How the workflow is started: Snakemake's command line and the profile."""
 
 import difflib
 import os
@@ -12,14 +12,14 @@ from xamsflow.base.errors import ConfigurationError
 from xamsflow.state import layout
 
 QUEUE_JOBS = 100
-"""Runs worked on at a time where a batch system does the work, if nobody says otherwise."""
+"""Runs processed at a time on a batch system, by default."""
 
 
 def profile_folder(name: str) -> Path:
     """Return the folder of a profile: one of ``profiles/`` by its name, or a folder by its path.
 
-    A path is relative to the working directory or, as ``profiles/stbc``, to the repository. Raises
-    ConfigurationError naming those that there are.
+    A path is relative to the working directory or, like ``profiles/stbc``, to the repository.
+    Raises ConfigurationError, which lists the existing profiles.
     """
     profiles, here = layout.REPOSITORY / "profiles", Path(name).expanduser().absolute()
     is_path = len(Path(name).parts) > 1
@@ -35,13 +35,13 @@ def profile_folder(name: str) -> Path:
 
 
 def works_here(profile: Path) -> bool:
-    """Tell whether a profile does the work on this machine, without a batch system."""
+    """Return whether a profile runs the jobs on this machine, without a batch system."""
     settings = yaml.safe_load((profile / "config.yaml").read_text(encoding="utf-8"))
     return "executor" not in settings
 
 
 def usual_jobs(profile: Path) -> int:
-    """Return how many runs a profile works on at a time if nobody says how many."""
+    """Return how many runs a profile processes at a time by default."""
     return len(os.sched_getaffinity(0)) if works_here(profile) else QUEUE_JOBS
 
 
@@ -56,6 +56,6 @@ def snakemake(profile: Path, configfiles: Iterable[Path], *arguments: str) -> li
         str(profile),
         "--directory",
         str(Path.cwd()),
-        *arguments,  # not behind --configfile, which would take targets for files
+        *arguments,  # not after --configfile, which would take targets for files
         *(["--configfile", *files] if files else []),
     ]

@@ -1,4 +1,4 @@
-"""The run database: which runs are wanted, and how far each one is. Loads no strax.
+"""The run database: which runs to process, and how far each one is. Does not load strax.
 
 ::
 

@@ -1,4 +1,4 @@
-"""One change of a run document as MongoDB's filter and update, made from the document as read."""
+"""A change of a run document as a MongoDB filter and update, built from the document as read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,22 +18,22 @@ from xamsflow.rundb.run_document import (
 from xamsflow.rundb.status import NAMES, State, Status, Transition, state, understand
 
 FIELDS = {"processing_status": 1, "processing_failed": 1, "processing": 1, "tags": 1}
-"""What has to be read of a document before it is changed."""
+"""The fields of a document that must be read before it is changed."""
 
 CHANGE_TRIES = 50
-"""How often a change starts again because somebody else changed the run just before."""
+"""How often a change is retried because somebody else changed the run just before."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A change of status, and for whom.
+    """A change of status, and who makes it.
 
-    `by` is who says so, for the history. `owner`: only if the run is his (None: whoever has it).
-    `sets` and `clears` are fields of `processing`; what is set is also told in the history, and
-    `told` there only. `only_if` is a filter that must hold besides. `retry_at` returns, of a
-    failure, when the run is tried again, given how often it has failed so since it was asked for.
-    `asked`: a person asks for the run, so that counting starts anew. A tag in `force_tags` has done
-    its work: it is removed, and ``processing.forced`` keeps that it was there.
+    `by` goes into the history. `owner`: the change is made only if this owner holds the run (None:
+    any owner). `sets` and `clears` are fields of `processing`; what is set also goes into the
+    history, and `told` goes only there. `only_if` is an additional filter. For a failure,
+    `retry_at` returns when the run is retried, given how often it has failed in this way since it
+    was requested. `asked`: a person requests the run, so counting starts over. Tags in `force_tags`
+    have served their purpose: they are removed, and ``processing.forced`` records them.
     """
 
     transition: Transition
@@ -48,18 +48,18 @@ class Change:
     force_tags: tuple[str, ...] = ()
 
     def as_read(self, document: Mapping[str, Any]) -> Document:
-        """Return the filter that finds a document only if its status is what was read."""
+        """Return the filter that matches a document only if its status is what was read."""
         here = _status_as_read(document)
         return {"$and": [here, self.only_if]} if self.only_if else here
 
     def allowed(self, document: Mapping[str, Any]) -> bool:
-        """Tell whether the run is in a state that is left here, and in the right hands."""
+        """Return whether the change applies to the run's state and its owner."""
         if state(document) not in self.transition.leaves:
             return False
         return self.owner is None or section(document).get("owner") == self.owner
 
     def update(self, document: Mapping[str, Any], time: datetime) -> Document:
-        """Return the update that makes the change to a document that is as it was read."""
+        """Return the update that changes a document that is unchanged since it was read."""
         found, reaches, processing = state(document), self.transition.reaches, section(document)
         attempt = processing.get("attempt")
         clears = {*self.clears, "retry_at"} - set(self.sets)
@@ -98,11 +98,11 @@ class Change:
                 if retry_at is not None:
                     sets["processing.retry_at"] = entry["retry_at"] = retry_at
                     clears.discard("retry_at")
-        # The entry shows that there was no status by `from` being null.
+        # If there was no status, the entry's `from` is null.
         entry = {k: v for k, v in entry.items() if v is not None or k == "from"}
         entry["from"] = entry["from"] and str(entry["from"])
         update: Document = {"$set": sets, "$push": {"processing.history": entry}}
-        # Of which job the progress was told is over with the status.
+        # The job that reported progress has ended with the status.
         update["$unset"] = {f"processing.{name}": "" for name in sorted(clears | {"progress"})}
         if removed:
             update["$pull"] = {"tags": {"name": {"$in": removed}}}
@@ -113,9 +113,9 @@ class Change:
 
 @dataclass(frozen=True)
 class TagChange:
-    """A tag that a person adds (`adds`) or tags that are taken away (`removes`); the status stays.
+    """A tag that a person adds (`adds`) or tags to remove (`removes`); the status stays the same.
 
-    `action` and `reason` are for the history, as `by` is.
+    `action`, `reason` and `by` go into the history.
     """
 
     action: str
@@ -125,18 +125,18 @@ class TagChange:
     removes: tuple[str, ...] = ()
 
     def as_read(self, document: Mapping[str, Any]) -> Document:
-        """Return the filter that finds a document only if status and tags are what was read."""
+        """Return the filter that matches a document only if status and tags are what was read."""
         return {**_status_as_read(document), "tags": {"$eq": document.get("tags")}}
 
     def allowed(self, document: Mapping[str, Any]) -> bool:
-        """Tell whether anything would change."""
+        """Return whether anything would change."""
         names = tag_names(document)
         if self.adds is not None:
             return self.adds not in names
         return bool(set(self.removes) & set(names))
 
     def update(self, document: Mapping[str, Any], time: datetime) -> Document:
-        """Return the update that makes the change to a document that is as it was read."""
+        """Return the update that changes a document that is unchanged since it was read."""
         now = understand(document.get("processing_status")).status
         told = {
             "time": time,
@@ -148,7 +148,7 @@ class TagChange:
         }
         entry = {name: value for name, value in told.items() if value is not None or name == "from"}
         if self.adds is None:
-            # Nobody has changed the tags since they were read: the filter sees to that.
+            # The filter ensures that nobody has changed the tags since they were read.
             kept = [
                 tag
                 for tag in document["tags"]
@@ -170,7 +170,7 @@ def claim(
     asked: bool = False,
     force_tags: Sequence[str] = (),
 ) -> Change:
-    """Return the change that makes `owner` answer for a run, of which `targets` are wanted last."""
+    """Return the change by which `owner` claims a run to make `targets`."""
     return Change(
         transition,
         by=owner,
@@ -194,9 +194,9 @@ def _status_as_read(document: Mapping[str, Any]) -> Document:
 
 
 def make_room(document: Mapping[str, Any]) -> tuple[Document, Document] | None:
-    """Return filter and update that put aside what stands where our fields belong.
+    """Return filter and update that move away values that are in the place of our fields.
 
-    None if nothing does. It is kept in ``processing.was``.
+    They are kept in ``processing.was``. None if there are no such values.
     """
     processing = document.get("processing", {})
     ours = isinstance(processing, dict)
@@ -211,7 +211,7 @@ def make_room(document: Mapping[str, Any]) -> tuple[Document, Document] | None:
 
 
 def tries_by_class(document: Mapping[str, Any]) -> dict[str, int]:
-    """Return how often a run has failed, by class, since a person last asked for it."""
+    """Return how often a run has failed, by class, since a person last requested it."""
     found = section(document).get("tries_by_class")
     if not isinstance(found, dict) or _set_by_hand(document):
         return {}
@@ -219,7 +219,7 @@ def tries_by_class(document: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _set_by_hand(document: Mapping[str, Any]) -> bool:
-    """Tell whether a person has changed the status past this project's commands, to ask again."""
+    """Return whether a person requested the run by setting the status without our commands."""
     history = section(document).get("history")
     last = history[-1] if isinstance(history, list) and history else None
     said = last.get("to") if isinstance(last, dict) else None
@@ -227,5 +227,5 @@ def _set_by_hand(document: Mapping[str, Any]) -> bool:
 
 
 def _foreign(status: Any) -> Any:
-    """Return a status that is not in our own words, None for one that is."""
+    """Return a status that is not one of ours, None for one that is."""
     return None if text(status) in NAMES else status

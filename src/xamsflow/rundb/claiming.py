@@ -1,4 +1,4 @@
-"""Claim many runs by few requests, each run by an atomic change of its own."""
+"""Claim many runs with few requests, each run by its own atomic change."""
 
 import logging
 import operator
@@ -23,14 +23,14 @@ from xamsflow.state.claims import Claim
 logger = logging.getLogger(__name__)
 
 CLAIMS_AT_ONCE = 1000
-"""How many runs are claimed by one request, which is answered in a fraction of a second."""
+"""How many runs one request claims; the answer takes a fraction of a second."""
 
 
 class Claiming:
     """The claims that one owner makes in a collection.
 
-    Left out, with a warning in the log, are runs whose number has several documents, whose document
-    cannot be changed, or which others keep changing.
+    A run is left out, with a warning in the log, if its number has several documents, if its
+    document cannot be changed, or if others keep changing it.
     """
 
     def __init__(self, collection: Collection[Document], endpoint: Endpoint, owner: str) -> None:
@@ -39,9 +39,9 @@ class Claiming:
         self._owner = owner
 
     def claim(self, wanted: Mapping[int, Change]) -> list[Claim]:
-        """Make each run's change to a claim; return the claims that the owner has then.
+        """Apply each run's change; return the claims that the owner has afterwards.
 
-        They are read back after they were written.
+        They are read back after they are written.
         """
         numbers = [operator.index(number) for number in wanted]
         return [
@@ -66,7 +66,7 @@ class Claiming:
                 if claim := claim_of(number, document, self._owner):
                     claimed.add(number)
                     yield claim
-                # Refused, though nothing has changed: it was the change's own condition.
+                # Unchanged and yet refused: the change's own condition did not hold.
                 elif change.allowed(document) and here != before.get(number):
                     room = changes.make_room(document)
                     steps[number] = room or (here, change.update(document, time))
@@ -105,7 +105,7 @@ class Claiming:
         except BulkWriteError as error:
             numbers = list(steps)
             for place, refusal in self._endpoint.refusals(error):
-                # An error of no known kind concerns the document: the others go on.
+                # Any other kind of error concerns only this document.
                 if place is None or type(refusal) not in (BadDataError, XamsflowError):
                     raise refusal from None
                 logger.warning("not processed: run %06d: %s", numbers[place], refusal)
@@ -118,7 +118,7 @@ class Claiming:
         fields = {**changes.FIELDS, "number": 1}
         for document in self._collection.find({"number": {"$in": list(found)}}, fields):
             held = document["number"]
-            # To MongoDB a list is equal to what it holds.
+            # To MongoDB a list equals each of its elements.
             for number in held if isinstance(held, list) else [held]:
                 if (whole := rundoc.whole(number)) in found:
                     found[whole].append(document)
@@ -153,7 +153,7 @@ def of_stranded(run: ClaimedRun, owner: str, targets: Sequence[str]) -> Change:
 
 
 def claim_of(number: int, document: Mapping[str, Any], owner: str) -> Claim | None:
-    """Return the claim that `owner` has on the run of a document, None if he has none."""
+    """Return the claim that `owner` has on the run of a document, None without one."""
     if status.state(document) is not State.SUBMITTED or run_document.owner(document) != owner:
         return None
     shortages = changes.tries_by_class(document).get(FailureClass.RESOURCES, 0)
@@ -161,8 +161,8 @@ def claim_of(number: int, document: Mapping[str, Any], owner: str) -> Claim | No
 
 
 def ambiguous(number: int, collection: Collection[Document]) -> BadDataError:
-    """Return what is to be said of a run number with several documents."""
+    """Return the error for a run number with several documents."""
     return BadDataError(
         f"run {number:06d} has several documents in {collection.full_name}",
-        "a person must rename the number of all but one",
+        "a person must change the number in all but one",
     )

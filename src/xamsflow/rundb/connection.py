@@ -17,41 +17,41 @@ from xamsflow.rundb.database import RunDatabase
 from xamsflow.rundb.mongo_errors import Endpoint
 from xamsflow.settings import config
 
-# Do not let PyMongo wait for its idle threads when the process ends: half a second for each verb of
-# the command and each short job. The name is private and may disappear.
+# Do not let PyMongo wait for its idle threads when the process ends: this takes half a second for
+# each verb of the command and each short job. The name is private and may disappear.
 if (wait_for_threads := getattr(monitor, "_shutdown_resources", None)) is not None:
     atexit.unregister(wait_for_threads)
 
 PORT = 27017
-"""MongoDB's own port, where the address names none."""
+"""MongoDB's default port."""
 
 TIMEOUTS_MS = {
     "serverSelectionTimeoutMS": 5_000,
     "connectTimeoutMS": 5_000,
     "socketTimeoutMS": 30_000,
 }
-"""A person waits at the terminal: say soon that nobody answers. Options in rundb.uri come first."""
+"""Short, as a person waits at the terminal. Options in rundb.uri take precedence."""
 
 
 @contextmanager
 def open_database(rundb: config.Rundb) -> Iterator[RunDatabase]:
     """Hold a connection to the run database; threads may share it, forked processes may not.
 
-    A connection that is lost is made again on the next use. Raises TransientError where nobody
-    answers, ConfigurationError where address, user, password or rights are wrong.
+    The next use reopens a lost connection. Raises TransientError if the server does not answer,
+    ConfigurationError if address, user, password or rights are wrong.
     """
     address = _address(rundb.uri)
     options = _options(rundb, address)
     endpoint = Endpoint(address.netloc)
     with ExitStack() as stack:
         if rundb.tunnel is not None:
-            # paramiko is not loaded for those who need no tunnel.
+            # Loads paramiko only if there is a tunnel.
             from xamsflow.rundb import tunnel  # noqa: PLC0415
 
             host, port = _single_host(address)
             way = stack.enter_context(tunnel.opened(rundb.tunnel, host, port))
             address = address._replace(netloc=quote_plus(str(way.socket_path)))
-            # The names that members of a replica set have for each other lead nowhere from here.
+            # The names by which members of a replica set know each other are not valid here.
             options["directConnection"] = True
             endpoint = Endpoint(f"{host}:{port} behind {rundb.tunnel.host}", way)
         with endpoint.errors():
@@ -59,8 +59,8 @@ def open_database(rundb: config.Rundb) -> Iterator[RunDatabase]:
                 MongoClient(address.geturl(), **options)
             )
             client.admin.command("ping")
-        # Whatever the address says: nobody finds a claim that is read from a server that lags, or
-        # written without an answer.
+        # Whatever the address says: a claim is not found if it is read from a secondary that lags,
+        # or written without acknowledgement.
         database = client.get_database(
             rundb.database,
             read_preference=ReadPreference.PRIMARY,
@@ -70,7 +70,7 @@ def open_database(rundb: config.Rundb) -> Iterator[RunDatabase]:
 
 
 def _address(uri: str) -> SplitResult:
-    """Return the parts of a MongoDB address, of which pymongo itself would only warn if wrong."""
+    """Return the parts of a MongoDB address; pymongo itself would only warn about wrong ones."""
     if "@" in uri:
         raise ConfigurationError(
             "rundb.uri holds a user or password",
@@ -78,10 +78,10 @@ def _address(uri: str) -> SplitResult:
         )
     try:
         address = urlsplit(uri)
-        if address.scheme == "mongodb":  # to look into mongodb+srv needs the name service
+        if address.scheme == "mongodb":  # checking mongodb+srv needs the name service
             parse_uri(uri)
     except (PyMongoError, ValueError, TypeError) as error:
-        # Its options may hold a password too: the address is not shown.
+        # Its options may hold a password, too: the address is not shown.
         raise ConfigurationError(f"rundb.uri cannot be read ({error})") from None
     return address
 
@@ -93,7 +93,7 @@ def _options(rundb: config.Rundb, address: SplitResult) -> dict[str, Any]:
     }
     options["appname"] = "xamsflow"
     options["tz_aware"] = True
-    # A date out of Python's range in one field must not make the whole document unreadable.
+    # One date outside Python's range must not make the whole document unreadable.
     options["datetime_conversion"] = "DATETIME_AUTO"
     found = credentials.find(rundb.credentials_file)
     if found is not None:
@@ -105,7 +105,7 @@ def _options(rundb: config.Rundb, address: SplitResult) -> dict[str, Any]:
 
 
 def _single_host(address: SplitResult) -> tuple[str, int]:
-    """Return host and port, of which the tunnel needs exactly one."""
+    """Return the host and port: a tunnel needs exactly one."""
     try:
         host, port = address.hostname, address.port
     except ValueError:

@@ -1,4 +1,4 @@
-"""User and password of the run database: from the environment or a file of mode 0600."""
+"""User and password for the run database: from the environment or a file with mode 0600."""
 
 import errno
 import os
@@ -17,18 +17,18 @@ DEFAULT_FILE = Path("~/.config/xamsflow/credentials")
 
 @dataclass(frozen=True)
 class Credentials:
-    """Who we are for the run database; the password is in no repr."""
+    """Our identity for the run database; the password does not appear in the repr."""
 
     user: str
     password: str = field(repr=False)
 
 
 def find(file: Path | None) -> Credentials | None:
-    """Return the credentials from the environment, else from `file`, None where there are none.
+    """Return the credentials from the environment, else from `file`, None if there are none.
 
-    `file` None means the default file, if that exists. Raises ConfigurationError where one of the
-    two variables is missing, or where the file is missing, a link, another user's, usable by
-    others, or holds something else. No error shows what stands in the file.
+    `file` None means the default file, if it exists. Raises ConfigurationError if only one of the
+    two variables is set, or if the file is missing, is a link, belongs to another user, is
+    accessible to others, or has any other content. No error shows the content of the file.
     """
     user = os.environ.get(USER_VARIABLE) or None
     password = os.environ.get(PASSWORD_VARIABLE) or None
@@ -39,7 +39,7 @@ def find(file: Path | None) -> Credentials | None:
             (USER_VARIABLE, PASSWORD_VARIABLE) if user else (PASSWORD_VARIABLE, USER_VARIABLE)
         )
         raise ConfigurationError(
-            f"{there} is set in the environment, {missing} is not", "set both or none"
+            f"{there} is set in the environment, {missing} is not", "set both or neither"
         )
     if file is not None:
         return _read(file)
@@ -48,10 +48,10 @@ def find(file: Path | None) -> Credentials | None:
 
 
 def _read(path: Path) -> Credentials:
-    expected = "write two lines there, user: NAME and password: 'WORD', the word in quotes"
+    expected = "write two lines: user: NAME, and password: 'WORD' in quotes"
     try:
-        # What is looked at is what is read: the open file, whatever its name leads to later. A pipe
-        # must not hold us up.
+        # The open file is checked and read, whatever its name points to later. A pipe must not
+        # block.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, encoding="utf-8") as file:
             _check_private(path, os.fstat(file.fileno()))
@@ -68,12 +68,12 @@ def _read(path: Path) -> Credentials:
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError):
         # Both errors quote the text around the mistake.
-        raise ConfigurationError(f"{path} is no valid YAML", expected) from None
+        raise ConfigurationError(f"{path} is not valid YAML", expected) from None
     if not isinstance(content, dict) or set(content) != {"user", "password"}:
-        raise ConfigurationError(f"{path} does not hold just user and password", expected)
+        raise ConfigurationError(f"{path} must hold user and password, nothing else", expected)
     for key, value in content.items():
         if not isinstance(value, str) or not value:
-            raise ConfigurationError(f"{key} in {path} is no text", expected)
+            raise ConfigurationError(f"{key} in {path} is not text", expected)
     return Credentials(content["user"], content["password"])
 
 
@@ -81,14 +81,14 @@ def _check_private(path: Path, status: os.stat_result) -> None:
     mode = stat.S_IMODE(status.st_mode)
     if not stat.S_ISREG(status.st_mode):
         raise ConfigurationError(
-            f"{path} is no file", "rundb.credentials_file names a file of mode 0600"
+            f"{path} is not a file", "rundb.credentials_file must name a file with mode 0600"
         )
     if status.st_uid != os.geteuid():
         raise ConfigurationError(
             f"the credentials file {path} belongs to another user (uid {status.st_uid})",
-            "make one of your own",
+            "make your own",
         )
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigurationError(
-            f"others may use the credentials file {path} (mode {mode:04o})", f"chmod 600 {path}"
+            f"others can access the credentials file {path} (mode {mode:04o})", f"chmod 600 {path}"
         )

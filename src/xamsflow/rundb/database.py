@@ -1,8 +1,8 @@
-"""The run documents: which runs are wanted, who works on them, and what became of them.
+"""The run documents: which runs to process, who works on them, and how they ended.
 
-Every change of status is one compare-and-set: the document is read, and changed only if it is
-still in the state that was read. Whoever comes second reads again and finds another state. The
-claims of many runs travel together, and each is such a change by itself.
+Every change of status is a compare-and-set: the document is read, and changed only if it is still
+in the state that was read. Whoever comes second reads again and finds another state. Claims of many
+runs are sent together, but each is a separate change of this kind.
 """
 
 import functools
@@ -33,7 +33,7 @@ from xamsflow.state.owner import user
 logger = logging.getLogger(__name__)
 
 IDENTITY = ("type", "host", "location", "lineage_hash")
-"""The fields of a `data` entry that tell it from others."""
+"""The fields that identify a `data` entry."""
 
 CLAIMED = {
     "processing_status": {"$in": [Status.SUBMITTED.value, Status.RUNNING.value]},
@@ -42,7 +42,7 @@ CLAIMED = {
 """The filter for runs that a driver of this project works on."""
 
 USABLE_NUMBER = {"$type": ["int", "long", "double"], "$gte": 0, "$lte": layout.HIGHEST_RUN}
-"""The filter for run numbers; JavaScript, as in MongoDB's shell, writes whole numbers as double."""
+"""The filter for run numbers; MongoDB's shell writes whole numbers as double."""
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -52,7 +52,7 @@ _Run = TypeVar("_Run", PendingRun, ClaimedRun)
 def _translated(
     method: Callable[Concatenate["RunDatabase", _P], _R],
 ) -> Callable[Concatenate["RunDatabase", _P], _R]:
-    """Make a method raise the errors of this project instead of pymongo's."""
+    """Make a method raise this project's errors instead of pymongo's."""
 
     @functools.wraps(method)
     def call(self: "RunDatabase", /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -65,12 +65,12 @@ def _translated(
 class RunDatabase:
     """The run documents of one collection.
 
-    Any method raises TransientError where the server is away and ConfigurationError where it
-    refuses us. Methods that name a run raise ConfigurationError where it has no document and
-    BadDataError where it has several.
+    Any method raises TransientError if the server is away and ConfigurationError if it refuses us.
+    Methods that name a run raise ConfigurationError if it has no document and BadDataError if it
+    has several.
 
-    Methods that change a status return False or None, and change nothing, where the run is in no
-    state that the change leaves, or belongs to another owner.
+    Methods that change a status return False or None, and change nothing, if the change does not
+    apply to the run's state or the run belongs to another owner.
     """
 
     def __init__(self, collection: Collection[Document], endpoint: Endpoint) -> None:
@@ -79,7 +79,7 @@ class RunDatabase:
 
     @property
     def name(self) -> str:
-        """Which collection this is, on which server, without credentials."""
+        """The collection and its server, without credentials."""
         return f"{self._collection.full_name} on {self.endpoint.where}"
 
     @_translated
@@ -89,9 +89,9 @@ class RunDatabase:
 
     @_translated
     def actions(self) -> frozenset[str] | None:
-        """Return what our account may do with the run documents, in MongoDB's own words.
+        """Return what our account may do with the run documents, in MongoDB's terms.
 
-        None where the server asks nobody who they are, and so refuses nothing.
+        None if the server has no access control, and so refuses nothing.
         """
         said = self._collection.database.command("connectionStatus", showPrivileges=True)
         about = said["authInfo"]
@@ -111,14 +111,14 @@ class RunDatabase:
 
     @_translated
     def estimated_count(self) -> int:
-        """Return how many documents there are, by the server's own bookkeeping."""
+        """Return the number of documents, according to the server's metadata."""
         return self._collection.estimated_document_count()
 
     @_translated
     def now(self) -> datetime:
         """Return the time by the server's clock, in UTC."""
         time: datetime = self._collection.database.command("hello")["localTime"]
-        return time.replace(tzinfo=UTC)  # answers of commands come without
+        return time.replace(tzinfo=UTC)  # answers to commands have no time zone
 
     @_translated
     def get(self, number: int) -> Document:
@@ -129,8 +129,8 @@ class RunDatabase:
     def pending(self, select: Select) -> list[PendingRun]:
         """Return the runs that `select` wants processed now, newest first.
 
-        They have ended, and are pending, or have failed and are due again, or are forced by a tag.
-        Documents without a usable run number are left out, with a warning in the log.
+        They have ended, and are pending, due for a retry, or forced by a tag. Documents without a
+        usable run number are left out, with a warning in the log.
         """
         now = self.now()
         documents = self._collection.find(selection.query(select, now), _fields(*PendingRun.FIELDS))
@@ -145,7 +145,7 @@ class RunDatabase:
         if unusable:
             logger.warning(
                 "pending documents in %s are left out because their number is missing, wrong or "
-                "there twice: %s",
+                "a duplicate: %s",
                 self._collection.full_name,
                 ", ".join(unusable[:10]),
             )
@@ -153,7 +153,7 @@ class RunDatabase:
 
     @_translated
     def unasked(self, select: Select, watch: Watch) -> dict[int, bool]:
-        """Return the runs that ``xamsflow watch`` is to set pending, and whether each has ended.
+        """Return the runs that ``xamsflow watch`` should set pending, and whether each has ended.
 
         By number, ascending.
         """
@@ -169,9 +169,9 @@ class RunDatabase:
         return dict(sorted(asked.items()))
 
     def switch(self, collection: str) -> str | None:
-        """Return how the switch for automatic processing stands, ``on`` or ``off``.
+        """Return the position of the switch for automatic processing, ``on`` or ``off``.
 
-        `collection` is named with its database, as ``daq.processing``. None where there is none.
+        `collection` includes its database, like ``daq.processing``. None without a switch.
         """
         database, _, name = collection.partition(".")
         there = self._collection.database.client[database][name]
@@ -191,12 +191,12 @@ class RunDatabase:
     def claimed(self, select: Select | None = None) -> list[ClaimedRun]:
         """Return the runs that drivers of this project work on, newest first.
 
-        With `select`, only those that it wants; how many it wants does not count.
+        With `select`, only those within its limits; its maximum number of runs does not count.
         """
         documents = self._collection.aggregate(
             [
                 {"$match": CLAIMED},
-                # The heartbeat was set by the server's clock too.
+                # The server's clock set the heartbeat, too.
                 {"$project": {**_fields(*ClaimedRun.FIELDS), "now": "$$NOW"}},
             ]
         )
@@ -208,17 +208,17 @@ class RunDatabase:
         )
 
     def runs(self, numbers: Sequence[range] | None = None) -> list[RunSummary]:
-        """Return every run in `numbers` (None: all), newest first, by one query."""
+        """Return every run in `numbers` (None: all), newest first, with one query."""
         return [RunSummary.of(document) for document in self.documents(RunSummary.FIELDS, numbers)]
 
     @_translated
     def documents(
         self, fields: Iterable[str], numbers: Sequence[range] | None = None
     ) -> list[Document]:
-        """Return these fields of every run in `numbers` (None: all), newest first, by one query.
+        """Return these fields of every run in `numbers` (None: all), newest first, with one query.
 
-        Each has besides `now`, the server's time at the query. Documents without a usable run
-        number are left out.
+        Each also has `now`, the server's time of the query. Documents without a usable run number
+        are left out.
         """
         wanted: Document = {"number": USABLE_NUMBER}
         if numbers is not None:
@@ -237,12 +237,12 @@ class RunDatabase:
         owner: str,
         force_tags: Sequence[str] = (),
     ) -> list[Claim]:
-        """Make `owner` answer for runs that :meth:`pending` has found; return those that he has.
+        """Claim runs that :meth:`pending` has found for `owner`; return the resulting claims.
 
-        `wanted` names of each run the data types wanted last. Left out are runs that are not so any
-        more, as somebody else was faster, and, with a warning in the log, those whose number has
-        several documents. Asked again by the same owner, it gives the same claims: the first answer
-        may have got lost. One of `force_tags` is removed from a run: it has done its work.
+        `wanted` holds the targets of each run. Runs that are no longer pending, because somebody
+        else was faster, are left out, as are, with a warning in the log, those whose number has
+        several documents. If the same owner calls it again, it returns the same claims: the first
+        answer may have been lost. Tags in `force_tags` are removed, having served their purpose.
         """
         return self._claiming(owner).claim(
             {
@@ -253,10 +253,10 @@ class RunDatabase:
 
     @_translated
     def take_over(self, wanted: Mapping[ClaimedRun, Sequence[str]], owner: str) -> list[Claim]:
-        """Make `owner` answer for runs whose driver died; return those that he has.
+        """Claim runs whose driver died for `owner`; return the resulting claims.
 
-        Left out are runs with whose claim anything happened since it was read, a heartbeat
-        included. For the rest as :meth:`claim_pending`.
+        Runs whose claim has changed since it was read, even by a heartbeat, are left out. Otherwise
+        like :meth:`claim_pending`.
         """
         return self._claiming(owner).claim(
             {
@@ -267,18 +267,18 @@ class RunDatabase:
 
     @_translated
     def claim_any(self, number: int, owner: str, targets: Sequence[str]) -> Claim | None:
-        """Make `owner` answer for a run that a person asked for, whatever its status.
+        """Claim a run that a person requested for `owner`, whatever its status.
 
-        None if a driver of this project works on it.
+        Returns None if another driver of this project works on it.
         """
         change = changes.claim(status.CLAIM_ANY, owner, targets, asked=True)
-        # Where nothing was changed, it may be his all the same: an earlier answer got lost.
+        # If nothing was changed, it may be the owner's anyway: an earlier answer was lost.
         document = self._changed(number, change) or self._one(number, changes.FIELDS)
         return claiming.claim_of(number, document, owner)
 
     @_translated
     def heartbeat(self, owner: str) -> int:
-        """Note, by the server's clock, that `owner` lives; return how many runs it works on."""
+        """Record a heartbeat of `owner` by the server's clock; return how many runs it works on."""
         result = self._collection.update_many(
             {**CLAIMED, "processing.owner": owner},
             {"$currentDate": {"processing.heartbeat": True}},
@@ -295,7 +295,7 @@ class RunDatabase:
         job_id: str | None = None,
         log: str | None = None,
     ) -> bool:
-        """Say that a job for a stage of a claimed run has started, perhaps after a failure."""
+        """Record that a job for a stage of a claimed run has started, perhaps after a failure."""
         return self._change(
             claim.number,
             Change(
@@ -309,10 +309,10 @@ class RunDatabase:
 
     @_translated
     def progress(self, claim: Claim, stage: str, about: Mapping[str, Any]) -> bool:
-        """Say how far the job for a stage of a claimed run is, and so that it lives.
+        """Record the progress of the job for a stage of a claimed run, also as a sign of life.
 
         `about` is kept in ``processing.progress`` with the server's time; any change of status
-        removes it. False where the run is not at that stage any more.
+        removes it. Returns False if the run is no longer at that stage.
         """
         result = self._collection.update_one(
             {
@@ -341,10 +341,10 @@ class RunDatabase:
         host: str | None = None,
         pause_s: Callable[[int], float | None] = lambda _tries: None,
     ) -> bool:
-        """Say that a claimed run has failed; counted once, however many notice it.
+        """Record that a claimed run has failed; counted once, however many processes notice it.
 
-        `pause_s` returns after how many seconds it is tried again, None for never, given how often
-        it has failed with this class since a person asked for it.
+        `pause_s` returns after how many seconds it is retried, None for never, given how often it
+        has failed with this class since a person requested it.
         """
         now = self.now()
 
@@ -371,9 +371,9 @@ class RunDatabase:
         versions: Mapping[str, str] | None = None,
         quality: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Say that a claimed run is done; also True if its owner has said so before.
+        """Record that a claimed run is done; also True if its owner recorded it before.
 
-        `quality` is the verdict on the run's data and the findings behind it.
+        `quality` is the verdict on the run's data and the findings it is based on.
         """
         sets = {"versions": versions, "quality": quality}
         changed = self._change(
@@ -394,12 +394,12 @@ class RunDatabase:
 
     @_translated
     def is_held(self, claim: Claim) -> bool:
-        """Tell whether the run is the claim's, or was last before it ended."""
+        """Return whether the claim holds the run, or was the last one to hold it."""
         return run_document.owner(self._one(claim.number, changes.FIELDS)) == claim.owner
 
     @_translated
     def release(self, claim: Claim, reason: str, *, was_done: bool = False) -> bool:
-        """Give a claimed run back: pending for whoever comes next, or done as it was before."""
+        """Give a claimed run back: pending for the next driver, or done as it was before."""
         return self._change(
             claim.number,
             Change(
@@ -423,9 +423,9 @@ class RunDatabase:
         host: str | None = None,
         by: str | None = None,
     ) -> bool:
-        """Say that a run has failed that was processed without a claim.
+        """Record the failure of a run that was processed without a claim.
 
-        The same failure, known by its stage and log, is counted once. `by` None is the user.
+        The same failure, identified by its stage and log, is counted once. `by` None is the user.
         """
         sets = _failure(stage, reason, failure, log, host)
         told_before = {
@@ -455,10 +455,10 @@ class RunDatabase:
         leaves: Iterable[State] = frozenset(State),
         reprocess: bool = False,
     ) -> bool:
-        """Ask for a run to be processed, again if need be, in the name of `by`.
+        """Request that a run be processed, again if need be, on behalf of `by`.
 
-        Only a run in one of the states `leaves` is changed. With `reprocess`, what was made of it
-        before does not count as made. `action` and `reason` are for the history.
+        Only a run in one of the states `leaves` is changed. With `reprocess`, existing data of the
+        run do not count. `action` and `reason` go into the history.
         """
         transition = status.REPROCESS if reprocess else status.SET_PENDING
         told = {"action": action, "reason": None if reason is None else _encodable(reason)}
@@ -476,9 +476,9 @@ class RunDatabase:
 
     @_translated
     def tag(self, number: int, name: str, by: str, action: str, reason: str | None) -> bool:
-        """Add a tag to a run in the name of `by`; False if it has it already.
+        """Add a tag to a run on behalf of `by`; return False if the run already has it.
 
-        Raises BadDataError where `tags` of the run document is no list.
+        Raises BadDataError if `tags` of the run document is not a list.
         """
         self._check_tags(number)
         return self._change(
@@ -489,9 +489,9 @@ class RunDatabase:
     def untag(
         self, number: int, names: Iterable[str], by: str, action: str, reason: str | None
     ) -> bool:
-        """Remove tags from a run in the name of `by`; False if it has none of them.
+        """Remove tags from a run on behalf of `by`; return False if the run has none of them.
 
-        Raises BadDataError where `tags` of the run document is no list.
+        Raises BadDataError if `tags` of the run document is not a list.
         """
         self._check_tags(number)
         why = None if reason is None else _encodable(reason)
@@ -501,35 +501,35 @@ class RunDatabase:
         found = self._one(number, {"tags": 1}).get("tags")
         if not isinstance(found, list | None):
             raise BadDataError(
-                f"run {number:06d}: tags of the run document is {found!r:.80}, expected is a list"
+                f"run {number:06d}: tags of the run document must be a list, not {found!r:.80}"
             )
 
     @_translated
     def insert(self, document: Mapping[str, Any]) -> None:
         """Add the document of a new run, as the DAQ does.
 
-        Raises ConfigurationError where it has no run number or one that is there already. Not safe
-        against another process that adds the same run at the same moment.
+        Raises ConfigurationError if its run number is missing or exists already. Not safe against
+        another process that adds the same run at the same moment.
         """
         number = run_document.number(document)
         if number is None:
-            raise ConfigurationError(f"{document.get('number')!r} is no run number")
+            raise ConfigurationError(f"{document.get('number')!r} is not a run number")
         if self._collection.find_one({"number": number}, {"number": 1}) is not None:
-            raise ConfigurationError(f"run {number:06d} is in {self._collection.full_name} already")
+            raise ConfigurationError(f"run {number:06d} is already in {self._collection.full_name}")
         self._collection.insert_one(dict(document))
 
     @_translated
     def set_end(self, document: Mapping[str, Any]) -> None:
-        """Give a run that was being taken its end, and what it adds, as the DAQ does."""
+        """Set the end and the rate of a run that was being taken, as the DAQ does."""
         ended = {"end": document["end"], "rate": document["rate"]}
         self._collection.update_one({"number": document["number"], "end": None}, {"$set": ended})
 
     @_translated
     def add_data(self, number: int, entry: Mapping[str, Any]) -> bool:
-        """Add an entry to a run's `data`; False if it was there.
+        """Add an entry to a run's `data`; return False if it was already there.
 
-        Two entries are the same if type, host, location and lineage hash are. Raises BadDataError
-        where `data` of the run document is no list.
+        Two entries are the same if type, host, location and lineage hash are the same. Raises
+        BadDataError if `data` of the run document is not a list.
         """
         document = self._one(number, {"data": 1})
         here: Document = {"_id": document["_id"]}
@@ -538,8 +538,8 @@ class RunDatabase:
             self._collection.update_one({**here, "data": None}, {"$set": {"data": []}})
         elif not isinstance(document["data"], list):
             raise BadDataError(
-                f"run {number:06d}: data of the run document is {document['data']!r:.80}, "
-                "expected is a list"
+                f"run {number:06d}: data of the run document must be a list, not "
+                f"{document['data']!r:.80}"
             )
         same = {name: {"$eq": entry.get(name)} for name in IDENTITY}
         result = self._collection.update_one(
@@ -549,9 +549,9 @@ class RunDatabase:
 
     @_translated
     def remove_data(self, number: int, entry: Mapping[str, Any], reason: str, by: str) -> bool:
-        """Move an entry from a run's `data` to ``processing.gone``, with the reason; False if gone.
+        """Move an entry from a run's `data` to ``processing.gone``, with the reason.
 
-        So nothing that anybody wrote is lost.
+        So nothing that anybody wrote is lost. Returns False if the entry is not there.
         """
         document = self._one(number, changes.FIELDS)
         if room := changes.make_room(document):
@@ -565,7 +565,7 @@ class RunDatabase:
         return result.matched_count == 1
 
     def _one(self, number: int, fields: Mapping[str, int] | None = None) -> Document:
-        # A number as text would match nothing, and MongoDB would not mind.
+        # A number as text would match nothing, and MongoDB would not complain.
         index = operator.index(number)
         found = list(self._collection.find({"number": index}, fields).limit(2))
         if not found:
@@ -579,7 +579,7 @@ class RunDatabase:
         return found[0]
 
     def _nearest(self, number: int) -> str:
-        """Name the runs before and after a number that is not there."""
+        """Name the existing runs before and after a number that does not exist."""
         ways = (({"$lt": number}, DESCENDING), ({"$gt": number}, ASCENDING))
         found = [
             f"{near:06d}"
@@ -592,8 +592,8 @@ class RunDatabase:
             if (near := run_document.number(document)) is not None
         ]
         if not found:
-            return "no run at all is there"
-        return f"the nearest there {'is' if len(found) == 1 else 'are'} {' and '.join(found)}"
+            return "it has no runs at all"
+        return f"the nearest {'is' if len(found) == 1 else 'are'} {' and '.join(found)}"
 
     def _claiming(self, owner: str) -> Claiming:
         return Claiming(self._collection, self.endpoint, owner)
@@ -602,12 +602,12 @@ class RunDatabase:
         return self._changed(number, change) is not None
 
     def _changed(self, number: int, change: Change | TagChange) -> Document | None:
-        """Make a change; return the document as it is then, None where it is not allowed."""
+        """Make a change; return the changed document, None if the change is not allowed."""
         before: Document | None = None
         for _ in range(CHANGE_TRIES):
             document = self._one(number, changes.FIELDS)
             here = change.as_read(document)
-            # Refused, though nothing has changed: it was the change's own condition.
+            # Unchanged and yet refused: the change's own condition did not hold.
             if not change.allowed(document) or here == before:
                 return None
             if room := changes.make_room(document):
@@ -632,7 +632,7 @@ def _newest_first(runs: Iterable[_Run]) -> list[_Run]:
 
 
 def _numbered(documents: Iterable[Document]) -> Iterator[Document]:
-    """Yield the documents with a usable run number, which is an int then."""
+    """Yield the documents with a usable run number, converted to int."""
     for document in documents:
         number = run_document.number(document)
         if number is not None:
@@ -643,12 +643,12 @@ def _numbered(documents: Iterable[Document]) -> Iterator[Document]:
 def _failure(
     stage: str, reason: str, failure: FailureClass, log: str | None, host: str | None
 ) -> Document:
-    """Return what `processing` is told of a failure; log and host stay where none is given."""
+    """Return the fields of `processing` for a failure; log and host stay if none is given."""
     about = {"stage": stage, "reason": _encodable(reason), "failure": FailureClass(failure).value}
     given = {"log": log, "host": host}
     return about | {name: value for name, value in given.items() if value is not None}
 
 
 def _encodable(text: str) -> str:
-    """Return text that UTF-8 can hold: file names in messages may have bytes that are none."""
+    """Return text that UTF-8 can encode: file names in messages may contain other bytes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

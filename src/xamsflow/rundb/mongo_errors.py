@@ -1,4 +1,4 @@
-"""What an error of pymongo means for a person, and whether trying again later can help."""
+"""What a pymongo error means for a person, and whether trying again later can help."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,39 +35,39 @@ class Way(Protocol):
 
     @property
     def failure(self) -> XamsflowError | None:
-        """Why the last attempt to get through failed, None after one that succeeded."""
+        """Why the last connection attempt failed, None after a successful one."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """The run database as errors name it: `where` is its address, without credentials."""
+    """The name of the run database in errors: `where` is its address, without credentials."""
 
     where: str
     tunnel: Way | None = None
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Raise errors of pymongo as what they mean for us; their own text may quote secrets."""
+        """Translate pymongo's errors into ours; pymongo's text may quote secrets."""
         try:
             yield
         except (errors.PyMongoError, BSONError) as error:
             raise self.explain(error) from None
 
     def explain(self, error: Exception) -> XamsflowError:
-        """Return what an error of pymongo means for us."""
+        """Return our error for an error of pymongo."""
         database = f"the run database at {self.where}"
         if isinstance(error, errors.ConnectionFailure | errors.ExecutionTimeout):
             return self._away(error, database)
         if isinstance(error, errors.OperationFailure):
             return _refused(error, database)
-        if isinstance(error, errors.ConfigurationError):  # also addresses that cannot be read
+        if isinstance(error, errors.ConfigurationError):  # including unreadable addresses
             return ConfigurationError(f"{database} cannot be used ({error})", "correct rundb.uri")
         if isinstance(error, BSONError):
             return BadDataError(f"{database}: a document cannot be read or written ({error})")
         return XamsflowError(f"{database}: {type(error).__name__}: {error}")
 
     def refusals(self, error: BulkWriteError) -> Iterator[tuple[int | None, XamsflowError]]:
-        """Yield what a bulk write was refused, with the place of the operation where it is one."""
+        """Yield the errors of a bulk write, each with the index of its operation or None."""
         for about in (*error.details["writeErrors"], *error.details["writeConcernErrors"]):
             refused = errors.OperationFailure(about["errmsg"], about["code"], about)
             yield about.get("index"), self.explain(refused)
@@ -76,7 +76,7 @@ class Endpoint:
         remedy = "is MongoDB running there?"
         if self.tunnel is not None:
             return self.tunnel.failure or TransientError(f"{database} does not answer", remedy)
-        # What follows in pymongo's text is its own settings and its picture of the servers.
+        # The rest of pymongo's text is its own settings and its view of the servers.
         reason = str(error).partition(" (configured")[0].partition(", Timeout:")[0]
         return TransientError(
             f"{database} does not answer ({reason})",
@@ -89,7 +89,7 @@ def _refused(error: errors.OperationFailure, database: str) -> XamsflowError:
     if error.code == AUTHENTICATION_FAILED:
         return ConfigurationError(f"{database} refuses user or password", CREDENTIALS_REMEDY)
     if error.code == UNAUTHORIZED:
-        # Behind the names of database and collection the server quotes the whole command.
+        # After the names of database and collection, the server quotes the whole command.
         reason = text.partition(" to execute command")[0]
         return ConfigurationError(f"{database} does not allow this ({reason})", CREDENTIALS_REMEDY)
     if error.code == OUT_OF_DISK_SPACE:

@@ -1,8 +1,8 @@
-"""What a run document says, field by field, whichever tool wrote it.
+"""The fields of a run document, whichever tool wrote them.
 
-The fields that this project adds are read here and written in :mod:`xamsflow.rundb.changes`; the
-DAQ's own fields are read in :mod:`xamsflow.redax.rundoc`. No other module knows their names. A
-value of the wrong type counts as missing: anybody may write into a run document.
+The fields of this project are read here and written in :mod:`xamsflow.rundb.changes`; the DAQ's own
+fields are read in :mod:`xamsflow.redax.rundoc`. No other module knows their names. A value of the
+wrong type counts as missing: anybody may write to a run document.
 """
 
 import math
@@ -16,7 +16,7 @@ from xamsflow.state import layout
 Document = dict[str, Any]
 
 LIVE = "live"
-"""The `type` of the entries of `data` that stand for live data."""
+"""The `type` of `data` entries for live data."""
 
 COMPARED = ("number", "mode", "start", "data", "processing_status", "processing")
 """The fields compared with what is stored; the DAQ's settings, which are large, are not."""
@@ -25,47 +25,47 @@ TOUCHED = ("number", "processing_status", "data.host")
 """The fields that show whether a run has a status, and on which hosts it has data."""
 
 MOST = 1_000_000
-"""The largest number that a counter is believed; what is larger, somebody wrote by hand."""
+"""The largest credible value of a counter; a larger one was written by hand."""
 
 
 # The DAQ's own fields
 
 
 def number(document: Mapping[str, Any]) -> int | None:
-    """Return the run number, None where there is no usable one."""
+    """Return the run number, None without a usable one."""
     found = rundoc.whole(document.get("number"))
     return found if found is not None and layout.is_run_number(found) else None
 
 
 def mode(document: Mapping[str, Any]) -> str:
-    """Return the run mode, empty where there is none."""
+    """Return the run mode, empty without one."""
     return text(document.get("mode")) or ""
 
 
 def tag_names(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of a run's tags, also of those that a person wrote as plain text."""
+    """Return the names of a run's tags, including those written by hand as plain text."""
     return rundoc.tag_names(document)
 
 
 def listed_tag_names(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the tags that are written as the DAQ does: only these can force a run."""
+    """Return the names of the tags in the DAQ's form: only these can force a run."""
     found = document.get("tags")
     tags = found if isinstance(found, list) else []
     return rundoc.tag_names({"tags": [tag for tag in tags if isinstance(tag, dict)]})
 
 
 def is_being_taken(document: Mapping[str, Any]) -> bool:
-    """Tell whether a run has no end yet."""
+    """Return whether a run has no end yet."""
     return document.get("end") is None
 
 
 def data(document: Mapping[str, Any]) -> Any:
-    """Return the field `data` as it stands there."""
+    """Return the field `data` unchanged."""
     return document.get("data")
 
 
 def data_entries(document: Mapping[str, Any]) -> list[Document]:
-    """Return the entries of `data`, which tell where live data and strax data are."""
+    """Return the entries of `data`, which say where live data and strax data are."""
     found = document.get("data")
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
@@ -74,44 +74,44 @@ def data_entries(document: Mapping[str, Any]) -> list[Document]:
 
 
 def status(document: Mapping[str, Any]) -> Any:
-    """Return the status as it stands there, in whichever words."""
+    """Return the status unchanged, in whatever form."""
     return document.get("processing_status")
 
 
 def section(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the document's `processing`, empty where there is none that we can use."""
+    """Return the document's `processing`, empty if there is no usable one."""
     found = document.get("processing")
     return found if isinstance(found, dict) else {}
 
 
 def owner(document: Mapping[str, Any]) -> str | None:
-    """Return who has claimed a run, perhaps long ago."""
+    """Return who last claimed a run, perhaps long ago."""
     return text(section(document).get("owner"))
 
 
 def attempt(document: Mapping[str, Any]) -> int:
-    """Return how often processing of a run was begun."""
+    """Return how often processing of a run was started."""
     return count(section(document).get("attempt"))
 
 
 def targets(document: Mapping[str, Any]) -> list[str] | None:
-    """Return the data types that were wanted last, None where no driver of this project said so."""
+    """Return the targets of the last claim, None without one by this project."""
     found = section(document).get("targets")
     return [str(target) for target in found] if isinstance(found, list) else None
 
 
 def is_to_be_reprocessed(document: Mapping[str, Any]) -> bool:
-    """Tell whether somebody asked for a run to be made again."""
+    """Return whether somebody requested that a run be processed again."""
     return section(document).get("reprocess") is True
 
 
 def is_forced(document: Mapping[str, Any]) -> bool:
-    """Tell whether a tag that the last claim has removed forces a run."""
+    """Return whether a run is forced by a tag that the last claim removed."""
     return section(document).get("forced") is True
 
 
 def retry_at(document: Mapping[str, Any]) -> datetime | None:
-    """Return when a failed run is tried again."""
+    """Return when a failed run is retried."""
     return time(section(document).get("retry_at"))
 
 
@@ -124,7 +124,7 @@ def history(document: Mapping[str, Any]) -> list[Document]:
 def with_outcome(
     document: Mapping[str, Any], status: str, *, data: list[Document], **about: Any
 ) -> Document:
-    """Return a run document as it would be if it told this; `about` are fields of `processing`."""
+    """Return a run document with this outcome; `about` are fields of `processing`."""
     return {**document, "processing_status": status, "processing": about, "data": data}
 
 
@@ -134,7 +134,7 @@ def with_outcome(
 def text(value: Any) -> str | None:
     """Return a text, None for anything else.
 
-    BSON's code is a text too, but cannot be compared or hashed as one.
+    BSON's code type is also a str, but cannot be compared or hashed as one.
     """
     return value if type(value) is str else None
 
@@ -147,14 +147,14 @@ def time(value: Any) -> datetime | None:
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether a counter is one, or missing."""
+    """Return whether a counter is a number, or missing."""
     return isinstance(value, int | float | None) and not isinstance(value, bool)
 
 
 def count(value: Any) -> int:
-    """Return a counter that may be missing, a double, or something else altogether.
+    """Return a counter that may be missing, a double, or not a number at all.
 
-    It is bounded, so that it can be counted on.
+    It is bounded, so that it can be incremented.
     """
     if value is None or not is_number(value) or not math.isfinite(value):
         return 0

@@ -1,4 +1,4 @@
-"""A run as the run database knows it: one that waits, one that is claimed, any one in a table."""
+"""A run in the run database: one that waits, one that is claimed, any run in a table."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,11 +17,11 @@ ACTIVE = (Status.SUBMITTED, Status.RUNNING)
 
 @dataclass(frozen=True)
 class PendingRun:
-    """A run that waits; `attempt` counts the earlier attempts at it.
+    """A run that waits; `attempt` counts the earlier attempts.
 
-    `retry_at` is None for one that was asked for, and otherwise since when it waits to be tried
-    again after a failure. `forced`: it is wanted only for a tag, which stays until the run is
-    claimed. `reprocess`: what was made before does not count. `is_taken`: it has no end yet.
+    `retry_at` is None for a requested run, otherwise the time since which it has been due for a
+    retry. `forced`: it is processed only because of a tag, which stays until the run is claimed.
+    `reprocess`: existing data do not count. `is_taken`: it has no end yet.
     """
 
     number: int
@@ -53,11 +53,11 @@ class PendingRun:
 
 @dataclass(frozen=True)
 class ClaimedRun:
-    """A run that a driver of this project has claimed and not ended.
+    """A run that a driver of this project has claimed and not finished.
 
-    `heartbeat_age_s` is the time in seconds since its owner was last heard of, by the server's
-    clock, None where it never was; `heartbeat` is what stands in the document for that moment.
-    `is_taken`: it has no end yet.
+    `heartbeat_age_s` is the time in seconds since its owner's last heartbeat, by the server's
+    clock, None without one; `heartbeat` is the value in the document. `is_taken`: it has no end
+    yet.
     """
 
     number: int
@@ -80,7 +80,7 @@ class ClaimedRun:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "ClaimedRun | None":
-        """Return the run of a document, None where no driver of this project has claimed it.
+        """Return the run of a document, None if no driver of this project has claimed it.
 
         The document's `now` is the server's time.
         """
@@ -106,17 +106,17 @@ class ClaimedRun:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A run in a table: how far it is and why; None where the run document does not say.
+    """A run in a table: how far it is and why. None if the run document does not say.
 
-    Times are UTC. `status` is None where there is none, or where `status_found`, what stands there,
-    is not understood. `start` and `end` are the run's, `length_s` is in seconds; `size_mb` is the
-    size of the live data where it is known, else of the raw records, and `stored_mb` of all strax
-    data, in MB (10^6 bytes). `attempt` counts how often the run was begun, `tries` the failures
-    since a person last asked for it or since it was done, `failures` all of them. `changed` is when
-    the status last changed, `last_sign` when anybody working on the run was last heard of, and
-    `age_s` how long that is ago by the database server's clock. `progress` is what the running job
-    last said: chunk, n_chunks, mb_per_s, time_left_s, time. `retry_at` is when a failed run is
-    tried again by itself.
+    Times are UTC. `status` is None if there is none, or if it is not understood; `status_found` is
+    the value in the document. `start` and `end` are the run's, `length_s` is in seconds. `size_mb`
+    is the size of the live data if known, else of the raw records, and `stored_mb` of all strax
+    data, in MB (10^6 bytes). `attempt` counts how often processing was started, `tries` the
+    failures since a person last requested the run or since it was done, `failures` all failures.
+    `changed` is when the status last changed, `last_sign` when a driver or job of the run last gave
+    a sign of life, and `age_s` how long ago that was by the database server's clock. `progress` is
+    the running job's last report: chunk, n_chunks, mb_per_s, time_left_s, time. `retry_at` is when
+    a failed run is retried automatically.
     """
 
     number: int
@@ -157,7 +157,7 @@ class RunSummary:
             )
         ),
     )
-    """What is asked for of each run document: neither settings of the DAQ, history nor lineages."""
+    """The fields read of each run document, without the DAQ's settings, history and lineages."""
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "RunSummary":
@@ -217,9 +217,9 @@ class RunSummary:
 
 
 def _sizes(document: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
-    """Return the sizes in MB of live data, raw records and all strax data, None if none is told.
+    """Return the sizes in MB of live data, raw records and all strax data, None if unknown.
 
-    Data sets registered for several hosts, or at several places, count once.
+    Data registered for several hosts or locations count once.
     """
     sizes: dict[tuple[str, str], float] = {}
     for entry in run_document.data_entries(document):

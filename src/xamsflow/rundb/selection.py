@@ -1,7 +1,7 @@
-"""Which runs are taken: each condition by itself, with what it found and what a person can do.
+"""Which runs are taken: each condition separately, with what it found and what a person can do.
 
-The same conditions choose the runs (:func:`wanted`) and explain the choice (``xamsflow why``), so
-that the two cannot say different things.
+The same conditions select the runs (:func:`wanted`) and explain the selection (``xamsflow why``),
+so that the two cannot disagree.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,19 +19,19 @@ FIELDS = (
     *("number", "mode", "detectors", "tags", "start", "end", "processing_status"),
     *("processing.owner", "processing.forced", "processing.retry_at", "processing.reprocess"),
 )
-"""What has to be read of a document to judge it."""
+"""The fields of a document that the conditions need."""
 
 ABANDON_TAG = "abandon"
 HOLD_TAG = "hold-processing"
 HOLDING_TAGS = (ABANDON_TAG, HOLD_TAG)
-"""The tags of ``xamsflow abandon`` and ``hold``: they count whatever select.skip_tags says."""
+"""The tags of ``xamsflow abandon`` and ``hold``, which count whatever select.skip_tags says."""
 
 WORKED_ON = frozenset({State.SUBMITTED, State.RUNNING})
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition: what is asked, what was found, whether it is fulfilled, else what to do."""
+    """One condition: what it requires, what was found, whether it holds, and if not, a remedy."""
 
     name: str
     found: str
@@ -42,8 +42,8 @@ class Condition:
 def conditions(document: Mapping[str, Any], select: Select, now: datetime) -> list[Condition]:
     """Return the conditions for a driver to take a run at `now`, in the order people ask.
 
-    A run is taken if all are ok. How many of the newest are taken is no property of one run and is
-    not among them. A forced run need not keep the limits on number, mode, detector and age.
+    A run is taken if all are ok. The limit on the number of runs is not among them, since it is not
+    a property of one run. A forced run is exempt from the limits on number, mode, detector and age.
     """
     return [
         _ended(document, select, now),
@@ -55,7 +55,7 @@ def conditions(document: Mapping[str, Any], select: Select, now: datetime) -> li
 def conditions_to_ask(
     document: Mapping[str, Any], select: Select, watch: Watch, now: datetime
 ) -> list[Condition]:
-    """Return the conditions for ``xamsflow watch`` to set a run pending that nobody asked for."""
+    """Return the conditions for ``xamsflow watch`` to set a run pending automatically."""
     return [
         _ended(document, select, now),
         *_by_itself(document, watch, now),
@@ -64,28 +64,28 @@ def conditions_to_ask(
 
 
 def wanted(document: Mapping[str, Any], select: Select, now: datetime) -> bool:
-    """Tell whether a driver takes a run at `now`."""
+    """Return whether a driver takes a run at `now`."""
     return all(condition.ok for condition in conditions(document, select, now))
 
 
 def within_limits(document: Mapping[str, Any], select: Select, now: datetime) -> bool:
-    """Tell whether a run is one of those that `select` is about, however far it is."""
+    """Return whether a run is within the limits of `select`, whatever its status."""
     return all(condition.ok for condition in _limits(document, select, now))
 
 
 def to_be_asked(document: Mapping[str, Any], select: Select, watch: Watch, now: datetime) -> bool:
-    """Tell whether ``xamsflow watch`` sets a run pending that nobody asked for."""
+    """Return whether ``xamsflow watch`` sets a run pending automatically."""
     return all(condition.ok for condition in conditions_to_ask(document, select, watch, now))
 
 
 def query(select: Select, now: datetime) -> Document:
-    """Return MongoDB's filter that lets every :func:`wanted` run through, and few others."""
+    """Return a MongoDB filter that matches every :func:`wanted` run, and few others."""
     ways: list[Document] = [
         {"processing_status": "pending"},
         {"processing_status.status": "pending"},
     ]
     if select.retry:
-        # Whether it has failed is told by several forms of status, which are looked at here.
+        # A failed status has several forms; they are checked here, not in the query.
         ways.append({"processing.retry_at": {"$lte": now}})
     if select.force_tags:
         ways.append({"tags.name": {"$in": list(select.force_tags)}})
@@ -93,17 +93,17 @@ def query(select: Select, now: datetime) -> Document:
 
 
 def query_to_ask(select: Select) -> Document:
-    """Return MongoDB's filter that lets through every run that is :func:`to_be_asked`."""
+    """Return a MongoDB filter that matches every run that is :func:`to_be_asked`."""
     return {"processing_status": None, **_may_be_taken(select)}
 
 
 def forced_by_tag(document: Mapping[str, Any], select: Select) -> bool:
-    """Tell whether a run has a tag that forces it, which the next claim removes."""
+    """Return whether a run has a tag that forces it; the next claim removes the tag."""
     return bool(set(select.force_tags) & set(run_document.listed_tag_names(document)))
 
 
 def is_forced(document: Mapping[str, Any], select: Select) -> bool:
-    """Tell whether somebody forces a run: by a tag, or by one that the last claim has removed."""
+    """Return whether a run is forced, by a tag or by one that the last claim removed."""
     return forced_by_tag(document, select) or run_document.is_forced(document)
 
 
@@ -130,7 +130,7 @@ def _ended(document: Mapping[str, Any], select: Select, now: datetime) -> Condit
 
 
 def _waits(document: Mapping[str, Any], select: Select, now: datetime) -> Condition:
-    """Return whether somebody asked for the run, or the policy for failures does."""
+    """Return whether the run was requested, by a person or by the retry policy."""
     number, found = document.get("number"), state(document)
     name = "it is asked for"
     if found in WORKED_ON:
@@ -146,7 +146,7 @@ def _waits(document: Mapping[str, Any], select: Select, now: datetime) -> Condit
         remedy = f"select.retry is off: `xamsflow retry {number}`"
         return Condition(name, "failed", False, remedy)
     remedies = {
-        State.FAILED: f"mend the cause, then `xamsflow retry {number}`",
+        State.FAILED: f"fix the cause, then `xamsflow retry {number}`",
         State.DONE: f"nothing to do; to process it again, `xamsflow reprocess {number}`",
         State.ELSEWHERE: "another tool works on it, or has left it so: "
         f"`xamsflow pend {number} --force`",
@@ -163,9 +163,11 @@ def _by_itself(document: Mapping[str, Any], watch: Watch, now: datetime) -> list
     number, end = document.get("number"), document.get("end")
     pend = f"`xamsflow pend {number}`"
     found = [
-        Condition("watch asks for runs by itself", f"watch.auto: {watch.auto}", watch.auto, pend),
         Condition(
-            "nobody has said anything of it yet",
+            "watch requests runs automatically", f"watch.auto: {watch.auto}", watch.auto, pend
+        ),
+        Condition(
+            "it has no status yet",
             "no status" if state(document) is State.ABSENT else _status(document),
             state(document) is State.ABSENT,
             pend,
@@ -241,7 +243,7 @@ def _tags(document: Mapping[str, Any], select: Select) -> Condition:
 
 
 def _age(key: str, end: Any, days: float, now: datetime, remedy: str) -> Condition:
-    known = isinstance(end, datetime)  # that there is none is a condition of its own
+    known = isinstance(end, datetime)  # a missing end has its own condition
     return Condition(
         f"it ended in the last {days:g} days ({key})",
         _time(end) if end is not None else "no end yet",

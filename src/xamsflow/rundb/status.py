@@ -1,4 +1,4 @@
-"""What a run's ``processing_status`` means, in every form found there, and how it may change."""
+"""What a run's ``processing_status`` means in each of its forms, and how it may change."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from xamsflow.rundb.run_document import text
 
 
 class Status(StrEnum):
-    """How far a run is; written into ``processing_status`` as a plain string."""
+    """How far a run is; written to ``processing_status`` as a plain string."""
 
     PENDING = "pending"
     SUBMITTED = "submitted"
@@ -26,14 +26,14 @@ OLD_NAMES = {"submitted_job": Status.SUBMITTED, "processing": Status.RUNNING}
 
 OLD_BUILDING = "building_"
 OLD_FAILED = "failed due to "
-"""Beginnings of what amstrax wrote with a data type or a reason behind."""
+"""Prefixes that amstrax wrote before a data type or a reason."""
 
 
 @dataclass(frozen=True)
 class StatusView:
-    """A status as understood: None where there is none, or where `raw` is not understood.
+    """An interpreted status: None if there is none, or if `raw` is not understood.
 
-    `reason` is what an older tool wrote into the status itself; `raw` is what is found.
+    `reason` is what an older tool wrote in the status itself; `raw` is the value in the document.
     """
 
     status: Status | None
@@ -42,7 +42,7 @@ class StatusView:
 
 
 def understand(value: Any) -> StatusView:
-    """Read a ``processing_status`` written by any tool: absent or null, a string, a dict."""
+    """Interpret a ``processing_status`` by any tool: absent or null, a string, or a dict."""
     if (plain := text(value)) is not None:
         status, reason = _understand_text(plain)
         return StatusView(status, reason, value)
@@ -63,10 +63,10 @@ def _understand_text(found: str) -> tuple[Status | None, str | None]:
 
 
 class State(StrEnum):
-    """Where a run stands for us: its status, told apart where the next step differs."""
+    """The state of a run for this project: its status, divided where the next step differs."""
 
     ABSENT = "absent"
-    UNKNOWN = "unknown"  # something is there that nobody understands
+    UNKNOWN = "unknown"  # there is a status, but it is not understood
     PENDING = "pending"
     ELSEWHERE = "elsewhere"  # submitted or running, but not claimed by a driver of this project
     SUBMITTED = "submitted"
@@ -76,11 +76,11 @@ class State(StrEnum):
 
 
 def state(document: Mapping[str, Any]) -> State:
-    """Return where the run of a document stands."""
+    """Return the state of the run of a document."""
     view = understand(run_document.status(document))
     if view.status is None:
         return State.ABSENT if view.raw is None else State.UNKNOWN
-    # A status in an older tool's words is that tool's, also where we left an owner before.
+    # A status in an older tool's form belongs to that tool, even if we left an owner before.
     ours = view.raw == view.status and run_document.owner(document) is not None
     if view.status in (Status.SUBMITTED, Status.RUNNING) and not ours:
         return State.ELSEWHERE
@@ -91,7 +91,7 @@ def state(document: Mapping[str, Any]) -> State:
 class Transition:
     """A change of status: from any of `leaves` to `reaches`.
 
-    Coming from one of `new_attempt`, it begins another attempt at the run.
+    From one of `new_attempt`, it starts another attempt.
     """
 
     leaves: frozenset[State]

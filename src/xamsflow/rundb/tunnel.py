@@ -1,7 +1,7 @@
-"""The way to a run database that only a host behind ssh can reach.
+"""A tunnel to a run database that is only reachable from a host with ssh.
 
-pymongo talks to a Unix socket in a private folder, so that nobody else on a shared login node can
-use the tunnel; each of its connections becomes a channel of one ssh connection.
+pymongo connects to a Unix socket in a private folder, so that nobody else on a shared login node
+can use the tunnel; each of its connections becomes a channel of one ssh connection.
 """
 
 import logging
@@ -25,13 +25,13 @@ from xamsflow.settings.config import SshHost
 logger = logging.getLogger(__name__)
 
 CHANNEL_TIMEOUT = 15.0
-"""Seconds until a channel that is not opened means that the connection is dead."""
+"""Seconds after which a channel that does not open means that the connection is dead."""
 
 PAUSE_S = 10.0
-"""Time between two attempts to connect again: servers lock out who knocks too often."""
+"""Time between two attempts to reconnect: servers lock out clients that connect too often."""
 
 SOCKET_PATH_MAX = 100
-"""Bytes; sockaddr_un of Linux holds 107, and paths in the temporary folder can be long."""
+"""Bytes; Linux's sockaddr_un holds 107, and paths in the temporary folder can be long."""
 
 BLOCK = 1 << 16
 
@@ -41,7 +41,7 @@ CONNECT_FAILED = 2
 
 
 class Tunnel:
-    """An open tunnel; the Unix socket `socket_path` leads to the server behind it."""
+    """An open tunnel; the Unix socket `socket_path` leads to the server at its other end."""
 
     def __init__(self, socket_path: Path, link: "_Link") -> None:
         self.socket_path = socket_path
@@ -49,7 +49,7 @@ class Tunnel:
 
     @property
     def failure(self) -> XamsflowError | None:
-        """Why the last attempt to get through failed, None after one that succeeded."""
+        """Why the last connection attempt failed, None after a successful one."""
         return self._link.failure
 
 
@@ -57,8 +57,8 @@ class Tunnel:
 def opened(via: SshHost, host: str, port: int) -> Iterator[Tunnel]:
     """Hold a tunnel through `via` to host:port as seen from there.
 
-    A lost ssh connection is made again when somebody needs it, not more often than each PAUSE_S.
-    Raises what :func:`xamsflow.remote.ssh.connect` raises where the first connection fails.
+    A lost ssh connection is reopened when it is needed, at most once per PAUSE_S. Raises what
+    :func:`xamsflow.remote.ssh.connect` raises if the first connection fails.
     """
     link = _Link(via, (host, port))
     with ExitStack() as stack:
@@ -66,7 +66,7 @@ def opened(via: SshHost, host: str, port: int) -> Iterator[Tunnel]:
         link.connect()
         folder = _private_folder()
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        path = folder / "mongod.sock"  # pymongo knows a socket by this ending
+        path = folder / "mongod.sock"  # pymongo recognizes a socket by this suffix
         server = stack.enter_context(_Forwarder(path, link))
         threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
         stack.callback(server.shutdown)
@@ -74,7 +74,7 @@ def opened(via: SshHost, host: str, port: int) -> Iterator[Tunnel]:
 
 
 class _Link:
-    """The ssh connection, made again when it was lost."""
+    """The ssh connection, reopened after it was lost."""
 
     def __init__(self, via: SshHost, destination: tuple[str, int]) -> None:
         self._via = via
@@ -87,7 +87,7 @@ class _Link:
         self.failure: XamsflowError | None = None
 
     def connect(self) -> paramiko.Transport:
-        """Return the connection, made anew if there is none that lives."""
+        """Return the connection, reopened if it is not active."""
         with self._lock:
             if self._transport is not None and self._transport.is_active():
                 return self._transport
@@ -101,11 +101,11 @@ class _Link:
                 self._not_before = time.monotonic() + PAUSE_S
                 raise
             self._transport = client.get_transport()
-            assert self._transport is not None, "a client that is connected has a transport"
+            assert self._transport is not None, "a connected client has a transport"
             return self._transport
 
     def open_channel(self) -> paramiko.Channel:
-        """Return a new channel to the destination; XamsflowError where there is no way through."""
+        """Return a new channel to the destination; raise XamsflowError if none can be opened."""
         transport = self.connect()
         host, port = self._destination
         via = ssh.describe(self._via)
@@ -126,7 +126,7 @@ class _Link:
                 )
             raise self.failure from error
         except (paramiko.SSHException, EOFError, OSError) as error:
-            transport.close()  # else a dead connection would be kept for ever
+            transport.close()  # otherwise a dead connection would be kept forever
             self.failure = TransientError(f"the tunnel through {via} broke off", "try again")
             raise self.failure from error
         self.failure = None
@@ -139,7 +139,7 @@ class _Link:
 
 
 class _Forwarder(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """Gives each connection to the socket a channel of its own."""
+    """Gives each connection to the socket its own channel."""
 
     daemon_threads = True
 
@@ -148,7 +148,7 @@ class _Forwarder(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         super().__init__(str(path), _Connection)
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
-        # The default prints a traceback to the terminal; pymongo tells of the broken connection.
+        # The default prints a traceback to the terminal; pymongo reports the broken connection.
         logger.debug("a connection through the tunnel broke", exc_info=True)
 
 
@@ -176,7 +176,7 @@ class _Stream(Protocol):
 
 
 def _copy(source: _Stream, sink: _Stream) -> None:
-    """Pass on what comes, then the end; a connection that breaks ends both directions."""
+    """Forward data, then the end; a broken connection ends both directions."""
     how = socket.SHUT_WR
     try:
         while data := source.recv(BLOCK):
@@ -190,7 +190,7 @@ def _copy(source: _Stream, sink: _Stream) -> None:
 
 
 def _private_folder() -> Path:
-    """Return a new folder that only we can enter, with a path short enough for a socket."""
+    """Return a new folder that only this user can enter, with a path short enough for a socket."""
     folder = Path(tempfile.mkdtemp(prefix="xamsflow-"))
     if len(str(folder)) > SOCKET_PATH_MAX - len("/mongod.sock"):
         folder.rmdir()

@@ -205,7 +205,7 @@ def test_no_run_is_no_error(site):
     [
         (["93x"], "'93x' is not a run: give a number, as 932, or a range, as 932-940"),
         (["940-932"], "did you mean 932-940?"),
-        (["933"], "the nearest there are 000932 and 000940"),
+        (["933"], "the nearest are 000932 and 000940"),
         (["--since", "soon"], "'soon' is not a time"),
         (["--newest", "0"], "'0' is not 1 or more"),
         (["--status", "ended"], "invalid choice: 'ended'"),

@@ -85,7 +85,7 @@ def test_an_entry_of_another_shape_is_left_aside_and_stays(
     settings = config.load([address])
     with rundb.open_database(settings.rundb) as database:
         assert journal.publish(database, settings) == {}
-    assert "left aside" in caplog.text
+    assert "ignored" in caplog.text
     assert file.exists()
 
 

@@ -207,7 +207,7 @@ def test_what_could_not_be_sent_is_sent_with_the_next_occasion(
     settings, inbox, monkeypatch, caplog
 ):
     fail(settings(command=["false"]))
-    assert "notify.command false failed with code 1: not a word" in caplog.text
+    assert "notify.command false failed with code 1: no output" in caplog.text
     chosen = settings()
     fail(chosen)  # not news, and too early for another try
     assert sent(inbox) == []

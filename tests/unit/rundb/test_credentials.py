@@ -50,7 +50,7 @@ def test_the_environment_comes_first(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["MONGO_USER", "MONGO_PASSWORD"])
 def test_half_an_environment_is_refused(name, monkeypatch):
     monkeypatch.setenv(name, SECRET)
-    with pytest.raises(ConfigurationError, match="is not: set both or none") as error:
+    with pytest.raises(ConfigurationError, match="is not: set both or neither") as error:
         credentials.find(None)
     assert SECRET not in str(error.value)
 
@@ -109,12 +109,12 @@ def test_a_wrong_file_is_refused_without_showing_what_it_holds(text, tmp_path):
 def test_a_file_that_is_no_text_is_refused(tmp_path):
     file = write(tmp_path / "c", "")
     file.write_bytes(b"user: \xff\xfe")
-    with pytest.raises(ConfigurationError, match="no valid YAML"):
+    with pytest.raises(ConfigurationError, match="not valid YAML"):
         credentials.find(file)
 
 
 def test_a_folder_is_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"cannot read the credentials file|is no file"):
+    with pytest.raises(ConfigurationError, match=r"cannot read the credentials file|is not a file"):
         credentials.find(tmp_path)
 
 
@@ -127,7 +127,7 @@ def test_a_link_is_refused(tmp_path):
 
 def test_a_pipe_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe", 0o600)
-    with pytest.raises(ConfigurationError, match="pipe is no file"):
+    with pytest.raises(ConfigurationError, match="pipe is not a file"):
         credentials.find(tmp_path / "pipe")
 
 
