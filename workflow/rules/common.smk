@@ -1,7 +1,7 @@
 # What all rules share: the checked configuration, this process's driver, the paths.
 #
 # Needs:  the configuration.
-# Leaves: nothing. Jobs parse these files again, so parsing asks no database, network or clock.
+# Leaves: nothing. Jobs parse these files again, so parsing uses no database, network or clock.
 
 import os
 import shlex
@@ -24,7 +24,7 @@ try:
 except XamsflowError as error:
     sys.exit(f"xamsflow: {error}")
 
-# After config/config.yaml. What is given with --configfile and --config still overrides it.
+# After config/config.yaml. --configfile and --config still override it.
 for site_file in site_files:
 
     configfile: str(site_file)
@@ -32,7 +32,7 @@ for site_file in site_files:
 
 if configuration.SITE in os.environ:
 
-    # Batch jobs need not have the environment of this process.
+    # Batch jobs may not inherit the environment of this process.
     envvars:
         configuration.SITE,
 
@@ -50,7 +50,7 @@ except XamsflowError as error:
 
 driver.configure(settings)
 
-# What the scripts work by: each is a process of its own, started from this one.
+# The configuration of the scripts: each is a separate process, started from this one.
 os.environ |= configuration.to_environment(config)
 
 workflow.localrules(*settings.login_node_rules)
@@ -59,10 +59,10 @@ workflow.localrules(*settings.login_node_rules)
 def script(name):
     """Return the command that runs a script, to which a rule adds arguments.
 
-    Snakemake's directive `script:` starts the same process, but first imports, in there, all that
-    its scripts might want of Snakemake: 0.15 s.
+    Snakemake's `script:` directive starts the same process, but first imports everything there that
+    a script might need from Snakemake, which takes 0.15 s.
     """
-    # With --sdm conda a rule's own environment comes first on the path of its command.
+    # With --sdm conda, a rule's own environment comes first on the PATH of its command.
     deployment = workflow.deployment_settings
     by_conda = (
         deployment is not None
@@ -73,11 +73,11 @@ def script(name):
     return command.replace("{", "{{").replace("}", "}}")
 
 
-def is_real_start():
-    """Tell a start that will run jobs from a preview, a look at the DAG and a job's own process."""
+def runs_jobs():
+    """Return whether this process runs jobs: it is not a dry run, a look at the DAG, or a job."""
     return (
         workflow.is_main_process
-        # Only set when jobs are going to be executed; --unlock, --summary and --dag never do.
+        # Only set if jobs are to be executed; never with --unlock, --summary and --dag.
         and workflow.execution_settings is not None
         and not workflow.dryrun
         and not workflow.touch
@@ -85,7 +85,7 @@ def is_real_start():
 
 
 def growing(amount):
-    """Return a resource that is asked for more of, each time a run had too little."""
+    """Return a resource that is increased each time a run had too little of it."""
 
     def resource(wildcards, attempt):
         shortages = driver.current().shortages(wildcards.run_id)
@@ -95,21 +95,21 @@ def growing(amount):
 
 
 def runs_to_publish(wildcards):
-    """Return the receipts that the pending runs are to end with; a real start claims the runs."""
+    """Return the final receipts of the pending runs; claim the runs if jobs will be run."""
     with driver.errors_end_the_process():
         runs = (
             driver.current().take_pending()
-            if is_real_start()
+            if runs_jobs()
             else driver.current().preview_pending()
         )
     return [layout.RUNDOC_RECEIPT.format(run_id=run) for run in runs]
 
 
 def receipts_to_publish(wildcards):
-    """Return the receipts of one run's transfer and targets; a real start claims the run."""
+    """Return the receipts of one run's transfer and targets; claim the run if jobs will be run."""
     run = wildcards.run_id
     with driver.errors_end_the_process():
-        if is_real_start():
+        if runs_jobs():
             driver.current().take(run)
         elif workflow.is_main_process:
             driver.current().preview(run)
@@ -123,13 +123,13 @@ def receipts_to_publish(wildcards):
 
 
 def followed_first(wildcards):
-    """Return the receipt of a run that is followed while it is taken, nothing for all others."""
+    """Return the receipt of a run that is followed while it is taken, nothing for other runs."""
     followed = driver.current().follows(wildcards.run_id)
     return [layout.FOLLOW_RECEIPT] if followed else []
 
 
 def receipts_on_disk(wildcards):
-    """Return the receipts that there are: a newer one makes the page out of date."""
+    """Return the existing receipts: a newer one makes the page out of date."""
     return sorted(
         str(path)
         for pattern in (layout.TRANSFER_RECEIPT, layout.RUNDOC_RECEIPT)

@@ -1,7 +1,8 @@
-# Bring and process a run while it is being taken, where `select.follow` asks for that.
+# Copy and process a run while it is being taken, if `select.follow` is set.
 #
-# Needs:  the run's document in the run database, its growing folder on the DAQ host.
-# Leaves: what the rules transfer and process then find done; results/<run_id>/follow.json.
+# Needs:  the run document in the run database, the run's growing folder on the DAQ host.
+# Leaves: live data and strax data that the rules transfer and process then find complete;
+#         results/<run_id>/follow.json.
 
 
 rule follow:
@@ -22,7 +23,7 @@ rule follow:
     threads: 1
     resources:
         mem_mb=growing(3000),
-        # As long as a run may take: nobody knows before.
+        # The longest time a run may take, as its length is not known beforehand.
         runtime=growing(720),
     message:
         "Run {wildcards.run_id}: follow it while it is taken"

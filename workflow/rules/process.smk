@@ -1,4 +1,4 @@
-# Make a data type of a run, and all that lies below it.
+# Make a data type of a run, and all data types below it.
 #
 # Needs:  <storage.live_data>/<run_id>/ and results/<run_id>/transfer.json.
 # Leaves: strax data in <storage.processed>/ and results/<run_id>/<data_type>.json.
@@ -26,7 +26,7 @@ rule process:
         mem_mb=growing(3000),
         runtime=growing(60),
     params:
-        # They decide what is stored, and where.
+        # These determine what is stored, and where.
         detector=asdict(detector),
         context=settings.context,
         processed=str(settings.storage.processed),

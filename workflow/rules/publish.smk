@@ -1,4 +1,4 @@
-# Tell everybody what became of a run.
+# Write the outcome of a run to its run document.
 #
 # Needs:  the receipts of a run's transfer and of its targets, the run database.
 # Leaves: data entries and status `done` in the run document, results/<run_id>/rundoc.json.

@@ -1,6 +1,6 @@
-# Show people what became of the runs. Where this fails, nothing of a run does.
+# Show people the results. A failure here does not affect any run.
 #
-# Needs:  the strax data and receipts of a run that is published; the run documents.
+# Needs:  the strax data and receipts of a published run; the run documents.
 # Leaves: results/<run_id>/overview.png, results/index.html.
 
 

@@ -1,13 +1,13 @@
-# Bring a run's live data here.
+# Copy a run's live data from the DAQ host.
 #
-# Needs:  the run's document in the run database, its folder on the DAQ host; that a run which is
-#         followed has been followed to its end.
+# Needs:  the run document in the run database, the run's folder on the DAQ host; a run that is
+#         being followed must have been followed to its end.
 # Leaves: <storage.live_data>/<run_id>/, verified, and results/<run_id>/transfer.json.
 
 
 rule transfer:
     input:
-        # To look for each of a thousand runs in vain takes a moment.
+        # Looking in vain for each of a thousand runs takes a moment.
         followed_first if settings.select.follow else [],
     output:
         report(

@@ -1,9 +1,9 @@
-"""Bring and process a run while it is being taken."""
+"""Copy and process a run while it is being taken."""
 
 import signal
 import sys
 
-# Ctrl-C while modules are loaded needs no traceback; later it is dealt with.
+# No traceback on Ctrl-C while modules are imported; later it is handled.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from xamsflow import jobs  # noqa: E402

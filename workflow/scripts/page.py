@@ -1,4 +1,4 @@
-"""Write the page that shows how things are."""
+"""Write the page that shows the state of all runs."""
 
 import sys
 

@@ -1,9 +1,9 @@
-"""Make a data type of a run, and all that lies below it."""
+"""Make a data type of a run, and all data types below it."""
 
 import signal
 import sys
 
-# Ctrl-C while modules are loaded needs no traceback; later it is dealt with.
+# No traceback on Ctrl-C while modules are imported; later it is handled.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from xamsflow import jobs  # noqa: E402

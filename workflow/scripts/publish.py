@@ -1,9 +1,9 @@
-"""Tell everybody what became of a run."""
+"""Write the outcome of a run to its run document."""
 
 import signal
 import sys
 
-# Ctrl-C while modules are loaded needs no traceback; later it is dealt with.
+# No traceback on Ctrl-C while modules are imported; later it is handled.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from xamsflow import jobs  # noqa: E402
