@@ -1,4 +1,4 @@
-"""What a person is told of runs that went through the real workflow: show, log."""
+"""What show and log say about runs that went through the real workflow."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from xamsflow.state import layout
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, mongod):
-    """A site with a run that is done, one that failed, and one that nobody asked for."""
+    """A site with a run that is done, one that failed, and one that nobody requested."""
     folder = tmp_path_factory.mktemp("answers")
     told = f"cat >> {folder}/told"
     settings = {"notify": {"command": ["sh", "-c", told], "events": ["failure", "recovery"]}}
@@ -35,7 +35,7 @@ def site(tmp_path_factory, mongod):
     return site
 
 
-def test_show_tells_everything_about_a_run(site):
+def test_show_says_everything_about_a_run(site):
     said = site.xamsflow("show", "932")
     assert said.returncode == 0, said.stderr
     text = said.stdout
@@ -59,7 +59,7 @@ def test_show_tells_everything_about_a_run(site):
     assert "\x1b" not in text
 
 
-def test_people_were_told_of_the_failure_and_of_its_end(site):
+def test_people_were_notified_of_the_failure_and_the_recovery(site):
     lines = (site.folder / "told").read_text().splitlines()
     told = [line for line in lines if line.startswith("run ")]
     assert len(told) == 2  # the second failure was like the first
@@ -94,13 +94,13 @@ def test_show_of_a_run_that_failed(site):
     assert "is missing" in text.splitlines()[1]
 
 
-def test_show_of_a_run_that_nobody_asked_for(site):
+def test_show_of_a_run_that_nobody_requested(site):
     text = site.xamsflow("show", "940").stdout
     assert text.startswith("Run 000940: not requested")
     assert "Live data" not in text
 
 
-def test_show_says_what_files_know_where_the_database_is_away(site):
+def test_show_uses_the_files_if_the_database_is_away(site):
     settings = site.folder / "away.yaml"
     settings.write_text(
         "rundb: {uri: 'mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200'}\n", encoding="utf-8"
@@ -133,7 +133,7 @@ def test_log_of_a_run_that_is_done_is_the_last_one(site):
         (["--rule", "process"], "logs/process/000932.raw_records_v1730.1.log"),
     ],
 )
-def test_the_log_that_is_asked_for(site, arguments, expected):
+def test_the_requested_log_is_shown(site, arguments, expected):
     said = site.xamsflow("log", "932", *arguments)
     assert said.stderr.strip().endswith(expected)
     assert said.stdout == (site.work / expected).read_text()
@@ -151,7 +151,7 @@ def test_the_log_that_is_asked_for(site, arguments, expected):
         (["bundle", "932-933", "--output", "x"], "--output names one file"),
     ],
 )
-def test_what_is_wrong_is_said_with_what_to_do(site, arguments, told):
+def test_errors_say_what_to_do(site, arguments, told):
     said = site.xamsflow(*arguments)
     assert said.returncode == 1
     assert told in said.stderr
@@ -202,14 +202,14 @@ def test_without_a_verb_the_verbs_are_shown():
         (["status", "--faild"], "'--faild' is not understood (did you mean --failed?)"),
     ],
 )
-def test_what_is_misspelt_is_told_with_what_is_meant(site, arguments, told):
+def test_the_right_spelling_is_suggested(site, arguments, told):
     said = site.xamsflow(*arguments)
     assert said.returncode == 2
     assert told in said.stderr
 
 
 def test_ctrl_c_while_modules_are_imported_says_nothing():
-    """From the first line of main() until the verb works, Python does not catch the signal."""
+    """From the first line of main() until the verb runs, Python does not handle the signal."""
     process = subprocess.Popen(
         [XAMSFLOW, "status"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -235,7 +235,7 @@ def test_a_bundle_can_be_read_without_this_software(site, tmp_path):
     assert said.returncode == 0, said.stderr
     content = (site.work / "run_000932.tar.gz").read_bytes()
     with tarfile.open(site.work / "run_000932.tar.gz") as archive:
-        # Python 3.11 knows the filter from its fourth bugfix release on; the archive is our own.
+        # Python 3.11 has the filter since its fourth bugfix release; the archive is our own.
         archive.extractall(
             tmp_path, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {})
         )
@@ -272,7 +272,7 @@ def test_a_bundle_can_be_read_without_this_software(site, tmp_path):
         assert plugin
         assert version
         assert isinstance(settings, dict)
-    # Asked again, elsewhere, it is the same to the byte; and what is there is not overwritten.
+    # Made again elsewhere, it is the same to the byte; an existing file is not overwritten.
     site.xamsflow("bundle", "932", "--output", str(tmp_path / "again.tar.gz"))
     assert (tmp_path / "again.tar.gz").read_bytes() == content
     assert "is unchanged" in site.xamsflow("bundle", "932").stdout

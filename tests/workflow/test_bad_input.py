@@ -1,4 +1,4 @@
-"""What is wrong is told in one line, also in the run document; other runs go on."""
+"""Errors take one line, also in the run document; other runs go on."""
 
 import subprocess
 
@@ -30,7 +30,7 @@ def test_a_missing_run_folder_fails_that_run_only(site):
     assert document["processing"]["stage"] == "transfer"
     log = site.work / "logs" / "transfer" / "000932.1.log"
     assert document["processing"]["log"] == str(log)
-    # It stays failed until somebody asks again, and then the mended cause is enough.
+    # It stays failed until somebody requests it again; then it is enough to have fixed the cause.
     assert site.snakemake().returncode == 0
     assert site.status(932) == "failed"
     (site.folder / "not-there-000932").rename(site.daq / "000932")
@@ -150,7 +150,7 @@ def test_a_target_that_no_detector_has_is_refused_before_a_run_is_touched(make_s
     assert site.all_documents() == before
 
 
-def test_a_document_whose_data_cannot_be_added_to_still_fails(site):
+def test_a_run_whose_document_accepts_no_data_still_fails(site):
     site.add_run(932)
     site.collection.update_one({"number": 932}, {"$set": {"data": "lost"}})
     assert_one_line(site.snakemake(), "000932")
@@ -158,7 +158,7 @@ def test_a_document_whose_data_cannot_be_added_to_still_fails(site):
     assert site.snakemake("-n").returncode == 0
 
 
-def test_a_lost_overlap_whose_copy_is_there_is_told_and_costs_nothing(site):
+def test_a_lost_overlap_whose_copy_exists_is_reported_and_costs_nothing(site):
     site.add_run(932)
     overlap = site.daq / "000932" / "000001_pre"
     for file in overlap.iterdir():

@@ -72,7 +72,7 @@ def test_one_ends_done_one_is_deleted_one_is_missing(batch: Site, server: Slurm)
     assert ("000933", "transfer") in told
 
 
-def test_rules_of_the_login_node_run_beside_the_driver(batch: Site) -> None:
+def test_rules_of_the_login_node_run_with_the_driver(batch: Site) -> None:
     batch.configure(login_node_rules=["transfer", "publish"])
     batch.add_run(931)
 
@@ -89,7 +89,7 @@ def test_rules_of_the_login_node_run_beside_the_driver(batch: Site) -> None:
     assert told == {"transfer": None, "process": job.read_text().strip(), "publish": None}
 
 
-def test_a_killed_driver_s_jobs_are_taken_up_and_not_repeated(batch: Site) -> None:
+def test_a_killed_driver_s_jobs_are_taken_over_and_not_repeated(batch: Site) -> None:
     batch.add_run(931, **LONG)
     driver = batch.start(*FAST)
     running_job(batch, 931)
@@ -139,7 +139,7 @@ def test_a_run_that_ran_out_of_memory_asks_for_more(batch: Site) -> None:
     assert asked(932) == 2 * asked(931)
 
 
-def test_a_run_is_followed_in_its_batch_job_whatever_becomes_of_the_driver(batch: Site) -> None:
+def test_a_run_is_followed_in_its_batch_job_even_if_the_driver_dies(batch: Site) -> None:
     batch.configure(select={"follow": True}, follow={"interval_s": 0.3})
     daq = Daq(batch, 931, status="pending", duration=15.0)
     try:
@@ -162,7 +162,7 @@ def test_a_batch_job_reads_the_site_s_settings_wherever_they_are(batch: Site) ->
     batch.add_run(931)
     batch.configfile.rename(batch.work / "ours.yaml")
     batch.configfile.write_text("{}")
-    # As with Torque, a job gets nothing of the driver's environment.
+    # As with Torque, a job inherits nothing from the driver's environment.
     batch.environment |= {config.SITE: "ours.yaml", "SBATCH_EXPORT": "NONE"}
 
     done = batch.snakemake(*FAST)

@@ -1,4 +1,4 @@
-"""Clocks that do not agree, through the real workflow."""
+"""Clocks that disagree, through the real workflow."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The demo as a new user meets it, up to raw records to save time."""
+"""The demo as a new user sees it, up to raw records to save time."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from site_for_tests import XAMSFLOW
 PATIENCE_S = 200
 
 
-def test_the_demo_stays_for_who_wants_to_try_the_verbs(tmp_path):
+def test_the_demo_can_be_kept_to_try_the_verbs(tmp_path):
     folder, settings, said = tmp_path / "demo", tmp_path / "fast.yaml", tmp_path / "said"
     settings.write_text(yaml.safe_dump({"targets": ["raw_records_v1730"]}))
     command = [str(XAMSFLOW), "demo", "--stay", "--directory", str(folder)]

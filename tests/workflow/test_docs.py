@@ -1,4 +1,4 @@
-"""What is written about the workflow is what it does."""
+"""The documents describe what the workflow does."""
 
 import base64
 import json
@@ -93,7 +93,7 @@ def test_the_tables_of_rules_say_what_snakemake_knows(tmp_path):
 
 
 def _patterns(files: list[str]) -> set[str]:
-    """Return files with wildcards as the documentation writes them: without their constraints."""
+    """Return files with wildcards in the documentation's form, without constraints."""
     return {
         re.sub(r"\{(run_id|data_type)(,.*?)?\}(?=[./])", r"<\1>", file.replace("{6}", ""))
         for file in files
@@ -101,14 +101,14 @@ def _patterns(files: list[str]) -> set[str]:
 
 
 def _table(text: str, column: str) -> list[list[str]]:
-    """Return the rows of the table with this column, without its head."""
+    """Return the rows of the table with this column, without the header."""
     found = re.search(rf"^\| rule \|.* {re.escape(column)} .*\n\|[-|]+\n((?:\|.*\n)+)", text, re.M)
     assert found is not None, column
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in found[1].splitlines()]
 
 
 def test_the_site_is_built_without_a_warning_and_has_all_pages(tmp_path):
-    """Sphinx checks every link and every heading that a link names."""
+    """Sphinx checks every link and every linked heading."""
     documents, site = layout.REPOSITORY / "docs", tmp_path / "site"
     subprocess.run(
         [
@@ -136,7 +136,7 @@ def test_the_decisions_are_listed_with_their_date_and_status():
     assert [line for line in table.splitlines() if line.startswith("| [")] == rows
 
 
-def test_the_readme_names_only_commands_that_there_are():
+def test_the_readme_names_only_existing_commands():
     text = (layout.REPOSITORY / "README.md").read_text()
     makefile = (layout.REPOSITORY / "Makefile").read_text()
     for target in set(re.findall(r"^make (\w+)", text, re.MULTILINE)):

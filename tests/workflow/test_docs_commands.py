@@ -45,10 +45,10 @@ NOT_HERE = {
 """Patterns of commands that are not run here, and why."""
 
 EXIT_CODES = {
-    # There is no HTCondor on this machine, and the doctor says so.
+    # There is no HTCondor on this machine, and doctor says so.
     "xamsflow doctor --profile htcondor": 1,
 }
-"""Of commands that find something wrong; all others must end with 0."""
+"""Exit codes of commands that find something wrong; all others must exit with 0."""
 
 
 def failed(site: Site) -> None:
@@ -60,7 +60,7 @@ def held(site: Site) -> None:
 
 
 PREPARATIONS: dict[str, Callable[[Site], None]] = {"retry": failed, "release": held}
-"""What a verb needs run 932 to be; for all others it is done."""
+"""The state of run 932 that a verb needs; for all other verbs it is done."""
 
 
 def commands() -> list[str]:
@@ -88,7 +88,7 @@ RUN_HERE = [command for command in commands() if reason(command) is None]
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, mongod):
-    """A site as the documents have it: runs 932 and 933, done."""
+    """A site as in the documents: runs 932 and 933 are done."""
     settings = {"notify": {"command": ["cat"]}}
     folder = tmp_path_factory.mktemp("docs")
     site = Site(folder, mongod.uri, f"test_{secrets.token_hex(6)}", settings)
@@ -108,7 +108,7 @@ def site(tmp_path_factory, mongod):
 
 @pytest.fixture(autouse=True)
 def as_it_was(request):
-    """Let no command see what another one has done to the run documents."""
+    """Hide from each command what others have changed in the run documents."""
     if "site" in request.fixturenames:
         site = request.getfixturevalue("site")
         site.collection.delete_many({})
@@ -150,7 +150,7 @@ def test_a_command_of_the_documents_does_what_it_should(command, site):
     assert "Traceback" not in done.stderr
 
 
-def test_targets_of_make_are_there():
+def test_make_targets_exist():
     makefile = (layout.REPOSITORY / "Makefile").read_text()
     for command in commands():
         program, *targets = command.split()
@@ -179,7 +179,7 @@ def test_every_verb_is_in_the_documents():
         assert re.search(rf"\bxamsflow {verb}\b", told), verb
 
 
-def test_paths_named_in_the_documents_are_there():
+def test_paths_in_the_documents_exist():
     for document in DOCUMENTS:
         for link in re.findall(r"\]\(([^)#:\s]+)\)", document.read_text(encoding="utf-8")):
             assert (Path(document).parent / link).exists(), f"{document.name}: {link}"

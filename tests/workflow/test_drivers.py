@@ -1,4 +1,4 @@
-"""Drivers that start together, and drivers and jobs that are killed."""
+"""Drivers that start at the same time, and drivers and jobs that are killed."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ def assert_all_done_once(site, numbers):
         run = f"{number:06d}"
         made = receipts.read(site.work / "results" / run / "raw_records_v1730.json")
         assert made["n_items"] > 0
-        # One data set of each type and no leftover that could be taken for one.
+        # One data set of each type, and no leftover that could be mistaken for one.
         stored = sorted(path.name for path in (site.work / "data" / "processed").glob(f"{run}-*"))
         names = [name.rsplit("-", 1)[0] for name in stored]
         assert len(names) == len(set(names)), stored
@@ -101,7 +101,7 @@ def test_a_stopped_driver_gives_its_runs_back(site, number):
     with (site.folder / "said").open("a") as said:
         driver = site.start(stdout=said)
     wait_for(lambda: any(site.status(run) == "running" for run in numbers))
-    # As a terminal does it: to the driver and all below it; SIGTERM comes to the driver alone.
+    # As from a terminal: to the driver and its children; only the driver gets SIGTERM.
     send = os.killpg if number == signal.SIGINT else os.kill
     send(driver.pid, number)
     driver.wait(60)
@@ -118,7 +118,7 @@ def test_a_stopped_driver_gives_its_runs_back(site, number):
         assert site.document(run).get("processing_failed", 0) == 0
 
 
-def test_a_job_killed_without_a_word_fails_its_run_at_once(site):
+def test_a_job_killed_without_a_message_fails_its_run_at_once(site):
     site.add_run(901, duration=0.6, rate=50)
     site.add_run(902, duration=0.6, rate=50)
     driver = site.start("--cores", "1", stdout=subprocess.DEVNULL)
@@ -139,7 +139,7 @@ def test_a_job_killed_without_a_word_fails_its_run_at_once(site):
         if b"process.py" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1]
     )
     kill(job)
-    # The other run is still to be done, and the run document does not wait for it.
+    # The other run is not finished yet, and the run document does not wait for it.
     wait_for(lambda: site.status(first) == "failed")
     assert site.status(other) != "done"
     driver.wait(60)
@@ -158,7 +158,7 @@ def wait_for(condition):
     return fulfilled
 
 
-def test_a_start_that_comes_to_nothing_leaves_done_runs_done(site):
+def test_a_driver_that_stops_early_leaves_done_runs_done(site):
     site.add_run(901, duration=0.6, rate=50)
     assert site.snakemake().returncode == 0
     published = (site.work / "results/000901/rundoc.json").read_bytes()

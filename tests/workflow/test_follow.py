@@ -1,4 +1,4 @@
-"""Runs that are followed while they are taken, through the real workflow."""
+"""Runs that are followed while they are being taken, through the real workflow."""
 
 import json
 import signal
@@ -15,7 +15,7 @@ PATIENCE_S = 120
 
 @pytest.fixture
 def take(site):
-    """Return a function that has the DAQ take a run; it is stopped with the test."""
+    """Return a function that makes the DAQ take a run; it stops at the end of the test."""
     site.configure(select={"follow": True}, follow={"interval_s": 0.3})
     runs: list[Daq] = []
 
@@ -39,7 +39,7 @@ def read(site: Site, run: str, name: str):
     return json.loads((site.work / "results" / run / f"{name}.json").read_text())
 
 
-def test_a_run_that_is_taken_is_done_soon_after_its_end(site, take):
+def test_a_followed_run_is_done_soon_after_its_end(site, take):
     take(932)
     preview = site.snakemake("-n")
     assert preview.returncode == 0, preview.stdout
@@ -95,7 +95,7 @@ def test_a_crashed_daq_leaves_it_pending(site, take):
     assert not site.document(932).get("processing_failed")
     assert site.status(931) == "done"
 
-    # A person looks after it, and it is processed as any other.
+    # A person fixes it, and it is processed like any other run.
     for _ in daq.live_run:
         pass
     ended = {"end": daq.live_run.document["end"]}

@@ -30,7 +30,7 @@ class Gas(Site):
 
 
 class GasElsewhere(Gas):
-    """It works in a folder of its own."""
+    """It has its own working folder."""
 
     @property
     def work(self) -> Path:
@@ -54,7 +54,7 @@ def gas(site: Site, kind: type[Gas] = Gas, **settings: Any) -> Gas:
 
 
 def refused(site: Site, number: int = 901) -> str:
-    """Return the reason in the run document; what another run has stored is not registered."""
+    """Return the reason in the run document; data stored by another run are not registered."""
     document = site.document(number)
     assert document["processing_status"] == "failed"
     assert document["processing"]["failure"] == "configuration"
@@ -65,7 +65,7 @@ def refused(site: Site, number: int = 901) -> str:
 
 
 def move_away(site: Site) -> None:
-    """Do what the reason says: of the run, nothing is left here."""
+    """Do what the reason says: nothing of the run is left here."""
     away = site.folder / "away"
     for folder in (
         site.work / "results",
@@ -78,7 +78,7 @@ def move_away(site: Site) -> None:
 
 
 def replace_run(site: Site) -> None:
-    """Have the DAQ take another run of the same number."""
+    """Make the DAQ take another run with the same number."""
     site.collection.delete_one({"number": 901})
     (site.daq / RUN).rename(site.folder / "replaced")
     site.add_run(901, duration=2.0)
@@ -112,7 +112,7 @@ def test_two_collections_in_one_working_folder(first: Site) -> None:
 
 
 def test_process_does_not_begin_with_another_run(first: Site) -> None:
-    """Where data types are wanted that are not there yet."""
+    """When data types are requested that do not exist yet."""
     other = gas(first, targets=["peaks"])
 
     said = other.snakemake()
@@ -136,7 +136,7 @@ def test_a_run_document_replaced_by_another_of_the_same_number(first: Site) -> N
 
 
 def test_receipts_of_earlier_versions_count_for_their_run_document(first: Site) -> None:
-    """They hold it, and name no collection."""
+    """They contain it, and do not name a collection."""
     receipt = first.work / RESULTS / "transfer.json"
     content = json.loads(receipt.read_text())
     del content["identity"]
@@ -154,7 +154,7 @@ def test_receipts_of_earlier_versions_count_for_their_run_document(first: Site) 
 
 
 def test_two_collections_with_one_storage(first: Site) -> None:
-    """Each in a working folder of its own, so that there is no receipt to tell."""
+    """Each has its own working folder, so that no receipt shows the conflict."""
     storage = {name: str(first.work / "data" / name) for name in ("live_data", "processed")}
     other = gas(first, GasElsewhere, storage=storage)
     assert other.snakemake().returncode == 1

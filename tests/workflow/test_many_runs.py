@@ -1,4 +1,4 @@
-"""What a start does for each of its runs."""
+"""What `snakemake` does for each of its runs."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ except SystemExit as end:
 
 @pytest.fixture
 def looks(tmp_path):
-    """Return a function: how often are parameters of functions looked at for so many runs?"""
+    """Return a function that counts how often Snakemake inspects functions for so many runs."""
 
     def count(runs: int) -> int:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""A run whose folder cannot be used fails by itself, and the others are done."""
+"""Only a run whose folder cannot be used fails; the others are done."""
 
 import pytest
 
@@ -11,7 +11,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("alone", [False, True])
-def test_odd_folders_hold_up_no_other_run(alone, site):
+def test_odd_folders_do_not_hold_up_other_runs(alone, site):
     results = site.work / "results"
     results.mkdir()
     for number, make in enumerate(ODD.values(), start=902):

@@ -1,4 +1,4 @@
-"""A run database that is away: what became of the runs is kept, and told later, once."""
+"""A run database that is away: outcomes are kept, and published later, once."""
 
 import shutil
 
@@ -12,7 +12,7 @@ from workflow.test_drivers import wait_for
 
 @pytest.fixture
 def outage(tmp_path):
-    """A site with a run database of its own, which can be stopped."""
+    """A site with its own run database, which can be stopped."""
     with restartable(tmp_path / "mongod") as mongod:
         uri = f"{mongod.server.uri}/?serverSelectionTimeoutMS=500"
         yield Site(tmp_path / "site", uri, "outage"), mongod
@@ -37,7 +37,7 @@ def stop_during_processing(site, mongod):
     return said
 
 
-def test_a_done_run_is_published_by_the_next_start_and_nothing_is_made_again(outage):
+def test_a_done_run_is_published_by_the_next_driver_and_nothing_is_made_again(outage):
     site, mongod = outage
     site.add_run(931)
     said = stop_during_processing(site, mongod)
@@ -59,7 +59,7 @@ def test_a_done_run_is_published_by_the_next_start_and_nothing_is_made_again(out
     assert "raw_records_v1730" in types
 
 
-def test_a_failed_run_is_told_by_whoever_comes_next(outage):
+def test_a_failed_run_is_published_by_the_next_driver(outage):
     site, mongod = outage
     site.add_run(931)
     site.add_run(932)
@@ -77,7 +77,7 @@ def test_a_failed_run_is_told_by_whoever_comes_next(outage):
     assert (processing["failure"], processing["stage"]) == ("bad_data", "process")
     assert site.document(931)["processing_failed"] == 1
 
-    # Who tells it again, as after a crash just before the entry was removed, changes nothing.
+    # Publishing it again, as after a crash just before the entry is removed, changes nothing.
     shutil.copytree(site.folder / "copy", site.work / "journal", dirs_exist_ok=True)
     assert site.snakemake().returncode == 0
     assert outcomes(site, 931) == ["failed"]

@@ -1,13 +1,13 @@
-"""The picture of a run, asked for by its name."""
+"""The picture of a run, requested by name."""
 
 
-def test_a_picture_is_made_when_asked_for_and_changes_nothing_of_the_run(site):
+def test_a_picture_is_made_on_request_and_does_not_affect_the_run(site):
     site.add_run(932)
     assert site.snakemake().returncode == 0
     picture = site.work / "results" / "000932" / "overview.png"
     assert not picture.exists()
 
-    # matplotlib looks at this file, and cannot read it.
+    # matplotlib looks for this file, and cannot read it.
     broken = site.work / "matplotlibrc"
     broken.write_bytes(b"\xff\xfe\xff")
     failed = site.snakemake("results/000932/overview.png")

@@ -40,13 +40,13 @@ def parse(folder, *arguments):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_parsing_asks_nobody_and_loads_neither_strax_nor_pymongo(tmp_path):
+def test_parsing_connects_to_nothing_and_loads_neither_strax_nor_pymongo(tmp_path):
     for arguments in (["--list-rules"], ["-n", "results/000932/raw_records_v1730.json"]):
         assert parse(tmp_path, *arguments) == {"code": 0, "outside": [], "unwanted": []}
 
 
 def test_the_watch_itself_sees_a_connection(tmp_path):
-    # Pending runs are asked for, so there must be a connection (which nobody answers).
+    # Pending runs are queried, so there must be a connection attempt (which nobody answers).
     seen = parse(tmp_path, "-n", "--config", "rundb={'uri': 'mongodb://127.0.0.1:1'}")
     assert seen["outside"]
     assert "pymongo" in seen["unwanted"]

@@ -1,4 +1,4 @@
-"""What lies below a data type that fails stays stored and is registered."""
+"""Data types below one that fails stay stored and are registered."""
 
 from xamsflow.state import layout
 
@@ -32,7 +32,7 @@ def test_events_fail_and_peaks_are_registered(make_site):
     assert {"raw_records_v1730", "records", "peaks", "peak_classification"} <= registered
     assert not {"events", "event_info"} & registered
 
-    # Mended, only what failed is made.
+    # Once fixed, only what failed is made.
     peaks = sorted(site.work.glob("data/processed/000932-peaks-*/*"))
     written = [file.stat().st_mtime_ns for file in peaks]
     assert peaks

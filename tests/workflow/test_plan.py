@@ -34,7 +34,7 @@ def test_the_plan_is_what_then_happens_and_writes_nothing(make_site):
     assert set(plan["to_make"]) == made
     assert plan["writes"][0] == "processing_status: pending -> submitted (attempt 1)"
 
-    # The same again: nothing is to be moved or made; a run like it can be foreseen.
+    # The same again: nothing is to be copied or made; a similar run can be predicted.
     site.add_run(932, duration=0.6, rate=50)
     before = site.tree()
     code, plans, told = planned(site, "931-932")
@@ -59,7 +59,7 @@ def test_the_plan_is_what_then_happens_and_writes_nothing(make_site):
     assert "000931" not in said.stdout
 
 
-def test_a_run_that_is_not_there_is_planned_with_its_trouble(site):
+def test_the_plan_of_a_missing_run_says_what_is_wrong(site):
     site.add_run(931, on_disk=False, duration=0.6, rate=50)
     _, plans, _ = planned(site)
     assert "the DAQ never had 000931 or no longer has it" in plans["000931"]["trouble"]

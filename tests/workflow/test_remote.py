@@ -1,4 +1,4 @@
-"""The whole way with a DAQ host behind ssh and a run database behind a tunnel, with passwords."""
+"""All of it with a DAQ host by ssh and a run database through a tunnel, with passwords."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +31,7 @@ def ssh_settings(target: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def remote_site(tmp_path: Path, mongod_with_users: MongoServer, sshd: Any) -> Site:
-    """A site whose DAQ host and run database are reached by ssh only."""
+    """A site whose DAQ host and run database are reachable only by ssh."""
     server = mongod_with_users
     return RemoteSite(
         tmp_path / "site",
@@ -62,7 +62,7 @@ class RemoteSite(Site):
         self.collection.insert_one(document)
 
 
-def test_all_by_ssh_and_no_password_is_left_anywhere(remote_site):
+def test_everything_by_ssh_leaves_no_password_anywhere(remote_site):
     site = remote_site
     for number in (931, 932):
         site.add_run(number)
@@ -132,7 +132,7 @@ def test_a_run_that_is_still_being_taken_is_refused(
     # Nothing is wrong with it: it waits for the next `snakemake` run.
     assert site.status(932) == "pending"
     assert site.document(932).get("processing_failed", 0) == 0
-    # One whose THE_END is missing although it ended long ago is what a crash leaves.
+    # If THE_END is missing although the run ended long ago, the DAQ crashed.
     site.add_run(933)
     the_end = next((site.daq / "000933" / "THE_END").iterdir())
     the_end.rename(site.folder / the_end.name)

@@ -8,7 +8,7 @@ AT_ONCE = {"first_pause_s": 0}
 
 
 def let_time_pass(site, number):
-    """Bring the moment nearer at which a run is tried again."""
+    """Bring forward the time at which a run is retried."""
     site.collection.update_one(
         {"number": number}, [{"$set": {"processing.retry_at": {"$subtract": ["$$NOW", 1]}}}]
     )
@@ -22,7 +22,7 @@ def bring_daq_back(site):
     (site.folder / "daq-away").rename(site.daq)
 
 
-def test_a_run_whose_disk_was_away_is_tried_again_when_its_time_has_come(site):
+def test_a_run_whose_disk_was_away_is_retried_when_it_is_due(site):
     site.add_run(931)
     put_daq_away(site)
     assert_one_line(
@@ -53,7 +53,7 @@ def test_a_run_whose_disk_was_away_is_tried_again_when_its_time_has_come(site):
     assert site.document(931)["processing_failed"] == 1
 
 
-def test_tries_are_counted_until_a_person_asks(make_site):
+def test_tries_are_counted_until_a_person_requests_the_run(make_site):
     site = make_site(retry={"first_pause_s": 0, "transient": 2})
     site.add_run(931)
     put_daq_away(site)
@@ -61,21 +61,21 @@ def test_tries_are_counted_until_a_person_asks(make_site):
         assert site.snakemake().returncode != 0
         assert site.document(931)["processing"]["tries"] == tries
     assert "retry_at" not in site.document(931)["processing"]
-    # That is enough: a start has nothing to do, until somebody asks.
+    # The limit is reached: the driver has nothing to do until somebody requests the run.
     assert site.snakemake().returncode == 0
     assert site.document(931)["processing_failed"] == 3
     assert site.xamsflow("pend", "--yes", "931").returncode == 0
     assert "tries" not in site.document(931)["processing"]
     assert site.snakemake().returncode != 0
     assert site.document(931)["processing"]["tries"] == 1
-    # Also one who asks past this project's commands.
+    # Also without this project's commands.
     site.collection.update_one({"number": 931}, {"$set": {"processing_status": "pending"}})
     assert site.snakemake().returncode != 0
     assert site.document(931)["processing"]["tries"] == 1
     assert site.document(931)["processing_failed"] == 5
 
 
-def test_bad_data_are_not_tried_again(make_site):
+def test_bad_data_are_not_retried(make_site):
     site = make_site(retry=AT_ONCE)
     site.add_run(931, on_disk=False)
     assert_one_line(site.snakemake(), "not retried automatically")

@@ -1,4 +1,4 @@
-"""Secrets stay secret, rights stay small, and what the run document says stays text."""
+"""Secrets stay secret, rights stay minimal, and text in a run document stays text."""
 
 import json
 import os
@@ -30,7 +30,7 @@ from xamsflow.transfer import transfer_run
 
 @contextmanager
 def command_lines() -> Iterator[set[bytes]]:
-    """Collect the command lines of all processes, as ps shows them to everybody, for a while."""
+    """Collect the command lines of all processes for a while, as ps shows them to everybody."""
     seen: set[bytes] = set()
     stop = threading.Event()
 
@@ -72,7 +72,7 @@ def credentials_file(site: RemoteSite) -> Path:
     return path
 
 
-def test_no_password_in_what_is_said_written_or_shown_by_ps(remote_site: RemoteSite):  # noqa: F811
+def test_no_password_in_output_files_or_ps(remote_site: RemoteSite):  # noqa: F811
     site = remote_site
     file = credentials_file(site)
     secret = site.environment["MONGO_PASSWORD"]
@@ -92,7 +92,7 @@ def test_no_password_in_what_is_said_written_or_shown_by_ps(remote_site: RemoteS
     assert_nowhere(secret, site, done.stdout, *(s.stdout + s.stderr for s in shown), but=(file,))
     documents = json.dumps(list(collection["runs_new"].find()), default=str)
     assert secret not in documents
-    # What is written is nobody else's to change, and the secret nobody else's to read.
+    # Nobody else can change what is written, or read the secret.
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     for path in site.work.rglob("*"):
         if not path.is_symlink():
@@ -124,7 +124,7 @@ def test_no_password_in_any_failure(failure: str, remote_site: RemoteSite, sshd:
         assert "w%40rd" not in said and "s3cret" not in said
 
 
-def test_credentials_in_the_address_are_refused_with_the_place_where_they_belong(site: Site):
+def test_credentials_in_the_address_are_refused_and_the_right_place_is_named(site: Site):
     site.configure(rundb={"uri": "mongodb://me:s3cret@127.0.0.1:1"})
     for answer in (site.snakemake("-n"), site.xamsflow("status")):
         assert_one_line(answer, "rundb.uri", "MONGO_PASSWORD", "rundb.credentials_file")
@@ -143,7 +143,7 @@ def commands_of_the_documentation(database: str) -> list[tuple[str, dict[str, An
 
 @pytest.fixture
 def accounts(mongod_with_users: MongoServer, tmp_path: Path) -> Iterator[str]:
-    """Make the documented roles and users for a database of one's own, and return its name."""
+    """Make the documented roles and users for a separate database, and return its name."""
     server, database = mongod_with_users, f"least_{tmp_path.name}"
     with pymongo.MongoClient(server.uri, username=server.user, password=server.password) as client:
         commands = commands_of_the_documentation(database)

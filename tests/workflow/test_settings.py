@@ -1,4 +1,4 @@
-"""Settings have a place: ``site.yaml`` of the working directory, for snakemake and ``xamsflow``."""
+"""``site.yaml`` in the working directory holds the settings of snakemake and ``xamsflow``."""
 
 import os
 import subprocess
@@ -42,14 +42,14 @@ def test_both_programs_find_them_without_an_option(settled):
     done = run("snakemake", "results/000932/rundoc.json", at=settled.work)
     assert done.returncode == 0, done.stdout
     assert settled.status(932) == "done"
-    # Its jobs have them too: the DAQ folder and the target are this site's.
+    # Its jobs use them, too: the DAQ folder and the target are this site's.
     assert (settled.work / "results" / "000932" / "raw_records_v1730.json").exists()
     for arguments in (("status", "932"), ("why", "932"), ("page",)):
         done = run("xamsflow", *arguments, at=settled.work)
         assert done.returncode == 0, done.stdout
 
 
-def test_watch_hands_them_on(settled):
+def test_watch_passes_them_on(settled):
     settled.add_run(932)
     done = run("xamsflow", "watch", "--once", at=settled.work)
     assert done.returncode == 0, done.stdout
@@ -65,7 +65,7 @@ def test_they_belong_to_the_directory_that_is_given(settled, tmp_path):
 
 
 def test_what_is_given_overrides_them_key_by_key(settled, tmp_path):
-    """The one who has the last word is the one who is named for a wrong value."""
+    """If a value is wrong, the error names the file that set it last."""
     own = settled.work / "site.yaml"
     base = yaml.safe_load(own.read_text())
     write(own, **base, select={"newest": -1})
@@ -117,7 +117,7 @@ def test_another_file_by_the_environment(settled, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n"])
-def test_a_file_without_settings_is_as_none(settled, text):
+def test_a_file_without_settings_counts_as_missing(settled, text):
     settings = settled.work / "site.yaml"
     settings.rename(settled.work / "other.yaml")
     settings.write_text(text)
@@ -139,7 +139,7 @@ def test_a_broken_file_is_named_in_one_line(settled, text):
 
 
 def test_a_job_has_the_settings_of_its_driver(settled):
-    """--config goes through to the process that does the work."""
+    """--config reaches the process that does the work."""
     settled.add_run(932)
     done = run(
         *("snakemake", "results/000932/rundoc.json"),

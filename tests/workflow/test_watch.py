@@ -1,4 +1,4 @@
-"""Endless mode on the real workflow: runs come, servers go, people stop and kill."""
+"""`xamsflow watch` on the real workflow: runs come, servers go, people stop and kill it."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ PATIENCE_S = 120
 
 
 class Watched:
-    """`xamsflow watch` at a site; what it says is in a file."""
+    """`xamsflow watch` at a site, with its output in a file."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -82,7 +82,7 @@ def kill(pid: int) -> None:
 
 
 def drivers(watch: "subprocess.Popen[str]") -> list[int]:
-    """Return the processes of the drivers that a watch has started."""
+    """Return the processes of the drivers started by a watch."""
     return [pid for pid in descendants(watch.pid)[1:] if os.getpgid(pid) == pid]
 
 
@@ -95,7 +95,7 @@ def watched(site):
 
 @contextlib.contextmanager
 def busy(site: Site, number: int):
-    """Hold the lock of a run: its jobs go on as soon as the block ends, as a long run's do."""
+    """Hold the lock of a run: its jobs wait until the block ends, as in a long run."""
     file = layout.lock_file(site.work / "data" / "processed", layout.run_id(number))
     with lock.exclusive(file):
         yield
@@ -124,7 +124,7 @@ def test_runs_are_processed_as_they_end_and_a_long_one_holds_up_none(site, watch
         watch = watched.start("--max-jobs", "2")
         watched.wait_for_line("000901 has ended: pending")
         watched.wait_for_status(901, "submitted", "running")
-        # One place is left beside the long run.
+        # One place is free next to the long run.
         site.add_run(902, status=None, **SHORT, **now)
         watched.wait_for_status(902, "done")
         next(files)
@@ -149,7 +149,7 @@ def test_runs_are_processed_as_they_end_and_a_long_one_holds_up_none(site, watch
         assert line[:4].isdecimal(), line  # each begins with the time; nothing of Snakemake's
 
 
-def test_once_takes_what_waits_in_turn_and_ends(site, watched):
+def test_once_takes_waiting_runs_in_turn_and_ends(site, watched):
     site.configure(watch={"oldest_every": 2})
     for number in (901, 902, 903):
         site.add_run(number, **SHORT)
@@ -199,7 +199,7 @@ def test_a_killed_watch_is_followed_by_another(site, watched):
         second = watched.start("--max-jobs", "2")
         site.add_run(902, **SHORT)
         watched.wait_for_status(902, "done")
-        # What the killed one had started goes on, and is nobody else's.
+        # The jobs of the killed one go on, and nobody else takes their runs.
         assert [line.split()[2] for line in watched.said.splitlines() if " taken" in line] == [
             "000901",
             "000902",
@@ -215,7 +215,7 @@ def test_a_killed_watch_is_followed_by_another(site, watched):
     assert transitions(site, 901).count("submitted") == 2
 
 
-def test_the_switch_and_the_database_go_off_and_on(tmp_path):
+def test_the_switch_and_the_database_are_turned_off_and_on(tmp_path):
     with restartable(tmp_path / "mongod") as mongod:
         site = Site(tmp_path / "site", mongod.server.uri, "watched")
         watched = Watched(site)
@@ -244,7 +244,7 @@ def test_the_switch_and_the_database_go_off_and_on(tmp_path):
             watched.clean()
 
 
-def test_pictures_are_drawn_beside_and_hold_up_nobody(site, watched):
+def test_pictures_are_drawn_in_parallel_and_hold_up_nothing(site, watched):
     for number in (901, 902):
         site.add_run(number, **SHORT)
     assert site.snakemake().returncode == 0
@@ -256,7 +256,7 @@ def test_pictures_are_drawn_beside_and_hold_up_nobody(site, watched):
         assert os.getpriority(os.PRIO_PROCESS, child) == 19
         assert watched.end(watch, end) == (0 if end == signal.SIGTERM else -end)
         watched.wait_for(lambda pid=child: not is_alive(pid))
-    # Nobody waits for a picture, but --once ends when all are there.
+    # Nothing waits for a picture, but --once ends only when all are made.
     site.add_run(903, on_disk=False, **SHORT)
     assert watched.start("--once").wait(PATIENCE_S) == 1, watched.said
     assert all(picture.is_file() for picture in pictures)
@@ -266,7 +266,7 @@ def test_pictures_are_drawn_beside_and_hold_up_nobody(site, watched):
     assert "no pictures" not in watched.said
 
 
-def test_a_run_in_work_gets_its_picture_afterwards(site):
+def test_a_run_in_progress_gets_its_picture_afterwards(site):
     site.add_run(901, **SHORT)
     assert site.snakemake().returncode == 0
     claims_file = site.work / layout.claim_file("000901")

@@ -111,14 +111,14 @@ def test_the_selection_is_kept(make_site):
     assert not any(run in preview for run in ("000931", "000933", "000934"))
 
 
-def test_one_data_type_by_name_leaves_the_status_alone(site):
+def test_one_data_type_by_name_does_not_change_the_status(site):
     document = site.add_run(932, status=None)
     done = site.snakemake(RAW.format("000932"))
     assert done.returncode == 0, done.stdout
     assert site.document(932) == document | {"_id": site.document(932)["_id"]}
 
 
-def test_what_is_on_disk_needs_no_run_database(site):
+def test_data_on_disk_need_no_run_database(site):
     site.add_run(932)
     assert site.snakemake("results/000932/transfer.json").returncode == 0
     site.configure(rundb={"uri": "mongodb://127.0.0.1:1"})
@@ -141,7 +141,7 @@ def test_the_real_run(site, real_data):
     done = site.snakemake(RAW.format("002240"))
     assert done.returncode == 0, done.stdout
     receipt = receipts.read(site.work / RAW.format("002240"))
-    # As straxen's reader stores of these two chunks; every field is compared in the plugin's test.
+    # What straxen's reader stores for these two chunks; the plugin's test compares every field.
     assert receipt["n_items"] == 27_109 + 20_820
     assert receipt["start"] == rundoc.parse(document).start
     assert site.snakemake().returncode == 0
@@ -151,7 +151,7 @@ def test_the_real_run(site, real_data):
     assert published["bootstrax"] == document["bootstrax"]
 
 
-def test_targets_go_by_mode(make_site):
+def test_targets_depend_on_the_mode(make_site):
     site = make_site(targets_by_mode=[{"modes": ["*v1724*"], "targets": ["raw_records_v1724"]}])
     site.add_run(931)
     site.add_run(932)

@@ -164,4 +164,4 @@ def _states(printed: str) -> list[tuple[str, str]]:
 
 
 def _line(answer: Answer) -> str:
-    return " ".join(answer.text.split())[:300] or f"exit code {answer.code} without a word"
+    return " ".join(answer.text.split())[:300] or f"exit code {answer.code} without output"

@@ -278,4 +278,4 @@ def _said(answer: Answer) -> str:
 
 
 def _line(answer: Answer) -> str:
-    return " ".join(_said(answer).split())[:300] or f"exit code {answer.code} without a word"
+    return " ".join(_said(answer).split())[:300] or f"exit code {answer.code} without output"

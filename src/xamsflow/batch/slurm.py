@@ -153,4 +153,4 @@ def _failed(fields: Mapping[str, str]) -> End:
 
 
 def _line(answer: Answer) -> str:
-    return " ".join(answer.text.split())[:300] or f"exit code {answer.code} without a word"
+    return " ".join(answer.text.split())[:300] or f"exit code {answer.code} without output"
