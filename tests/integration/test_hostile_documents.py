@@ -1,4 +1,4 @@
-"""A run document that somebody has spoilt concerns its own run and no other."""
+"""A broken run document affects only its own run."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -48,7 +48,7 @@ FIELDS = [
 
 @pytest.fixture
 def spoilt(runs):
-    """Spoil each field in each way, of a run that waits, one that failed, one that is worked on."""
+    """Break each field in each way, for a run that waits, a failed one, and one in progress."""
     soon = clock.now() - timedelta(hours=1)
     states = [
         {"processing_status": "pending"},

@@ -32,7 +32,7 @@ def document(number: Any, /, **fields: Any) -> dict[str, Any]:
 
 
 def claim(database, pending, owner):
-    """Claim what was found to be pending; return the claims by number."""
+    """Claim the runs found pending; return the claims by number."""
     claims = database.claim_pending(
         {run: ["events"] for run in pending}, owner, force_tags=SELECT.force_tags
     )
@@ -140,7 +140,7 @@ def test_each_run_in_its_own_way(database, runs, caplog):
     assert database.get(4)["processing"]["was"] == "a text"
     assert database.get(5)["processing"]["was"] == {"history": "none"}
     assert database.get(11)["processing_status"] == "done"
-    # The same owner gets the same, in case that the answer got lost; nobody else anything.
+    # The same owner gets the same claims, in case the answer was lost; nobody else gets any.
     before = list(runs.find())
     assert claim(database, pending, "me") == claims
     assert claim(database, pending, "another") == {}
@@ -231,7 +231,7 @@ def fragile(tmp_path_factory):
 
 @contextmanager
 def failing(server, command: str, skip: int, **how: Any):
-    """Let a server fail on a command each time after the first `skip` times."""
+    """Make a server fail on a command every time after the first `skip` times."""
     with pymongo.MongoClient(server.uri) as client:
         point = {"configureFailPoint": "failCommand"}
         data = {"failCommands": [command], "appName": "xamsflow", **how}
@@ -262,7 +262,7 @@ def test_a_connection_that_breaks_leaves_nothing_unknown(
         # The next driver finds what is claimed, and that its driver is dead.
         found = database.claimed()
         assert [(run.owner, run.attempt) for run in found] == [("me", 1)] * claimed
-        # Whoever has lost the answer only may ask again.
+        # A driver that only lost the answer may claim again.
         assert claim(database, pending, "me") == {i: Claim(i, "me", 1) for i in range(25)}
         assert runs.count_documents({"processing.history": {"$size": 1}}) == 25
         database.failed(Claim(3, "me", 1), "transfer", reason="x", failure=FailureClass.TRANSIENT)

@@ -1,4 +1,4 @@
-"""How far a job is, told while it works: a real database, a real terminal, the job's own log."""
+"""Progress of a job during its work: a real database, a real terminal, the job's own log."""
 
 import json
 import os
@@ -78,7 +78,7 @@ def fast(monkeypatch):
 
 @pytest.fixture
 def running(site: Site) -> Claim:
-    """A run that a job works on."""
+    """A run that a job is working on."""
     now = datetime.now(UTC)
     site.insert({"number": 932, "mode": "m", "end": now, "processing_status": "pending"})
     with rundb.open_database(settings(site)) as database:
@@ -104,7 +104,7 @@ def test_the_run_document_is_told_by_the_servers_clock(site, running, fast):
         assert first["stage"] == "process"
         assert (first["what"], first["chunk"], first["n_chunks"]) == ("records", 1, 4)
         assert abs(first["time"] - datetime.now(UTC)) < timedelta(minutes=1)
-        # A sign of life: also where the work is no further than before.
+        # A sign of life, even if the work has not advanced.
         wait_for(lambda: told(site)["time"] > first["time"])
         meter.reach("records", 10e6, 20_000_000, chunk=2, n_chunks=4)
         wait_for(lambda: told(site)["chunk"] == 2)
@@ -118,7 +118,7 @@ def test_nothing_is_left_of_it_when_the_status_changes(site, running):
         assert told(site)
         database.started(running, "publish")
         assert told(site) is None
-        # A thread that comes late tells nothing of a stage that is over.
+        # A thread that is late reports nothing about a stage that is over.
         assert not database.progress(running, "process", about)
         assert database.progress(running, "publish", about)
         assert database.done(running)
@@ -155,7 +155,7 @@ def test_a_database_that_hangs_does_not_hold_up_the_end(tmp_path, fast, monkeypa
             meter.reach("records", 5e6, 20_000_000)
             before = set(threading.enumerate())
             with progress.in_run_document(meter, rundb_settings, Claim(932, OWNER, 1), "process"):
-                # Its thread has begun to ask: pymongo's own threads are there.
+                # Its thread has begun to connect: pymongo's own threads exist.
                 wait_for(lambda: len(set(threading.enumerate()) - before) > 1)
                 started = time.monotonic()
             # It would wait for 5 s, and 30 s once it was connected.

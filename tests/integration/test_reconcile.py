@@ -1,4 +1,4 @@
-"""Each disagreement made really, on runs that were really processed, then mended."""
+"""Each disagreement, made on runs that were really processed, and then repaired."""
 
 import contextlib
 import hashlib
@@ -37,7 +37,7 @@ RAW, TARGET = "raw_records_v1730", "records"
 
 
 class Processed:
-    """A site with runs that are done; `restore` makes it again what it was."""
+    """A site with runs that are done; `restore` returns it to that state."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -70,7 +70,7 @@ class Processed:
         return [entry["type"] for entry in self.document()["data"]]
 
     def content(self) -> dict[str, int]:
-        """Return how often each content of a data file is there, wherever it lies."""
+        """Return how often the content of each data file exists, wherever it is."""
         found: dict[str, int] = {}
         for folder in (self.live, self.processed, self.site.daq):
             for path in folder.rglob("*"):
@@ -315,7 +315,7 @@ DAMAGES: dict[Damage, set[str]] = {
     leave_claim_file: {"claim of nobody"},
     tear_claim_file: {"claim of nobody"},
 }
-"""With all kinds that turn up while it is repaired, the later ones as a consequence."""
+"""With all kinds that are found during the repair, the later ones as a consequence."""
 
 
 def test_what_was_processed_agrees(ask):
@@ -325,7 +325,7 @@ def test_what_was_processed_agrees(ask):
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_a_damage_is_found_and_mended(damage: Damage, place: Processed, ask):
+def test_damage_is_found_and_repaired(damage: Damage, place: Processed, ask):
     damage(place)
     files, documents, content = place.site.tree(), place.site.all_documents(), place.content()
     code, found = ask()
@@ -335,11 +335,11 @@ def test_a_damage_is_found_and_mended(damage: Damage, place: Processed, ask):
     # A look writes nothing, anywhere.
     assert place.site.tree() == files
     assert place.site.all_documents() == documents
-    code, mended = ask("--repair")
-    assert code == 0, mended
-    assert all(one["repaired"] for one in mended)
-    assert set(kinds(found)) <= set(kinds(mended)) <= DAMAGES[damage]
-    assert kinds(mended) == sorted(DAMAGES[damage])
+    code, repaired = ask("--repair")
+    assert code == 0, repaired
+    assert all(one["repaired"] for one in repaired)
+    assert set(kinds(found)) <= set(kinds(repaired)) <= DAMAGES[damage]
+    assert kinds(repaired) == sorted(DAMAGES[damage])
     assert ask() == (0, [])
     after = place.content()
     assert all(after.get(digest, 0) >= count for digest, count in content.items())
@@ -386,7 +386,7 @@ def test_a_driver_that_gives_a_sign_during_the_repair_keeps_its_run(place: Proce
         (move_strax_folder_away, "done without data"),
     ],
 )
-def test_a_repair_that_does_not_last_is_not_told_as_one(damage, kind, place: Processed):
+def test_a_repair_that_does_not_last_is_not_reported_as_one(damage, kind, place: Processed):
     damage(place)
     damaged = place.document()
 
@@ -457,7 +457,7 @@ def test_a_run_that_a_job_works_on_is_left_alone(place: Processed, ask):
 
 
 def test_a_batch_job_of_nobody_is_told(place: Processed, ask):
-    # No batch system answers here, so what was last known of the job counts.
+    # No batch system answers here, so the last known state of the job counts.
     wanted = Request("run", [("process", {"run_id": RUN})], 1, None, None)
     submission = submissions.new(wanted)
     submission.set_about(system="slurm")
@@ -508,7 +508,7 @@ def test_older_tools_entries_stay(place: Processed, ask):
         ({"data": "lost"}, "data of the run document"),
     ],
 )
-def test_what_only_a_person_can_mend_is_told(fields, kind, place: Processed, ask):
+def test_what_only_a_person_can_fix_is_reported(fields, kind, place: Processed, ask):
     place.update(**fields)
     layout.rundoc_receipt(RUN).unlink()
     code, found = ask("932")
@@ -554,7 +554,7 @@ def test_people_read_one_line_per_disagreement(place: Processed, capsys):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_any_sequence_of_damages_is_mended_and_no_byte_is_lost(seed, place: Processed, ask):
+def test_any_sequence_of_damages_is_repaired_and_no_byte_is_lost(seed, place: Processed, ask):
     choose = random.Random(seed)
     damages = choose.sample(list(DAMAGES), choose.randint(2, 6))
     print(seed, [damage.__name__ for damage in damages])
@@ -568,7 +568,7 @@ def test_any_sequence_of_damages_is_mended_and_no_byte_is_lost(seed, place: Proc
             ask("--repair")
     _, found = ask("--repair")
     left = [one for one in found if not one["repaired"]]
-    # Of live data without receipt that are not the DAQ's a person has to say which are right.
+    # Live data without a receipt differ from the DAQ's: a person must decide which are right.
     differ = {"live data without receipt"}
     assert set(kinds(left)) <= differ, left
     assert all("differs from" in one["error"] for one in left)
@@ -579,7 +579,7 @@ def test_any_sequence_of_damages_is_mended_and_no_byte_is_lost(seed, place: Proc
 
 
 def test_files_that_the_daq_wrote_after_the_transfer(place: Processed, ask):
-    """As of a thread that was late while clocks did not agree."""
+    """As written by a thread that was late while clocks disagreed."""
     run = place.site.daq / "000932"
     written = next(path for path in run.glob("00000?/*") if path.stat().st_size)
     late = written.with_name(f"{written.name}0")

@@ -53,7 +53,7 @@ def no_credentials_of_ours(monkeypatch, tmp_path):
 
 
 def document(number: int, /, **fields: Any) -> dict[str, Any]:
-    """Return a run document as the DAQ writes it, as far as the run database looks at it."""
+    """Return a run document as the DAQ writes it, with the fields that the run database reads."""
     return {
         "number": number,
         "mode": "xamsl_led",
@@ -66,13 +66,13 @@ def document(number: int, /, **fields: Any) -> dict[str, Any]:
 
 
 def claim_pending(database, number, owner, targets):
-    """Claim one run as drivers claim many; None if it is not his."""
+    """Claim one run as drivers claim many; return None if the claim fails."""
     found = rundb.PendingRun(number, "", 0)
     return next(iter(database.claim_pending({found: targets}, owner)), None)
 
 
 def take_over(database, run, owner, targets):
-    """Take one run over as drivers take over many; None if it is not his."""
+    """Take over one run as drivers take over many; return None if that fails."""
     return next(iter(database.take_over({run: targets}, owner)), None)
 
 
@@ -348,7 +348,7 @@ def test_another_owner_can_do_nothing(database, runs):
 
 
 def test_the_same_owner_gets_its_claim_again(database, runs):
-    """The answer to the first may have got lost on the way."""
+    """The answer to the first claim may have been lost."""
     claim = claimed(database, runs)
     before = database.get(932)
     assert claim_pending(database, 932, "driver 1", ["events"]) == claim
@@ -699,7 +699,7 @@ def test_everything_together_leaves_a_consistent_history(database, config, runs)
 
 @pytest.fixture
 def in_between(monkeypatch):
-    """Return a function that lets something happen between the next change's read and write."""
+    """Return a function that makes something happen between the next change's read and write."""
 
     def arrange(happens):
         def now():
@@ -761,7 +761,7 @@ def test_a_run_that_changes_all_the_time_is_given_up(database, runs, monkeypatch
 
 
 def check_history(found: dict[str, Any], first: str | None) -> None:
-    """Each change leaves what the one before has reached, and the last one is what stands there."""
+    """Each change starts from the result of the previous one; the last result is the status."""
     entries = found.get("processing", {}).get("history", [])
     reached = first
     for entry in entries:
@@ -795,7 +795,7 @@ OWNERS = st.sampled_from(["driver 1", "driver 2"])
 
 
 def machine(database, runs):
-    """Return the class of a machine that changes one run in any order, and knows what is right."""
+    """Return a machine class that changes one run in any order and knows the right result."""
 
     class Machine(RuleBasedStateMachine):
         def __init__(self):
@@ -1041,7 +1041,7 @@ def test_a_document_that_grows_too_large_is_bad_data(database, runs):
 
 
 def test_a_number_stored_as_a_double_is_a_run_number(runs, database):
-    """As JavaScript, MongoDB's own shell included, writes it."""
+    """JavaScript, and so MongoDB's own shell, writes it like this."""
     runs.insert_one({**document(932), "number": 932.0, "processing_status": "pending"})
     runs.insert_one({**document(933), "number": 933.5, "processing_status": "pending"})
     (pending,) = database.pending(ALL)

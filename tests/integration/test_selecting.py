@@ -1,4 +1,4 @@
-"""What the driver would take: every part that says so says the same, and the driver takes that."""
+"""Which runs the driver would take: all parts give the same answer, and the driver takes those."""
 
 import os
 import subprocess
@@ -109,8 +109,8 @@ def test_everybody_gives_the_same_answer(asked):
         int(line.split()[0]) for line in planned.stdout.splitlines() if line[:1] == "0"
     ]
     assert answers == dict.fromkeys(answers, expected), planned
-    # The driver takes what it was said to take, each run at the first try. Its claims are not given
-    # back, as it is killed.
+    # The driver takes the predicted runs, each at the first try. It is killed, so it does not give
+    # its claims back.
     took = subprocess.run(
         [sys.executable, "-c", TAKE_AND_DIE, str(site.configfile)],
         capture_output=True,

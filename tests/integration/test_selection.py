@@ -1,4 +1,4 @@
-"""The conditions of the selection, one by one, and the run database's query: they agree."""
+"""The conditions of the selection, one by one, agree with the run database's query."""
 
 import json
 import re
@@ -101,7 +101,7 @@ def test_the_query_and_the_conditions_agree(connected, documents, select, watch)
     runs.insert_many(
         {"number": number, **fields} for number, fields in enumerate(documents, start=1)
     )
-    # As other tools' documents come out of MongoDB, whole.
+    # Whole documents, as MongoDB returns those of other tools.
     stored = {document["number"]: document for document in runs.find()}
 
     def fulfilled(conditions):
@@ -116,7 +116,7 @@ def test_the_query_and_the_conditions_agree(connected, documents, select, watch)
     assert taken == sorted(expected, reverse=True)
     asked = fulfilled(lambda document: selection.conditions_to_ask(document, select, watch, NOW))
     assert list(database.unasked(select, watch)) == sorted(asked)
-    # What a driver takes, it can claim, once.
+    # A driver can claim each run that it takes, once.
     pending = {run: ["events"] for run in database.pending(select)}
     claims = database.claim_pending(pending, OWNER, select.force_tags)
     assert sorted((claim.number for claim in claims), reverse=True) == taken

@@ -36,7 +36,7 @@ def sshd(tmp_path):
 
 @pytest.fixture
 def quick_reconnect(monkeypatch):
-    """Let a lost connection be made again at once: nobody is locked out here."""
+    """Reopen a lost connection at once: nobody is locked out here."""
     monkeypatch.setattr(tunnel, "PAUSE_S", 0.0)
 
 

@@ -1,4 +1,4 @@
-"""The real MongoDB server of the package, as tests need it: stopped and started, with guests."""
+"""The package's real MongoDB server as tests need it: restarted, as a replica set, with a rival."""
 
 import secrets
 import time
@@ -33,7 +33,7 @@ class Mongod:
         self.server = self._exit.enter_context(again)
 
     def stop(self) -> None:
-        """Stop the server; also if it is stopped already."""
+        """Stop the server, if it is running."""
         self._exit.close()
 
 
@@ -59,7 +59,7 @@ def make_replica_set(server: MongoServer) -> None:
 
 
 def scratch(server: MongoServer, tunnel: SshHost | None = None, options: str = "") -> Rundb:
-    """Return the configuration of an empty run database of one's own on a server.
+    """Return the configuration of a new, empty run database on a server.
 
     `options` are those of a MongoDB address, as ``serverSelectionTimeoutMS=500``.
     """
@@ -74,7 +74,7 @@ def scratch(server: MongoServer, tunnel: SshHost | None = None, options: str = "
 
 @contextmanager
 def collection(server: MongoServer, where: Rundb) -> Iterator[Collection[dict[str, Any]]]:
-    """Hold the collection itself, as other tools see it."""
+    """Hold the collection itself, as other tools do."""
     with pymongo.MongoClient[dict[str, Any]](
         server.uri, username=server.user, password=server.password, tz_aware=True
     ) as client:

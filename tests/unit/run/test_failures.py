@@ -98,7 +98,7 @@ def test_the_next_batch_job_gets_the_memory_that_a_job_says_it_lacked():
 
 
 def test_empty_logs_made_after_the_batch_job_s_end_change_nothing():
-    """Snakemake makes them for the jobs of a group that never started."""
+    """Snakemake creates them for the jobs of a group that never started."""
     submission = submitted(submissions.this_driver())
     submission.marker.write_text("1 n1\n")
     failure = Failure("chunk 3 is gone", FailureClass.BAD_DATA)

@@ -1,4 +1,4 @@
-"""What is made of a run while it is taken is, to the byte, what is made of it afterwards."""
+"""Data made while a run is being taken are identical, to the byte, to data made afterwards."""
 
 import json
 import random
@@ -21,7 +21,7 @@ RUN_ID = "006800"
 
 
 class Site:
-    """A DAQ on which a run is taken, and folders for what is made of it."""
+    """A DAQ that is taking a run, and folders for the data made from it."""
 
     def __init__(self, folder: Path, name: str, seed: int, **settings: Any) -> None:
         print(f"seed {seed}")
@@ -69,7 +69,7 @@ class Site:
         )
 
     def content(self, into: str) -> dict[str, Any]:
-        """Return all stored files by name; of metadata without the times at which it was made."""
+        """Return all stored files by name; metadata without their creation times."""
         content: dict[str, Any] = {}
         for path in sorted((self.folder / into).glob("0*/*")):
             name = str(path.relative_to(self.folder / into))

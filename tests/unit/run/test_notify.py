@@ -1,4 +1,4 @@
-"""Messages by a real command, a small program that keeps what it is given."""
+"""Messages sent by a real command, a small program that keeps what it receives."""
 
 import json
 import logging
@@ -32,7 +32,7 @@ LOG = Path("logs/transfer/000932.log")
 
 @pytest.fixture
 def inbox(tmp_path, monkeypatch):
-    """The folder of what was sent; the working directory is another one."""
+    """The folder of sent messages; it is not the working directory."""
     (tmp_path / "inbox").mkdir()
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
@@ -267,7 +267,7 @@ def look(chosen, database=None):
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_disk_that_fills_up_is_told_once_and_again_after_it_was_mended(settings, inbox):
+def test_a_disk_that_fills_up_is_reported_once_and_again_after_it_was_fixed(settings, inbox):
     for _ in range(2):
         look(settings(space_left_gb=1e9))
     assert len(sent(inbox)) == 2  # of live data and of strax data

@@ -9,7 +9,7 @@ from xamsflow.state import layout, receipts, strax_folder
 
 
 def facts(path, lineage_hash="abc", n_items=7):
-    """Make a folder as strax stores it, and return what a receipt says of it."""
+    """Make a folder as strax stores it, and return what a receipt says about it."""
     path.mkdir(parents=True, exist_ok=True)
     prefix = path.name.partition("-")[2]
     chunks = [

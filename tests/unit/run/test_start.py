@@ -1,4 +1,4 @@
-"""Which profile is meant."""
+"""Which profile a name refers to."""
 
 import pytest
 
@@ -11,7 +11,7 @@ PROFILES = layout.REPOSITORY / "profiles"
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path, monkeypatch):
-    """The working directory is another one than the repository."""
+    """The working directory is not the repository."""
     monkeypatch.chdir(tmp_path)
 
 

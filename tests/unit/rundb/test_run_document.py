@@ -20,7 +20,7 @@ def texts(path):
 
 
 def test_only_the_room_of_the_run_database_knows_the_names_of_our_fields():
-    """A receipt tells `processing_status` as the run document does: it is a contract of its own."""
+    """Receipts contain `processing_status`, like the run document: that is a separate contract."""
     ours = re.compile(r"processing|processing\.[a-z_.]+|processing_status|processing_failed")
     rooms = [path for path in PACKAGE.iterdir() if path.is_dir() and path.name != "rundb"]
     known = {
