@@ -93,9 +93,9 @@ def test_two_collections_in_one_working_folder(first: Site) -> None:
 
     assert said.returncode == 1
     reason = refused(other)
-    assert f"{RESULTS}/transfer.json is of another run {RUN}: its collection is" in reason
+    assert f"{RESULTS}/transfer.json belongs to another run {RUN}: its collection is" in reason
     assert "runs_new" in reason and "runs_gas" in reason
-    assert "a working folder and a storage of its own" in reason
+    assert "its own working folder and its own storage" in reason
     assert reason in said.stdout
     assert other.status(902) == "done", said.stdout
     assert first.document(901) == before
@@ -118,7 +118,7 @@ def test_process_does_not_begin_with_another_run(first: Site) -> None:
     said = other.snakemake()
 
     assert said.returncode == 1
-    assert "is of another run" in refused(other)
+    assert "belongs to another run" in refused(other)
     assert other.document(901)["processing"]["stage"] == "process"
     assert not list((other.work / "data/processed").glob(f"{RUN}-peaks*"))
 

@@ -1,7 +1,7 @@
-"""Which run a receipt or a folder is of: its number alone does not tell.
+"""Which run a receipt or a folder belongs to: the number alone does not identify it.
 
 Each collection of the run database numbers its own runs, and a run document may be replaced by
-another of the same number.
+another one with the same number.
 """
 
 import os
@@ -18,16 +18,16 @@ from xamsflow.state import layout, receipts
 from xamsflow.state.receipts import Receipt
 
 KEY = "identity"
-"""The part of a transfer's receipt that says which run it is of."""
+"""The part of a transfer receipt that identifies its run."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A run, told apart from all others.
+    """What distinguishes a run from all others.
 
-    `collection` is that of the run database, with its database; `document` is the ``_id`` of the
-    run document, `start` its start (UTC), `daq_folder` the folder in which the DAQ wrote. None:
-    not known, as in receipts of earlier versions.
+    `collection` is the collection of the run database, with its database; `document` is the ``_id``
+    of the run document, `start` its start (UTC), `daq_folder` the folder in which the DAQ wrote.
+    None: unknown, as in receipts of earlier versions.
     """
 
     number: int
@@ -42,11 +42,11 @@ class Identity:
         return layout.run_id(self.number)
 
     def without_source(self) -> "Identity":
-        """Return it as a folder here knows it: the DAQ may have moved what it wrote."""
+        """Return the identity as stored in a folder here: the DAQ may have moved its files."""
         return replace(self, daq_folder=None)
 
     def difference(self, other: "Identity") -> str | None:
-        """Return in what this run differs from another one, None where it may be the same."""
+        """Return how this run differs from another one, None if they may be the same."""
         for name, word in WORDS.items():
             ours, theirs = getattr(self, name), getattr(other, name)
             if ours is not None and theirs is not None and ours != theirs:
@@ -64,7 +64,7 @@ WORDS = {
 
 
 def of_settings(number: int, settings: Rundb | None, daq: Daq) -> Identity:
-    """Return what is known of a run without its document; `settings` None: of no run database."""
+    """Return what is known of a run without its document; `settings` None: no run database."""
     collection = None if settings is None else f"{settings.database}.{settings.collection}"
     folder = None if daq.live_data is None else str(daq.live_data)
     return Identity(number, collection, None, None, folder)
@@ -73,7 +73,7 @@ def of_settings(number: int, settings: Rundb | None, daq: Daq) -> Identity:
 def of_document(document: Mapping[str, Any], settings: Rundb | None, daq: Daq) -> Identity:
     """Return which run a run document describes; `settings` as for :func:`of_settings`.
 
-    Raises BadDataError for a document without run number.
+    Raises BadDataError for a document without a run number.
     """
     number = rundoc.whole(document.get("number"))
     if number is None or not layout.is_run_number(number):
@@ -88,9 +88,9 @@ def of_document(document: Mapping[str, Any], settings: Rundb | None, daq: Daq) -
 
 
 def of_receipt(receipt: Receipt) -> Identity:
-    """Return which run a transfer's receipt is of.
+    """Return which run a transfer receipt belongs to.
 
-    Those of earlier versions hold the run document, and no more.
+    Receipts of earlier versions only contain the run document.
     """
     number = layout.run_number(receipt["run_id"])
     if isinstance(told := receipt.get(KEY), Mapping):
@@ -101,25 +101,25 @@ def of_receipt(receipt: Receipt) -> Identity:
 
 
 def to_json(identity: Identity) -> dict[str, Any]:
-    """Return an identity as a receipt holds it."""
+    """Return an identity in the form used in receipts."""
     return {name: value for name, value in asdict(identity).items() if name != "number"}
 
 
 def check_receipt(receipt: Receipt, wanted: Identity) -> None:
-    """Raise ConfigurationError for a transfer's receipt that is of another run than is wanted."""
+    """Raise ConfigurationError if a transfer receipt belongs to another run."""
     difference = of_receipt(receipt).difference(wanted)
     if difference is not None:
         run = wanted.run_id
         raise ConfigurationError(
-            f"{layout.transfer_receipt(run)} is of another run {run}: {difference}",
-            "process each collection in a working folder and a storage of its own; or, to replace "
-            f"the earlier run, move {layout.transfer_receipt(run).parent} and what "
-            f"storage.live_data and storage.processed have of it away, then start again",
+            f"{layout.transfer_receipt(run)} belongs to another run {run}: {difference}",
+            "give each collection its own working folder and its own storage; or, to replace the "
+            f"earlier run, move away {layout.transfer_receipt(run).parent} and its data in "
+            "storage.live_data and storage.processed, then run again",
         )
 
 
 def check_folder(parent: Path, wanted: Identity) -> None:
-    """Raise ConfigurationError where the data of a run in a storage are another run's."""
+    """Raise ConfigurationError if the data in a storage belong to another run with this number."""
     path = layout.identity_file(parent, wanted.run_id)
     try:
         held = receipts.read(path)
@@ -132,16 +132,16 @@ def check_folder(parent: Path, wanted: Identity) -> None:
     if difference is not None and _holds_data(parent, wanted.run_id):
         raise ConfigurationError(
             f"{parent} has data of another run {wanted.run_id}: {difference}",
-            "give each collection a storage of its own; or, to replace the earlier run, move what "
-            "is there of it away, then start again",
+            "give each collection its own storage; or, to replace the earlier run, move its data "
+            "away, then run again",
         )
 
 
 def hold_folder(parent: Path, wanted: Identity) -> None:
-    """Note in a storage whose data it has under a run's number from now on.
+    """Record in a storage which run its data under this run number belong to from now on.
 
-    Raises ConfigurationError as :func:`check_folder`. Who calls this holds the run's lock, so that
-    of several working folders with one storage only one writes.
+    Raises ConfigurationError as :func:`check_folder` does. The caller must hold the run's lock, so
+    that only one of several working folders with the same storage writes.
     """
     check_folder(parent, wanted)
     path = layout.identity_file(parent, wanted.run_id)
