@@ -14,7 +14,7 @@ from xamsflow.base.errors import BadDataError
 from xamsflow.redax import files, records, rundoc
 from xamsflow.redax.files import DamagedFileError
 from xamsflow.redax.findings import Findings
-from xamsflow.redax.pulses import Pulses
+from xamsflow.redax.pulses import PulseTracker
 from xamsflow.redax.reader import Format
 from xamsflow.redax.records import Channels
 from xamsflow.settings.detector import Detector, load
@@ -38,7 +38,7 @@ def check_records(found: files.Records) -> None:
         found, Path("file"), window=WINDOW, channels=CHANNELS, findings=findings, chunk=0
     )
     if headers is not None:
-        pulses = Pulses(110, findings)
+        pulses = PulseTracker(110, findings)
         order = np.lexsort((found["channel"], found["time"]))
         pulses.follow(headers, order, "part", 0, after_empty=False)
         pulses.finish()

@@ -195,7 +195,7 @@ def test_runs_by_mode(ask, runs):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["93x"], "'93x' is not a run: give a number, as 932, or a range, as 932-940"),
+        (["93x"], "'93x' is not a run: give a number such as 932, or a range such as 932-940"),
         (["940-932"], "did you mean 932-940?"),
         (["933"], "run 000933 is not in"),
         (["933"], "the nearest are 000931 and 000935"),

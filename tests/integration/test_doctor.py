@@ -156,7 +156,7 @@ def test_the_detector_file_and_the_targets(tmp_path, monkeypatch):
     assert wrong.verdict == "problem"
     assert "event_basis" in wrong.value
     (missing,) = this_host.detector_file(settings(tmp_path, detector="xenonnt"))
-    assert "allowed are xams, " in missing.value
+    assert "allowed: xams, " in missing.value
 
 
 def test_a_detector_file_whose_corrections_are_missing_is_told(tmp_path, monkeypatch):
@@ -225,7 +225,7 @@ def test_a_host_key_that_has_changed_is_told(sshd, tmp_path):
     (result,) = daq.examine(Daq(sshd.target(), None))
     assert (result.name, result.verdict) == ("DAQ ssh", "problem")
     assert "has changed" in result.value
-    assert "somebody may be listening in" in result.remedy
+    assert "somebody may be intercepting the connection" in result.remedy
 
 
 def test_a_daq_host_that_is_away_is_told(sshd):

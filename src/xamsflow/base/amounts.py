@@ -1,4 +1,4 @@
-"""Times and sizes as people read them, and as they write them."""
+"""Times and sizes in the form in which people read and write them."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ _SPANS = {"min": 60, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def size(n_bytes: float | None) -> str:
-    """Return a number of bytes as ``1.2 GB`` (10^9), empty for None."""
+    """Return a number of bytes in the form ``1.2 GB`` (10^9), empty for None."""
     if n_bytes is None:
         return ""
     for unit, name in _SIZES:
@@ -21,7 +21,7 @@ def size(n_bytes: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return a time in seconds as ``3.5 h``, empty for None."""
+    """Return a duration in seconds in the form ``3.5 h``, empty for None."""
     if seconds is None:
         return ""
     for unit, name in _DURATIONS:
@@ -31,14 +31,14 @@ def duration(seconds: float | None) -> str:
 
 
 def time(moment: datetime | None) -> str:
-    """Return a time in UTC to the minute, empty for None."""
+    """Return a time in UTC, to the minute; empty for None."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if moment else ""
 
 
 def since(text: str, now: datetime) -> datetime:
-    """Return the time that a person means: ``2h``, ``3d`` ago, or a date and time of day in UTC.
+    """Return the time that a text means: an age (``2h``, ``3d``), or a date with or without time.
 
-    Raises ConfigurationError for anything else.
+    A time without time zone is in UTC. Raises ConfigurationError for anything else.
     """
     match = re.fullmatch(r"(\d{1,6}(?:\.\d+)?) ?(min|m|h|d|w)", text.strip(), flags=re.ASCII)
     try:
@@ -48,7 +48,7 @@ def since(text: str, now: datetime) -> datetime:
     except (ValueError, OverflowError) as error:
         raise ConfigurationError(
             f"{text!r} is not a time",
-            "give how long ago, as 90min, 2h, 3d or 1w, or a date, as 2024-03-01 or "
+            "give an age such as 90min, 2h, 3d or 1w, or a date such as 2024-03-01 or "
             "'2024-03-01 14:30' (UTC)",
         ) from error
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The clock: the only place that asks what time it is."""
+"""The clock: the only module that reads the current time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -8,21 +8,22 @@ from xamsflow.base import amounts
 from xamsflow.base.errors import ConfigurationError
 
 WRONG_S = 60.0
-"""A difference between clocks from which on ages and dates are taken for others."""
+"""Clocks that differ by more than this make ages and dates wrong."""
 
-SYNCHRONISE = "let both hosts synchronise their clocks (timedatectl, chronyc tracking)"
+SYNCHRONIZE = "let both hosts synchronize their clocks (timedatectl, chronyc tracking)"
 
 
 def now() -> datetime:
-    """Return the time in UTC (aware), cut to milliseconds as MongoDB stores it."""
+    """Return the current UTC time (aware), truncated to milliseconds as MongoDB stores it."""
     time = datetime.now(UTC)
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
 def ahead_s(ask: Callable[[], datetime]) -> float:
-    """Return how many seconds another clock is ahead of this host's, at least; 0 if none.
+    """Return a lower limit on how many seconds another clock is ahead of this host's clock.
 
-    `ask` returns its time and may take a while: it is read at some moment in between.
+    The result is negative if the other clock is behind, and 0 if no difference is certain. `ask`
+    returns the other clock's time; it may take a while and read that clock at any moment meanwhile.
     """
     before = now()
     there = ask()
@@ -31,16 +32,16 @@ def ahead_s(ask: Callable[[], datetime]) -> float:
 
 
 def check(whose: str, ask: Callable[[], datetime]) -> None:
-    """Raise ConfigurationError where another clock and this host's do not agree."""
+    """Raise ConfigurationError if another clock and this host's clock disagree."""
     ahead = ahead_s(ask)
     if abs(ahead) > WRONG_S:
         word = "behind" if ahead > 0 else "ahead of"
         raise ConfigurationError(
-            f"the clock of this host is {amounts.duration(abs(ahead))} {word} {whose}", SYNCHRONISE
+            f"the clock of this host is {amounts.duration(abs(ahead))} {word} {whose}", SYNCHRONIZE
         )
 
 
 def running_from(time: datetime) -> Callable[[], datetime]:
-    """Return a clock that shows `time` now, and does not follow changes of this host's clock."""
+    """Return a clock that shows `time` now and ignores later changes to this host's clock."""
     began = monotonic()
     return lambda: time + timedelta(seconds=monotonic() - began)

@@ -1,4 +1,4 @@
-"""What has to be on the disk, also after a power cut."""
+"""Files and folders that must survive a power cut."""
 
 import errno
 import os
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def sync(path: Path) -> None:
-    """Wait until a file's content, or a folder's list of names, is on the disk.
+    """Wait until a file's contents, or a folder's list of names, are on the disk.
 
-    Some file systems cannot do that for a folder and answer EINVAL; theirs is on the disk anyway,
-    or never will be.
+    Some file systems do not support this for folders and fail with EINVAL, which is ignored:
+    nothing more can be done there.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -22,7 +22,7 @@ def sync(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and the missing ones above it, and wait until they are on the disk."""
+    """Make a folder and its missing parents, and wait until they are on the disk."""
     missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
     path.mkdir(parents=True, exist_ok=True)
     for folder in missing:

@@ -1,11 +1,11 @@
-"""What can go wrong, by what should happen next.
+"""Errors, classified by what should happen next.
 
 ::
 
     XamsflowError
     ├── ConfigurationError   a person must change a setting; trying again is useless
     ├── BadDataError         the run itself is damaged or incomplete; trying again is useless
-    ├── TransientError       a host, a server or a file is away for now; try again later
+    ├── TransientError       a host, server or file is unavailable for now; try again later
     │   └── StillTakenError  the run has not ended yet
     └── ResourcesError       memory, time or disk space ran out; try again with more
 """
@@ -15,7 +15,7 @@ from enum import StrEnum
 
 
 class FailureClass(StrEnum):
-    """The class of a failure, as written into the run document's ``processing.failure``."""
+    """The class of a failure, as written to ``processing.failure`` in the run document."""
 
     RESOURCES = "resources"
     TRANSIENT = "transient"
@@ -25,9 +25,9 @@ class FailureClass(StrEnum):
 
 
 class XamsflowError(Exception):
-    """An error that a person can act on: what is wrong and where, and what to do about it.
+    """An error that a person can act on: it says what is wrong, where, and what to do about it.
 
-    ``str(error)`` is one line; it goes to the terminal, the log and the run document alike.
+    ``str(error)`` is one line for the terminal, the log and the run document.
     """
 
     failure = FailureClass.UNKNOWN
@@ -46,29 +46,29 @@ class ConfigurationError(XamsflowError):
 
 
 class BadDataError(XamsflowError):
-    """The live data or the run document of a run are damaged, incomplete or contradictory."""
+    """A run's live data or run document are damaged, incomplete or contradictory."""
 
     failure = FailureClass.BAD_DATA
 
 
 class TransientError(XamsflowError):
-    """Something outside (DAQ host, run database, file system) is away; later it may be back."""
+    """Something outside (DAQ host, run database, file system) is temporarily unavailable."""
 
     failure = FailureClass.TRANSIENT
 
 
 class StillTakenError(TransientError):
-    """The run is still being taken by the DAQ."""
+    """The DAQ is still taking the run."""
 
 
 class ResourcesError(XamsflowError):
-    """Memory, time or disk space did not suffice."""
+    """There was not enough memory, time or disk space."""
 
     failure = FailureClass.RESOURCES
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and those it came from, the outermost first."""
+    """Yield an exception and the exceptions that caused it, the outermost first."""
     seen = set()
     following: BaseException | None = error
     while following is not None and id(following) not in seen:

@@ -1,10 +1,10 @@
-"""How much a job asks for that had too little before: twice as much, each time."""
+"""How much a job requests after it ran out of memory or time: twice as much each time."""
 
 FACTOR = 2
 MOST_TIMES = 20
-"""Counts come from run documents: no number is too large to be asked for."""
+"""Limit on doublings. Counts come from run documents, and a huge one must not cause an overflow."""
 
 
 def grown(amount: int, times: int = 1) -> int:
-    """Return the memory or time to ask for when the amount was too little so many times."""
+    """Return the memory or time to request after the amount was too small this many times."""
     return amount * int(FACTOR ** min(times, MOST_TIMES))

@@ -1,4 +1,4 @@
-"""How a job deals with memory: what is freed stays with it, and modules are not looked through."""
+"""Memory management of a job: freed memory is reused, and the garbage collector skips modules."""
 
 import contextlib
 import ctypes
@@ -7,8 +7,8 @@ import gc
 from collections.abc import Iterator
 
 GIVE_BACK_EVERY = 20
-"""Chunks after which unused memory is given back: often enough for the peak not to grow with the
-length of a run, and seldom enough to cost a few percent of the time at most."""
+"""Chunks after which unused memory is returned to the system. This is often enough to keep the peak
+independent of the run's length, and seldom enough to cost only a few percent of the time."""
 
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
@@ -17,42 +17,42 @@ M_ARENA_MAX = -8
 
 NEVER = 2**31 - 1
 HIGHEST_BEFORE_2_35 = 32 * 2**20
-"""HEAP_MAX_SIZE / 2, bytes; ``mallopt`` returns 0 for more and leaves all as it was."""
+"""HEAP_MAX_SIZE / 2, bytes; above it, ``mallopt`` returns 0 and changes nothing."""
 
 
 def keep_freed() -> None:
-    """Have large arrays made from memory that was used before.
+    """Keep freed memory in the process and reuse it for large arrays.
 
-    Otherwise the C library gives each back to the system and asks for it again with the next
-    chunk; clearing its pages then takes as long as decoding them. All threads share what is freed:
-    with heaps of their own, one asks for more while another's is unused. Without glibc nothing
-    happens.
+    Otherwise the C library returns each array to the system and requests memory again for the next
+    chunk; clearing its pages then takes as long as decoding the chunk. All threads share one heap,
+    because with separate heaps one thread would request memory while that of another is unused.
+    Without glibc, the function does nothing.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return
-    # Setting either threshold ends glibc's own adjustment of both, so the one that may be refused
-    # comes first: before glibc 2.35 the threshold for mmap is limited.
+    # Setting either threshold stops glibc's automatic adjustment of both, so the threshold that may
+    # be refused comes first: before glibc 2.35 the mmap threshold has an upper limit.
     if mallopt(M_MMAP_THRESHOLD, NEVER) or mallopt(M_MMAP_THRESHOLD, HIGHEST_BEFORE_2_35):
         mallopt(M_TRIM_THRESHOLD, NEVER)
     mallopt(M_ARENA_MAX, 1)
 
 
 def give_back_unused() -> None:
-    """Give memory back that nothing uses now, of all threads.
+    """Return the unused memory of all threads to the system.
 
-    What :func:`keep_freed` keeps becomes fragmented with time, and grows. Without glibc nothing
-    happens.
+    The memory that :func:`keep_freed` keeps fragments and grows over time. Without glibc, the
+    function does nothing.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def was_wanting(error: BaseException) -> bool:
-    """Tell whether an exception says that there was no memory left.
+    """Tell whether an exception means that the process ran out of memory.
 
-    Also where a library could not be loaded for that, or the stack of a thread had no room.
+    This includes a library that cannot be loaded, and a thread that cannot get a stack.
     """
     return (
         isinstance(error, MemoryError)
@@ -64,10 +64,10 @@ def was_wanting(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def loading() -> Iterator[None]:
-    """Import modules without the garbage collector, and keep it off them for good.
+    """Import modules with the garbage collector off, and exempt their objects from it for good.
 
-    What they make stays to the end. The collector would look through it many times on the way and
-    once more when the process ends: of strax, that is 0.5 s of 1.25 s.
+    These objects live until the process ends. The collector would scan them many times during the
+    import and once more at exit, which for strax takes 0.5 s of 1.25 s.
     """
     gc.disable()
     try:

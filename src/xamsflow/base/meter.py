@@ -1,4 +1,4 @@
-"""How far a piece of work is: the work notes it, and others look, from any thread."""
+"""Progress of a piece of work: the work records it, and any thread can read it."""
 
 import time
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ MB = 1_000_000
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a piece of work is at one moment.
+    """The progress of a piece of work at one moment.
 
-    `what` is the piece, as a data type that is made; `n_bytes` are those of the run's live data,
-    of which each piece of work goes through all, 0 while nobody knows. `chunk` and `n_chunks` are
-    None where the work is not done by chunk, or where nobody knows.
+    `what` names the piece, for example the data type being made. Each piece processes all of the
+    run's live data, `n_bytes` (0 if unknown). `chunk` and `n_chunks` are None if they are unknown
+    or if the work is not divided into chunks.
     """
 
     what: str
@@ -27,25 +27,25 @@ class Progress:
 
     @property
     def mb_per_s(self) -> float | None:
-        """MB of live data per second since this piece of work began, None before the first."""
+        """MB of live data per second since this piece of work began, None before any are done."""
         if not self.bytes_done or self.elapsed_s <= 0:
             return None
         return self.bytes_done / MB / self.elapsed_s
 
     @property
     def time_left_s(self) -> float | None:
-        """Time until this piece of work is done, if it goes on as it went; None if unknown."""
+        """Estimated time until this piece of work is done at its average rate; None if unknown."""
         if not self.bytes_done or not self.n_bytes:
             return None
         return self.elapsed_s * max(0.0, self.n_bytes / self.bytes_done - 1)
 
     @property
     def percent(self) -> int | None:
-        """How much of it is done, cut to a whole number; None if there is nothing to do."""
+        """The percentage done, rounded down; None if there is nothing to do."""
         return int(100 * self.bytes_done / self.n_bytes) if self.n_bytes else None
 
     def fields(self) -> dict[str, Any]:
-        """Return what the run document gets; None where something is not known."""
+        """Return the fields for the run document; unknown values are None."""
         rate, left = self.mb_per_s, self.time_left_s
         return {
             "what": self.what,
@@ -73,7 +73,7 @@ class Progress:
 
 
 class Meter:
-    """Where work notes how far it is; others may look at any moment, from any thread."""
+    """A record of progress that any thread may read at any time."""
 
     def __init__(self) -> None:
         self._began = 0.0
@@ -88,7 +88,7 @@ class Meter:
         chunk: int | None = None,
         n_chunks: int | None = None,
     ) -> None:
-        """Note how far a piece of work is; the first call for a piece is its beginning."""
+        """Record the progress of a piece of work; the first call for a piece marks its start."""
         now = time.monotonic()
         if self._progress is None or self._progress.what != what:
             self._began = now
@@ -96,5 +96,5 @@ class Meter:
         self._progress = Progress(what, bytes_done, n_bytes, chunk, n_chunks, elapsed)
 
     def read(self) -> Progress | None:
-        """Return how far the work was when it was last noted, None if it never was."""
+        """Return the most recent progress, None if there is none yet."""
         return self._progress

@@ -1,4 +1,4 @@
-"""Values of any kind as plain JSON."""
+"""Conversion of arbitrary values to plain JSON."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Return a value as plain JSON: times as ISO 8601, what has no such form as its text."""
+    """Return a value as plain JSON: times in ISO 8601, values without a JSON form as text."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
@@ -15,4 +15,4 @@ def plain(value: Any) -> Any:
         return [plain(inner) for inner in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    return str(value)  # such as an old tool's status, which may be anything that BSON holds
+    return str(value)  # for example an old tool's status, which may be any BSON value

@@ -1,6 +1,6 @@
-"""Which process: told apart from all others, on this host and elsewhere, before and after.
+"""Process identities that are unique across hosts and over time.
 
-The batch programs use this too, so it imports only what starts fast.
+The batch programs import this module too, so it imports only modules that load fast.
 """
 
 import os
@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 
 class Process(NamedTuple):
-    """A process, told apart from a later one with the same number by its start.
+    """A process; its start distinguishes it from later ones with the same number.
 
-    `started` is in clock ticks since the boot called `boot`.
+    `started` is in clock ticks since the boot with the identifier `boot`.
     """
 
     host: str
@@ -29,19 +29,19 @@ def host() -> str:
 
 
 def boot() -> str:
-    """Return a name of this boot of the host, unlike that of any other boot."""
+    """Return a unique identifier of the host's current boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def of(pid: int) -> Process:
-    """Return a process of this host that has not ended."""
+    """Return the running process with this number on this host."""
     started = _start_ticks(pid)
-    assert started is not None, "a running process has a start"
+    assert started is not None, "a running process has a start time"
     return Process(host(), pid, started, _short_boot())
 
 
 def parse(text: str) -> Process | None:
-    """Return the process written as `text`, None where it is not one."""
+    """Return the process that `text` describes, None if it does not describe one."""
     name, *numbers = text.rsplit(":", 3)
     try:
         pid, started, its_boot = numbers
@@ -51,9 +51,10 @@ def parse(text: str) -> Process | None:
 
 
 def has_ended(process: Process) -> bool | None:
-    """Tell whether a process has ended, None where that cannot be known.
+    """Tell whether a process has ended; None if this host cannot know.
 
-    The process table decides, of this host since it booted; two hosts may have the same name.
+    The process table is conclusive only for this host since its last boot, and two hosts may have
+    the same name.
     """
     if (process.host, process.boot) != (host(), _short_boot()):
         return None
@@ -64,20 +65,20 @@ def has_ended(process: Process) -> bool | None:
 
 
 def parent(pid: int) -> tuple[str, int]:
-    """Return the name of a process and the number of the one that started it."""
+    """Return the name of a process and the number of its parent."""
     name, fields = _stat(pid)
     return name, int(fields[1])
 
 
 def _exists(pid: int) -> bool:
-    """Tell whether there is a process, also where /proc hides those of other users (hidepid)."""
+    """Tell whether a process exists, even if /proc hides other users' processes (hidepid)."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return _start_ticks(pid) is not None  # one that has ended and waits for its parent has none
+    return _start_ticks(pid) is not None  # None for a zombie: it has ended but still has a number
 
 
 def _short_boot() -> str:
@@ -85,7 +86,7 @@ def _short_boot() -> str:
 
 
 def _start_ticks(pid: int) -> int | None:
-    """Return when a process started, None if it has ended; see proc(5), field 22 of stat."""
+    """Return the start time of a process, None if it has ended; see proc(5), stat, field 22."""
     try:
         _, fields = _stat(pid)
     except (FileNotFoundError, ProcessLookupError):
@@ -94,8 +95,8 @@ def _start_ticks(pid: int) -> int | None:
 
 
 def _stat(pid: int) -> tuple[str, list[str]]:
-    """Return the name of a process, and what follows it in its stat file."""
+    """Return the name of a process and the remaining fields of its stat file."""
     stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    # The name may hold spaces and brackets; its end is the last one.
+    # The name may contain spaces and parentheses; it ends at the last closing one.
     name, _, rest = stat.partition("(")[2].rpartition(")")
     return name, rest.split()

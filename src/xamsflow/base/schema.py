@@ -1,4 +1,4 @@
-"""Check plain data against a JSON schema, with one line per mistake that a person understands."""
+"""Check plain data against a JSON schema and report each mistake in one readable line."""
 
 import difflib
 import json
@@ -23,12 +23,12 @@ TYPES = {
     "object": "a section of keys and values",
     "string": "text",
 }
-"""The types of JSON, as a person who writes YAML calls them."""
+"""The JSON types in the words of a person who writes YAML."""
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """What is wrong with a key, which is written with dots, and what is allowed instead."""
+    """A mistake: the key in dotted form, and what is wrong with it and what is allowed."""
 
     key: str
     text: str
@@ -38,9 +38,9 @@ class Mistake:
 
 
 def check(data: Any, schema_file: Path, what: str) -> None:
-    """Raise ConfigurationError naming the key, what was found and what is allowed.
+    """Raise ConfigurationError naming the key, the value found and the allowed values.
 
-    `what` names the checked thing in the message, as a file name.
+    `what` names the checked data in the message, for example the file.
     """
     found = mistake(data, schema_file)
     if found is not None:
@@ -48,7 +48,7 @@ def check(data: Any, schema_file: Path, what: str) -> None:
 
 
 def mistake(data: Any, schema_file: Path) -> Mistake | None:
-    """Return the gravest mistake, None for data without one."""
+    """Return the most important mistake, None if the data are valid."""
     from jsonschema.exceptions import best_match  # noqa: PLC0415 - as in _validator
 
     found = best_match(_validator(schema_file).iter_errors(data))
@@ -80,7 +80,7 @@ def _explain(mistake: "jsonschema.ValidationError") -> Mistake:
         name = f"{prefix}{unknown}"
         near = difflib.get_close_matches(str(unknown), known, n=1)
         meant = f" (did you mean {near[0]}?)" if near else ""
-        return Mistake(name, f"unknown key {name}{meant}, allowed are {allowed}")
+        return Mistake(name, f"unknown key {name}{meant}, allowed: {allowed}")
     if mistake.validator == "required":
         missing = next(name for name in wanted if name not in instance)
         return Mistake(key, f"missing key {f'{key}.' if key else ''}{missing}")
@@ -88,7 +88,7 @@ def _explain(mistake: "jsonschema.ValidationError") -> Mistake:
     if "@" in found:
         found = "(not shown: it may hold a password)"
     allowed = _allowed(mistake, wanted, schema)
-    return Mistake(key, f"{key or 'the whole file'} is {found}, allowed is {allowed}")
+    return Mistake(key, f"{key or 'the whole file'} is {found}, allowed: {allowed}")
 
 
 def _allowed(mistake: "jsonschema.ValidationError", value: Any, schema: dict[str, Any]) -> str:

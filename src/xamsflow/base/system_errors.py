@@ -1,4 +1,4 @@
-"""What an error of the operating system means for a run: one table, by errno."""
+"""What an operating-system error means for a run: a table by errno."""
 
 import errno
 import os
@@ -11,12 +11,12 @@ from xamsflow.base.errors import (
     XamsflowError,
 )
 
-_FULL = (ResourcesError, "free space there, then start again")
+_FULL = (ResourcesError, "free some space there, then start again")
 _NO_MEMORY = (ResourcesError, "start again with more memory")
 _NO_RIGHT = (ConfigurationError, "check the folder and its access rights")
-_CANNOT_DO_IT = (ConfigurationError, "this file system cannot do that: choose another one")
-_IN_THE_WAY = (ConfigurationError, "a file or folder lies where another is expected: move it away")
-_AWAY = (TransientError, "if it does not pass, check the disk, its mount and the network")
+_CANNOT_DO_IT = (ConfigurationError, "the file system does not support this: choose another one")
+_IN_THE_WAY = (ConfigurationError, "another file or folder is in the way: move it away")
+_AWAY = (TransientError, "if this persists, check the disk, its mount and the network")
 
 _TABLE: dict[int, tuple[type[XamsflowError], str]] = {
     errno.ENOSPC: _FULL,
@@ -35,18 +35,19 @@ _TABLE: dict[int, tuple[type[XamsflowError], str]] = {
     errno.ELOOP: _IN_THE_WAY,
     errno.ENAMETOOLONG: _IN_THE_WAY,
 }
-"""All others pass: a stale handle, a disk or server that is away, too many open files."""
+"""All other errors are transient: stale handles, unavailable disks, too many open files."""
 
 
 def kind(number: int | None) -> tuple[type[XamsflowError], str]:
-    """Return the class of an error number, and what a person can do about it."""
+    """Return the error class for an error number, and what a person can do about it."""
     return _AWAY if number is None else _TABLE.get(number, _AWAY)
 
 
 def cannot(action: str, where: Path | str, error: OSError) -> XamsflowError:
-    """Return the error that says what a person can do about a failed system call.
+    """Return an error that says which system call failed and what a person can do about it.
 
-    `action` is a verb, as ``write``. `where` is named unless the error itself names a file.
+    `action` is a verb, for example ``write``. The message names the file in `error`, or else
+    `where`.
     """
     where = error.filename or where
     error_type, remedy = kind(error.errno)

@@ -1,4 +1,4 @@
-"""YAML files, read by libyaml where Python's package has it: ten times as fast."""
+"""YAML files, read with libyaml if Python's package supports it, which is ten times as fast."""
 
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read(path: Path) -> Any:
-    """Return what a file holds, of plain types only.
+    """Return the contents of a file, with plain types only.
 
-    Raises OSError where it cannot be read, UnicodeDecodeError or Error where it is not YAML.
+    Raises OSError if the file cannot be read, UnicodeDecodeError or Error if it is not valid YAML.
     """
     return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)

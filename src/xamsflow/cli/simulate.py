@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     configuration = config.load(options.configfile)
     runs = _settings(options, options.detector or configuration.detector)
     if options.live is not None and not 0 < options.live < float("inf"):
-        raise ConfigurationError(f"--live is {options.live:g}, allowed is a factor above 0")
+        raise ConfigurationError(f"--live is {options.live:g}, allowed: a factor above 0")
     for settings in runs:
         folder = options.output / settings.run_id
         if folder.exists():

@@ -1,4 +1,4 @@
-"""The strax context of a detector: its plugins, and the folder where its data are."""
+"""The strax context of a detector: its plugins and its data folder."""
 
 import importlib
 import sys
@@ -23,11 +23,11 @@ def context(
     readonly: bool = False,
     growing: Growing | None = None,
 ) -> strax.Context:
-    """Return a context that makes and loads the data types of a detector in `processed`.
+    """Return a context that makes and loads a detector's data types in `processed`.
 
-    To load what is stored, it needs nothing else; to make raw records, `config` has to hold the
-    run's own settings, see :func:`run_config`. With `readonly` nothing is ever written. A run that
-    is still being taken is read from `growing`.
+    Loading stored data requires nothing else; to make raw records, `config` must contain the run's
+    settings, see :func:`run_config`. With `readonly`, nothing is ever written. A run that is still
+    being taken is read from `growing`.
     """
     return strax.Context(
         storage=[DataDirectory(str(processed), deep_scan=True, readonly=readonly)],
@@ -42,12 +42,11 @@ ContextFunction = Callable[[Detector, Path, Mapping[str, Any]], strax.Context]
 
 
 def other(name: str) -> ContextFunction:
-    """Return the function ``package.module.function`` that makes another context.
+    """Return the function ``package.module.function``, which makes another context.
 
-    It is called like :func:`context`: with the detector, the folder where data are to be stored,
-    and the run's settings of :func:`run_config`; it returns a strax context that stores there.
-    Modules are also looked for in the working directory. Raises ConfigurationError naming what is
-    not there.
+    Like :func:`context`, it takes the detector, the folder for the data and the run's settings from
+    :func:`run_config`, and returns a strax context that stores its data there. Python also searches
+    the working directory for the module. Raises ConfigurationError naming what is missing.
     """
     module_name, _, function_name = name.rpartition(".")
     if str(Path.cwd()) not in sys.path:
@@ -57,7 +56,7 @@ def other(name: str) -> ContextFunction:
     except ImportError as error:
         raise ConfigurationError(
             f"configuration: context is {name!r}, {module_name} cannot be imported ({error})",
-            "install it, or put it into the working directory",
+            "install it, or put it in the working directory",
         ) from error
     except AttributeError as error:
         raise ConfigurationError(
@@ -68,8 +67,8 @@ def other(name: str) -> ContextFunction:
         made = function(detector, processed, config)
         if not isinstance(made, strax.Context):
             raise ConfigurationError(
-                f"configuration: context is {name!r}, it returned {type(made).__name__}, expected "
-                "is a strax.Context"
+                f"configuration: context is {name!r}, which returned {type(made).__name__}, "
+                "expected a strax.Context"
             )
         return made
 
@@ -80,19 +79,19 @@ PLUGINS = "xamsflow.data.plugins"
 
 
 def plugins(detector: Detector, growing: Growing | None = None) -> list[type[strax.Plugin]]:
-    """Return the plugins of all data types that a detector has, each after those below it."""
+    """Return the plugins of all of a detector's data types, each after its dependencies."""
     made = []
     for entry, part in data_types.made_for(detector):
         module = importlib.import_module(f"{PLUGINS}.{entry.module}")
         made.append(getattr(module, entry.names[0])(part))
-    made[0].growing = growing  # the one that reads live data
+    made[0].growing = growing  # the first plugin reads live data
     return made
 
 
 def run_config(run: Run, live_data_folder: Path) -> dict[str, Any]:
-    """Return the settings for making raw records of one run.
+    """Return the settings for making the raw records of a run.
 
-    `live_data_folder` is the run's own folder. None of them is part of the lineage.
+    `live_data_folder` is the folder of this run. The settings are not part of the lineage.
     """
     return {
         "daq_input_dir": str(live_data_folder),

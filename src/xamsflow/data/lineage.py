@@ -1,10 +1,10 @@
-"""Lineage hashes of the detectors that ship, as committed in ``lineage.json``.
+"""Lineage hashes of the detectors included in this repository, as committed in ``lineage.json``.
 
-Where correction files make the lineage depend on the run, there is one hash for each range of runs,
-by its first run.
+If the lineage depends on the run because of correction files, there is one hash per range of runs,
+under the range's first run.
 
-``python -m xamsflow.data.lineage > lineage.json`` writes them again. If a hash changes, data
-stored earlier are no longer found: CHANGELOG then says "reprocess".
+``python -m xamsflow.data.lineage > lineage.json`` updates the file. If a hash changes, data stored
+earlier are no longer found; the CHANGELOG must then say "reprocess".
 """
 
 import json
@@ -22,7 +22,7 @@ Hashes = dict[str, dict[str, str | dict[str, str]]]
 
 
 def hashes() -> Hashes:
-    """Return lineage hashes by detector and data type, both sorted by name."""
+    """Return the lineage hashes by detector and data type, both sorted by name."""
     return {
         path.stem: _by_run(detectors.load(path.stem))
         for path in sorted((layout.REPOSITORY / layout.DETECTORS).glob("*.yaml"))
@@ -30,7 +30,7 @@ def hashes() -> Hashes:
 
 
 def of(detector: Detector, other_context: str | None = None, run: str = "000000") -> dict[str, str]:
-    """Return the lineage hash of a run by data type; `other_context` as in the configuration."""
+    """Return a run's lineage hashes by data type; `other_context` is as in the configuration."""
     nowhere = Path("nowhere")
     if other_context is None:
         strax_context = context(detector, nowhere, readonly=True)
@@ -43,7 +43,7 @@ def of(detector: Detector, other_context: str | None = None, run: str = "000000"
 
 
 def same_as(detector: Detector, run: str) -> str:
-    """Return the first of the runs around a run that have the same corrections and lineages."""
+    """Return the first run of the range of runs with the same corrections and lineages as `run`."""
     starts = (first for by_run in detector.corrections.values() for first, _ in by_run.starts())
     return layout.run_id(max((first for first in starts if first <= int(run)), default=0))
 
@@ -63,7 +63,7 @@ def _by_run(detector: Detector) -> dict[str, str | dict[str, str]]:
 
 
 def differences(committed: Hashes, made: Hashes) -> list[str]:
-    """Return one line for each data type whose hash is not the one committed."""
+    """Return one line for each data type whose hash differs from the committed one."""
     lines = []
     for name in sorted(committed.keys() | made.keys()):
         before, after = committed.get(name, {}), made.get(name, {})

@@ -1,4 +1,4 @@
-"""Make a run's data types with strax, check what was stored, and say so in a receipt."""
+"""Make a run's data types with strax, check the stored data, and return a receipt."""
 
 import logging
 import math
@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 DOUBTFUL = "doubtful_baselines"
 MAX_DOUBTFUL = 0.01
-"""Share of a channel's pulses with a doubtful baseline from which a run is degraded."""
+"""Maximum share of a channel's pulses with a doubtful baseline; a run above it is degraded."""
 
 STORED_CHECKS = (
     "metadata complete, no exception recorded",
@@ -66,34 +66,34 @@ def process_run(
     on_stored: Callable[[Receipt], None] | None = None,
     on_chunk: Callable[[str, int], None] | None = None,
 ) -> Receipt:
-    """Make a data type of a run, and all below it that is to be stored; return the receipt.
+    """Make a data type of a run and all its stored dependencies; return the receipt.
 
-    `document` is the run document with datetimes, `live_data` the parent folder of the runs. What
-    is already stored is not made again; what an earlier attempt left unfinished is made again.
-    `threads` is how many chunks are computed at a time; reading and writing are done beside that.
+    `document` is the run document with datetimes, `live_data` the parent folder of the runs. Stored
+    data are not made again; unfinished data of an earlier attempt are. `threads` is the number of
+    chunks computed at a time; reading and writing take place in additional threads.
     `other_context` names the function that returns the strax context, see
-    :func:`xamsflow.data.context.other`; None takes this project's own.
-    All data types are made in one pass. If that fails, they are made one after the other, the
-    lowest first, so that the data types below a failing one are stored. `on_stored` is called with
-    the receipt of each data type once it is stored and checked, `on_chunk` with the name of the
-    data type and the number of the DAQ's chunks done.
+    :func:`xamsflow.data.context.other`; None selects the context of this project.
+    All data types are made in one pass. If this fails, they are made one by one, the lowest first,
+    so that the data types below the failing one are stored. `on_stored` is called with the receipt
+    of each data type once it is stored and checked, `on_chunk` with the name of the data type and
+    the number of DAQ chunks done.
 
-    Raises ConfigurationError for an unknown data type or a folder that cannot be written,
-    BadDataError for damaged live or stored data, StillTakenError for a run without end,
-    ResourcesError without memory or disk space, TransientError while live data cannot be read.
+    Raises ConfigurationError for an unknown data type or a folder that is not writable,
+    BadDataError for damaged live or stored data, StillTakenError for a run without an end,
+    ResourcesError if memory or disk space runs out, TransientError if live data cannot be read.
     """
     started = time.monotonic()
     run = rundoc.parse(document)
     run_id = layout.run_id(run.number)
     if run.end is None:
-        raise StillTakenError(f"run {run_id} is still being taken", "process it when it has an end")
+        raise StillTakenError(f"run {run_id} is still being taken", "process it when it has ended")
     if run.end < run.start:
         raise BadDataError(
             f"run {run_id}: end of the run document is before its start", "correct the run document"
         )
     memory.keep_freed()
     with _plain_errors(run_id, data_type, processed):
-        # Here, as strax stumbles where another job makes the folder at the same moment.
+        # The folder is made here because strax fails if another job makes it at the same moment.
         processed.mkdir(parents=True, exist_ok=True)
         make_context = context if other_context is None else other(other_context)
         strax_context = make_context(detector, processed, run_config(run, live_data / run_id))
@@ -103,14 +103,14 @@ def process_run(
         missing = [
             name
             for name, folder in wanted.items()
-            # strax looks up every plugin for this; usually there is not even a folder.
+            # strax's check looks up every plugin; usually there is not even a folder.
             if not (folder.is_dir() and strax_context.is_stored(run_id, name))
         ]
         if missing:
             _check_writable(processed)
         stored: dict[str, dict[str, Any]] = {}
         for name, folder in wanted.items():
-            if name not in missing:  # it may be the input of the others
+            if name not in missing:  # the other data types may depend on it
                 stored[name] = _verify(run_id, name, folder)
 
     def receipt(name: str) -> Receipt:
@@ -126,11 +126,11 @@ def process_run(
         try:
             make(data_type, missing)
             to_make = []
-        except Exception as error:  # whatever it is: it is found again, with what it leaves whole
-            logger.warning("not all in one pass (%s), one after the other", _first_line(error))
+        except Exception as error:  # the loop below runs into it again, after what can be stored
+            logger.warning("one pass failed (%s), making data types one by one", _first_line(error))
     for name, folder in wanted.items():
         with _plain_errors(run_id, name, processed):
-            # Others of the same plugin may have brought it along.
+            # The same plugin may have made it along with another data type.
             if name in to_make and not (folder.is_dir() and strax_context.is_stored(run_id, name)):
                 make(name, [name])
             if name in missing:
@@ -151,11 +151,12 @@ def follow_run(
     threads: int = 1,
     on_chunk: Callable[[str, int], None] | None = None,
 ) -> None:
-    """Make a data type, and all below it that is stored, of a run while it is being taken.
+    """Make a data type and all its stored dependencies from a run that is being taken.
 
-    What is stored is to the byte what :func:`process_run` stores of the same run, which says so
-    later. Nothing is stored of a run that has any fault. `folder` is where
-    `growing` reads the run, `document` its run document when it began. Raises any XamsflowError.
+    The stored data are byte-for-byte identical to those of :func:`process_run`, which verifies them
+    and writes their receipts after the run. If the run has any fault, nothing is stored. `growing`
+    reads the run in `folder`; `document` is the run document as of the run's start. Raises any
+    XamsflowError.
     """
     run = rundoc.parse(document)
     run_id = layout.run_id(run.number)
@@ -179,7 +180,7 @@ def stored_receipt(
     data_type: str,
     other_context: str | None = None,
 ) -> Receipt | None:
-    """Return the receipt of a data type that is stored with all below it, None if it is not.
+    """Return the receipt of a data type, None unless it and all its dependencies are stored.
 
     Nothing is made or written. Raises as :func:`process_run`.
     """
@@ -226,7 +227,7 @@ def _receipt(
 
 @cache
 def versions() -> dict[str, str]:
-    """Return the versions of the software that decides what is stored."""
+    """Return the versions of the software that determines the stored data."""
     packages = ("strax", "straxen", "numpy", "numba", "xamsflow")
     return {"python": platform.python_version()} | {name: version(name) for name in packages}
 
@@ -234,9 +235,10 @@ def versions() -> dict[str, str]:
 def to_be_stored(
     strax_context: strax.Context, run_id: str, data_type: str
 ) -> dict[str, strax.DataKey]:
-    """Return the data type and all beside and below it that strax always saves, lowest first.
+    """Return the data type and all related ones that strax always saves, lowest first.
 
-    Each with the key under which strax stores it.
+    These are its dependencies and the other outputs of their plugins. The values are the keys under
+    which strax stores them.
     """
     known = strax_context.tree
     if data_type not in known:
@@ -252,7 +254,7 @@ def to_be_stored(
     def depth(name: str) -> int:
         return 1 + max((depth(below) for below in plugins[name].depends_on), default=0)
 
-    # Of the outputs of one plugin the one asked for is made, and brings the others along.
+    # Of a plugin's outputs, the requested one is made first, and the others come along with it.
     names = sorted(saved | {data_type}, key=lambda name: (depth(name), name != data_type, name))
     return {name: strax.DataKey(run_id, name, plugins[name].lineage) for name in names}
 
@@ -260,7 +262,7 @@ def to_be_stored(
 def _folders(
     strax_context: strax.Context, run_id: str, data_type: str, processed: Path
 ) -> dict[str, Path]:
-    """Return where each data type is stored, lowest first."""
+    """Return the folder of each data type, lowest first."""
     keys = to_be_stored(strax_context, run_id, data_type)
     return {name: (processed / str(key)).absolute() for name, key in keys.items()}
 
@@ -268,10 +270,10 @@ def _folders(
 def _make(
     strax_context: strax.Context, run_id: str, data_type: str, save: Sequence[str]
 ) -> Iterator[int]:
-    """Make a data type and store those in `save`; yield the end of what there is, by chunk."""
+    """Make a data type and store those in `save`; yield, by chunk, the end of the data so far."""
     yield 0
-    # strax's processor with threads is slower where lz4 is the limit, and a signal that ends the
-    # job leaves it waiting for its threads until the batch system kills it.
+    # strax's threaded processor is slower when lz4 is the bottleneck, and after a signal that ends
+    # the job it waits for its threads until the batch system kills it.
     chunks = strax_context.get_iter(
         run_id, data_type, save=tuple(save), processor="single_thread", progress_bar=False
     )
@@ -282,13 +284,13 @@ def _make(
 
 
 def _chunks_until(end: int, run: Run) -> int:
-    """Return how many of the DAQ's chunks have begun before a time in ns since the epoch."""
+    """Return how many DAQ chunks began before a time in ns since the epoch."""
     period = run.chunk_duration + run.overlap_duration
     return max(0, math.ceil(Fraction(end - run.start, period)))
 
 
 def _verify(run_id: str, data_type: str, folder: Path) -> dict[str, Any]:
-    """Check what is stored against strax's own metadata; return the facts for the receipt."""
+    """Check stored data against strax's metadata; return the facts for the receipt."""
     if not folder.is_dir():
         raise BadDataError(
             f"run {run_id}: {data_type} was made, but {folder} does not exist",
@@ -303,16 +305,16 @@ def _findings(
     quality: Mapping[str, Any],
     stored: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Return all findings on a run, those made while its raw records were read among them.
+    """Return all findings on a run, including those made while its raw records were read.
 
-    These are stored with the raw records, so that they are known also when others made them.
+    The latter are stored with the raw records, so that later jobs have them too.
     """
     if "findings" not in quality:
         return {"findings": [], "verdict": Verdict.UNCHECKED.value}
     found = Findings(layout.run_id(run.number), listed=quality["findings"])
     raw = [f"raw_records_{one.name}" for one in detector.digitizers]
     n_records = quality["records_on_disk"]
-    # Data that were stored before any were left out do not say so.
+    # Data stored before records were left out lack this number.
     on_disk = n_records - quality.get("records_unconnected", 0)
     if all(name in stored for name in raw):
         n_items = sum(stored[name]["n_items"] for name in raw)
@@ -326,7 +328,7 @@ def _findings(
             found.add(
                 "baseline",
                 f"channel {channel}: {doubtful} of {n_pulses} pulses have no quiet samples before "
-                "their rise, their areas cannot be right",
+                "their rise, so their areas cannot be right",
             )
     return {"findings": found.listed, "verdict": found.verdict.value}
 
@@ -334,7 +336,7 @@ def _findings(
 def _quality(
     run: Run, detector: Detector, stored: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Return what is known of the quality of a run's data; gaps are times without chunks, in ns."""
+    """Return the known facts on the quality of a run's data; gaps (ns) are times without chunks."""
     assert run.end is not None
     quality: dict[str, Any] = {"dead_time_ns": 0}
     for facts in stored.values():
@@ -355,7 +357,7 @@ def _quality(
 def _baselines(
     run: Run, stored: Mapping[str, Mapping[str, Any]], detector: Detector
 ) -> dict[str, Any]:
-    """Return how many pulses have a doubtful baseline, by channel of the groups that are stored."""
+    """Return the number of pulses with a doubtful baseline, by channel of the stored groups."""
     groups = [detector.tpc.signals] if detector.tpc is not None else []
     baselines = {}
     for signals in (*groups, *detector.signals):
@@ -365,7 +367,7 @@ def _baselines(
         path = Path(stored[name]["path"])
         with _plain_errors(layout.run_id(run.number), name, path):
             counts = np.concatenate([chunk.data for chunk in Stored(name, path).chunks()])
-        if DOUBTFUL not in (counts.dtype.names or ()):  # made by other plugins than ours
+        if DOUBTFUL not in (counts.dtype.names or ()):  # made by plugins of another project
             continue
         n_pulses, doubtful = (counts[field].sum(axis=0) for field in ("pulse_count", DOUBTFUL))
         for channel, n, n_doubtful in zip(signals.channels, n_pulses, doubtful, strict=True):
@@ -376,7 +378,7 @@ def _baselines(
 def _corrections(
     run: Run, stored: Mapping[str, Mapping[str, Any]], detector: Detector
 ) -> dict[str, Any]:
-    """Return where the values of correction files that are in the data are from."""
+    """Return the origin of the correction-file values that were used for the data."""
     options: dict[str, Any] = {}
     for facts in stored.values():
         for _, _, of_plugin in facts["lineage"].values():
@@ -386,18 +388,18 @@ def _corrections(
 
 
 def _check_writable(processed: Path) -> None:
-    # strax would make the data and throw them away, without an error.
+    # strax would make the data and then discard them without an error.
     try:
         processed.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise system_errors.cannot("write", processed, error) from error
     if not os.access(processed, os.W_OK | os.X_OK):
-        raise ConfigurationError(f"no right to write into {processed}", "check its owner and mode")
+        raise ConfigurationError(f"{processed} is not writable", "check its owner and mode")
 
 
 @contextmanager
 def _plain_errors(run_id: str, data_type: str, processed: Path) -> Iterator[None]:
-    """Turn whatever strax raises into the error that says what a person can do about it."""
+    """Turn any exception from strax into an error that says what a person can do about it."""
     try:
         yield
     except Exception as error:
@@ -407,13 +409,13 @@ def _plain_errors(run_id: str, data_type: str, processed: Path) -> Iterator[None
             if memory.was_wanting(cause):
                 raise ResourcesError(
                     f"run {run_id}: not enough memory to make {data_type}{_where(error)}",
-                    "start again with more",
+                    "start again with more memory",
                 ) from error
             if isinstance(cause, OSError) and cause.errno is not None:
                 raise system_errors.cannot("read or write", processed, cause) from error
         raise XamsflowError(
             f"run {run_id}: strax could not make {data_type}{_where(error)} ({_first_line(error)})",
-            "the log has the details",
+            "see the log for details",
         ) from error
 
 
@@ -422,7 +424,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _where(error: BaseException) -> str:
-    """Return the plugin and chunk at which strax failed, as far as the traceback shows."""
+    """Return the plugin and chunk at which strax failed, if the traceback shows them."""
     place = ""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         plugin, chunk = (frame.f_locals.get(name) for name in ("self", "chunk_i"))

@@ -1,8 +1,8 @@
-"""Where strax data are stored: strax's own folders and files, read and written beside the work.
+"""Storage of strax data in strax's format, with reading and writing in the background.
 
-Reading and writing a chunk takes about as long as making it. Here threads of their own do it while
-another chunk is made: the libraries release Python's lock. What is stored can be read with a
-plain ``strax.DataDirectory``.
+Reading and writing a chunk takes about as long as making it. Separate threads do it while another
+chunk is being made, because the libraries release Python's lock. A plain ``strax.DataDirectory``
+can read the stored data.
 """
 
 from collections import deque
@@ -21,10 +21,10 @@ from xamsflow.data import strax_private
 from xamsflow.data.ahead import one_ahead
 
 MAX_PENDING = 2
-"""Chunks that wait for being written, at most: so many more are in memory at a time."""
+"""Maximum number of chunks that wait to be written; they add to the memory in use."""
 
 SAMPLE = np.dtype(np.int16)
-"""What a waveform's samples are; their high bytes hardly differ, so bytes are sorted by place."""
+"""The type of a waveform's samples. Their high bytes hardly differ, so blosc shuffles the bytes."""
 
 
 class DataDirectory(strax.DataDirectory):  # type: ignore[misc]  # strax has no types
@@ -37,10 +37,10 @@ class DataDirectory(strax.DataDirectory):  # type: ignore[misc]  # strax has no 
 
 class _Backend(strax_private.Backend):
     def make_saver(self, dirname: str, metadata: dict[str, Any], **options: Any) -> "_Saver":
-        """Return what writes a folder, unless somebody else has just written it."""
+        """Return a saver for a folder, unless another job has just written that folder."""
         Path(dirname).parent.mkdir(parents=True, exist_ok=True)
-        # strax has looked before, but on a shared disk another node's folder may be seen late, and
-        # what it finds there now it would remove.
+        # strax has already checked, but on a shared disk a folder from another node may appear
+        # late, and strax would now remove it.
         if Path(dirname).exists() and _is_complete(self.get_metadata(dirname)):
             raise TransientError(f"{dirname} has just been made by another job", "start again")
         return _Saver(dirname, metadata=metadata, **options)
@@ -57,12 +57,12 @@ class _Backend(strax_private.Backend):
             if isinstance(cause, OSError):
                 raise system_errors.cannot("read", file, cause) from error
             raise BadDataError(
-                f"{file} cannot be decoded, it is not what was written",
+                f"{file} cannot be decoded, its content is not what was written",
                 "move its folder aside, then process the run again",
             ) from error
 
     def loader(self, *args: Any, **options: Any) -> Iterator[strax.Chunk]:
-        """Yield chunks, each read while the one before it is worked on."""
+        """Yield chunks; each is read while the previous one is being processed."""
         yield from one_ahead(super().loader(*args, **options), "reader")
 
 
@@ -73,7 +73,7 @@ class _Saver(strax_private.Saver):
         self._pending: deque[Future[None]] = deque()
 
     def save_chunk(self, data: np.ndarray[Any, Any], chunk_info: dict[str, Any]) -> None:
-        """Have a chunk written; raises what went wrong with those before it."""
+        """Queue a chunk for writing; raises the errors of earlier chunks."""
         while len(self._pending) >= MAX_PENDING:
             self._pending.popleft().result()
         self._pending.append(self._writer.submit(self._write, data, chunk_info))
@@ -94,7 +94,7 @@ class _Saver(strax_private.Saver):
         chunk_info["filesize"] = path.write_bytes(compressed)
 
     def close(self, wait_for: Iterable[Any] = ()) -> None:
-        """End the folder when everything is written; an error in that leaves it unfinished."""
+        """Finish the folder once everything is written; after an error it stays unfinished."""
         try:
             while self._pending:
                 self._pending.popleft().result()

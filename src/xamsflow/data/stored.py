@@ -1,4 +1,4 @@
-"""Stored data types read chunk by chunk, for whoever does not use strax."""
+"""Stored data types, read chunk by chunk, for modules that do not use strax."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ Array = npt.NDArray[Any]
 
 
 def endtime(intervals: Array) -> npt.NDArray[np.int64]:
-    """Return where records, peaks or events end, ns since the epoch."""
+    """Return the end times of records, peaks or events, ns since the epoch."""
     ends: npt.NDArray[np.int64] = strax.endtime(intervals)
     return ends
 
@@ -28,7 +28,7 @@ class Stored:
         self.metadata: Mapping[str, Any] = self._backend.get_metadata(self.path)
 
     def chunks(self, **selection: Any) -> Iterator[strax.Chunk]:
-        """Yield the chunks; `selection` as strax's loader takes it."""
+        """Yield the chunks; `selection` is passed to strax's loader."""
         return iter(self._backend.loader(self.path, **selection))
 
     def chunk(self, number: int) -> strax.Chunk:

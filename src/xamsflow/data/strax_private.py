@@ -1,7 +1,7 @@
-"""strax's private names: the only module that uses any, and gives them public ones.
+"""strax's private names: only this module uses them, and it exposes public wrappers.
 
-strax may change these from one version to the next, so pyproject.toml pins it to the versions
-for which each has been checked; ``tests/unit/data/test_strax_private.py`` names them all.
+Any new version of strax may change these names, so pyproject.toml pins strax to versions for which
+they have been checked; ``tests/unit/data/test_strax_private.py`` lists them all.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,27 +15,27 @@ Array = npt.NDArray[Any]
 
 
 def plugins_of(context: strax.Context, data_type: str, run_id: str) -> dict[str, strax.Plugin]:
-    """Return the plugins of a data type and of all below it, by data type.
+    """Return the plugins of a data type and all its dependencies, by data type.
 
-    strax's public methods also set the plugins up, which needs the live data.
+    strax's public methods also set up the plugins, which requires the live data.
     """
     plugins: dict[str, strax.Plugin] = context._get_plugins((data_type,), run_id)
     return plugins
 
 
 def keep_compiled() -> None:
-    """Have numba keep what strax compiles for events.
+    """Make numba cache what strax compiles for events.
 
-    Otherwise each process compiles it again for each type of data, half of the time of a short run.
+    Otherwise each process compiles it again for each data type, half of the time of a short run.
     """
     strax.chunk.split_array.enable_caching()
 
 
 class Backend(strax.FileSytemBackend):  # type: ignore[misc]  # strax has no types
-    """strax's folders of files."""
+    """strax's storage in folders of files."""
 
     def make_saver(self, dirname: str, metadata: dict[str, Any], **options: Any) -> Any:
-        """Return what writes a folder."""
+        """Return a saver for a folder."""
         return super()._saver(dirname, metadata, **options)
 
     def read_chunk(
@@ -55,13 +55,13 @@ class Backend(strax.FileSytemBackend):  # type: ignore[misc]  # strax has no typ
 
 
 class Saver(strax.FileSaver):  # type: ignore[misc]
-    """Writes a folder of strax data; how a chunk is written is for the class derived from it."""
+    """Writes a folder of strax data; the derived class determines how a chunk is written."""
 
-    # To write the list of chunks once per chunk takes a time that grows with its square.
+    # The time to write the list of chunks after every chunk grows with the square of their number.
     _flush_md_for_every_chunk = False
 
     def save_chunk(self, data: Array, chunk_info: dict[str, Any]) -> None:
-        """Have a chunk written to its ``filename``, and its ``filesize`` noted."""
+        """Write a chunk to its ``filename``, now or later, and set its ``filesize``."""
         raise NotImplementedError
 
     def _save_chunk(
@@ -76,7 +76,7 @@ class Saver(strax.FileSaver):  # type: ignore[misc]
 
 
 class Plugin(strax.Plugin):  # type: ignore[misc]
-    """A strax plugin that may decide how the chunks of its inputs are joined."""
+    """A strax plugin that can control how the chunks of its inputs are joined."""
 
     def fetch_chunk(
         self, data_type: str, iters: Mapping[str, Iterator[strax.Chunk]], *args: Any, **options: Any

@@ -1,10 +1,10 @@
-"""Which overlaps redax writes although their chunk has no data in the main part.
+"""Prediction of which overlaps redax writes although their chunk's main part has no data.
 
-A thread of redax holds main parts and overlaps apart. After each packet from a digitizer it takes
-the mean chunk of all that it holds in chunks with a main part. If that is more than
-``strax_buffer_num_chunks`` beyond the first of these chunks, it writes chunk after chunk from that
-first one on. An overlap without a main part is written only if such a row of chunks passes it.
-Otherwise it is never written, and nothing on disk tells whether there was anything in it.
+A redax thread keeps main parts and overlaps separately. After each packet from a digitizer, it
+computes the mean chunk of all buffered data in chunks with a main part. If the mean is more than
+``strax_buffer_num_chunks`` beyond the first of these chunks, it writes all chunks in between,
+starting with the first. An overlap without a main part is written only if it lies within such a
+sequence. Otherwise it is never written, and nothing on disk shows whether it contained data.
 """
 
 import math
@@ -12,13 +12,14 @@ import math
 from xamsflow.redax.counts import MAIN_PART, Counts
 
 MAX_PACKETS = 50
-"""Packets per part that are followed one by one; with more, the mean hardly moves from one on."""
+"""Packets per part that are simulated individually; with more, the mean hardly changes."""
 
 
 def may_write(counts: Counts, thread: int, chunk: int, buffered_chunks: int) -> bool:
     """Tell whether redax may have written a thread's overlap after an empty main part.
 
-    How signals were grouped to packets is not known: one by one, in pairs, or each part at once.
+    As the grouping of signals into packets is unknown, three are tried: individual signals, pairs,
+    and all signals of a part together.
     """
     return any(
         chunk in _written_without_main_part(counts, thread, buffered_chunks, signals)

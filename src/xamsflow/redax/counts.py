@@ -1,6 +1,6 @@
-"""How many signals and records each thread wrote into each part of each chunk.
+"""The numbers of signals and records that each thread wrote to each part of each chunk.
 
-A signal is what pulses that begin at about the same time are of: they come and go together.
+A signal consists of the pulses that begin at about the same time: they are kept or lost together.
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ from xamsflow.redax.files import Records
 MAIN_PART, OVERLAP = 0, 1
 
 SAME_SIGNAL = 10_000
-"""ns from the beginning of one pulse to that of the next, of any channel, within a signal."""
+"""Maximum time between the starts of successive pulses of a signal, in any channel, ns."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """The numbers of a whole run, with axes thread, chunk, and main part or overlap.
+    """The counts of a whole run, with the axes thread, chunk, and main part or overlap.
 
-    `durations` are those of a main part and an overlap, ns. `written` says which main parts a
-    thread has a file of. `signal_sizes` are the sums over all signals of their records, and of the
-    squares of these.
+    `durations` are those of a main part and an overlap, ns. `written` tells for which main parts a
+    thread has a file. `signal_sizes` are the sums, over all signals, of their numbers of records
+    and of the squares of these numbers.
     """
 
     threads: tuple[str, ...]
@@ -35,16 +35,16 @@ class Counts:
 
     @property
     def n_chunks(self) -> int:
-        """Chunks of the run."""
+        """The number of chunks in the run."""
         return int(self.signals.shape[1])
 
     def records_per_signal(self, thread: int | slice = slice(None)) -> float:
-        """Return how many records the signals of a thread, or of all, have on average."""
+        """Return the mean number of records in the signals of a thread, or of all threads."""
         return float(self.records[thread].sum() / max(1, self.signals[thread].sum()))
 
 
 class PartCounter:
-    """Counts while a run is read; durations of parts are in ns."""
+    """Counts signals and records while a run is read; durations of parts are in ns."""
 
     def __init__(self, main_ns: int, overlap_ns: int, record_length: int) -> None:
         self._durations = main_ns, overlap_ns
@@ -53,7 +53,7 @@ class PartCounter:
         self._signal_sizes = np.zeros(2)
 
     def add(self, thread: str, chunk: int, part: int, headers: Records) -> None:
-        """Add a file, given the headers of its records."""
+        """Add a file, given its record headers."""
         first = headers[headers["record_i"] == 0]
         first = first[np.argsort(first["time"])]
         n_records = -(-first["pulse_length"].astype(np.int64) // self._record_length)
@@ -63,7 +63,7 @@ class PartCounter:
         self._signal_sizes += sizes.sum(), (sizes**2).sum()
 
     def counts(self, threads: Sequence[str], n_chunks: int) -> Counts:
-        """Return what was counted in a run of these threads and chunks."""
+        """Return the counts of a run with these threads and chunks."""
         signals = np.zeros((len(threads), n_chunks, 2), np.int64)
         records = np.zeros_like(signals)
         written = np.zeros((len(threads), n_chunks), bool)

@@ -1,9 +1,9 @@
-"""What redax itself dropped: overlaps that it never wrote, estimated from what it did write.
+"""Data that redax dropped: overlaps that it never wrote, estimated from what it did write.
 
 An overlap after a main part without data is often never written, see `xamsflow.redax.buffering`.
 
-A thread with a file in ``THE_END`` and no other one got a read-out batch from which nothing was
-written: all of its data lay in such overlaps, or a board failed and it got none.
+If a thread has a file in ``THE_END`` and no other, it received a read-out batch but wrote nothing:
+either all of its data were in such overlaps, or a board failed and the batch was empty.
 """
 
 import math
@@ -16,19 +16,20 @@ from xamsflow.redax.counts import MAIN_PART, OVERLAP, Counts
 from xamsflow.redax.findings import DEGRADED, NOTE, Findings
 
 SHARE = 0.01
-"""Share of a run's records from which on a loss makes the run degraded."""
+"""Share of a run's records; a loss of at least this much makes the run degraded."""
 
 CHANCE = 0.1
-"""Chance of such a loss above which it counts."""
+"""A loss counts if its probability is above this."""
 
 MAX_SIGNALS = 10_000
-"""Signals beyond which chance does not matter."""
+"""Signals beyond which fluctuations do not matter."""
 
 SILENT = 3.0
-"""Signals that may be expected at most where there is none: the chance is 5 %."""
+"""Upper limit on the expected number of signals if there are none: its probability is 5 %."""
 
 TOO_FEW = 0.01
-"""Chance that any overlap of a run has as few signals as one that redax is said to have dropped."""
+"""Redax has dropped data of an overlap if the probability is below this that any overlap of the run
+has so few signals by chance."""
 
 
 def check(
@@ -37,7 +38,7 @@ def check(
     duration: int | None,
     findings: Findings,
 ) -> None:
-    """Add what redax dropped.
+    """Add findings for data that redax dropped.
 
     `silent_threads` have a file in ``THE_END`` only. `duration` is the run's in ns, if known.
     """
@@ -46,9 +47,9 @@ def check(
 
 
 def _check_silent_threads(counts: Counts, threads: Sequence[str], findings: Findings) -> bool:
-    """Look for an overlap in which a batch is missing, which such a thread got; tell if there is.
+    """Look for an overlap that lacks the data of a silent thread; tell if the loss is certain.
 
-    Without any other data, there is no need to look.
+    If there are no other data at all, the loss is certain without a search.
     """
     if not threads:
         return False
@@ -67,7 +68,7 @@ def _check_silent_threads(counts: Counts, threads: Sequence[str], findings: Find
     where = f": the overlap of chunk {missing[0]} has too few signals" if missing else ""
     findings.add(
         "T13",
-        f"redax wrote no data of {', '.join(threads)}, which had some{where}",
+        f"redax wrote no data of {', '.join(threads)}, which received some{where}",
         severity=DEGRADED,
         lost_ns=len(missing) * counts.durations[OVERLAP] if missing else None,
         lost_records=round(lost) if missing else None,
@@ -78,7 +79,7 @@ def _check_silent_threads(counts: Counts, threads: Sequence[str], findings: Find
 def _check_overlaps(
     counts: Counts, n_silent: int, duration: int | None, findings: Findings
 ) -> None:
-    """Estimate what was lost in overlaps that were not written."""
+    """Estimate the loss from overlaps that were not written."""
     n_records = int(counts.records.sum())
     if not n_records:
         return
@@ -86,7 +87,7 @@ def _check_overlaps(
     lost = sum(
         _expected(counts, thread, unwritten[thread]) for thread in range(len(counts.threads))
     )
-    lost += n_silent * counts.records_per_signal()  # one signal each, at least
+    lost += n_silent * counts.records_per_signal()  # at least one signal each
     if not lost:
         return
     sizes, squares = counts.signal_sizes
@@ -99,8 +100,8 @@ def _check_overlaps(
         what.append(f"all data of {n_silent} threads")
     findings.add(
         "T13",
-        f"redax may have dropped {' and '.join(what)}: about {lost:.2g} records "
-        f"({lost / n_records:.1%}) are estimated to be lost",
+        f"redax may have dropped {' and '.join(what)}: an estimated {lost:.2g} records "
+        f"({lost / n_records:.1%}) are lost",
         severity=DEGRADED if chance > CHANCE else NOTE,
         lost_ns=round(unwritten.max(axis=0).sum()),
         lost_records=round(lost),
@@ -108,7 +109,7 @@ def _check_overlaps(
 
 
 def _unwritten(counts: Counts, duration: int | None) -> npt.NDArray[np.float64]:
-    """Return by thread and chunk how much of an overlap (ns) redax may have dropped."""
+    """Return by thread and chunk how many ns of an overlap redax may have dropped."""
     main_ns, overlap_ns = counts.durations
     start = np.arange(counts.n_chunks) * (main_ns + overlap_ns) + main_ns
     if duration is None:
@@ -119,10 +120,10 @@ def _unwritten(counts: Counts, duration: int | None) -> npt.NDArray[np.float64]:
 
 
 def _expected(counts: Counts, thread: int, unwritten: npt.NDArray[np.float64]) -> float:
-    """Return how many records of a thread were in overlaps, `unwritten` ns of each chunk.
+    """Return the expected number of a thread's records in `unwritten` ns of each overlap.
 
-    They are as frequent as on average, yet not so frequent that a silence as long as the one
-    around an overlap would be unlikely.
+    Their rate is the average rate, but limited so that a silence as long as the one around the
+    overlap is not improbable.
     """
     rate = counts.records[thread].sum() / (counts.n_chunks * sum(counts.durations))
     is_empty = counts.records[thread, :, MAIN_PART] == 0
@@ -136,7 +137,7 @@ def _expected(counts: Counts, thread: int, unwritten: npt.NDArray[np.float64]) -
 
 
 def _chance(expected: float, n: int) -> float:
-    """Return the chance of `n` or more where `expected` are to be expected."""
+    """Return the probability of `n` or more events if `expected` are expected."""
     term = total = math.exp(-expected)
     for i in range(1, n):
         term *= expected / i

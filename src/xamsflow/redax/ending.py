@@ -1,7 +1,8 @@
-"""Whether redax has finished writing a run.
+"""Detection of whether redax has finished writing a run.
 
-Each thread of a reader writes its files in every chunk's folder and, last of all, its file in
-THE_END. A thread that got no data writes nothing at all, so a missing thread may be idle or late.
+Each thread of a reader writes its files to every chunk's folder and, last of all, its file in
+THE_END. A thread without data writes nothing at all, so a missing thread may be either idle or
+late.
 """
 
 import re
@@ -14,51 +15,51 @@ from xamsflow.redax.rundoc import NS_PER_S, Run
 
 THE_END = "THE_END"
 UNFINISHED = "_temp"
-"""Suffix of the folders in which redax writes files before it renames them into place."""
+"""Suffix of the folders in which redax writes files before it moves them into place."""
 
 CRASHED_AFTER = timedelta(minutes=10)
-"""Time after a run's end in which redax may still write what it has buffered."""
+"""Time after a run's end during which redax may still write buffered data."""
 
 IDLE_AFTER = timedelta(minutes=1)
-"""Time without any change in an ended run after which threads that wrote nothing are idle."""
+"""Time without changes after a run's end; then threads that wrote nothing are considered idle."""
 
 
 def check(run: Run, listing: Listing, where: str, now: datetime) -> list[str]:
-    """Return the files in THE_END, sorted, of a run that is complete.
+    """Return the files in THE_END, sorted, if the run is complete.
 
-    An empty folder is complete too: redax makes it when a run begins, and no reader got any data.
-    Raises StillTakenError while redax writes or may write, BadDataError where it stopped halfway
-    or where files are not from the readers in the run document. `where` names the folder.
+    An empty folder is complete too: redax makes it at the start of a run, and no reader got data.
+    Raises StillTakenError while redax is or may be writing, BadDataError if it stopped halfway or
+    if files are not from the readers in the run document. `where` names the folder.
     """
     if run.end is None:
-        raise StillTakenError(f"run {run.number:06d} is still being taken", "it has no end yet")
+        raise StillTakenError(f"run {run.number:06d} is still being taken", "wait until it ends")
     since_end = now - datetime.fromtimestamp(run.end / NS_PER_S, UTC)
     threads, finished, unfinished_files = _sort(run, listing, where)
-    flushing = f"its end was less than {CRASHED_AFTER.seconds // 60} min ago, try again later"
+    flushing = f"it ended less than {CRASHED_AFTER.seconds // 60} min ago, try again later"
 
     missing = sorted(threads - finished)
     if missing:
         what = f"{where}: {THE_END} lacks {', '.join(missing)}"
         if since_end < CRASHED_AFTER:
             raise StillTakenError(what, flushing)
-        raise BadDataError(what, "these readers did not finish, the DAQ crashed")
+        raise BadDataError(what, "these readers did not finish because the DAQ crashed")
     if not threads and listing.folders:
-        what = f"{where} has folders, but no file in them"
+        what = f"{where} has folders but no files in them"
         if since_end < CRASHED_AFTER:
             raise StillTakenError(what, flushing)
         raise BadDataError(what, "the DAQ crashed before it wrote data")
     if unfinished_files:
         raise BadDataError(
-            f"{where}: {unfinished_files[0]} was left behind", "redax could not put it into place"
+            f"{where}: {unfinished_files[0]} is unfinished", "redax could not move it into place"
         )
     return sorted(finished)
 
 
 def may_begin(run: Run, listing: Listing, where: str, now: datetime) -> bool:
-    """Tell whether a thread of a complete run may be late, which then has written nothing yet.
+    """Tell whether a thread of a complete run may be late, that is, has not written anything yet.
 
-    The end of the run is by the DAQ's clock and `now` by another one, so such a run is watched for
-    `IDLE_AFTER` unless it ended so long ago that no two clocks differ as much.
+    The run's end is measured by the DAQ's clock and `now` by another clock. Such a run is therefore
+    watched for `IDLE_AFTER`, unless it ended so long ago that clock differences do not matter.
     """
     assert run.end is not None, "checked before"
     threads, _, _ = _sort(run, listing, where)
@@ -67,7 +68,7 @@ def may_begin(run: Run, listing: Listing, where: str, now: datetime) -> bool:
 
 
 def _sort(run: Run, listing: Listing, where: str) -> tuple[set[str], set[str], list[str]]:
-    """Return all threads, those that have finished, and files that are not in place."""
+    """Return all threads, those that have finished, and files that are not yet in place."""
     threads: dict[str, set[str]] = defaultdict(set)
     finished: set[str] = set()
     unfinished_files = []
@@ -78,7 +79,7 @@ def _sort(run: Run, listing: Listing, where: str) -> tuple[set[str], set[str], l
         if not known or not folder or "/" in folder:
             raise BadDataError(
                 f"{where}: {path!a} is not from a reader of this run",
-                f"the run document has {', '.join(sorted(run.readers))}, files are called "
+                f"the run document has {', '.join(sorted(run.readers))}, and files are named "
                 "<folder>/<reader>_<thread>",
             )
         threads[reader].add(name)
@@ -86,7 +87,7 @@ def _sort(run: Run, listing: Listing, where: str) -> tuple[set[str], set[str], l
             raise BadDataError(
                 f"{where}: {path} is from one thread more than the {run.readers[reader]} "
                 f"configured for {reader}",
-                "two runs may lie in one folder",
+                "the folder may contain two runs",
             )
         if folder == THE_END:
             finished.add(name)

@@ -1,4 +1,4 @@
-"""One file of live data: exactly one complete lz4 frame or blosc buffer, of whole records."""
+"""A file of live data: exactly one complete lz4 frame or blosc buffer of whole records."""
 
 from pathlib import Path
 
@@ -12,22 +12,22 @@ from xamsflow.base import system_errors
 Records = npt.NDArray[np.void]
 
 MAX_DECODED = 2**32
-"""Bytes. redax counts a file's bytes with 31 bits, and real data shrink to about half."""
+"""Bytes. redax counts a file's bytes in 31 bits, and real data compress to about half."""
 
 LZ4_MAGIC = b"\x04\x22\x4d\x18"
 LZ4_FRAME_VERSION = 1
 LZ4_MIN_HEADER = 7
 LZ4_MAX_RATIO = 255
-"""No lz4 block, also inside blosc, decodes to more than this many bytes per byte."""
+"""Maximum number of bytes to which a byte of an lz4 block, also inside blosc, can decode."""
 
 BLOSC_HEADER_SIZE = 16
 BLOSC_DECODED_SIZE = slice(4, 8)
 BLOSC_SIZE = slice(12, 16)
-"""Where a blosc buffer states its own size, header included (32 bits, little endian)."""
+"""Where a blosc buffer states its size, including the header (32 bits, little endian)."""
 
 
 class DamagedFileError(Exception):
-    """A file cannot be decoded; `rule` of `xamsflow.redax.findings` says in which way."""
+    """A file cannot be decoded; `rule` is the matching rule of `xamsflow.redax.findings`."""
 
     def __init__(self, rule: str, what: str) -> None:
         super().__init__(what)
@@ -35,9 +35,9 @@ class DamagedFileError(Exception):
 
 
 def read(file: Path) -> bytes:
-    """Return a file's content.
+    """Return the contents of a file.
 
-    Raises what :func:`xamsflow.base.system_errors.cannot` says.
+    Raises the errors of :func:`xamsflow.base.system_errors.cannot`.
     """
     try:
         return file.read_bytes()
@@ -54,9 +54,9 @@ def size(file: Path) -> int:
 
 
 def decode(data: bytes, compressor: str, dtype: np.dtype[np.void]) -> Records:
-    """Return the records of one file; no bytes are a legal placeholder, without records.
+    """Return the records of a file; an empty file is a legal placeholder without records.
 
-    Never takes more memory than `MAX_DECODED` and a little. Raises DamagedFileError.
+    It never uses much more memory than `MAX_DECODED`. Raises DamagedFileError.
     """
     if not data:
         return np.zeros(0, dtype)
@@ -64,7 +64,7 @@ def decode(data: bytes, compressor: str, dtype: np.dtype[np.void]) -> Records:
     if len(decoded) % dtype.itemsize:
         raise DamagedFileError(
             "T5",
-            f"holds {len(decoded)} bytes, which is not a multiple of a record's {dtype.itemsize}",
+            f"holds {len(decoded)} bytes, not a multiple of the record size {dtype.itemsize}",
         )
     return np.frombuffer(decoded, dtype)
 
@@ -74,18 +74,16 @@ def _decode_lz4(data: bytes) -> bytearray:
     try:
         decoded: bytearray = lz4.frame.decompress(data, return_bytearray=True)
     except (RuntimeError, MemoryError) as error:
-        raise DamagedFileError(
-            "T4", f"is not an lz4 frame that can be decoded ({error})"
-        ) from error
+        raise DamagedFileError("T4", f"is not a decodable lz4 frame ({error})") from error
     return decoded
 
 
 def _check_lz4_frame(data: bytes) -> None:
-    """Walk through the frame's blocks, without decoding them, to exactly the end of the data."""
+    """Check that the frame's blocks, without decoding them, end exactly at the end of the data."""
     if not data.startswith(LZ4_MAGIC[: len(data)]):
         raise DamagedFileError("T4", "is not an lz4 frame")
     if len(data) < LZ4_MIN_HEADER:
-        raise DamagedFileError("T1", "is not a complete lz4 frame, it was cut")
+        raise DamagedFileError("T1", "is not a complete lz4 frame: it was truncated")
     flags = data[4]
     if flags >> 6 != LZ4_FRAME_VERSION:
         raise DamagedFileError("T4", "is not an lz4 frame of a known version")
@@ -101,12 +99,12 @@ def _check_lz4_frame(data: bytes) -> None:
             break
         n_blocks += 1
     if place == len(data) and n_blocks:
-        raise DamagedFileError("T3", "is not a complete lz4 frame, its end mark is missing")
+        raise DamagedFileError("T3", "is not a complete lz4 frame: its end mark is missing")
     place += 4 + 4 * has_checksum
     if place > len(data):
         where = f"after {n_blocks} blocks" if n_blocks else "within its first block"
         raise DamagedFileError(
-            "T2" if n_blocks else "T1", f"is not a complete lz4 frame, it was cut {where}"
+            "T2" if n_blocks else "T1", f"is not a complete lz4 frame: it was truncated {where}"
         )
     if place < len(data):
         raise DamagedFileError("T3", f"has {len(data) - place} bytes after its lz4 frame")
@@ -118,12 +116,12 @@ def _check_lz4_frame(data: bytes) -> None:
 
 def _decode_blosc(data: bytes) -> bytes:
     if len(data) < BLOSC_HEADER_SIZE:
-        raise DamagedFileError("T1", "is not a complete blosc buffer, it was cut")
+        raise DamagedFileError("T1", "is not a complete blosc buffer: it was truncated")
     size = int.from_bytes(data[BLOSC_SIZE], "little")
     claimed = int.from_bytes(data[BLOSC_DECODED_SIZE], "little")
     if size > len(data):
         raise DamagedFileError(
-            "T2", f"is not a complete blosc buffer, it was cut to {len(data)} of {size} bytes"
+            "T2", f"is not a complete blosc buffer: it was truncated to {len(data)} of {size} bytes"
         )
     if size < len(data):
         raise DamagedFileError("T3", f"has {len(data) - size} bytes after its blosc buffer")
@@ -131,7 +129,5 @@ def _decode_blosc(data: bytes) -> bytes:
         raise DamagedFileError("T4", f"is a blosc buffer that claims to hold {claimed} bytes")
     try:
         return bytes(blosc.decompress(data))
-    except Exception as error:  # blosc raises a class of its own that its module does not offer
-        raise DamagedFileError(
-            "T4", f"is not a blosc buffer that can be decoded ({error})"
-        ) from error
+    except Exception as error:  # blosc raises an exception class that its module does not export
+        raise DamagedFileError("T4", f"is not a decodable blosc buffer ({error})") from error

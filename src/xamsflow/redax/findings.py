@@ -1,8 +1,8 @@
-"""What is wrong, or odd, with a run's live data: findings, and the rules that they come from.
+"""Findings about what is wrong or unusual in a run's live data, and the rules behind them.
 
 T1 to T34 are the known ways in which redax's files and run documents go wrong, or in which readers
-lose data; `RULES` says of each what is done about it. ``docs/reference/live-data-checks.md`` shows
-the same table.
+lose data; `RULES` says how each is handled. ``docs/reference/live-data-checks.md`` contains the
+same table.
 """
 
 from collections import Counter
@@ -15,41 +15,41 @@ from xamsflow.base.errors import BadDataError
 from xamsflow.settings.corrections import Provenance
 
 SHOWN_PER_RULE = 10
-"""Findings of one rule that are listed one by one; further ones are counted in the last."""
+"""Findings per rule that are listed individually; the last one counts the further ones."""
 
 
 class Severity(StrEnum):
-    """What follows from a finding."""
+    """The consequence of a finding."""
 
     REJECT = "reject"
-    """What is on disk is incomplete or contradicts itself: the run fails as bad data."""
+    """The data on disk are incomplete or contradictory: the run fails as bad data."""
     DEGRADED = "degraded"
-    """The run is processed to its end, and flagged: something is missing, or may be."""
+    """The run is processed completely and flagged: something is, or may be, missing."""
     NOTE = "note"
-    """Legal and complete, but good to know."""
+    """Legal and complete, but worth knowing."""
 
 
 REJECT, DEGRADED, NOTE = Severity
 
 
 class Verdict(StrEnum):
-    """The sum of a run's findings."""
+    """The summary of a run's findings."""
 
     CLEAN = "clean"
     DEGRADED = "degraded"
     REJECT = "reject"
     UNCHECKED = "unchecked"
-    """Raw records were made by other plugins than ours, which check nothing."""
+    """The raw records were made by plugins of another project, which do not check anything."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule, the severities that its findings may have, and how it comes to them.
+    """A rule, the possible severities of its findings, and its criterion.
 
-    A rule without severities has no findings: `how` says why nothing can be seen, or what is done
-    so that there is nothing to find. `remedy` is what a person may do about a finding. `is_seen`
-    tells whether what the rule takes for redax's way was seen in the output of redax's own writer;
-    otherwise it is an assumption.
+    A rule without severities has no findings: `how` says why the fault is not visible, or how it is
+    avoided. `remedy` is what a person may do about a finding. `is_seen` tells whether the behavior
+    that the rule assumes was observed in output of redax's own writer; otherwise it is an
+    assumption.
     """
 
     name: str
@@ -63,11 +63,11 @@ class Rule:
 _AGAIN = "transfer the run again, and compare it with the folder on the DAQ host"
 _DETECTOR = "correct the detector file, or choose the right detector"
 _DOCUMENT = "correct the run document"
-_TWO_RUNS = "two runs may have been written into one folder"
-_COPY = "degraded where the overlap's copy is intact: the copy is used"
-_LOOK = "look at the redax log and at the rate of the run"
+_TWO_RUNS = "the folder may contain two runs"
+_COPY = "degraded if the overlap's copy is intact: the copy is used"
+_LOOK = "check the redax log and the rate of the run"
 
-# Whether redax's own writer has shown what a rule takes for normal, or for a fault.
+# Whether output of redax's own writer has confirmed the behavior that a rule assumes.
 SEEN, ASSUMED = True, False
 
 RULES = {
@@ -75,13 +75,13 @@ RULES = {
     for rule in (
         Rule(
             "T1",
-            "file cut within its first block",
+            "file truncated within its first block",
             (REJECT, DEGRADED),
-            f"the blocks of the frame are walked through before it is decoded; {_COPY}",
+            f"before decoding, the sizes of the frame's blocks are checked; {_COPY}",
             SEEN,
             _AGAIN,
         ),
-        Rule("T2", "file cut later", (REJECT, DEGRADED), f"as T1; {_COPY}", SEEN, _AGAIN),
+        Rule("T2", "file truncated later", (REJECT, DEGRADED), f"as T1; {_COPY}", SEEN, _AGAIN),
         Rule(
             "T3",
             "end mark missing, or bytes after the frame",
@@ -94,9 +94,9 @@ RULES = {
             "T4",
             "flipped bits",
             (REJECT, DEGRADED),
-            "the frame cannot be decoded, or claims an impossible size; samples above 14 bits or "
-            "beyond a record's length; times that go back within a channel. Flips of the lower "
-            "bits of samples leave no trace before the transfer, which records checksums: "
+            "the frame cannot be decoded, or claims an impossible size; samples exceed 14 bits, or "
+            "are nonzero beyond a record's length; times decrease within a channel. Flips of the "
+            "lower bits of samples are not visible before the transfer, which records checksums: "
             f"`xamsflow verify` compares them; {_COPY}",
             SEEN,
             _AGAIN,
@@ -105,18 +105,19 @@ RULES = {
             "T5",
             "wrong record length",
             (REJECT, DEGRADED),
-            "a file does not hold a whole number of records; a record's length is not what its "
-            f"place in the pulse demands; {_COPY}",
+            "a file does not hold a whole number of records; a record's length does not fit its "
+            f"position in the pulse; {_COPY}",
             SEEN,
             "strax_fragment_payload_bytes of the run document is wrong, or the file is damaged",
         ),
         Rule(
             "T6",
-            "main part empty though there were data",
+            "main part empty although there were data",
             (REJECT, DEGRADED),
             "an empty main part is normal in a quiet thread, also next to an overlap with data. "
-            "Degraded: the parts around it suggest 30 or more signals (pulses within 10 µs of each "
-            "other are one), or redax would not have written the overlap after it. Reject: both",
+            "Degraded: the neighboring parts suggest 30 or more signals (pulses within 10 µs of "
+            "each other are one), or redax would not have written the overlap after it. Reject: "
+            "both",
             SEEN,
             _AGAIN,
         ),
@@ -131,9 +132,9 @@ RULES = {
         Rule("T8", "first folder missing", (REJECT,), "as T7", SEEN, _AGAIN),
         Rule(
             "T9",
-            "a thread's file missing",
+            "missing file of a thread",
             (REJECT, DEGRADED),
-            f"each thread has a file in every part before its own last one ({_COPY}). Degraded: a "
+            f"each thread has a file in every part before its last one ({_COPY}). Degraded: a "
             "thread ends so early that its rate and the other threads contradict it",
             SEEN,
             _AGAIN,
@@ -150,15 +151,15 @@ RULES = {
         Rule("T12", "run without any overlap", (), "avoided: chunk 0 needs no overlap", SEEN),
         Rule(
             "T13",
-            "redax drops an overlap without a main part",
+            "overlap without a main part dropped by redax",
             (DEGRADED, NOTE),
-            "degraded: a pulse continues in a main part, and its beginning in the overlap before "
-            "is missing; or a thread has a file in `THE_END` and no other, and an overlap of the "
-            "run has too few signals. Otherwise the loss is estimated: a thread's rate (in a long "
-            "silence at most 3 signals per time of silence) x the duration of the overlaps after "
-            "its empty main parts, and one signal for a thread with a file in `THE_END` only. "
-            "Degraded if the chance that 1 % of the records or more is lost is above 10 %, else "
-            "a note",
+            "degraded: a main part contains the end of a pulse, but the overlap before lacks its "
+            "start; or a thread has a file in `THE_END` only, and an overlap of the run has too "
+            "few signals. Otherwise the loss is estimated: a thread's rate (but in a long "
+            "silence, at most 3 signals per duration of the silence) x the duration of the "
+            "overlaps after its empty main parts, plus one signal for each thread with a file in "
+            "`THE_END` only. Degraded if the probability that 1 % or more of the records are lost "
+            "is above 10 %, otherwise a note",
             SEEN,
             _LOOK,
         ),
@@ -166,10 +167,10 @@ RULES = {
             "T14",
             "chunk overwritten by a late packet",
             (DEGRADED,),
-            "a thread's main part or overlap has less than a tenth of the signals that the parts "
-            "around it suggest, where that is 30 or more",
+            "a thread's main part or overlap has less than a tenth of the signals that the "
+            "neighboring parts suggest, if these are 30 or more",
             SEEN,
-            "look for 'already exists' in the redax log",
+            "search the redax log for 'already exists'",
         ),
         Rule(
             "T15",
@@ -190,13 +191,13 @@ RULES = {
             "T17",
             "overlap and its copy differ",
             (REJECT, DEGRADED),
-            "compared file by file. Degraded: one of them is empty, then the other one is used",
+            "compared file by file. Degraded: one of them is empty, and the other one is used",
             SEEN,
             _AGAIN,
         ),
         Rule(
             "T18",
-            "`000000_pre` is there",
+            "`000000_pre` exists",
             (NOTE, DEGRADED),
             "nothing is recorded before the start. Degraded: it has records, which are left out",
             SEEN,
@@ -205,9 +206,9 @@ RULES = {
             "T19",
             "channel that the detector does not have",
             (REJECT, DEGRADED),
-            "degraded: pulses of an input that the run document has on a board and the detector "
-            "file does not are left out and counted. Reject: these are 30 or more, and more than a "
-            "tenth of all pulses; or the run document has no such input either",
+            "degraded: pulses of an input that the run document assigns to a board, but the "
+            "detector file lacks, are left out and counted. Reject: these are 30 or more, and "
+            "more than a tenth of all pulses; or the run document lacks this input too",
             SEEN,
             _DETECTOR,
         ),
@@ -223,7 +224,7 @@ RULES = {
             "T21",
             "foreign or partial files",
             (REJECT,),
-            "names of folders and files are those of redax, readers are the run document's",
+            "folders and files are named as by redax, with the readers in the run document",
             SEEN,
             "move it away if it is not data",
         ),
@@ -239,9 +240,9 @@ RULES = {
             "T23",
             "clock rollover of a V1724 lost or counted twice",
             (REJECT, DEGRADED),
-            "reject: more than a fifth of a file goes back in time, in a run beyond 21.47 s; or "
-            "records lie 21.47 s outside the window. Degraded: a channel is silent for 21.47 s or "
-            "more though 30 or more of its pulses were to be expected, or has data after the run's "
+            "reject: more than a fifth of a file goes back in time, in a run longer than 21.47 s; "
+            "or records are 21.47 s outside the window. Degraded: a channel is silent for 21.47 s "
+            "or more although 30 or more of its pulses are expected, or has data after the run's "
             "end",
             ASSUMED,
             "compare the V1724's times with the other digitizers'",
@@ -267,8 +268,8 @@ RULES = {
             "wrong channel map",
             (REJECT, DEGRADED),
             "reject: neither the detector file nor the run document has a record's channel with "
-            "its sample width. Degraded: the run document has the channel on a board with another "
-            "sample width",
+            "its sample width. Degraded: the run document assigns the channel to a board with "
+            "another sample width",
             SEEN,
             _DETECTOR,
         ),
@@ -283,7 +284,7 @@ RULES = {
             "T29",
             "run document without end",
             (REJECT,),
-            "by `verify`; `process` waits, as the run is still being taken",
+            "reported by `verify`; `process` waits, because the run is still being taken",
             SEEN,
             "wait until it ends; if the DAQ crashed, set end in the run document",
         ),
@@ -291,20 +292,21 @@ RULES = {
             "T30",
             "start time guessed",
             (NOTE,),
-            "tag `messy` or `_messy` of the run document",
+            "tag `messy` or `_messy` in the run document",
             ASSUMED,
         ),
         Rule(
             "T31",
-            "run document that cannot be read",
+            "unreadable run document",
             (REJECT,),
-            "its options are read as redax reads them: any compressor but `blosc` is lz4; integers "
-            "are 32-bit integers, anything else gives redax's default; a reader that is not named "
-            "has 8 threads; a board need not have a host. What redax would not accept is refused",
+            "its options are read as redax reads them: any compressor other than `blosc` is lz4; "
+            "only 32-bit integers are integers, anything else results in redax's default; a reader "
+            "without an entry has 8 threads; a board may lack a host. What redax would not accept "
+            "is refused",
             SEEN,
             _DOCUMENT,
         ),
-        Rule("T32", "records twice", (REJECT,), "unique time and channel", SEEN, _TWO_RUNS),
+        Rule("T32", "duplicate records", (REJECT,), "unique time and channel", SEEN, _TWO_RUNS),
         Rule(
             "T33",
             "file left in a `_temp` folder",
@@ -322,7 +324,7 @@ RULES = {
         ),
         Rule(
             "incomplete_pulse",
-            "fragments of pulses missing",
+            "missing fragments of pulses",
             (DEGRADED,),
             "each pulse has all its records, across files and chunks; missing ones are counted",
             SEEN,
@@ -338,19 +340,19 @@ RULES = {
         ),
         Rule(
             "duration",
-            "data do not last as long as the run",
+            "data shorter or longer than the run",
             (DEGRADED,),
-            "at the run's rate, 50 or more signals were to be expected in 5 s or more of silence "
-            "before its end; 5 signals, however short the silence, where the last overlap's copy "
-            "is missing, which redax always writes; or data last 5 s beyond the end",
+            "at the run's rate, 50 or more signals are expected in a silence of 5 s or more before "
+            "its end; or 5 signals in a silence of any length, if the copy of the last overlap, "
+            "which redax always writes, is missing; or data extend 5 s beyond the end",
             SEEN,
-            "look whether chunks are missing at the end, or end of the run document is wrong",
+            "check whether chunks are missing at the end, or the run document has a wrong end",
         ),
         Rule(
             "rate",
             "less data than the DAQ read",
             (DEGRADED,),
-            "less is on disk than half of the average rate in the run document",
+            "the rate on disk is less than half of the average rate in the run document",
             ASSUMED,
             _LOOK,
         ),
@@ -358,26 +360,26 @@ RULES = {
             "pre_trigger",
             "fewer samples before a pulse than its baseline takes",
             (NOTE, DEGRADED),
-            "the run document's registers against the detector file's `baseline_samples`; degraded "
-            "if a digitizer measures no baseline and too few samples are left",
+            "the run document's registers are compared with `baseline_samples` in the detector "
+            "file; degraded if a digitizer measures no baseline and too few samples remain",
             ASSUMED,
-            "correct the register (8038), or take areas of this run as too small",
+            "correct the register (8038), or expect areas of this run to be too small",
         ),
         Rule(
             "baseline",
             "baselines that cannot be right",
             (DEGRADED,),
-            "more than 1 % of a channel's pulses have neither the digitizer's own baseline nor 8 "
+            "more than 1 % of a channel's pulses have neither a baseline from the digitizer nor 8 "
             "quiet samples before their rise (`pulse_counts.doubtful_baselines`)",
             ASSUMED,
-            "look at the pre-trigger register and at the noise of the channel",
+            "check the pre-trigger register and the noise of the channel",
         ),
         Rule("no_data", "run without data", (NOTE,), "no thread has written anything", SEEN),
         Rule(
             "balance",
-            "records got lost in this program",
+            "records lost in this program",
             (REJECT,),
-            "unique records on disk, less those of T19, are the records stored",
+            "the records stored are the unique records on disk, without those of T19",
             SEEN,
             "keep the live data and report it",
         ),
@@ -385,14 +387,14 @@ RULES = {
             "no_run_document",
             "no run document",
             (NOTE,),
-            "by `verify`: what it would say is taken from the files, or assumed as usual",
+            "reported by `verify`: its contents are inferred from the files, or redax's defaults",
             ASSUMED,
         ),
         Rule(
             "changed_since_transfer",
-            "files are not those that were transferred",
+            "files differ from those that were transferred",
             (REJECT,),
-            "by `verify`: names, sizes and SHA-256 against the transfer's receipt",
+            "reported by `verify`: names, sizes and SHA-256 against the transfer's receipt",
             SEEN,
             _AGAIN,
         ),
@@ -402,10 +404,10 @@ RULES = {
 
 @dataclass(frozen=True)
 class Finding:
-    """A finding: one line for people, and what is missing.
+    """A finding: one line for people, and the size of the loss.
 
-    `lost_ns` is the time in which records are missing, at most; `lost_records` their number. Both
-    are None where nobody can tell. `chunk` is the DAQ's chunk, None where it is of several or none.
+    `lost_ns` is an upper limit on the time without records, `lost_records` the number of missing
+    records; each is None if unknown. `chunk` is the DAQ chunk, None if there are several or none.
     """
 
     rule: str
@@ -420,11 +422,11 @@ class Finding:
 
 
 class Findings:
-    """Collects the findings of one run, in the order in which they are made.
+    """Collects the findings about a run in the order in which they are made.
 
-    `listed` holds them as plain data for receipts, and is kept up to date. With `stop`, a finding
-    of severity reject is raised as BadDataError at once; otherwise reading goes on, as far as it
-    makes sense, to find all there is. The first ones in `listed` are those made before.
+    `listed` holds them as plain data for receipts and is always up to date; at first it may hold
+    earlier findings. With `stop`, a finding of severity reject is raised as BadDataError at once;
+    otherwise reading continues, as far as it makes sense, to find everything.
     """
 
     def __init__(
@@ -445,7 +447,7 @@ class Findings:
         lost_records: int | None = 0,
         chunk: int | None = None,
     ) -> None:
-        """Add a finding; without `severity`, it has the first one of its rule."""
+        """Add a finding; without `severity`, it gets the first severity of its rule."""
         severity = severity or RULES[rule].severities[0]
         assert severity in RULES[rule].severities
         finding = Finding(rule, severity, message, lost_ns, lost_records, chunk)
@@ -472,17 +474,17 @@ class Findings:
 
     @property
     def lost_records(self) -> int:
-        """How many records are known to be missing."""
+        """The number of records known to be missing."""
         return sum(one["lost_records"] or 0 for one in self.listed)
 
     @property
     def verdict(self) -> Verdict:
-        """The sum of the findings so far."""
+        """The summary of the findings so far."""
         return verdict(self.listed)
 
 
 def verdict(findings: Iterable[Mapping[str, Any]]) -> Verdict:
-    """Return the worst that findings, as a receipt lists them, say of a run."""
+    """Return the verdict that follows from findings as listed in a receipt."""
     severities = {finding["severity"] for finding in findings}
     if REJECT in severities:
         return Verdict.REJECT
@@ -490,10 +492,10 @@ def verdict(findings: Iterable[Mapping[str, Any]]) -> Verdict:
 
 
 def summary(quality: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the run document is told of a receipt's `quality`: verdict and findings.
+    """Return the part of a receipt's `quality` for the run document: verdict and findings.
 
-    Notes are left to the receipt. `corrections` has the provenance of values in the data that
-    nobody measured; the verdict is that of what was recorded, and knows nothing of them.
+    Notes remain only in the receipt. `corrections` has the provenance of values that were not
+    measured but used for the data; the verdict does not depend on them, only on the recorded data.
     """
     guessed = {
         name: entry["provenance"]

@@ -1,13 +1,13 @@
-"""Which files a run has.
+"""The files of a run.
 
-A run's folder holds, for chunk number k, the main part ``k``, the overlap after it ``k_post``,
-and ``(k+1)_pre``, a copy of that same overlap. Each formatter thread of each reader writes a file
-of its own into each of them, called ``<reader>_<thread>``, and last of all one into ``THE_END``.
-Which parts a thread has:
+For chunk number k, a run's folder contains the main part ``k``, the subsequent overlap ``k_post``,
+and ``(k+1)_pre``, a copy of this overlap. Each formatter thread of each reader writes a separate
+file, ``<reader>_<thread>``, to each of them, and last of all one to ``THE_END``. A thread has these
+parts:
 
-- all of them before its last chunk, without data as files of 0 bytes;
+- all parts before its last chunk, with empty files for those without data;
 - in its last chunk only those with data;
-- none at all if it never got any data.
+- none at all if it never received any data.
 """
 
 import os
@@ -35,7 +35,7 @@ _Key = tuple[int, str]
 
 @dataclass(frozen=True)
 class Overlap:
-    """A thread's file of an overlap, and its copy; one of them may be missing."""
+    """A thread's file of an overlap and its copy; one of them may be missing."""
 
     post: Path | None
     pre: Path | None
@@ -43,7 +43,7 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Chunk:
-    """The files of a chunk by thread; `overlap` is what follows the main part."""
+    """The files of a chunk by thread; `overlap` follows the main part."""
 
     main: Mapping[str, Path]
     overlap: Mapping[str, Overlap]
@@ -53,7 +53,7 @@ class Chunk:
 class LiveData:
     """The files of a run, chunk by chunk, and the threads that wrote them.
 
-    `silent_threads` have a file in ``THE_END``, and no other one.
+    `silent_threads` have a file in ``THE_END`` and no other.
     """
 
     folder: Path
@@ -61,7 +61,7 @@ class LiveData:
     threads: tuple[str, ...]
     silent_threads: tuple[str, ...]
     before_start: tuple[Path, ...]
-    """Files in ``000000_pre``, which should not be there."""
+    """Files in ``000000_pre``, which should not exist."""
 
     def chunk(self, number: int) -> Chunk | None:
         """Return a chunk, None after the last one."""
@@ -76,14 +76,14 @@ class LiveData:
         return read(file)
 
     def ended(self) -> "LiveData":
-        """Return the run as it is when all of it has been read: this."""
+        """Return the run as of its end, which is this object."""
         return self
 
     @property
     def lacks_last_copy(self) -> bool:
-        """Whether a copy of the last overlap is missing, for which no reader has a use.
+        """Whether a copy of the last overlap is missing; reading does not require this copy.
 
-        The DAQ always writes it: chunks after it may be missing as well.
+        The DAQ always writes it, so later chunks may be missing as well.
         """
         return any(
             overlap.pre is None for chunk in self.chunks[-1:] for overlap in chunk.overlap.values()
@@ -91,10 +91,10 @@ class LiveData:
 
 
 def survey(folder: Path, readers: Mapping[str, int] | None, findings: Findings) -> LiveData:
-    """Return the files of a run that has ended, after checking that none is missing.
+    """Return the files of a run that has ended, after checking for missing files.
 
-    `readers` maps a reader's name to its number of threads; None: any reader. Raises TransientError
-    if the run is not there, ConfigurationError without the right to read it.
+    `readers` maps a reader's name to its number of threads; None allows any reader. Raises
+    TransientError if the run is not there, ConfigurationError if access to it is denied.
     """
     parts = _parts(folder, findings)
     finished = parts.pop((-1, END_FOLDER), None)
@@ -122,7 +122,7 @@ def survey(folder: Path, readers: Mapping[str, int] | None, findings: Findings) 
 
 
 def _parts(folder: Path, findings: Findings) -> dict[_Key, dict[str, Path]]:
-    """Return the files of all parts by name; those of THE_END as part -1."""
+    """Return the files of all parts by name, with THE_END as part -1."""
     parts: dict[_Key, dict[str, Path]] = {}
     for path, is_folder in _entries(folder):
         match = _FOLDER_NAME.fullmatch(path.name)
@@ -135,7 +135,7 @@ def _parts(folder: Path, findings: Findings) -> dict[_Key, dict[str, Path]]:
             findings.add(rule, f"{path} is not a folder of a run")
         elif match[3]:
             for file in _files(path, findings).values():
-                findings.add("T33", f"{file} was never finished by the DAQ", lost_records=None)
+                findings.add("T33", f"the DAQ never finished {file}", lost_records=None)
         else:
             parts[int(match[1]), match[2]] = _files(path, findings)
     return parts
@@ -154,11 +154,11 @@ def _files(folder: Path, findings: Findings) -> dict[str, Path]:
 def _check_names(
     files: dict[str, Path], readers: Mapping[str, int] | None, findings: Findings
 ) -> None:
-    """Leave out files that do not belong to a thread of a reader."""
+    """Remove files that do not belong to a thread of a reader."""
     for name, path in list(files.items()):
         match = _THREAD.fullmatch(name)
         if match is None or (readers is not None and match[1] not in readers):
-            known = "" if readers is None else f" of the run document ({', '.join(readers)})"
+            known = "" if readers is None else f" in the run document ({', '.join(readers)})"
             findings.add("T21", f"{path} does not belong to any reader{known}")
             del files[name]
 
@@ -173,7 +173,7 @@ def _check_threads(
         if readers is not None and len(names) > readers[reader]:
             findings.add(
                 "T20",
-                f"{folder} has files of {len(names)} threads of {reader}, the run document says "
+                f"{folder} has files of {len(names)} threads of {reader}, but the run document has "
                 f"{readers[reader]}",
             )
 
@@ -186,7 +186,7 @@ def _check_end(
     findings: Findings,
 ) -> None:
     if not threads and not finished and not n_chunks:
-        findings.add("no_data", f"{folder} has no data, no reader received any", lost_records=None)
+        findings.add("no_data", f"{folder} has no data: no reader received any", lost_records=None)
         return
     missing = [name for name in threads if name not in (finished or ())]
     if missing or finished is None:
@@ -200,7 +200,7 @@ def _check_end(
 
 
 def _needed(parts: Mapping[_Key, Mapping[str, Path]], thread: str) -> set[_Key]:
-    """Return the parts that a thread must have, going by those that it has; copies as post."""
+    """Return the parts that a thread must have, based on those it has; copies count as post."""
     written = {
         (number - 1, POST) if kind == PRE else (number, kind)
         for (number, kind), files in parts.items()
@@ -220,7 +220,7 @@ def _check_part(
     *,
     findings: Findings,
 ) -> None:
-    """Check that each thread that must have a part has it, an overlap also as its copy."""
+    """Check that each thread has each part that it must have, and each overlap also as a copy."""
     number, kind = key
     names = [thread for thread, keys in needed.items() if key in keys]
     copies = [key] if kind == MAIN else [key, (number + 1, PRE)]
@@ -228,7 +228,7 @@ def _check_part(
         path = folder / f"{one[0]:06d}{one[1]}"
         missing = [name for name in names if name not in parts.get(one, ())]
         if one[1] == PRE and number == n_chunks - 1:
-            continue  # no chunk follows that a reader would need it for
+            continue  # no chunk follows, so this copy is not needed
         if not missing and one in parts and not parts[one]:
             missing = [""]
         if not missing:
@@ -243,11 +243,11 @@ def _check_part(
             rule, what = "T9", f"{path / missing[0]} is missing, as are {len(missing) - 1} others"
             what = what.removesuffix(", as are 0 others")
         if has_copy and rule != "T8":
-            findings.add(rule, f"{what}, its copy is used", severity=DEGRADED, chunk=number)
+            findings.add(rule, f"{what}; its copy is used", severity=DEGRADED, chunk=number)
         else:
             findings.add(
                 rule,
-                f"{what}, other parts beside it are there",
+                f"{what}, but neighboring parts exist",
                 severity=REJECT,
                 lost_ns=None,
                 lost_records=None,
@@ -256,7 +256,7 @@ def _check_part(
 
 
 def _entries(folder: Path) -> Iterable[tuple[Path, bool]]:
-    """Return what is in a folder, by name, and whether it is a folder itself."""
+    """Return the entries of a folder, by name, and whether each is a folder."""
     try:
         with os.scandir(folder) as entries:
             return sorted((Path(entry.path), entry.is_dir()) for entry in entries)

@@ -1,12 +1,12 @@
-"""A run that is being taken: its chunks, one after the other, as the DAQ completes them.
+"""A run that is being taken: its chunks, one by one, as the DAQ completes them.
 
-A thread writes its parts of a chunk in the order main part, overlap, copy of the overlap, and all
-of them in every chunk before its last one. So a chunk is complete when each configured thread has
-written all three. One that never gets data writes nothing; with such a thread no chunk is complete
-before the run's end.
+A thread writes its parts of a chunk in the order main part, overlap, copy of the overlap, and it
+writes all of them in every chunk before its last one. A chunk is therefore complete when each
+configured thread has written all three. A thread that never receives data writes nothing; with such
+a thread, no chunk is complete before the run ends.
 
-redax may write a file again when data come late. What was read before is then wrong, which is found
-out at the end; so is everything else that is not as it should be. The run is then to be read again.
+redax may rewrite a file when data arrive late, so the earlier contents were wrong. This, like any
+other fault, is detected at the end, and then the run must be read again.
 """
 
 import hashlib
@@ -19,17 +19,18 @@ from xamsflow.redax.findings import NOTE, Findings, Verdict
 from xamsflow.redax.folder import MAIN, POST, PRE, Chunk, LiveData, Overlap, survey
 
 _State = tuple[int, int]
-"""A file's size and the time of its last change."""
+"""A file's size and modification time."""
 
 
 class Growing:
-    """The chunks of a run in `folder`, into which `bring` brings what the DAQ has written.
+    """The chunks of a run in `folder`, to which `bring` transfers what the DAQ has written.
 
-    `bring` takes its time; it returns the run's duration in ns when the run has ended and all of it
-    is there, before that None. `readers` maps a reader's name to its number of threads.
+    `bring` may take a while; it returns None until the run has ended and been transferred
+    completely, then the run's duration in ns. `readers` maps a reader's name to its number of
+    threads.
 
-    `duration` is known when the run has ended. `checksums` are SHA-256 of the files that were read,
-    by path within the folder.
+    `duration` is known when the run has ended. `checksums` are the SHA-256 of all files read, by
+    path within the folder.
     """
 
     def __init__(
@@ -45,9 +46,9 @@ class Growing:
         self._whole: LiveData | None = None
 
     def chunk(self, number: int) -> Chunk | None:
-        """Return a chunk when it is complete and is known to be the last or not.
+        """Return a chunk once it is complete and known to be the last one or not.
 
-        None after the last one. Chunks are asked for in order.
+        Returns None after the last chunk. Chunks must be requested in order.
         """
         if number < len(self._taken):
             return self._taken[number]
@@ -61,7 +62,7 @@ class Growing:
         return None if after_end is None else self._take(after_end)
 
     def is_last(self, number: int) -> bool:
-        """Tell whether no chunk follows one that was handed out."""
+        """Tell whether a chunk that was returned is the last one."""
         return self._whole is not None and self._whole.is_last(number)
 
     def read(self, file: Path) -> bytes:
@@ -71,31 +72,31 @@ class Growing:
         return content
 
     def ended(self) -> LiveData:
-        """Return the run as it is at its end.
+        """Return the run as of its end.
 
-        Raises BadDataError where what was handed out is not what is there now.
+        Raises BadDataError if files have changed since they were returned.
         """
         assert self._whole is not None
         changed = [path for path, state in self._seen.items() if _state(path) != state]
         if changed:
             raise BadDataError(f"{changed[0]} was written again after it was read")
         if self._whole.chunks != tuple(self._taken):
-            raise BadDataError(f"{self._folder} has got more files in chunks that were read before")
+            raise BadDataError(f"{self._folder} has new files in chunks that were already read")
         return self._whole
 
     def refuse_unless_clean(self, findings: Findings) -> None:
-        """Raise BadDataError where anything is wrong with the run, now that all of it was read."""
+        """Raise BadDataError if anything is wrong with the run, after all of it was read."""
         if findings.verdict is not Verdict.CLEAN:
             wrong = next(one for one in findings.listed if one["severity"] != NOTE)
             raise BadDataError(f"{wrong['rule']}: {wrong['message']}")
 
     def _survey(self) -> LiveData:
-        """Look at the whole run; anything that is wrong with it is for those who read all of it."""
+        """List all files of the run; any fault requires reading the whole run again."""
         findings = Findings(self._folder.name)
         found = survey(self._folder, self._readers, findings)
         if findings.listed or found.before_start:
-            listed = [one["message"] for one in findings.listed] or ["000000_pre is there"]
-            raise BadDataError(f"not all files are as they should be: {listed[0]}")
+            listed = [one["message"] for one in findings.listed] or ["000000_pre exists"]
+            raise BadDataError(f"the run's files are not all in order: {listed[0]}")
         return found
 
     def _take(self, chunk: Chunk) -> Chunk:

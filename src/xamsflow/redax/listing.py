@@ -1,4 +1,4 @@
-"""What lies in a run's folder: the names, sizes and times of its files."""
+"""The contents of a run's folder: names, sizes and times of its files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class File:
-    """A file's size in bytes and its last change in ns since the epoch (SFTP: whole seconds)."""
+    """A file's size in bytes and modification time in ns since the epoch (SFTP: whole seconds)."""
 
     size: int
     changed: int
@@ -14,12 +14,12 @@ class File:
 
 @dataclass(frozen=True)
 class Listing:
-    """Everything below a folder: paths relative to it, with slashes."""
+    """Everything inside a folder, with relative paths separated by slashes."""
 
     folders: frozenset[str]
     files: Mapping[str, File]
 
     @property
     def size(self) -> int:
-        """The bytes of all files."""
+        """The total bytes of all files."""
         return sum(file.size for file in self.files.values())

@@ -1,8 +1,9 @@
-"""Whether a run has as many signals as it should have, thread by thread and part by part.
+"""Checks that a run has enough signals, thread by thread and part by part.
 
-redax may overwrite a part, or files may be lost or emptied, so that all that is left is in order.
-Then only the number of signals tells. It is compared with the thread's own parts just before and
-just after, all of which must speak against it: a source that is moved, or a quiet run, does not.
+If redax overwrites a part, or files are lost or emptied, the remaining files are formally correct,
+and only the number of signals reveals the loss. It is compared with the previous and the next parts
+of the same thread, and all of these must contradict it, so that neither a moving source nor a quiet
+run causes a finding.
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from xamsflow.redax.counts import MAIN_PART, OVERLAP, Counts
 from xamsflow.redax.findings import DEGRADED, REJECT, Findings, Severity
 
 MIN_EXPECTED = 30
-"""Signals to be expected in a part for it to be missed."""
+"""Minimum number of expected signals in a part for their absence to be a fault."""
 
 TOO_FEW = 0.1
 """Share of the expected signals below which a part counts as overwritten."""
@@ -24,7 +25,7 @@ _Part = tuple[int, int, int]
 
 
 def check(counts: Counts, buffered_chunks: int, findings: Findings) -> None:
-    """Check all parts of a run; `buffered_chunks` is how many redax held back."""
+    """Check all parts of a run; `buffered_chunks` is the number of chunks that redax buffers."""
     for thread in range(len(counts.threads)):
         for chunk in range(counts.n_chunks):
             _check_main_part(counts, thread, chunk, buffered_chunks, findings)
@@ -37,7 +38,7 @@ def _check_main_part(
     counts: Counts, thread: int, chunk: int, buffered_chunks: int, findings: Findings
 ) -> None:
     rates = counts.signals[thread] / counts.durations
-    # Of an overlap alone, which is short, nothing is to be expected.
+    # An overlap alone is too short for an expectation.
     before = rates[chunk - 1].min() if chunk else rates[1:2, MAIN_PART].sum()
     following = rates[chunk + 1 : chunk + 2, MAIN_PART].min(initial=np.inf)
     if counts.signals[thread, chunk].any():
@@ -88,7 +89,7 @@ def _add(
     findings.add(
         rule,
         f"in the {PARTS[kind]} of chunk {chunk}, {counts.threads[thread]} has {found} signals, "
-        f"about {expected:.0f} were to be expected from the parts around it",
+        f"but the neighboring parts suggest about {expected:.0f}",
         severity=severity,
         lost_ns=counts.durations[kind],
         lost_records=round((expected - found) * counts.records_per_signal(thread)),
@@ -109,8 +110,8 @@ def _check_end(counts: Counts, thread: int, findings: Findings) -> None:
     if expected >= MIN_EXPECTED:
         findings.add(
             "T9",
-            f"{counts.threads[thread]} has written nothing after chunk {last}, the run has "
-            f"{n_missing + 1} more, and about {expected:.0f} signals were to be expected",
+            f"{counts.threads[thread]} wrote nothing after chunk {last}, but the run has "
+            f"{n_missing + 1} more chunks, with about {expected:.0f} signals expected",
             severity=DEGRADED,
             lost_ns=n_missing * sum(counts.durations),
             lost_records=round(expected * counts.records_per_signal(thread)),

@@ -1,4 +1,4 @@
-"""What the run document says against what is on disk."""
+"""Comparison of the run document with the data on disk."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from xamsflow.redax.rundoc import NS_PER_S, Run
 from xamsflow.settings.detector import MEASURES_BASELINE, Detector
 
 GUESSED = ("messy", "_messy")
-"""Tags with which the DAQ says that it did not hear of the start, or of the end."""
+"""Tags that the DAQ sets if it missed the start or the end of the run."""
 
 MB = 1_000_000
 
@@ -16,7 +16,7 @@ TOO_LOW = 0.5
 """Share of the average rate that must be on disk; records and read-out have different headers."""
 
 MIN_RATE = 0.01
-"""MB/s below which the DAQ's average says nothing."""
+"""MB/s below which the DAQ's average is not meaningful."""
 
 
 def check(
@@ -26,9 +26,7 @@ def check(
     channels, seen = Channels.of_detector(detector), list(seen)
     for tag in GUESSED:
         if tag in run.tags:
-            findings.add(
-                "T30", f"the run has the tag {tag}: its start or end was guessed by the DAQ"
-            )
+            findings.add("T30", f"the run has the tag {tag}: the DAQ guessed its start or end")
     for channel in seen:
         boards = [board for board in run.boards if channel in board.channels]
         expected = channels.sample_width[channel]
@@ -37,7 +35,7 @@ def check(
             findings.add(
                 "T27",
                 f"channel {channel} is on board {boards[0].number} ({boards[0].type}) in the run "
-                f"document, yet its records have {expected} ns per sample",
+                f"document, but its records have {expected} ns per sample",
                 severity=DEGRADED,
             )
     _check_pre_trigger(run, detector, seen, findings)
@@ -48,7 +46,7 @@ def check(
     if run.rate > MIN_RATE and on_disk < TOO_LOW * run.rate:
         findings.add(
             "rate",
-            f"on disk are {on_disk:.3g} MB/s, the DAQ read {run.rate:.3g} MB/s on average",
+            f"{on_disk:.3g} MB/s are on disk, but the DAQ read {run.rate:.3g} MB/s on average",
             lost_ns=None,
             lost_records=None,
         )
@@ -57,7 +55,7 @@ def check(
 def _check_pre_trigger(
     run: Run, detector: Detector, seen: Iterable[int], findings: Findings
 ) -> None:
-    """Compare the samples before the trigger with those that the detector's baselines take."""
+    """Compare the number of samples before the trigger with the detector's baseline settings."""
     groups = [detector.tpc.signals] if detector.tpc is not None else []
     types = {one.name: one.type for one in detector.digitizers}
     for signals in (*groups, *detector.signals):
@@ -72,8 +70,11 @@ def _check_pre_trigger(
             is_too_few = samples < signals.min_pre_trigger and not measured
             findings.add(
                 "pre_trigger",
-                f"board {board.number} records {samples} samples before a pulse, the baselines of "
-                f"{signals.name} take {signals.baseline_samples}: they are of fewer samples"
-                + (f", too few to be right (at least {signals.min_pre_trigger})" * is_too_few),
+                f"board {board.number} records {samples} samples before a pulse, fewer than the "
+                f"{signals.baseline_samples} for baselines of {signals.name}"
+                + (
+                    f", and too few for right ones (at least {signals.min_pre_trigger})"
+                    * is_too_few
+                ),
                 severity=DEGRADED if is_too_few else NOTE,
             )

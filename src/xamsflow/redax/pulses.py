@@ -1,4 +1,4 @@
-"""Whether the pulses of a run are complete, channel by channel and across files and chunks."""
+"""Checks that pulses are complete, channel by channel and across files and chunks."""
 
 from typing import Any
 
@@ -12,21 +12,21 @@ from xamsflow.redax.records import CLOCK_ROLLOVER, SHORT_CLOCK, fields
 N_CHANNELS = 2**15
 
 SURE = 30
-"""Pulses to be expected in a silence: e^-30 is the chance that it is one."""
+"""Expected pulses in a silence that make it a fault: e^-30 is the probability of chance."""
 
-# What is known of a channel: the pulse that is open, if any, and how it has been so far.
+# The state of a channel: the open pulse, if any, and a summary of the pulses so far.
 OPEN, NEXT_RECORD, NEXT_TIME, PULSE_LENGTH, END, LAST, N_PULSES, FIRST, GAP, GAP_START, WIDTH = (
     range(11)
 )
 
-# What may be wrong: events are lists of these, channel, time, missing records and ns.
+# Kinds of faults. An event is a list of the kind, channel, time and number of missing records.
 TAIL, MIDDLE, HEAD, OVERLAPPING = range(4)
 N_SHOWN = 64
 
 
 @numba.njit(cache=True, nogil=True)
 def _follow(order: Any, header: Any, n_samples: int, state: Any, events: Any) -> tuple[int, Any]:
-    """Go through records in `order`; return the number of events and their sums by kind."""
+    """Process records in `order`; return the number of events and the sums by kind."""
     time, length, dt, channel, pulse_length, record_i = header
     n_events = 0
     sums = np.zeros((4, 3), np.int64)  # events, missing records, missing ns
@@ -97,17 +97,17 @@ class PulseTracker:
 
     @property
     def n_pulses(self) -> int:
-        """How many pulses there have been."""
+        """The number of pulses so far."""
         return int(self._state[:, N_PULSES].sum())
 
     @property
     def first(self) -> int:
-        """When the first pulse began, ns."""
+        """The start of the first pulse, ns."""
         return int(self._state[self.channels, FIRST].min())
 
     @property
     def end(self) -> int:
-        """When the last record ended, ns; 0 without any."""
+        """The end of the last record, ns; 0 if there is none."""
         return int(self._state[:, END].max())
 
     def ending_after(self, time: int) -> dict[int, int]:
@@ -121,10 +121,10 @@ class PulseTracker:
     def follow(
         self, headers: Records, order: Any, where: str, chunk: int, *, after_empty: bool
     ) -> None:
-        """Go on with the next window, given its records' headers; `order` sorts them by time.
+        """Process the next window, given its record headers; `order` sorts them by time.
 
         `after_empty`: a main part before this window has no data, so redax may have dropped the
-        overlap that lies between.
+        overlap in between.
         """
         events = np.zeros((N_SHOWN, 4), np.int64)
         n_events, sums = _follow(order, fields(headers), self._n_samples, self._state, events)
@@ -160,7 +160,7 @@ class PulseTracker:
             )
 
     def finish(self) -> None:
-        """Check what can only be said at the end of the run."""
+        """Make the checks that are possible only at the end of the run."""
         last = self._state[self._state[:, OPEN] == 1]
         if len(last):
             missing = -(-last[:, PULSE_LENGTH] // self._n_samples) - last[:, NEXT_RECORD]
@@ -174,7 +174,7 @@ class PulseTracker:
         self._check_silences()
 
     def _check_silences(self) -> None:
-        """Look for times in which a V1724 may have been given others' times, or none."""
+        """Look for silences in which a V1724's times may be missing or shifted."""
         for channel in self.channels:
             now = self._state[channel]
             lasted = int(now[LAST] - now[FIRST] - now[GAP])
@@ -184,9 +184,9 @@ class PulseTracker:
             if expected >= SURE:
                 self._findings.add(
                     "T23",
-                    f"channel {channel} is silent from {now[GAP_START]} ns on for "
-                    f"{now[GAP] / 1e9:.2f} s, where {expected:.0f} pulses were to be expected in "
-                    "21.47 s: was a rollover of its clock counted twice?",
+                    f"channel {channel} is silent for {now[GAP] / 1e9:.2f} s from "
+                    f"{now[GAP_START]} ns, but {expected:.0f} pulses are expected in 21.47 s: "
+                    "was a rollover of its clock counted twice?",
                     severity=DEGRADED,
                     lost_ns=int(now[GAP]),
                     lost_records=None,

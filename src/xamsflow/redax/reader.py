@@ -1,6 +1,6 @@
-"""The parts of a run, one after the other, read and checked.
+"""The parts of a run, read in sequence and checked.
 
-Main parts and overlaps are asked for in the order of time: main part 0, overlap 0, main part 1, …
+Main parts and overlaps must be requested in order of time: main part 0, overlap 0, main part 1, …
 """
 
 from collections import Counter
@@ -22,33 +22,33 @@ from xamsflow.redax.records import CLOCK_ROLLOVER, SHORT_CLOCK, Channels, record
 from xamsflow.redax.rundoc import DEFAULT_BUFFERED_CHUNKS, NS_PER_S
 
 MIN_SILENCE = 5 * NS_PER_S
-"""ns between data and the run's end that say nothing: the DAQ takes its time to stop."""
+"""ns between the last data and the run's end that are normal, because the DAQ stops slowly."""
 
 MIN_SIGNALS = 10
-"""Signals of a run below which nothing is to be expected."""
+"""With fewer signals in a run, no number of signals is expected."""
 
 SURE_OF_MORE = 50
-"""Signals to be expected in a silence before the end, for it to be none."""
+"""Expected signals in a silence before the end that make it a fault."""
 
 SUSPECT_SILENCE = 0
 SURE_OF_SOME = 5
-"""The same where the folders show that somebody took chunks away from the run's end."""
+"""The same, if the folders show that chunks are missing at the end of the run."""
 
 MIN_OF_ANOTHER = 30
 SHARE_OF_ANOTHER = 0.1
-"""Pulses, and their share, on inputs that the detector does not have, for it to be another one."""
+"""Pulses on inputs that the detector lacks, and their share, that indicate another detector."""
 
 _Piece = tuple[Records, Records]
-"""The records of one file, and their headers."""
+"""The records of a file and their headers."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """How a run was written: durations in ns, record length in samples.
+    """The format of a run: durations in ns, record length in samples.
 
-    `readers` maps a reader's name to its number of threads, None where nobody knows. `duration` is
-    the run's, None where nobody knows. `buffered_chunks` is how many chunks redax held back.
-    `enabled_inputs` are channel and sample width (ns) of the inputs that redax may have read.
+    `readers` maps a reader's name to its number of threads, None if unknown. `duration` is the
+    run's, None if unknown. `buffered_chunks` is the number of chunks that redax buffers.
+    `enabled_inputs` are the channels and sample widths (ns) of the inputs that redax may have read.
     """
 
     readers: Mapping[str, int] | None
@@ -62,7 +62,7 @@ class Format:
 
     @property
     def dtype(self) -> np.dtype[np.void]:
-        """One record of the run."""
+        """The type of the run's records."""
         return record_dtype(self.record_length)
 
 
@@ -70,8 +70,8 @@ class Format:
 class Window:
     """Records that start in [start, end), in ns since the run's start.
 
-    `order` sorts `records` by time and channel; what follows it is in that order. `output` is
-    the place of a record's output in the detector's channel map.
+    `order` sorts `records` by time and channel, and the remaining fields have that order. `output`
+    is the index of a record's output in the detector's channel map.
     """
 
     name: str
@@ -88,14 +88,14 @@ class Window:
 
     @property
     def last_endtime(self) -> int:
-        """The end of the record that ends last, or the window's start."""
+        """The latest end of any record, or the window's start."""
         return int(self.endtime.max(initial=self.start))
 
 
 class Reader:
-    """Reads a run and adds to `findings` whatever is wrong with it.
+    """Reads a run and adds any fault to `findings`.
 
-    The run has ended, unless `growing` hands out its chunks as they come.
+    The run has ended, unless `growing` supplies its chunks as they arrive.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Reader:
         self.findings = findings
         self.n_records = 0
         self.n_unconnected = 0
-        """Records of inputs that the detector does not have; they are in no window."""
+        """Records of inputs that the detector lacks; they are not in any window."""
         self.empty_main_parts: list[str] = []
         self._folder = folder
         self._source = growing or survey(folder, form.readers, findings)
@@ -123,21 +123,21 @@ class Reader:
         self._empty: set[str] = set()
         """Threads without data in the last main part."""
         self._damaged: _Piece = np.zeros(0, form.dtype), np.zeros(0, records.HEADER)
-        """What is left of a file that cannot be used."""
+        """What a file that cannot be used contributes: nothing."""
         if isinstance(self._source, LiveData):
             self._check_before_start(self._source)
 
     @property
     def n_chunks(self) -> int:
-        """Number of chunks that the DAQ wrote of a run that has ended; 0 if there are no data."""
+        """Number of chunks that the DAQ wrote for a run that has ended; 0 if there are no data."""
         return len(self._source.ended().chunks)
 
     def has(self, chunk: int) -> bool:
-        """Tell whether the DAQ wrote this chunk; of a run that is being taken, wait for it."""
+        """Tell whether the DAQ wrote this chunk; for a run that is being taken, wait for it."""
         return self._source.chunk(chunk) is not None
 
     def is_last(self, chunk: int) -> bool:
-        """Tell whether no chunk follows this one, which there is."""
+        """Tell whether this chunk, which must exist, is the last one."""
         return self._source.is_last(chunk)
 
     @property
@@ -184,7 +184,7 @@ class Reader:
         return self._window(f"{chunk:06d}_post", window, pieces, chunk, after_empty=False)
 
     def finish(self) -> None:
-        """Check what can only be said when all parts have been read."""
+        """Make the checks that are possible only after all parts have been read."""
         source = self._source
         live_data = source.ended()
         self._pulses.finish()
@@ -201,7 +201,7 @@ class Reader:
         return chunk
 
     def _decode(self, data: bytes, file: Path, window: tuple[int, int], chunk: int) -> _Piece:
-        """Return the records of a file and their headers, none if they cannot be used."""
+        """Return the records of a file and their headers, none if the file is unusable."""
         try:
             found = files.decode(data, self.form.compressor, self.form.dtype)
         except DamagedFileError as error:
@@ -230,7 +230,7 @@ class Reader:
         return found, headers
 
     def _read_overlap(self, overlap: Overlap, window: tuple[int, int], chunk: int) -> _Piece:
-        """Return the records of a thread's overlap; where it is damaged, those of its copy."""
+        """Return the records of a thread's overlap, or those of its copy if it is damaged."""
         copies = [file for file in (overlap.post, overlap.pre) if file is not None]
         contents = [self._source.read(file) for file in copies]
         if len(set(contents)) == 1:
@@ -240,7 +240,7 @@ class Reader:
             if damage is not None and damages[1 - i] is None:
                 self.findings.add(
                     damage.rule,
-                    f"{copies[i]} {damage}, its copy {copies[1 - i]} is used",
+                    f"{copies[i]} {damage}; its copy {copies[1 - i]} is used",
                     severity=DEGRADED,
                     chunk=chunk,
                 )
@@ -264,7 +264,7 @@ class Reader:
         return None
 
     def _are_equal(self, data: bytes, copied: bytes) -> bool:
-        """Compare what files hold: the same records may be compressed in two ways."""
+        """Compare the contents of files; compression may differ for the same records."""
         one, other = (
             files.decode(content, self.form.compressor, self.form.dtype)
             for content in (data, copied)
@@ -293,7 +293,7 @@ class Reader:
         if len(twice):
             self.findings.add(
                 "T32",
-                f"in {where} {len(twice)} records are there twice, the first of channel "
+                f"in {where} {len(twice)} records are duplicates, the first in channel "
                 f"{channel[twice[0]]} at {time[twice[0]]} ns",
                 chunk=chunk,
             )
@@ -313,7 +313,7 @@ class Reader:
         )
 
     def _check_detector(self) -> None:
-        """Reject the run where what the detector does not have is more than noise."""
+        """Reject the run if data of inputs that the detector lacks are more than noise."""
         n_pulses = self._unconnected.total()
         n_all = n_pulses + self._pulses.n_pulses if n_pulses >= MIN_OF_ANOTHER else 0
         if n_pulses > SHARE_OF_ANOTHER * n_all > 0 and not self._is_of_another:
@@ -328,7 +328,7 @@ class Reader:
         if self._unconnected and not self._is_of_another:
             self.findings.add(
                 "T19",
-                f"{self._unconnected.total()} pulses are left out, they are of "
+                f"{self._unconnected.total()} pulses are left out because they are of "
                 f"{self._unconnected_channels()}",
                 severity=DEGRADED,
                 lost_records=self.n_unconnected,
@@ -337,8 +337,8 @@ class Reader:
     def _unconnected_channels(self) -> str:
         listed = ", ".join(str(channel) for channel in sorted(self._unconnected))
         return (
-            f"channels {listed}, which the run document has on boards where the detector file has "
-            f"nothing: {self.channels}"
+            f"channels {listed}, which the run document has on boards but the detector file lacks: "
+            f"{self.channels}"
         )
 
     def _check_before_start(self, live_data: LiveData) -> None:
@@ -355,12 +355,12 @@ class Reader:
         if n_records:
             self.findings.add(
                 "T18",
-                f"{folder} holds {n_records} records from before the start, they are left out",
+                f"{folder} holds {n_records} records from before the start, which are left out",
                 severity=DEGRADED,
                 lost_records=n_records,
             )
         else:
-            self.findings.add("T18", f"{folder} is there, without records")
+            self.findings.add("T18", f"{folder} exists, without records")
 
     def _check_duration(self, live_data: LiveData, duration: int | None, n_signals: int) -> None:
         if duration is None or not self._pulses.n_pulses:
@@ -373,7 +373,7 @@ class Reader:
             self.findings.add(
                 "T23" if short_clock else "duration",
                 f"channels {listed} have data until {(end - duration) / NS_PER_S:.2f} s after "
-                "the end of the run document",
+                "the end in the run document",
                 severity=DEGRADED,
             )
         silence = duration - end
@@ -384,8 +384,8 @@ class Reader:
         if silence > min_silence and expected > sure:
             self.findings.add(
                 "duration",
-                f"data end {silence / NS_PER_S:.2f} s before the end of the run document, and "
-                f"about {expected:.0f} signals were to be expected there",
+                f"data end {silence / NS_PER_S:.2f} s before the end in the run document, but "
+                f"about {expected:.0f} signals are expected after that",
                 lost_ns=silence,
                 lost_records=round(expected * self.n_records / n_signals),
             )

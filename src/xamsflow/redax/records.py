@@ -1,4 +1,4 @@
-"""Whether the records of one file are what digitizers give, in one pass over them."""
+"""Checks that the records of a file are what digitizers can produce, in one pass."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,31 +20,31 @@ HEADER_WORDS = 12
 """16-bit words of a record before its samples."""
 
 TOO_HIGH = 0xC000
-"""The bits of a sample that an ADC of 14 bits does not have."""
+"""The bits of a sample that a 14-bit ADC does not have."""
 
 CLOCK_ROLLOVER = 2**31 * 10
-"""ns after which the time of a V1724 starts again: 31 bits of 10 ns, 21.47 s."""
+"""ns after which the clock of a V1724 rolls over: 31 bits of 10 ns, 21.47 s."""
 
 SHORT_CLOCK = 10
-"""ns per sample of the digitizers with such a clock; V1725 and V1730 count for days."""
+"""ns per sample of the digitizers with such a clock; V1725 and V1730 roll over only after days."""
 
 ROLLED_OVER = 0.2
-"""Share of a file's records that go back in time, for a short clock to have begun again.
+"""Share of a file's records that go back in time if a short clock has rolled over.
 
-A packet that comes late goes back too, but is only a small part of a file.
+A late packet goes back too, but contains only a small part of a file's records.
 """
 
 GARBAGE = 4
-"""One wrong record in so many, of two kinds or more: records are not as long as assumed.
+"""If one in this many records is wrong, in two ways or more, the assumed record length is wrong.
 
-Wrong channels alone, of whatever kind, are those of another detector.
+If only channels are wrong, in whatever way, the records belong to another detector.
 """
 
 
 def channel_map(
     digitizer_channels: Mapping[str, Sequence[int]], dead_time_channel: int
 ) -> immutabledict[str, tuple[int, int]]:
-    """Return first and last channel, both included, of each output, by ascending channel."""
+    """Return the first and last channel (inclusive) of each output, by ascending channel."""
     ranges = {name: (first, last) for name, (first, last) in digitizer_channels.items()}
     ranges[DEAD_TIME] = (dead_time_channel, dead_time_channel)
     return immutabledict(sorted(ranges.items(), key=lambda item: item[1]))
@@ -52,12 +52,12 @@ def channel_map(
 
 @dataclass(frozen=True)
 class Channels:
-    """The detector's channels: first and last one of each output, both included.
+    """The detector's channels: the first and last one (inclusive) of each output.
 
-    `output` (the place in `ranges`) and `sample_width` (ns) are by channel, UNKNOWN where the
-    detector has no such channel. `unconnected` is the sample width of an input that redax may have
-    read though the detector has nothing there, UNKNOWN where there is none. There is an entry for
-    each 16-bit pattern: a negative channel looks up its unsigned one.
+    `output` (the index in `ranges`) and `sample_width` (ns) are by channel, UNKNOWN if the detector
+    lacks the channel. `unconnected` is the sample width of an input that redax may have read but
+    the detector lacks, otherwise UNKNOWN. There is an entry for each 16-bit pattern, so that
+    negative channels are valid indices.
     """
 
     detector: str
@@ -74,7 +74,7 @@ class Channels:
         sample_widths: Mapping[str, int],
         dead_time_width: int,
     ) -> "Channels":
-        """Return them for the ranges of a detector, dead time among them, by ascending channel."""
+        """Return the channels for a detector's ranges, including dead time, in ascending order."""
         output = np.full(2**16, UNKNOWN, np.int16)
         sample_width = np.full(2**16, UNKNOWN, np.int16)
         for i, (name, (first, last)) in enumerate(ranges.items()):
@@ -84,7 +84,7 @@ class Channels:
 
     @classmethod
     def of_detector(cls, detector: Detector) -> "Channels":
-        """Return them for a detector."""
+        """Return the channels of a detector."""
         widths = {one.name: one.sample_width for one in detector.digitizers}
         ranges = channel_map(
             {one.name: (one.first_channel, one.last_channel) for one in detector.digitizers},
@@ -93,7 +93,7 @@ class Channels:
         return cls.of(detector.name, ranges, widths, max(widths.values()))
 
     def with_inputs(self, enabled: Iterable[tuple[int, int]]) -> "Channels":
-        """Return them, knowing the inputs that redax reads: channel and sample width (ns) of each.
+        """Return the channels with the inputs that redax reads: channel and sample width (ns).
 
         A digitizer's inputs may be enabled without being connected.
         """
@@ -104,7 +104,7 @@ class Channels:
         return replace(self, unconnected=unconnected)
 
     def are_unconnected(self, headers: Records) -> npt.NDArray[np.bool_]:
-        """Tell which records are of inputs that the detector does not have."""
+        """Tell which records are of inputs that the detector lacks."""
         found: npt.NDArray[np.bool_] = (
             self.unconnected[headers["channel"].view(np.uint16)] == headers["dt"]
         )
@@ -126,7 +126,7 @@ _HEADER = [
 ]
 
 HEADER = np.dtype(_HEADER)
-"""A record without its samples: what is looked at again, taken along in the first look."""
+"""A record without its samples; the first check also copies the headers for later ones."""
 
 FIELDS = ("time", "length", "dt", "channel", "pulse_length", "record_i")
 
@@ -135,19 +135,19 @@ N_KINDS = 8
 
 
 def record_dtype(record_length: int) -> np.dtype[np.void]:
-    """Return one record of `record_length` samples, as strax reads it.
+    """Return the type of records with `record_length` samples, as strax reads them.
 
-    redax writes some fields unsigned.
+    redax writes some fields as unsigned.
     """
     return np.dtype([*_HEADER, ("data", "<i2", (record_length,))])
 
 
 @numba.njit(cache=True, nogil=True)
 def _wrong_samples(words: Any, i: int, length: int) -> int:
-    """Return what is wrong with the samples of record `i`, if anything."""
+    """Return the fault in the samples of record `i`, if any."""
     n_samples = words.shape[1] - HEADER_WORDS
     samples = np.uint16(0)
-    # Counted from 0 on, the loop is compiled to vector instructions.
+    # A loop that starts at 0 compiles to vector instructions.
     for j in range(n_samples):
         samples |= words[i, j + HEADER_WORDS]
     if samples & TOO_HIGH:
@@ -160,10 +160,10 @@ def _wrong_samples(words: Any, i: int, length: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def _scan(words: Any, fields: Any, window: Any, sample_width: Any, unconnected: Any) -> Any:
-    """Return how many records are wrong in each way, and the first of them.
+    """Return the number of records with each fault, and the first of them.
 
-    A record counts in the first way in which it is wrong. `words` are the records as 16-bit words,
-    `fields` those of their headers.
+    A record counts for the first fault found. `words` are the records as 16-bit words, `fields`
+    those of their headers.
     """
     time, length, dt, channel, pulse_length, record_i = fields
     n_samples = words.shape[1] - HEADER_WORDS
@@ -202,10 +202,10 @@ def check(
     findings: Findings,
     chunk: int,
 ) -> Records | None:
-    """Check a file's records; return their headers, None if they cannot be used.
+    """Check a file's records; return their headers, None if they are unusable.
 
-    Their times have to lie in `window`: from its start, up to but without its end, in ns.
-    `may_roll_over` tells whether the run is long enough for a short clock to begin again.
+    Their times must lie in `window`, in ns, with its end excluded. `may_roll_over` tells whether
+    the run is long enough for a short clock to roll over.
     """
     if not len(records):
         return np.empty(0, HEADER)
@@ -240,14 +240,14 @@ def check(
 
 
 def fields(headers: Records) -> tuple[Any, ...]:
-    """Return what compiled functions look at: all but the baseline."""
+    """Return the fields that compiled functions check: all except the baseline."""
     return tuple(headers[name] for name in FIELDS)
 
 
 def _explain(
     kind: int, record: Any, n_samples: int, window: tuple[int, int], channels: Channels
 ) -> tuple[str, Severity, str]:
-    """Return rule, severity and a description of what is wrong with a record."""
+    """Return the rule, the severity and a description of the fault in a record."""
     channel, time, dt = int(record["channel"]), int(record["time"]), int(record["dt"])
     rule, severity = "T4", REJECT
     if kind == CHANNEL:
@@ -256,7 +256,7 @@ def _explain(
         name = list(channels.ranges)[channels.output[channel]]
         rule = "T27"
         what = (
-            f"a record of channel {channel} has {dt} ns per sample, expected are "
+            f"a record of channel {channel} has {dt} ns per sample, expected "
             f"{channels.sample_width[channel]} ns for {name} ({channels})"
         )
     elif kind == LENGTH:
@@ -267,7 +267,7 @@ def _explain(
         )
     elif kind == WINDOW:
         rule = "T24" if time < 0 else "T22"
-        what = f"a record starts at {time} ns, expected is {window[0]} to {window[1]}"
+        what = f"a record starts at {time} ns, expected {window[0]} to {window[1]}"
         shifted = (time + CLOCK_ROLLOVER, time - CLOCK_ROLLOVER)
         if dt == SHORT_CLOCK and any(window[0] <= one < window[1] for one in shifted):
             rule, what = "T23", f"{what}: 21.47 s apart, the rollover of channel {channel}"

@@ -1,4 +1,4 @@
-"""What the run document says of a run, checked and in the units that processing uses."""
+"""The contents of a run document, checked and in the units used for processing."""
 
 import json
 import math
@@ -20,23 +20,23 @@ from xamsflow.state import layout
 NS_PER_S = 1_000_000_000
 
 READER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]*")
-"""Names of readers, which redax makes of the host's name and a number; files are called by them."""
+"""Names of readers: redax combines the host's name and a number, and uses them in file names."""
 
 SAMPLE_WIDTHS = {"V1724": 10, "V1724_MV": 10, "f1724": 10, "V1725": 4, "V1730": 2}
-"""ns, by the type of a digitizer board as redax calls it. Boards of other types send no data."""
+"""ns by digitizer board type, with redax's names. Boards of other types send no data."""
 
-# What redax takes where it finds nothing, or nothing that it can read. Its integers are 32-bit
-# integers only: one stored with 64 bits or as a double counts as absent.
+# redax's defaults for missing and unreadable values. It reads only 32-bit integers: one stored in
+# 64 bits or as a double counts as missing.
 DEFAULT_THREADS = 8
 DEFAULT_PAYLOAD_BYTES = 220
 DEFAULT_BUFFERED_CHUNKS = 2
 DEFAULT_CHUNK_S = 5.0
 DEFAULT_OVERLAP_S = 0.5
 
-# What no DAQ exceeds. Above, numbers would not fit into strax's fields, or arrays into memory.
+# Limits that no DAQ exceeds. Larger values would not fit into strax's fields or into memory.
 MAX_THREADS = 1024
 MAX_PAYLOAD_BYTES = 65_532
-"""strax counts the samples of a record with 15 bits: more, and hits would be lost."""
+"""strax counts the samples of a record in 15 bits; with more samples, hits would be lost."""
 MAX_CHANNEL = 2**15 - 1
 MAX_DURATION_S = 86_400
 MAX_TIME_S = (1 << 63) // NS_PER_S - MAX_DURATION_S
@@ -44,10 +44,10 @@ MAX_TIME_S = (1 << 63) // NS_PER_S - MAX_DURATION_S
 
 @dataclass(frozen=True)
 class Board:
-    """A digitizer board as the DAQ was configured.
+    """A digitizer board in the configuration of the DAQ.
 
-    `host` is the reader, None where any reader may read the board. `channels` are global, by input;
-    an input without a channel is left out.
+    `host` is the reader, None if any reader may read the board. `channels` are global, by input;
+    inputs without a channel are left out.
     """
 
     number: int
@@ -67,11 +67,11 @@ class Run:
 
     Times are ns since the epoch; `start` keeps the fraction of a second, `end` is None while the
     run is being taken. `readers` maps a reader's name to its number of threads. `location` is the
-    parent folder of the run's live data on the DAQ host, None where the document names none.
-    `rate` is the average in MB/s that the DAQ read from the digitizers, None where it says none.
-    Durations of chunk and overlap are ns, `record_length` is in samples. `pre_triggers` are samples
-    by board, for boards of which the document tells. `buffered_chunks` is how many chunks redax
-    holds back. `boards` are the digitizers.
+    parent folder of the run's live data on the DAQ host, `rate` the average in MB/s that the DAQ
+    read from the digitizers; both are None if unknown. Durations of chunks and overlaps are ns,
+    `record_length` is in samples. `pre_triggers` are samples by board, for the boards in the
+    document. `buffered_chunks` is the number of chunks that redax buffers. `boards` are the
+    digitizers.
     """
 
     number: int
@@ -99,15 +99,15 @@ class Run:
 
 
 def parse(document: Mapping[str, Any]) -> Run:
-    """Read a run document as pymongo returns it.
+    """Read a run document in the form that pymongo returns.
 
-    Raises BadDataError naming the run, the field, what was found and what is expected.
+    Raises BadDataError naming the run, the field, the value found and the expected one.
     """
     number = whole(document.get("number"))
     if number is None or not layout.is_run_number(number):
         raise BadDataError(
             f"run document without a run number: number is {_short(document.get('number'))}",
-            f"it must be whole, from 0 to {layout.HIGHEST_RUN}",
+            f"it must be a whole number from 0 to {layout.HIGHEST_RUN}",
         )
     fields = _Fields(f"run {number:06d}", document)
     daq_config = fields.section("daq_config")
@@ -138,21 +138,21 @@ def parse(document: Mapping[str, Any]) -> Run:
 
 
 def whole(value: Any) -> int | None:
-    """Return a whole number, also one that is stored as a double; None for anything else."""
+    """Return a whole number, even if stored as a double; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return int(value) if isinstance(value, int) or value.is_integer() else None
 
 
 def to_json(document: Any) -> Any:
-    """Return a run document, or a part of one, as extended JSON, which keeps the types of BSON."""
+    """Return a run document, or part of one, as extended JSON, which preserves BSON types."""
     return json.loads(json_util.dumps(document, json_options=json_util.CANONICAL_JSON_OPTIONS))
 
 
 def from_json(data: Any) -> dict[str, Any]:
-    """Return the run document that :func:`to_json` or MongoDB's own export wrote.
+    """Return a run document written by :func:`to_json` or exported by MongoDB.
 
-    Raises BadDataError for anything but the extended JSON of a document.
+    Raises BadDataError if the text is not the extended JSON of a document.
     """
     options = json_util.JSONOptions(
         tz_aware=True, tzinfo=UTC, datetime_conversion=DatetimeConversion.DATETIME_AUTO
@@ -164,12 +164,12 @@ def from_json(data: Any) -> dict[str, Any]:
             f"the run document is not extended JSON ({error})", "export it again with mongoexport"
         ) from error
     if not isinstance(document, dict):
-        raise BadDataError(f"the run document is {_short(document)}, expected is a document")
+        raise BadDataError(f"the run document is {_short(document)}, expected a document")
     return document
 
 
 class _Fields:
-    """A section of the run document, with errors that name the run and the field."""
+    """A section of the run document; its errors name the run and the field."""
 
     def __init__(self, name: str, section: Mapping[str, Any], prefix: str = "") -> None:
         self.name = name
@@ -179,7 +179,7 @@ class _Fields:
     def wrong(self, key: str, expected: str) -> BadDataError:
         return BadDataError(
             f"{self.name}: {self._prefix}{key} of the run document is "
-            f"{_short(self._section.get(key))}, expected is {expected}"
+            f"{_short(self._section.get(key))}, expected {expected}"
         )
 
     def value(self, key: str, kind: type, expected: str, default: Any = None) -> Any:
@@ -199,7 +199,7 @@ class _Fields:
         return value if _is_int32(value) else default
 
     def double(self, key: str, default: float) -> float:
-        """Return a number as redax reads it: here it takes integers of any size too."""
+        """Return a number as redax reads it: it accepts integers of any size here."""
         value = self._section.get(key)
         if isinstance(value, float):
             return value
@@ -227,7 +227,7 @@ def _short(value: Any) -> str:
 def _time(fields: _Fields, key: str) -> int:
     """Return a date in ns since the epoch."""
     time: datetime = fields.value(key, datetime, "a date")
-    # pymongo returns naive datetimes unless told otherwise; they are UTC.
+    # pymongo returns naive datetimes by default; they are in UTC.
     aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
     whole_s = int(aware.replace(microsecond=0).timestamp())
     if not 0 <= whole_s < MAX_TIME_S:
@@ -236,7 +236,7 @@ def _time(fields: _Fields, key: str) -> int:
 
 
 def _duration(daq_config: _Fields, key: str, default: float) -> int:
-    """Return a duration in ns, cut to whole ns exactly as redax does it."""
+    """Return a duration in ns, truncated to whole ns exactly as by redax."""
     seconds = daq_config.double(key, default)
     if not 1 / NS_PER_S <= seconds <= MAX_DURATION_S:
         raise daq_config.wrong(key, f"a time above 0 s, up to {MAX_DURATION_S} s")
@@ -244,9 +244,9 @@ def _duration(daq_config: _Fields, key: str, default: float) -> int:
 
 
 def _readers(daq_config: _Fields, boards: Iterable[Board]) -> Mapping[str, int]:
-    """Return the threads of all readers that may have read a digitizer.
+    """Return the number of threads of each reader that may have read a digitizer.
 
-    A reader that is not among ``processing_threads`` has the default number of threads.
+    A reader without an entry in ``processing_threads`` has the default number of threads.
     """
     threads, hosts = (
         section if isinstance(section, dict) else {}
@@ -257,15 +257,15 @@ def _readers(daq_config: _Fields, boards: Iterable[Board]) -> Mapping[str, int]:
         names |= hosts.keys()
     result = {}
     for name in sorted(names):
-        if not READER.fullmatch(name):  # files are called by it
+        if not READER.fullmatch(name):  # the name is part of file names
             raise daq_config.wrong("processing_threads", "names of readers as keys")
-        # redax takes a dot for a step into a section, and then finds nothing.
+        # redax interprets a dot as the path to a subsection, and finds nothing there.
         given = None if "." in name else threads.get(name)
         n_threads = given if _is_int32(given) else DEFAULT_THREADS
         if not 1 <= n_threads <= MAX_THREADS:
             raise BadDataError(
                 f"{daq_config.name}: daq_config.processing_threads.{name} of the run document is "
-                f"{_short(given)}, expected is a number of threads, 1 to {MAX_THREADS}"
+                f"{_short(given)}, expected a number of threads, 1 to {MAX_THREADS}"
             )
         result[name] = n_threads
     if not result:
@@ -285,7 +285,7 @@ def _boards(daq_config: _Fields) -> tuple[Board, ...]:
             continue
         number = whole(board.get("board"))
         if number is None:
-            raise daq_config.wrong("boards", "a number as board of each digitizer")
+            raise daq_config.wrong("boards", "a board number for each digitizer")
         host = board.get("host")
         inputs = channels.get(str(number)) if isinstance(channels, dict) else None
         result.append(
@@ -293,7 +293,7 @@ def _boards(daq_config: _Fields) -> tuple[Board, ...]:
                 number,
                 kind,
                 host if isinstance(host, str) else None,
-                # Only where data come from an input does redax look its channel up.
+                # redax looks up the channel of an input only if data arrive from it.
                 tuple(
                     channel
                     for channel in (inputs if isinstance(inputs, list) else ())
@@ -305,16 +305,16 @@ def _boards(daq_config: _Fields) -> tuple[Board, ...]:
 
 
 def tag_names(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of a run's tags, also of those that a person wrote as plain text."""
+    """Return the names of a run's tags, including those that a person entered as plain text."""
     found = document.get("tags")
     tags = found if isinstance(found, list) else [found]
     names = (tag.get("name") if isinstance(tag, dict) else tag for tag in tags)
-    # BSON's code is a text too, but cannot be compared or hashed as one.
+    # BSON code is a text type too, but does not compare or hash like text.
     return tuple(name for name in names if type(name) is str)
 
 
 def _rate(document: Mapping[str, Any]) -> float | None:
-    """Return the sum over detectors; it serves only as a check, so what is odd counts as none."""
+    """Return the sum over detectors; as it is used only for a check, invalid values are ignored."""
     rates = document.get("rate")
     if not isinstance(rates, dict):
         return None
@@ -330,13 +330,13 @@ def _rate(document: Mapping[str, Any]) -> float | None:
 
 
 def document_id(document: Mapping[str, Any]) -> str | None:
-    """Return what MongoDB tells a document from all others by, None where it has none."""
+    """Return MongoDB's unique identifier of the document, None if it has none."""
     found = document.get("_id")
     return None if found is None else str(found)
 
 
 def start_time(document: Mapping[str, Any]) -> str | None:
-    """Return a run's start in UTC, as text, None where there is none."""
+    """Return a run's start in UTC as text, None if there is none."""
     start = document.get("start")
     if not isinstance(start, datetime):
         return None
@@ -345,7 +345,7 @@ def start_time(document: Mapping[str, Any]) -> str | None:
 
 
 def live_location(document: Mapping[str, Any]) -> str | None:
-    """Return the DAQ's own live entry's folder: the first one, copies are appended after it."""
+    """Return the folder in the DAQ's live entry, the first one; copies are appended after it."""
     entries = document.get("data")
     if not isinstance(entries, list):
         return None

@@ -1,6 +1,6 @@
-"""Check a run's live data without storing anything: what ``xamsflow verify`` does.
+"""Check of a run's live data without storing anything, for ``xamsflow verify``.
 
-The checks are those of the plugin that makes raw records, but go on after the first finding.
+The checks are those of the raw-records plugin, but they continue after the first finding.
 """
 
 import hashlib
@@ -25,12 +25,12 @@ from xamsflow.state.receipts import Receipt
 USUAL_RECORD_LENGTH = 110
 USUAL_CHUNK = 5 * NS_PER_S
 USUAL_OVERLAP = NS_PER_S // 2
-"""redax's own defaults."""
+"""redax's defaults."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found in a run's live data; `findings` as in receipts."""
+    """The result of checking a run's live data; `findings` are in the same form as in receipts."""
 
     run_id: str
     folder: Path
@@ -41,7 +41,7 @@ class Verification:
     n_bytes: int
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the result as plain data."""
         return {
             "run_id": self.run_id,
             "folder": str(self.folder),
@@ -60,20 +60,20 @@ def verify_run(
     transferred: Receipt | None = None,
     meter: Meter | None = None,
 ) -> Verification:
-    """Read a run's `folder` and return all that is wrong with it.
+    """Read a run's `folder` and return everything that is wrong with it.
 
-    Without its `document`, facts are taken from the files, or assumed as redax's defaults. With
-    `transferred`, the transfer's receipt, files are compared with what arrived. On `meter` it
-    notes how far it is. Raises TransientError where the run cannot be read, ConfigurationError
-    without the right to.
+    Without the run's `document`, its facts are inferred from the files, or redax's defaults are
+    assumed. If the transfer's receipt `transferred` is given, files are compared with it. Progress
+    is recorded on `meter`. Raises TransientError if the run cannot be read, ConfigurationError if
+    access to it is denied.
     """
     findings = Findings(folder.name, stop=False)
     run = None if document is None else _parse(document, folder, findings)
     if document is None:
         findings.add(
             "no_run_document",
-            "there is no run document: readers and compressor are taken from the files, "
-            "5 s and 0.5 s for chunks and overlaps and 110 samples per record are assumed",
+            "there is no run document: readers and compressor are inferred from the files, and "
+            "chunks of 5 s, overlaps of 0.5 s and 110 samples per record are assumed",
         )
     if transferred is not None:
         _compare(folder, transferred, findings)
@@ -83,7 +83,7 @@ def verify_run(
         reader.main(chunk)
         reader.overlap(chunk)
         if meter is not None:
-            all_bytes = reader.n_bytes * reader.n_chunks // (chunk + 1)  # if they are all alike
+            all_bytes = reader.n_bytes * reader.n_chunks // (chunk + 1)  # assuming similar chunks
             n_chunks = reader.n_chunks
             meter.reach("checks", reader.n_bytes, all_bytes, chunk=chunk + 1, n_chunks=n_chunks)
     reader.finish()
@@ -115,7 +115,7 @@ def _parse(document: Mapping[str, Any], folder: Path, findings: Findings) -> Run
             f"{age:.0f} min old)",
         )
     elif run.end < run.start:
-        findings.add("T31", "end of the run document is before its start")
+        findings.add("T31", "the run document has an end before its start")
     return run
 
 
@@ -168,5 +168,5 @@ def _compare(folder: Path, transferred: Receipt, findings: Findings) -> None:
         if checksum != expected[name]["sha256"]:
             findings.add(
                 "changed_since_transfer",
-                f"{folder / name} has another content than at the end of the transfer",
+                f"{folder / name} has changed since the transfer",
             )

@@ -1,7 +1,7 @@
-"""ssh: connections from Python, and the same connection as a command for rsync.
+"""ssh: connections from Python, and the equivalent command for rsync.
 
-Both see only what the configuration says: no ``~/.ssh/config``, no passwords, no questions, and no
-host whose key is not known already.
+Both use only the configuration: they ignore ``~/.ssh/config``, never ask for passwords or
+anything else, and refuse hosts with unknown keys.
 """
 
 import logging
@@ -18,26 +18,26 @@ from xamsflow.base.errors import ConfigurationError, TransientError, XamsflowErr
 from xamsflow.settings.config import SshHost
 
 CONNECT_TIMEOUT = 15
-"""Seconds until a host that does not answer counts as unreachable."""
+"""Seconds after which an unresponsive host counts as unreachable."""
 
 KEEPALIVE = 15
-"""Seconds between two signs of life on an idle connection."""
+"""Seconds between keepalive messages on an idle connection."""
 
 KEEPALIVE_MISSED = 4
-"""Signs of life that may go unanswered before OpenSSH gives a connection up."""
+"""Unanswered keepalive messages after which OpenSSH closes a connection."""
 
 GLOBAL_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
 
-# Without a handler Python prints paramiko's own tracebacks beside our one line.
+# Without a handler, Python prints paramiko's tracebacks in addition to our one-line message.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 @contextmanager
 def connect(target: SshHost) -> Iterator[paramiko.SSHClient]:
-    """Hold a connection to a host.
+    """Yield a connection to a host, which closes at the end of the block.
 
-    Raises TransientError where the host cannot be reached or the connection is lost on the way,
-    ConfigurationError where its key is unknown or changed or where it refuses ours.
+    Raises TransientError if the host is unreachable or the connection drops, ConfigurationError if
+    the host's key is unknown or has changed, or if the host refuses our key.
     """
     with paramiko.SSHClient() as client:
         _load_known_hosts(client, target)
@@ -65,9 +65,9 @@ def connect(target: SshHost) -> Iterator[paramiko.SSHClient]:
 
 
 def command(target: SshHost) -> list[str]:
-    """Return the OpenSSH command that makes the same connection as :func:`connect`.
+    """Return the OpenSSH command equivalent to :func:`connect`.
 
-    Meant for ``rsync -e``: it ends with the options, the host and what to run there are appended.
+    It is intended for ``rsync -e``, which appends the host and the remote command to these options.
     """
     options = {
         "BatchMode": "yes",
@@ -94,14 +94,14 @@ def command(target: SshHost) -> list[str]:
 
 
 def describe(target: SshHost) -> str:
-    """Return the host as a person writes it: ``user@host``, with the port if it is not 22."""
+    """Return the host in the usual notation: ``user@host``, with the port if it is not 22."""
     user = f"{target.user}@" if target.user else ""
     port = f" (port {target.port})" if target.port != paramiko.config.SSH_PORT else ""
     return f"{user}{target.host}{port}"
 
 
 class _RefuseUnknown(paramiko.RejectPolicy):
-    """Refuses hosts without a known key, and says how to make them known."""
+    """A policy that refuses hosts with unknown keys and says how to add the keys."""
 
     def __init__(self, target: SshHost) -> None:
         self._target = target
@@ -121,7 +121,7 @@ class _RefuseUnknown(paramiko.RejectPolicy):
             how = f"connect once by hand with ssh -p {target.port} {login}{target.host}"
         raise ConfigurationError(
             f"the key of {describe(target)} is not known {where}",
-            f"{how}, and compare its fingerprint {key.fingerprint} with the one on the host itself",
+            f"{how}, and compare its fingerprint {key.fingerprint} with the one on the host",
         )
 
 
@@ -136,18 +136,18 @@ def _load_known_hosts(client: paramiko.SSHClient, target: SshHost) -> None:
             client.load_host_keys(str(file))
         except OSError as error:
             raise ConfigurationError(
-                f"cannot read the known hosts {file} ({error.strerror})",
-                f"write it with ssh-keyscan -p {target.port} {target.host} and compare the keys",
+                f"cannot read the known hosts in {file} ({error.strerror})",
+                f"create it with ssh-keyscan -p {target.port} {target.host} and compare the keys",
             ) from error
         except (InvalidHostKey, ValueError) as error:
             raise ConfigurationError(
-                f"{file} is not a list of known hosts: {error}",
-                "remove the wrong line, as ssh-keygen -R does, or write the file again",
+                f"{file} is not a valid known_hosts file: {error}",
+                "remove the invalid line, for example with ssh-keygen -R, or create the file again",
             ) from error
 
 
 def _check_identity(target: SshHost) -> None:
-    """Say at once what paramiko would report as a refused key or a lost connection."""
+    """Report an unreadable key; paramiko would report a refused key or a lost connection."""
     if target.identity_file is None:
         return
     try:
@@ -171,20 +171,20 @@ def _connect_error(error: Exception, target: SshHost, client: paramiko.SSHClient
         file = f" -f '{target.known_hosts}'" if target.known_hosts else ""
         return ConfigurationError(
             f"the key of {host} has changed; it is now {error.key.fingerprint}",
-            "somebody may be listening in: ask its administrator, and only if the new key is right "
-            f"remove the old one with ssh-keygen{file} -R '{name}'",
+            "somebody may be intercepting the connection: ask the host's administrator; only if "
+            f"the new key is right, remove the old one with ssh-keygen{file} -R '{name}'",
         )
     if isinstance(error, paramiko.PasswordRequiredException):
         return ConfigurationError(
             f"the key for {host} has a passphrase",
-            "load it into an ssh agent and leave identity_file empty, or use a key without",
+            "load it into an ssh agent and leave identity_file empty, or use a key without one",
         )
     if isinstance(error, socket.gaierror):
         return TransientError(
-            f"the name of the host {target.host} is not known here ({error.strerror})",
+            f"the host name {target.host} cannot be resolved ({error.strerror})",
             "check the name and the network",
         )
-    # paramiko has no class for "no key left to try"; then, the connection is still up.
+    # paramiko has no exception class for "all keys refused"; the connection is then still active.
     transport = client.get_transport()
     if isinstance(error, paramiko.SSHException) and transport and transport.is_active():
         keys = target.identity_file or "your usual keys and agent"
@@ -204,12 +204,12 @@ def _text(error: Exception) -> str:
 def _option_path(path: Path) -> str:
     """Return a path as the value of an OpenSSH option.
 
-    OpenSSH splits such values at spaces and expands ``%``, ``~`` and ``${}``. Its versions differ
-    in how quotes are escaped, so paths that need it are refused.
+    OpenSSH splits such values at spaces and expands ``%``, ``~`` and ``${}``. Its versions escape
+    quotes differently, so paths that would need escaping are refused.
     """
     text = str(path.absolute())
     if any(character in text for character in "\"'\\$\n"):
         raise ConfigurationError(
-            f"ssh cannot use the file {text!r}", "choose a path without quotes, backslash and $"
+            f"ssh cannot use the file {text!r}", "choose a path without quotes, backslashes and $"
         )
     return '"' + text.replace("%", "%%") + '"'

@@ -71,7 +71,7 @@ def of_settings(number: int, settings: Rundb | None, daq: Daq) -> Identity:
 
 
 def of_document(document: Mapping[str, Any], settings: Rundb | None, daq: Daq) -> Identity:
-    """Return which run a run document describes; `settings` as for :func:`of_settings`.
+    """Return the identity of the run that a document describes; see :func:`of_settings`.
 
     Raises BadDataError for a document without a run number.
     """

@@ -1,7 +1,8 @@
 """The configuration, checked, as typed values.
 
-Each of these overrides single keys of those before it: ``config/config.yaml``, the site's own
-settings (``site.yaml`` of the working directory), files given with ``--configfile``, ``--config``.
+There are four sources, and each overrides individual keys of the previous ones:
+``config/config.yaml``, the site's settings (``site.yaml`` in the working directory), files given
+with ``--configfile``, and ``--config``.
 """
 
 import json
@@ -20,15 +21,15 @@ from xamsflow.state import layout, run_numbers
 SCHEMA = layout.SCHEMAS / "config.schema.yaml"
 
 ENVIRONMENT = "XAMSFLOW_CONFIG"
-"""Name of the variable by which a workflow hands its configuration to the scripts it starts."""
+"""The environment variable through which a workflow passes its configuration to its scripts."""
 
 SITE = "XAMSFLOW_SITE"
-"""Name of the variable that names another file than ``site.yaml``."""
+"""The environment variable that names a file to use instead of ``site.yaml``."""
 
 
 @dataclass(frozen=True)
 class SshHost:
-    """How to reach a host by ssh; None leaves a value to ssh's own defaults."""
+    """How to reach a host by ssh; None selects ssh's default."""
 
     host: str
     port: int = 22
@@ -39,12 +40,12 @@ class SshHost:
 
 @dataclass(frozen=True)
 class Select:
-    """Which runs are taken; None, and no `runs`, mean no limit.
+    """Which runs are selected; None, and an empty `runs`, mean no limit.
 
-    `modes` and `detectors` are patterns. A run with one of `force_tags` is taken though nobody set
-    it pending, and outside of all limits but `skip_tags`. `max_age_days` counts from its end.
-    `retry`: failed runs too, once the time has come that ``processing.retry_at`` names.
-    `follow`: runs that are still being taken too, unless they began `longest_run_h` ago or longer.
+    `modes` and `detectors` are patterns. A run with one of `force_tags` is selected even if it is
+    not pending, and only `skip_tags` can exclude it. `max_age_days` counts from the run's end.
+    `retry` also selects failed runs whose time ``processing.retry_at`` has come.
+    `follow` also selects runs that are being taken, if they began less than `longest_run_h` ago.
     """
 
     first_run: int | None = None
@@ -65,11 +66,12 @@ class Select:
 class Watch:
     """How ``xamsflow watch`` works.
 
-    `auto`: runs without a status are set pending if they ended in the last `max_age_days` (None:
-    whenever). One in `oldest_every` runs that are taken is the oldest, the others are the newest
-    (None: all are). `max_jobs` is how many runs are worked on at a time, None as many as the
-    profile is for. `switch` is the collection, as ``daq.processing``, where somebody can switch it
-    off, None if there is none. `pictures` are drawn at a time beside the processing, 0 for none.
+    `auto` sets runs without a status pending if they ended in the last `max_age_days` (None: at any
+    time). Every `oldest_every`-th selected run is the oldest one, the others are the newest
+    (None: all are the newest). `max_jobs` is the number of runs processed at a time, None for as
+    many as the profile allows. `switch` is the collection with the switch that stops processing,
+    for example ``daq.processing``; None if there is none. `pictures` is the number of pictures
+    drawn at a time alongside the processing, 0 for none.
     """
 
     auto: bool
@@ -84,9 +86,9 @@ class Watch:
 
 @dataclass(frozen=True)
 class Follow:
-    """How a run is followed while it is taken.
+    """How a run is followed while it is being taken.
 
-    It is looked at every `interval_s`, and given up when nothing has come for `patience_s`.
+    The run is checked every `interval_s` and abandoned if no data arrive for `patience_s`.
     """
 
     interval_s: float
@@ -106,7 +108,7 @@ class Rundb:
 
 @dataclass(frozen=True)
 class Daq:
-    """Where the DAQ writes runs: on `ssh`, or visible on this machine if None.
+    """Where the DAQ writes runs: on the host `ssh`, or on a file system of this machine if None.
 
     `live_data` is the parent folder of the runs; None takes it from the run document.
     """
@@ -117,7 +119,7 @@ class Daq:
 
 @dataclass(frozen=True)
 class Storage:
-    """Where live data arrive and strax data are stored; `host` is its name in run documents."""
+    """Where live data arrive and strax data are stored; `host` is the name in run documents."""
 
     live_data: Path
     processed: Path
@@ -128,8 +130,8 @@ class Storage:
 class Retry:
     """What is retried automatically, see xamsflow.run.policy.
 
-    `resources`, `transient` and `unknown` say how often, by class of failure. `patience_s` is for a
-    job that waits for a host or server.
+    `resources`, `transient` and `unknown` are the numbers of retries by class of failure. A job
+    waits up to `patience_s` for a host or server.
     """
 
     resources: int
@@ -142,9 +144,9 @@ class Retry:
 
 @dataclass(frozen=True)
 class Notify:
-    """Which messages are sent, and how; see xamsflow.run.notify.
+    """Which notifications are sent, and how; see xamsflow.run.notify.
 
-    `command` is a program with its arguments; None: no messages are sent.
+    `command` is a program with its arguments; None disables notifications.
     """
 
     command: tuple[str, ...] | None
@@ -157,7 +159,7 @@ class Notify:
 
 @dataclass(frozen=True)
 class TargetsByMode:
-    """The targets that replace the usual ones for runs whose mode matches a pattern."""
+    """The targets that replace the default ones for runs whose mode matches a pattern."""
 
     modes: tuple[str, ...]
     targets: tuple[str, ...]
@@ -165,13 +167,13 @@ class TargetsByMode:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where settings come from, so that a message can name it: files in order, then --config."""
+    """Where settings come from, for error messages: the files in order, then ``--config``."""
 
     files: tuple[Path, ...] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, key: str) -> str:
-        """Name what has the last word on a key, which is written with dots."""
+        """Name the source that sets a key (in dotted form)."""
         path = key.split(".")
         if _sets(self.given, path):
             return "--config"
@@ -181,7 +183,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Config:
-    """The whole configuration, valid; `context` is None for this project's own plugins."""
+    """The whole configuration, valid; `context` is None for the plugins of this project."""
 
     detector: str
     context: str | None
@@ -199,9 +201,9 @@ class Config:
     origin: Origin = field(compare=False)
 
     def targets_for(self, mode: str) -> tuple[str, ...]:
-        """Return the targets of a run with this mode: those of the first entry that matches.
+        """Return the targets of a run with this mode: those of the first matching entry.
 
-        A run without a mode, or an empty one, gets the usual ones.
+        A run with a missing or empty mode gets the default targets.
         """
         for entry in self.targets_by_mode:
             if mode and any(fnmatchcase(mode, pattern) for pattern in entry.modes):
@@ -210,12 +212,12 @@ class Config:
 
 
 def of_detector(config: Config, has: Collection[str]) -> Config:
-    """Return the configuration for a detector that has these data types.
+    """Return the configuration restricted to a detector that has these data types.
 
-    Targets by mode are shared by several detectors: those that this one lacks are left out, and if
-    none remain, runs get the usual targets. Raises ConfigurationError if the detector lacks one of
-    `targets`, or if no detector could have one of the targets by mode. The data types of another
-    context are not known, so nothing is changed.
+    Several detectors share the targets by mode: those that this detector lacks are left out, and if
+    none remain, runs get the default targets. Raises ConfigurationError if the detector lacks one
+    of `targets`, or if no detector could have one of the targets by mode. With another context the
+    data types are unknown, so the configuration is returned unchanged.
     """
     if config.context is not None:
         return config
@@ -224,7 +226,7 @@ def of_detector(config: Config, has: Collection[str]) -> Config:
         if target not in has:
             raise ConfigurationError(
                 f"{config.origin.of('targets')}: targets has {target!r}, "
-                f"allowed for {config.detector} are {known}"
+                f"allowed for {config.detector}: {known}"
             )
     by_mode = []
     for entry in config.targets_by_mode:
@@ -241,9 +243,9 @@ def of_detector(config: Config, has: Collection[str]) -> Config:
 
 
 def load(configfiles: Iterable[Path] = ()) -> Config:
-    """Return the configuration of the working directory, with the keys of `configfiles` over it.
+    """Return the configuration of the working directory, overridden by the files `configfiles`.
 
-    Raises ConfigurationError naming the file, the key, what was found and what is allowed.
+    Raises ConfigurationError naming the file, the key, the value found and the allowed values.
     """
     files = [*site_files(), *configfiles]
     settings = _read(layout.DEFAULT_CONFIG)
@@ -253,10 +255,10 @@ def load(configfiles: Iterable[Path] = ()) -> Config:
 
 
 def site_files() -> list[Path]:
-    """Return the file with the site's own settings, none where there is none or it has no keys.
+    """Return the file with the site's settings in a list, empty if it is missing or has no keys.
 
-    It is ``site.yaml`` of the working directory, or the file that the variable SITE names,
-    relative to the working directory too. Raises ConfigurationError if it cannot be used.
+    It is ``site.yaml`` in the working directory, or the file that the environment variable SITE
+    names relative to the working directory. Raises ConfigurationError if the file is unusable.
     """
     named = os.environ.get(SITE)
     if not named and not layout.SITE_SETTINGS.exists():
@@ -268,11 +270,11 @@ def site_files() -> list[Path]:
 def parse(
     settings: Mapping[str, Any], files: Iterable[Path] = (), given: Mapping[str, Any] | None = None
 ) -> Config:
-    """Return plain settings, as Snakemake's ``config``, as a valid Config.
+    """Convert plain settings, such as Snakemake's ``config``, to a valid Config.
 
     `files` override the defaults, in order, and `given` (``--config``) overrides all of them.
-    Raises ConfigurationError naming the file with the mistake, the key, what was found and what is
-    allowed.
+    Raises ConfigurationError naming the file with the mistake, the key, the value found and the
+    allowed values.
     """
     origin = Origin(tuple(files), given or {})
     mistake = schema.mistake(dict(settings), SCHEMA)
@@ -282,25 +284,25 @@ def parse(
 
 
 def to_environment(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the environment by which scripts get plain settings that `parse` has accepted."""
+    """Return the environment that passes settings accepted by :func:`parse` to scripts."""
     return {ENVIRONMENT: json.dumps(settings)}
 
 
 def from_environment() -> Config:
     """Return the configuration of the workflow that started this process.
 
-    It is not checked again: to load the checker takes longer than all else a short job does first.
-    Raises ConfigurationError where no workflow started this process.
+    It is not checked again, because loading the checker takes longer than everything else that a
+    short job does at its start. Raises ConfigurationError if no workflow started this process.
     """
     if ENVIRONMENT not in os.environ:
         raise ConfigurationError(
-            f"the environment has no {ENVIRONMENT}", "scripts are started by snakemake"
+            f"the environment lacks {ENVIRONMENT}", "let snakemake start the script"
         )
     return _typed(json.loads(os.environ[ENVIRONMENT]), Origin())
 
 
 def _sets(settings: Any, key: Sequence[str]) -> bool:
-    """Tell whether settings have a value for a key, or one in place of a section around it."""
+    """Tell whether settings contain a value for a key or, instead, for a section around it."""
     if not key or not isinstance(settings, Mapping):
         return True
     return key[0] in settings and _sets(settings[key[0]], key[1:])
@@ -344,7 +346,7 @@ def _select(section: Mapping[str, Any], origin: Origin) -> Select:
     if first is not None and last is not None and first > last:
         raise ConfigurationError(
             f"{origin.of('select.first_run')}: select.first_run is {first}, "
-            f"allowed is {last} (last_run) or less"
+            f"allowed: {last} (last_run) or less"
         )
     try:
         runs = run_numbers.parse_all(section["runs"])
@@ -377,7 +379,7 @@ def _read(path: Path) -> dict[str, Any]:
         ) from error
     except (yaml_file.Error, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"{path} is not valid YAML: {error}", "correct the file there"
+            f"{path} is not valid YAML: {error}", "correct the file at that line"
         ) from error
     if settings is None:
         return {}
@@ -387,7 +389,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _override(settings: dict[str, Any], changes: Mapping[str, Any]) -> None:
-    """Lay `changes` over `settings`, section by section, as Snakemake does with --configfile."""
+    """Merge `changes` into `settings`, section by section, as Snakemake does with --configfile."""
     for key, value in changes.items():
         if isinstance(value, dict) and isinstance(settings.get(key), dict):
             _override(settings[key], value)
@@ -404,8 +406,8 @@ def _expanded(value: str) -> Path:
         return Path(value).expanduser()
     except RuntimeError as error:
         raise ConfigurationError(
-            f"configuration: {value!r} names the home of a user who is not there",
-            "give the whole path",
+            f"configuration: {value!r} names the home of a user who does not exist",
+            "give the absolute path",
         ) from error
 
 

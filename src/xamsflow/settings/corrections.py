@@ -1,15 +1,15 @@
 """Correction files: quantities that change from run to run.
 
-``config/corrections/<name>.json`` holds one JSON object from run range to value; first and last run
-are both included. A value that nobody measured says so::
+``config/corrections/<name>.json`` holds one JSON object from run range to value; both the first and
+the last run are included. A value that was not measured is marked as such::
 
     {
       "006724-006874": 220000,
       "006875-006999": {"value": 220000, "provenance": "estimated", "why": "as in the runs before"}
     }
 
-Of a file, only the value of the run itself is in the lineage of that run's data: ranges that are
-added for other runs change nothing, and a changed value makes data of its runs other data.
+The lineage of a run's data includes only the value for that run. Adding ranges for other runs
+therefore changes nothing, while changing a value changes the lineage of the runs in its range.
 """
 
 import json
@@ -28,18 +28,18 @@ _RANGE = re.compile(rf"({layout.RUN_ID_PATTERN})-({layout.RUN_ID_PATTERN})", fla
 
 
 class Provenance(StrEnum):
-    """Where a value is from."""
+    """The origin of a value."""
 
     MEASURED = "measured"
     ESTIMATED = "estimated"
-    """Taken over from other runs, or read off data that were not made for it."""
+    """Taken from other runs, or derived from data that were not taken for this purpose."""
     NOMINAL = "nominal"
-    """A round number of the right size, or of another detector."""
+    """A round number of the right order of magnitude, or a value of another detector."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A value of the runs from `first` to `last`; `why` says what it is, if nobody measured it."""
+    """The value of the runs from `first` to `last`; `why` explains a value that is not measured."""
 
     first: int
     last: int
@@ -50,19 +50,19 @@ class Entry:
 
 @dataclass(frozen=True)
 class ByRun:
-    """A quantity that changes from run to run, as a correction file has it, by ascending run."""
+    """A quantity that changes from run to run: the entries of a correction file, by run."""
 
     file: str
     entries: tuple[Entry, ...]
 
     def entry(self, run: int) -> Entry | None:
-        """Return the entry of a run, None if the file does not cover it."""
+        """Return the entry for a run, None if the file does not cover the run."""
         return next((one for one in self.entries if one.first <= run <= one.last), None)
 
     def starts(self) -> list[tuple[int, Any]]:
-        """Return the first runs of all ranges with their values, as strax wants them.
+        """Return the first run of each range with its value, in the form that strax expects.
 
-        What is between the ranges has a :class:`str` for a value that says what is missing.
+        Runs between the ranges have a :class:`str` as value, which says what is missing.
         """
         missing = f"{layout.CORRECTIONS / self.file}.json has no value for this run"
         result: list[tuple[int, Any]] = [(0, missing)]
@@ -74,10 +74,11 @@ class ByRun:
 
 
 def load(name: str) -> ByRun:
-    """Return what a correction file holds.
+    """Return the contents of a correction file.
 
-    A file of the working directory has priority over the repository's. Raises ConfigurationError
-    naming the file if it is missing, or not an object of run ranges that do not overlap.
+    A file in the working directory takes precedence over the repository's. Raises
+    ConfigurationError naming the file if it is missing, is not an object of run ranges, or has
+    overlapping ranges.
     """
     for folder in (Path(), layout.REPOSITORY):
         path = folder / layout.CORRECTIONS / f"{name}.json"
@@ -94,9 +95,9 @@ def load(name: str) -> ByRun:
 
 
 def of_run(quantity: Any, run: int) -> Any:
-    """Return the value of a quantity for a run; only a :class:`ByRun` differs between runs.
+    """Return the value of a quantity for a run; only a :class:`ByRun` depends on the run.
 
-    Raises ConfigurationError naming run and file if the file has no value for this run.
+    Raises ConfigurationError naming the run and the file if the file has no value for this run.
     """
     if not isinstance(quantity, ByRun):
         return quantity
@@ -105,20 +106,20 @@ def of_run(quantity: Any, run: int) -> Any:
 
 
 def of_option(value: Any, run: int) -> Any:
-    """Return what strax made of :meth:`ByRun.starts` for a run, if it is a value.
+    """Return the value that strax selected from :meth:`ByRun.starts` for a run.
 
-    Raises ConfigurationError naming run and file if it is not.
+    Raises ConfigurationError naming the run and the file if there is no value.
     """
     if isinstance(value, str):
         raise ConfigurationError(
             f"run {run:06d}: {value}",
-            "add a range of runs to the file, and mark it if it is a guess",
+            "add a range of runs to the file, and mark its value if it is a guess",
         )
     return value
 
 
 def provenances(used: Mapping[str, ByRun], run: int) -> dict[str, dict[str, Any]]:
-    """Return file, provenance and reason of each quantity's value for a run, as plain data."""
+    """Return the file, provenance and reason of each quantity's value for a run, as plain data."""
     found = {name: (by_run.file, by_run.entry(run)) for name, by_run in used.items()}
     return {
         name: {"file": file, "provenance": entry.provenance.value, "why": entry.why}
@@ -132,19 +133,19 @@ def _entries(path: Path, content: bytes) -> list[Entry]:
         pairs = json.loads(content, object_pairs_hook=_Pairs)
     except ValueError as error:
         raise ConfigurationError(
-            f"{path} is not valid JSON ({error})", "restore it from the repository, or correct it"
+            f"{path} is not valid JSON ({error})", "correct it or restore it from the repository"
         ) from error
     if not isinstance(pairs, _Pairs):
         raise ConfigurationError(
             f"{path} must hold one object from run range to value",
-            "restore it from the repository, or correct it",
+            "correct it or restore it from the repository",
         )
     entries = []
     for key, value in pairs:
         match = _RANGE.fullmatch(key)
         if match is None or match[1] > match[2]:
             raise ConfigurationError(
-                f"{path}: run range is {key!r}, allowed is first and last run as '001110-004020'"
+                f"{path}: run range is {key!r}, allowed: first and last run, as in '001110-004020'"
             )
         entries.append(_entry(f"{path}: {key}", int(match[1]), int(match[2]), _plain(value)))
     entries.sort(key=lambda entry: (entry.first, entry.last))
@@ -156,7 +157,7 @@ def _entries(path: Path, content: bytes) -> list[Entry]:
 
 def _entry(what: str, first: int, last: int, found: Any) -> Entry:
     if isinstance(found, str):
-        raise ConfigurationError(f"{what} is {found!r}, allowed is anything but text")
+        raise ConfigurationError(f"{what} is {found!r}, allowed: any value except text")
     if not isinstance(found, dict) or "value" not in found:
         return Entry(first, last, found)
     words = {
@@ -166,21 +167,20 @@ def _entry(what: str, first: int, last: int, found: Any) -> Entry:
     }
     if set(found) - set(words):
         raise ConfigurationError(
-            f"{what} has {', '.join(sorted(set(found) - set(words)))}, allowed are "
-            f"{', '.join(words)}"
+            f"{what} has {', '.join(sorted(set(found) - set(words)))}, allowed: {', '.join(words)}"
         )
     if words["provenance"] not in list(Provenance):
         raise ConfigurationError(
-            f"{what}: provenance is {words['provenance']!r}, allowed are {', '.join(Provenance)}"
+            f"{what}: provenance is {words['provenance']!r}, allowed: {', '.join(Provenance)}"
         )
     provenance = Provenance(words["provenance"])
     if provenance is not Provenance.MEASURED and not words["why"]:
-        raise ConfigurationError(f"{what} is {provenance.value}, it must say why")
+        raise ConfigurationError(f"{what} is {provenance.value} but lacks the key why")
     return Entry(first, last, found["value"], provenance, words["why"] or "")
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """A JSON object as read, with keys that are there twice."""
+    """A JSON object as parsed, with its duplicate keys."""
 
 
 def _plain(value: Any) -> Any:

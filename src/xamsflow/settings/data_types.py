@@ -1,7 +1,8 @@
-"""The data types: the one table of what is made of a run, and for which detectors.
+"""The data types: the single table of what is made from a run, and for which detectors.
 
-A new data type is an entry here, and the function that the entry names in
-``xamsflow/data/plugins/``. Nothing here imports strax: the workflow is parsed with these names.
+A new data type needs an entry here and the function that the entry names in
+``xamsflow/data/plugins/``. This module does not import strax, because parsing the workflow needs
+these names.
 """
 
 import re
@@ -13,23 +14,23 @@ from typing import Any
 from xamsflow.settings.detector import DEAD_TIME, Detector, Signals
 
 _NAME = "[a-z][a-z0-9]*"
-"""What digitizers and groups of signals are called."""
+"""Pattern for the names of digitizers and groups of signals."""
 
 
 class DetectorPart(Enum):
-    """The part of a detector that a data type is made for."""
+    """The part of a detector for which a data type is made."""
 
     DIGITIZERS = auto()
-    """All digitizers together: a data type for each, and one for the dead time."""
+    """All digitizers together: one data type for each, and one for the dead time."""
     SIGNALS = auto()
-    """The TPC's signals, and each other group of signals: a data type for each."""
+    """The TPC's signals and each other group of signals: one data type for each."""
     TPC = auto()
     POSITIONS = auto()
-    """A TPC whose channels have positions."""
+    """A TPC with known channel positions."""
     LED = auto()
 
     def of(self, detector: Detector) -> list[Any]:
-        """Return the parts of this kind that a detector has."""
+        """Return a detector's parts of this kind."""
         tpc = [] if detector.tpc is None else [detector.tpc]
         match self:
             case DetectorPart.DIGITIZERS:
@@ -46,9 +47,9 @@ class DetectorPart(Enum):
 
 @dataclass(frozen=True)
 class DataTypes:
-    """The data types that one plugin provides.
+    """The data types of one plugin.
 
-    `module` holds a function with the name of the first data type, which takes the part of the
+    `module` contains a function with the name of the first data type, which takes the part of the
     detector and returns the plugin.
     """
 
@@ -57,7 +58,7 @@ class DataTypes:
     module: str
 
     def names_for(self, part: Any) -> list[str]:
-        """Return the names of the data types that are made for a part of a detector."""
+        """Return the names of the data types for a part of a detector."""
         if isinstance(part, Detector):
             ends = [*(digitizer.name for digitizer in part.digitizers), DEAD_TIME]
             return [f"{name}_{end}" for name in self.names for end in ends]
@@ -65,7 +66,7 @@ class DataTypes:
         return [f"{name}{end}" for name in self.names]
 
     def could_be(self, name: str) -> bool:
-        """Return whether some detector could have a data type of this name."""
+        """Return whether some detector could have a data type with this name."""
         end = {DetectorPart.DIGITIZERS: f"_{_NAME}", DetectorPart.SIGNALS: f"(_{_NAME})?"}.get(
             self.part, ""
         )
@@ -86,11 +87,11 @@ TABLE = (
     DataTypes(("records_led",), DetectorPart.LED, "led"),
     DataTypes(("led_calibration",), DetectorPart.LED, "led"),
 )
-"""Each entry after those below it."""
+"""Each entry follows those on which it depends."""
 
 
 def made_for(detector: Detector) -> Iterator[tuple[DataTypes, Any]]:
-    """Yield each plugin that a detector needs, as its entry and the part that it is made for."""
+    """Yield each plugin that a detector needs: its entry and the part for which it is made."""
     for entry in TABLE:
         for part in entry.part.of(detector):
             yield entry, part
@@ -102,5 +103,5 @@ def of(detector: Detector) -> tuple[str, ...]:
 
 
 def exists(name: str) -> bool:
-    """Return whether some detector file could give a data type of this name."""
+    """Return whether some detector file could define a data type with this name."""
     return any(entry.could_be(name) for entry in TABLE)

@@ -1,4 +1,4 @@
-"""Detectors as data: which channels belong to which digitizer, and what is made of them."""
+"""Detectors as data: their digitizers and channels, and how to process them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -15,24 +15,24 @@ from xamsflow.state import layout
 SCHEMA = layout.SCHEMAS / "detector.schema.yaml"
 
 DEAD_TIME = "aqmon"
-"""The name under which straxen's users look for artificial dead time: ``raw_records_aqmon``."""
+"""The name that straxen uses for artificial dead time: ``raw_records_aqmon``."""
 
 
 QUIET_SAMPLES = 8
-"""Samples before a pulse's rise that a baseline takes at least: of noise of 2 ADC counts rms, their
-mean keeps 0.7."""
+"""Minimum number of samples before a pulse's rise for a baseline. With noise of 2 ADC counts rms,
+their mean has an rms of 0.7."""
 
 MEASURES_BASELINE = ("V1725", "V1730")
-"""Types of digitizers that write their own baseline into each record; the others leave 0."""
+"""Digitizer types that write their own baseline into each record; the others write 0."""
 
 
 @dataclass(frozen=True)
 class Digitizer:
-    """One kind of digitizer and its channels; its records go to ``raw_records_<name>``.
+    """A type of digitizer and its channels; its records are stored as ``raw_records_<name>``.
 
-    `first_channel` and `last_channel` are both included; `sample_width` is in ns. The last
-    `n_later` channels were connected later: runs from before have no data in them, so the lineage
-    of raw records does not name them.
+    `first_channel` and `last_channel` are inclusive; `sample_width` is in ns. The last `n_later`
+    channels were connected later: earlier runs have no data in them, so they are not part of the
+    lineage of raw records.
     """
 
     name: str
@@ -47,14 +47,13 @@ class Digitizer:
 
 @dataclass(frozen=True)
 class Signals:
-    """Channels of one digitizer whose pulses are put together in peaks.
+    """Channels of one digitizer whose pulses are combined into peaks.
 
     Arrays by channel have the order of `channels`. `top` and `bottom` are the channels of the two
-    arrays, both empty if these are unknown. `gains` are in photoelectrons per ADC count
-    and sample: a list, or a :class:`xamsflow.settings.corrections.ByRun`. `hit_threshold` and
-    `baseline_max_rms` are in ADC counts, `hit_extension` in samples before and after a hit,
-    `max_gap` and `coincidence` in ns, `min_area` in photoelectrons, `split_min_height` in
-    photoelectrons per sample of a waveform.
+    arrays, both empty if unknown. `gains` are in photoelectrons per ADC count and sample: a list,
+    or a :class:`xamsflow.settings.corrections.ByRun`. `hit_threshold` and `baseline_max_rms` are in
+    ADC counts, `hit_extension` in samples before and after a hit, `max_gap` and `coincidence` in
+    ns, `min_area` in photoelectrons, `split_min_height` in photoelectrons per waveform sample.
     """
 
     name: str
@@ -78,24 +77,24 @@ class Signals:
 
     @property
     def min_pre_trigger(self) -> int:
-        """Samples before its rise that a pulse must have for a baseline of its own."""
+        """Minimum number of samples before a pulse's rise for a baseline from the pulse itself."""
         return QUIET_SAMPLES + self.hit_extension[0]
 
     @property
     def suffix(self) -> str:
-        """What the names of its data types end with; those of the TPC are strax's usual names."""
+        """The suffix of its data types' names; the TPC has none, as usual in strax."""
         return "" if self.name == "tpc" else f"_{self.name}"
 
 
 @dataclass(frozen=True)
 class Tpc:
-    """What is known of the TPC beyond its signals.
+    """The properties of the TPC beyond its signals.
 
     Areas are in photoelectrons, widths (of the central half of the area) and times in ns,
-    `positions` (x and y by channel) in mm, `drift_velocity` in mm per ns. `gate_time` is the
-    drift time of electrons from the gate. `electron_lifetime` (ns) and `s1_map` are a value, None
-    for no correction, or a :class:`xamsflow.settings.corrections.ByRun`. `max_drift_time` is the
-    drift time from the cathode, None if it is unknown.
+    `positions` (x and y by channel) in mm, `drift_velocity` in mm per ns. `gate_time` is the drift
+    time from the gate. `electron_lifetime` (ns) and `s1_map` are each a value, None for no
+    correction, or a :class:`xamsflow.settings.corrections.ByRun`. `max_drift_time` is the drift
+    time from the cathode, None if unknown.
     """
 
     signals: Signals
@@ -117,7 +116,7 @@ class Tpc:
 
 @dataclass(frozen=True)
 class Led:
-    """Where the light of an LED is in a pulse; windows are first sample and first one beyond."""
+    """The position of LED light within a pulse; windows are [first sample, end), end excluded."""
 
     digitizer: str
     channels: tuple[int, ...]
@@ -132,7 +131,7 @@ class Led:
 class Detector:
     """A detector: its digitizers by ascending channel, and the channel of artificial dead time.
 
-    `signals` are channels beside the TPC's, each group with data types of its own.
+    `signals` are groups of channels in addition to the TPC's, each with separate data types.
     """
 
     name: str
@@ -145,7 +144,7 @@ class Detector:
 
     @property
     def corrections(self) -> dict[str, ByRun]:
-        """What it takes from correction files, by the name of the plugins' option."""
+        """Quantities from correction files, by the name of the plugins' option."""
         quantities: dict[str, Any] = {}
         if self.tpc is not None:
             quantities = {
@@ -160,8 +159,9 @@ class Detector:
 def load(name: str) -> Detector:
     """Return a detector from ``config/detectors/<name>.yaml``.
 
-    A file of the working directory has priority over the repository's, so a new detector needs no
-    change here. Raises ConfigurationError naming the file, key, what was found and what is allowed.
+    A file in the working directory takes precedence over the repository's, so a new detector needs
+    no code change. Raises ConfigurationError naming the file, the key, the value found and the
+    allowed values.
     """
     folders = [Path(), layout.REPOSITORY]
     for folder in folders:
@@ -176,13 +176,13 @@ def load(name: str) -> Detector:
         {file.stem for folder in folders for file in (folder / layout.DETECTORS).glob("*.yaml")}
     )
     raise ConfigurationError(
-        f"configuration: detector is {name!r}, allowed are {', '.join(known)}",
+        f"configuration: detector is {name!r}, allowed: {', '.join(known)}",
         f"or write {layout.DETECTORS / name}.yaml",
     )
 
 
 def parse(name: str, settings: Mapping[str, Any], what: str) -> Detector:
-    """Return plain settings as a valid Detector; `what` names them in an error."""
+    """Return plain settings as a valid Detector; `what` names the settings in an error."""
     schema.check(settings, SCHEMA, what)
     digitizers = sorted(
         (
@@ -217,8 +217,8 @@ def _one_digitizer(name: str, values: Mapping[str, Any], key: str) -> Digitizer:
     later_first, later_last = values.get("later_channels", (last + 1, last))
     if later_first != last + 1 or later_last < last:
         raise ConfigurationError(
-            f"{key}.later_channels is [{later_first}, {later_last}], allowed are channels from "
-            f"{last + 1} on, the lower one first"
+            f"{key}.later_channels is [{later_first}, {later_last}], allowed: channels from "
+            f"{last + 1}, the lower one first"
         )
     return Digitizer(
         name=name,
@@ -238,23 +238,23 @@ def _check_channels(detector: Detector, what: str) -> None:
         key = f"{what}: digitizers.{digitizer.name}"
         if first > last:
             raise ConfigurationError(
-                f"{key}.channels is [{first}, {last}], allowed is the lower channel first"
+                f"{key}.channels is [{first}, {last}], allowed: the lower channel first"
             )
         if first <= detector.dead_time_channel <= last:
             raise ConfigurationError(
-                f"{what}: dead_time.channel is {detector.dead_time_channel}, allowed is a channel "
-                f"outside of digitizers.{digitizer.name} ({first} to {last})"
+                f"{what}: dead_time.channel is {detector.dead_time_channel}, allowed: a channel "
+                f"outside digitizers.{digitizer.name} ({first} to {last})"
             )
         for channel in digitizer.positive_channels:
             if not first <= channel <= last:
                 raise ConfigurationError(
-                    f"{key}.positive_channels has {channel}, allowed is {first} to {last}"
+                    f"{key}.positive_channels contains {channel}, allowed: {first} to {last}"
                 )
     for lower, upper in pairwise(detector.digitizers):
         if upper.first_channel <= lower.last_channel:
             raise ConfigurationError(
-                f"{what}: digitizers.{upper.name}.channels begins at {upper.first_channel}, "
-                f"allowed is more than {lower.last_channel}, the last channel of {lower.name}"
+                f"{what}: digitizers.{upper.name}.channels starts at {upper.first_channel}, "
+                f"allowed: more than {lower.last_channel}, the last channel of {lower.name}"
             )
 
 
@@ -265,7 +265,7 @@ def _check_groups(groups: Mapping[str, Any], what: str) -> None:
             if channel in owner:
                 raise ConfigurationError(
                     f"{what}: channel {channel} is in {owner[channel]} and in {name}, "
-                    "allowed is one of them"
+                    "allowed: in one of them"
                 )
             owner[channel] = name
 
@@ -278,24 +278,24 @@ def _tpc(values: Mapping[str, Any], detector: Detector, what: str) -> Tpc:
         for channel in channels:
             if channel not in signals.channels:
                 raise ConfigurationError(
-                    f"{what}: tpc.{key} has channel {channel}, allowed are the channels of "
+                    f"{what}: tpc.{key} contains channel {channel}, allowed: the channels of "
                     f"tpc.channels ({_listed(signals.channels)})"
                 )
     if (top or bottom) and sorted(top + bottom) != sorted(signals.channels):
         raise ConfigurationError(
-            f"{what}: tpc.top and tpc.bottom have {_listed(top + bottom)}, allowed is each channel "
-            f"of tpc.channels once ({_listed(signals.channels)}), or neither of the two keys"
+            f"{what}: tpc.top and tpc.bottom contain {_listed(top + bottom)}, allowed: each "
+            f"channel of tpc.channels once ({_listed(signals.channels)}), or omit both keys"
         )
     s1, s2 = values["classification"]["s1"], values["classification"]["s2"]
     if s1["max_width"] > s2["min_width"]:
         raise ConfigurationError(
-            f"{what}: tpc.classification.s1.max_width is {s1['max_width']}, allowed is "
+            f"{what}: tpc.classification.s1.max_width is {s1['max_width']}, allowed: "
             f"{s2['min_width']} (s2.min_width) or less"
         )
     drift = values["drift"]
     if drift.get("max_time") is not None and drift["max_time"] <= drift["gate_time"]:
         raise ConfigurationError(
-            f"{what}: tpc.drift.max_time is {drift['max_time']}, allowed is more than "
+            f"{what}: tpc.drift.max_time is {drift['max_time']}, allowed: more than "
             f"{drift['gate_time']} (gate_time)"
         )
     pinned = values.get("corrections", {})
@@ -367,7 +367,7 @@ def _led(values: Mapping[str, Any], detector: Detector, key: str) -> Led:
         first, beyond = values[name]
         if first >= beyond:
             raise ConfigurationError(
-                f"{key}.{name} is [{first}, {beyond}], allowed is the lower sample first"
+                f"{key}.{name} is [{first}, {beyond}], allowed: the lower sample first"
             )
         windows[name] = (first, beyond)
     return Led(
@@ -380,19 +380,19 @@ def _led(values: Mapping[str, Any], detector: Detector, key: str) -> Led:
 
 
 def _digitizer(channels: tuple[int, ...], detector: Detector, key: str) -> Digitizer:
-    """Return the one digitizer of channels: waveforms are summed sample by sample."""
+    """Return the digitizer of these channels; it must be one, as their samples are added up."""
     found = set()
     for channel in channels:
         owners = [d for d in detector.digitizers if d.first_channel <= channel <= d.last_channel]
         if not owners:
             raise ConfigurationError(
-                f"{key}.channels has {channel}, allowed is a channel of a digitizer"
+                f"{key}.channels contains {channel}, allowed: a channel of a digitizer"
             )
         found.add(owners[0])
     if len(found) > 1:
         names = " and ".join(sorted(digitizer.name for digitizer in found))
         raise ConfigurationError(
-            f"{key}.channels has channels of {names}, allowed are those of one digitizer"
+            f"{key}.channels contains channels of {names}, allowed: channels of one digitizer"
         )
     return found.pop()
 
@@ -418,7 +418,7 @@ def _check_values(quantity: Any, is_allowed: Callable[[Any], bool], allowed: str
     for value in [entry.value for entry in by_run.entries] if by_run else [quantity]:
         if not is_allowed(value):
             where = f"{key}, file {by_run.file}," if by_run else key
-            raise ConfigurationError(f"{where} is {value}, allowed is {allowed}")
+            raise ConfigurationError(f"{where} is {value}, allowed: {allowed}")
 
 
 def _is_positive(value: Any) -> bool:

@@ -59,7 +59,7 @@ def boards(settings: SimulatedRun) -> tuple[SimulatedBoard, ...]:
     ]
     if settings.readers > len(shares):
         raise ConfigurationError(
-            f"simulated run {settings.number}: readers is {settings.readers}, allowed is 1 to "
+            f"simulated run {settings.number}: readers is {settings.readers}, allowed: 1 to "
             f"{len(shares)}, the number of digitizer boards of {settings.detector.name}"
         )
     return tuple(

@@ -171,5 +171,5 @@ class SimulatedRun:
     def _wrong(self, name: str, allowed: str) -> ConfigurationError:
         label = name.replace("_", " ")
         return ConfigurationError(
-            f"simulated run {self.number}: {label} is {getattr(self, name)!r}, allowed is {allowed}"
+            f"simulated run {self.number}: {label} is {getattr(self, name)!r}, allowed: {allowed}"
         )

@@ -95,7 +95,7 @@ class Physics:
     def _wrong(self, name: str, allowed: str) -> ConfigurationError:
         label = name.replace("_", " ")
         return ConfigurationError(
-            f"simulated physics: {label} is {getattr(self, name)!r}, allowed is {allowed}"
+            f"simulated physics: {label} is {getattr(self, name)!r}, allowed: {allowed}"
         )
 
 

@@ -1,7 +1,7 @@
-"""Which driver answers for a run: a file tells the run's jobs.
+"""Claims: a file that tells a run's jobs which driver owns the run.
 
-A job reports to the run document only in the name of the claim, so that one that outlived its
-driver cannot write over what a later driver says.
+A job updates the run document only in the name of its claim, so a job that outlives its driver
+cannot overwrite what a later driver writes.
 """
 
 import os
@@ -14,14 +14,14 @@ from xamsflow.base.errors import BadDataError, XamsflowError
 from xamsflow.state import layout, receipts
 
 TOGETHER = 50
-"""How many claims are in one file at most, as whoever wants one reads all of them."""
+"""Maximum number of claims per file; to read one claim, all claims of its file are read."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A run's status is `owner`'s to change; `attempt` counts how often the run was claimed.
+    """Only `owner` may change the run's status; `attempt` counts how often the run was claimed.
 
-    `shortages` counts the attempts that failed for want of resources since the run was asked for.
+    `shortages` counts the attempts that ran out of resources since the run was requested.
     """
 
     number: int
@@ -32,7 +32,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Order:
-    """A claim and what it is for: the data types wanted last, and whether to follow the run."""
+    """A claim and its purpose: the final data types to make, and whether to follow the run."""
 
     claim: Claim
     targets: tuple[str, ...]
@@ -40,11 +40,11 @@ class Order:
 
 
 def write(orders: Sequence[Order]) -> dict[str, XamsflowError]:
-    """Tell the jobs of these runs of their claims, in place of earlier ones.
+    """Write the claims for the jobs of these runs, replacing earlier ones.
 
-    Returns, by run, why that cannot be done for a run; its folder may be odd, or another user's.
-    Those of many runs are written into one file, to which each run's is a link: to create a
-    thousand files takes a tenth of a second and more.
+    Returns, by run, why its claim could not be written; for example, its folder may belong to
+    another user. The claims of many runs share one file, and each run gets a link to it: creating a
+    thousand files takes a tenth of a second or more.
     """
     refused: dict[str, XamsflowError] = {}
     for start in range(0, len(orders), TOGETHER):
@@ -53,38 +53,38 @@ def write(orders: Sequence[Order]) -> dict[str, XamsflowError]:
 
 
 def read(run: str) -> Claim | None:
-    """Return the claim on a run, None where no driver answers for its status."""
+    """Return the claim on a run, None if no driver owns the run."""
     about = _read(run)
     return Claim(**about["claim"]) if about else None
 
 
 def targets(run: str) -> tuple[str, ...]:
-    """Return the data types that are wanted last of a claimed run, none where it is not claimed."""
+    """Return the final data types of a claimed run, empty if the run is not claimed."""
     return tuple(_read(run).get("targets", ()))
 
 
 def follows(run: str) -> bool:
-    """Return whether a claimed run is followed while it is taken."""
+    """Return whether a claimed run is followed while it is being taken."""
     return _read(run).get("follow") is True
 
 
 def shortages(run: str) -> int:
-    """Return how often a run has failed for want of resources, 0 where it is not claimed."""
+    """Return how often a run has run out of resources, 0 if it is not claimed."""
     claim = read(run)
     return 0 if claim is None else claim.shortages
 
 
 def remove(claim: Claim) -> None:
-    """Remove a claim whose owner no longer answers for the run; another driver's claim stays."""
+    """Remove a claim whose owner has given up the run; leave another driver's claim alone."""
     run = layout.run_id(claim.number)
     if read(run) == claim:
         layout.claim_file(run).unlink(missing_ok=True)
 
 
 def read_file(path: Path) -> receipts.Receipt:
-    """Return what a claim file says of the run in whose folder it lies: the fields of an Order.
+    """Return the contents of a run's claim file: the fields of an Order.
 
-    Raises FileNotFoundError where there is none, BadDataError where it cannot be used.
+    Raises FileNotFoundError if there is no such file, BadDataError if it is unusable.
     """
     run = path.parent.name
     entry = receipts.read(path, needs=[run])[run]
@@ -103,7 +103,7 @@ def _write_together(orders: Sequence[Order]) -> dict[str, XamsflowError]:
         for order in orders
     }
     together = layout.claim_file(min(entries)).parents[1] / f".claims.{secrets.token_hex(4)}"
-    # After a power cut, no driver is left that it could be about.
+    # No driver survives a power cut, so its claims need not survive either.
     receipts.write(together, entries, durable=False)
     refused = {}
     try:
@@ -122,7 +122,7 @@ def _link(together: Path, file: Path, entry: receipts.Receipt) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.unlink(missing_ok=True)
         os.link(together, file)
-    except OSError:  # there are file systems without links, or with a limit on them
+    except OSError:  # some file systems do not support links, or limit their number
         receipts.write(file, entry, durable=False)
 
 

@@ -1,6 +1,6 @@
-"""Where every file lies, relative to the working directory, and how a run is called.
+"""The location of every file, relative to the working directory, and the names of runs.
 
-Patterns hold Snakemake wildcards in braces, so that rules and package share one spelling.
+Patterns hold Snakemake wildcards in braces, so rules and package share one spelling.
 """
 
 import re
@@ -12,7 +12,7 @@ from xamsflow.base import clock
 from xamsflow.base.errors import ConfigurationError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-"""The checkout with ``config/`` and ``workflow/``, from which the package is installed editable."""
+"""The checkout with ``config/`` and ``workflow/``; the package is installed from it as editable."""
 
 SNAKEFILE = REPOSITORY / "workflow" / "Snakefile"
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
@@ -36,10 +36,10 @@ PAGE = Path("results") / "index.html"
 CLAIM = "results/{run_id}/claim.json"
 
 JOURNAL = Path("journal")
-"""The folder of outcomes that are not in the run database yet."""
+"""The folder of outcomes that are not yet in the run database."""
 
 NOTIFIED = Path(".xamsflow") / "notified.json"
-"""What people have been notified of."""
+"""Which events people have been notified of."""
 
 FOLLOW_LOG = "logs/follow/{run_id}.log"
 TRANSFER_LOG = "logs/transfer/{run_id}.log"
@@ -68,46 +68,46 @@ RECEIPTS = {
     "process": DATA_TYPE_RECEIPT,
     "publish": RUNDOC_RECEIPT,
 }
-"""By rule, in the order of the chain; a run has failed if one of these rules has."""
+"""By rule, in the order of the chain; a run has failed if one of these rules has failed."""
 
 FOLDERS = (
     Path("results"),
     *(Path(parent) / rule for parent in ("logs", "usage") for rule in LOGS),
 )
-"""Where every start writes; strax data and live data may lie elsewhere."""
+"""Every run of the driver writes here; strax data and live data may lie elsewhere."""
 
 
 def run_id(number: int) -> str:
-    """Return the run's name: its number with six digits."""
+    """Return the run's name: its number as six digits."""
     if not is_run_number(number):
-        raise ConfigurationError(f"run number {number}", f"allowed are 0 to {HIGHEST_RUN}")
+        raise ConfigurationError(f"run number {number}", f"allowed: 0 to {HIGHEST_RUN}")
     return f"{number:0{RUN_DIGITS}d}"
 
 
 def is_run_number(number: int) -> bool:
-    """Tell whether a number can be a run's."""
+    """Tell whether a number is a valid run number."""
     return 0 <= number <= HIGHEST_RUN
 
 
 def is_run_id(name: str) -> bool:
-    """Tell whether a name is a run's: six digits."""
+    """Tell whether a name is a valid run name: six digits."""
     return re.fullmatch(RUN_ID_PATTERN, name, flags=re.ASCII) is not None
 
 
 def run_number(run: str) -> int:
-    """Return the number of a run called by its six digits.
+    """Return the number of the run with this six-digit name.
 
     Raises ConfigurationError for anything else.
     """
     if not is_run_id(run):
         raise ConfigurationError(
-            f"{run!r} is not a run", "give the number with six digits, as 000932"
+            f"{run!r} is not a run", "give the number with six digits, for example 000932"
         )
     return int(run)
 
 
 def follow_receipt(run: str) -> Path:
-    """Return the receipt of a run that was followed while it was taken."""
+    """Return the receipt of following a run while it is being taken."""
     return Path(FOLLOW_RECEIPT.format(run_id=run))
 
 
@@ -122,67 +122,67 @@ def data_type_receipt(run: str, data_type: str) -> Path:
 
 
 def receipts_of_data_types(run: str) -> list[Path]:
-    """Return the receipts of a run's data types that are there, sorted by name."""
+    """Return the existing receipts of a run's data types, sorted by name."""
     folder = data_type_receipt(run, "x").parent
     pattern = re.compile(DATA_TYPE_PATTERN + r"\.json")
     return sorted(path for path in folder.glob("*.json") if pattern.fullmatch(path.name))
 
 
 def earlier_receipts(run: str, time: datetime) -> Path:
-    """Return the folder for receipts that no longer count since `time`: the data are made again."""
+    """Return the folder for receipts that became obsolete at `time` because data are remade."""
     return data_type_receipt(run, "x").parent / "earlier" / time.strftime("%Y%m%dT%H%M%S")
 
 
 def rundoc_receipt(run: str) -> Path:
-    """Return the receipt of what was published in the run document."""
+    """Return the receipt for publishing the run document."""
     return Path(RUNDOC_RECEIPT.format(run_id=run))
 
 
 def overview(run: str) -> Path:
-    """Return the picture of a run."""
+    """Return the overview picture of a run."""
     return Path(OVERVIEW.format(run_id=run))
 
 
 def watch_log(run: str, time: datetime) -> Path:
-    """Return where a driver says what it does that ``xamsflow watch`` starts; `run` is its first.
+    """Return the log file of a driver that ``xamsflow watch`` starts; `run` is its first run.
 
-    One for each, as `time` has milliseconds.
+    Each driver gets a different file because the name includes the milliseconds of `time`.
     """
     return Path("logs") / "watch" / f"{run}.{time:%Y%m%dT%H%M%S}{time.microsecond // 1000:03}.log"
 
 
 def claim_file(run: str) -> Path:
-    """Return the file that tells a run's jobs which driver claimed it."""
+    """Return the file that tells a run's jobs which driver claimed the run."""
     return Path(CLAIM.format(run_id=run))
 
 
 def journal_file(number: int, attempt: int, place: str) -> Path:
-    """Return the file that keeps the outcome of an attempt at a run until it can be published.
+    """Return the file that keeps the outcome of an attempt until it can be published.
 
-    `place` is the collection and its server: two of them may have runs of the same number.
+    `place` is the collection and its server: two collections may have runs with the same number.
     """
     return JOURNAL / f"{run_id(number)}.{attempt}.{zlib.crc32(place.encode()):08x}.json"
 
 
 def incoming(live_data: Path, run: str) -> Path:
-    """Return the folder in which a run arrives, beside its final one."""
+    """Return the folder in which a run arrives, next to its final folder."""
     return live_data / f"{run}.incoming"
 
 
 def identity_file(storage: Path, run: str) -> Path:
-    """Return the file in a storage that says which run its data under this number are of."""
+    """Return the file that records to which run the data under this number belong."""
     return storage / ".runs" / f"{run}.json"
 
 
 def set_aside(path: Path) -> Path:
-    """Return where a wrong file or folder is kept, in a folder beside it that nobody looks into."""
+    """Return where to keep a wrong file or folder: in a neighboring folder that nothing reads."""
     time = clock.now().strftime("%Y%m%dT%H%M%S%f")[:-3]
     return path.parent / ".set_aside" / f"{path.name}.{time}"
 
 
 def lock_file(processed: Path, run: str) -> Path:
-    """Return the file whose lock a job holds while it works on a run.
+    """Return the file that a job locks while it works on a run.
 
-    It lies with the strax data, so that drivers in several working directories share it.
+    It is stored with the strax data, so that drivers in several working directories share it.
     """
     return processed / ".locks" / run

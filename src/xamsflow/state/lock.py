@@ -1,4 +1,4 @@
-"""One job at a time per run, also when a dead driver's job still works on it."""
+"""One job at a time per run, even if a dead driver's job is still working on the run."""
 
 import fcntl
 import logging
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether somebody holds the lock `path` at this moment; nothing is written."""
+    """Tell whether another process holds the lock `path` now; nothing is written."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -26,32 +26,32 @@ def is_held(path: Path) -> bool:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock `path`, waiting for whoever holds it now.
+    """Hold the lock `path`; wait for any current holder.
 
-    The kernel gives the lock back when its holder ends, however it ends, so nothing is left
-    to clean up. Between hosts it needs a file system that passes locks on, as NFS version 4 does.
+    The kernel releases the lock when its holder ends for whatever reason, so there is nothing to
+    clean up. Between hosts, the file system must support locks, as NFS version 4 does.
     """
     with _opened(path) as descriptor:
         if not _lock(path, descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
-            logger.info("another job works on this run; waiting until it has ended")
+            logger.info("another job is working on this run; waiting for it to end")
             _lock(path, descriptor, fcntl.LOCK_EX)
         yield
 
 
 @contextmanager
 def at_once(path: Path) -> Iterator[bool]:
-    """Hold the lock `path` unless somebody else does, and tell whether it is ours."""
+    """Try to take the lock `path` without waiting; yield whether it was free."""
     with _opened(path) as descriptor:
         yield _lock(path, descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _lock(path: Path, descriptor: int, operation: int) -> bool:
-    """Take a lock; tell whether it was free."""
+    """Take a lock; return whether it was free."""
     try:
         fcntl.flock(descriptor, operation)
     except BlockingIOError:
         return False
-    except OSError as error:  # it names no file
+    except OSError as error:  # its message does not name the file
         raise system_errors.cannot("lock", path, error) from error
     return True
 
@@ -62,7 +62,7 @@ def _opened(path: Path) -> Iterator[int]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o664)
-        except PermissionError:  # another user's; only NFS needs the right to write for a lock
+        except PermissionError:  # another user's file; only NFS requires write access for a lock
             descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
         raise system_errors.cannot("write", path, error) from error

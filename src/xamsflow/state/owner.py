@@ -1,4 +1,4 @@
-"""Who owns a claim: one process on one host, and whether it is still alive."""
+"""The owner of a claim: a process on a host, and whether it is still alive."""
 
 import getpass
 import os
@@ -7,7 +7,7 @@ from xamsflow.base import process
 from xamsflow.base.process import Process
 
 LEASE_S = 300.0
-"""A claim whose owner, on another host, has given no heartbeat for this long may be taken over."""
+"""A claim may be taken over if its owner is on another host and sent no heartbeat for this long."""
 
 
 def current() -> Process:
@@ -16,7 +16,7 @@ def current() -> Process:
 
 
 def user() -> str:
-    """Return who runs this process, "unknown" where the number has no name, as on some nodes."""
+    """Return the user of this process, "unknown" if the user has no name, as on some nodes."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -24,10 +24,9 @@ def user() -> str:
 
 
 def is_dead(owner: str, heartbeat_age_s: float | None) -> bool:
-    """Tell whether a claim's owner has ended without giving the claim back.
+    """Tell whether a claim's owner has ended without releasing the claim.
 
-    Where this host cannot know, only the age of the last heartbeat decides (None: it never gave
-    one).
+    If this host cannot know, the age of the last heartbeat decides (None: there was none).
     """
     claimant = process.parse(owner)
     ended = None if claimant is None else process.has_ended(claimant)

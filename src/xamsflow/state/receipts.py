@@ -1,4 +1,4 @@
-"""Receipts: small JSON files that say what was done, written last and by rename."""
+"""Receipts: small JSON files that record what was done, written last and renamed into place."""
 
 import contextlib
 import json
@@ -16,16 +16,16 @@ from xamsflow.state import layout
 Receipt = dict[str, Any]
 
 PROBE_BYTES = 16_384
-"""What has to fit on a disk that counts as having space: a receipt or a log."""
+"""What must fit on a disk for it to count as having space: a receipt or a log."""
 
 
 def write(path: Path, receipt: Receipt, *, durable: bool = True) -> None:
-    """Write a receipt so that it is there whole or not at all.
+    """Write a receipt atomically: readers see all of it or nothing.
 
-    If `durable`, it is there after a power cut too, and people can read it. Raises what
-    :func:`xamsflow.base.system_errors.cannot` says.
+    With `durable`, it also survives a power cut and is formatted for people. Raises the errors of
+    :func:`xamsflow.base.system_errors.cannot`.
     """
-    # With line breaks, Python's encoder is ten times slower; what is not kept need not be readable.
+    # Python's encoder is ten times slower with line breaks, so only durable receipts have them.
     text = json.dumps(receipt, indent=1 if durable else None, ensure_ascii=False) + "\n"
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -50,8 +50,8 @@ def write(path: Path, receipt: Receipt, *, durable: bool = True) -> None:
 def read(path: Path, needs: Iterable[str] = ()) -> Receipt:
     """Return a receipt.
 
-    Raises FileNotFoundError where there is none, BadDataError where it is not a JSON object or
-    lacks one of the keys `needs`.
+    Raises FileNotFoundError if there is none, BadDataError if it is not a JSON object or lacks one
+    of the keys in `needs`.
     """
     try:
         receipt = json.loads(path.read_text(encoding="utf-8"))
@@ -66,15 +66,14 @@ def read(path: Path, needs: Iterable[str] = ()) -> Receipt:
 
 
 def read_or_set_aside(path: Path, needs: Iterable[str]) -> Receipt:
-    """Return a receipt that a rule needs; set one that cannot be used aside, to be made again.
+    """Return a receipt that a rule needs; set an unusable one aside so that it is made again.
 
-    Raises TransientError for such a receipt, as for a missing one: the next run of the driver
-    makes it.
+    Raises TransientError for a missing or unusable receipt: the next run of the driver makes it.
     """
     try:
         return read(path, needs)
     except FileNotFoundError as error:
-        raise TransientError(f"{path} is not there (any more)", "the next try makes it") from error
+        raise TransientError(f"{path} is missing", "the next attempt makes it") from error
     except BadDataError as error:
         aside = path.with_name(f"{path.name}.unreadable")
         try:
@@ -82,12 +81,12 @@ def read_or_set_aside(path: Path, needs: Iterable[str]) -> Receipt:
         except OSError as failed:
             raise system_errors.cannot("write", path, failed) from failed
         raise TransientError(
-            f"{error.what}; it was put aside as {aside.name}", "the next try makes it again"
+            f"{error.what}; it was set aside as {aside.name}", "the next attempt makes it again"
         ) from error
 
 
 def check_writable(folder: Path) -> None:
-    """Raise the error that tells why no receipt could be written to a folder, if none could."""
+    """Raise an error with the reason if a receipt cannot be written to a folder."""
     probe = folder / f".{secrets.token_hex(4)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +101,7 @@ def check_writable(folder: Path) -> None:
 def read_transfer(path: Path) -> Receipt:
     """Return the receipt of a run's transfer.
 
-    Raises as :func:`read`, and BadDataError where something is missing, or is another run's.
+    Raises as :func:`read`, and BadDataError if the receipt is incomplete or another run's.
     """
     return _read_checked(path, "transfer", run_id=path.parent.name)
 
@@ -116,7 +115,7 @@ def read_data_type(path: Path) -> Receipt:
 
 
 def read_published(path: Path) -> Receipt:
-    """Return the receipt of what was published; raises as :func:`read_transfer`."""
+    """Return the receipt for publishing the run document; raises as :func:`read_transfer`."""
     return _read_checked(path, "rundoc", run_id=path.parent.name)
 
 
@@ -134,5 +133,5 @@ def _read_checked(path: Path, kind: str, **expected: str) -> Receipt:
 def _damaged(path: Path, why: str) -> BadDataError:
     return BadDataError(
         f"{path} is not a receipt, or is damaged ({why})",
-        "move it away and start again: it is made again from what is stored",
+        "move it away and start again: it is made again from the stored data",
     )

@@ -1,4 +1,4 @@
-"""Run numbers as people write them: ``932``, ``000932``, and ranges, ``932-940`` or ``932-``."""
+"""Run numbers as people write them: ``932``, ``000932``, and ranges ``932-940`` and ``932-``."""
 
 import re
 from collections.abc import Iterable
@@ -11,15 +11,15 @@ _WORD = re.compile(rf"{_NUMBER}(-{_NUMBER}?)?", flags=re.ASCII)
 
 
 def parse(word: str) -> range:
-    """Return the run numbers that a word stands for; a range holds both its ends.
+    """Return the run numbers that a word stands for; a range includes both ends.
 
-    A range without an end, as ``932-``, goes on to the highest number. Raises ConfigurationError
-    for anything else.
+    A range without an end, such as ``932-``, extends to the highest number. Raises
+    ConfigurationError for anything else.
     """
     match = _WORD.fullmatch(word.strip())
     if match is None:
         raise ConfigurationError(
-            f"{word!r} is not a run", "give a number, as 932, or a range, as 932-940"
+            f"{word!r} is not a run", "give a number such as 932, or a range such as 932-940"
         )
     first = int(match[1])
     if match[2] is None:
@@ -33,12 +33,12 @@ def parse(word: str) -> range:
 
 
 def each(numbers: Iterable[int]) -> tuple[range, ...]:
-    """Return a range for each of these numbers, ascending."""
+    """Return one range for each of these numbers, ascending."""
     return tuple(range(number, number + 1) for number in sorted(set(numbers)))
 
 
 def words(numbers: Iterable[int]) -> list[str]:
-    """Return run numbers as people write them, ascending: three or more in a row as a range."""
+    """Return run numbers as people write them, ascending; three or more in a row form a range."""
     rows: list[range] = []
     for number in sorted(set(numbers)):
         if rows and number == rows[-1].stop:
@@ -55,5 +55,5 @@ def words(numbers: Iterable[int]) -> list[str]:
 
 
 def parse_all(words: Iterable[str]) -> tuple[range, ...]:
-    """Return the ranges of several words, each as :func:`parse` returns it."""
+    """Return the ranges of several words; see :func:`parse`."""
     return tuple(parse(word) for word in words)

@@ -1,4 +1,4 @@
-"""A data type as strax stored it: one folder, checked against its own metadata, without strax."""
+"""A data type as strax stored it: a folder, checked against its metadata without strax."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from xamsflow.base.errors import BadDataError
 from xamsflow.state import layout
 
 TEMPORARY = "_temp"
-"""Suffix of the folder in which strax writes until all chunks are there."""
+"""Suffix of the folder into which strax writes until it has written all chunks."""
 
 NAME = re.compile(
     rf"(?P<run>{layout.RUN_ID_PATTERN})-(?P<data_type>[A-Za-z0-9_]+)-(?P<lineage_hash>[a-z0-9]+)"
@@ -22,7 +22,7 @@ NAME = re.compile(
 
 @dataclass(frozen=True)
 class Name:
-    """What the name of a strax folder says."""
+    """The parts of a strax folder's name."""
 
     run: str
     data_type: str
@@ -31,7 +31,7 @@ class Name:
 
 
 def parse_name(name: str) -> Name | None:
-    """Return what a folder's name says, None for a folder that is not strax's."""
+    """Return the parts of a folder's name, None if it is not a strax folder."""
     found = NAME.fullmatch(name)
     if found is None:
         return None
@@ -39,11 +39,11 @@ def parse_name(name: str) -> Name | None:
 
 
 def check(path: Path) -> dict[str, Any]:
-    """Return what a receipt says of the data in a folder, after a look at every file's size.
+    """Check the sizes of all files in a folder; return the facts on its data for a receipt.
 
     The keys are ``lineage_hash``, ``path``, ``n_items``, ``n_chunks``, ``bytes``, ``start`` and
     ``end`` (ns since the epoch), ``lineage`` and ``quality``. Raises BadDataError naming the first
-    file or chunk that is missing or not as strax noted it.
+    file or chunk that is missing or differs from strax's metadata.
     """
     name = parse_name(path.name)
     run = path.name.partition("-")[0]
@@ -66,7 +66,7 @@ def check(path: Path) -> dict[str, Any]:
             "quality": metadata.get("quality", {}),
         }
     except (KeyError, TypeError, AttributeError) as error:
-        raise _damaged(run, f"the metadata of {path} are not strax's ({error!r})") from error
+        raise _damaged(run, f"the metadata of {path} are not from strax ({error!r})") from error
 
 
 def _metadata(run: str, path: Path) -> dict[str, Any]:
@@ -78,18 +78,18 @@ def _metadata(run: str, path: Path) -> dict[str, Any]:
     except NotADirectoryError as error:
         raise _damaged(run, f"{path} is not a folder") from error
     except ValueError as error:
-        raise _damaged(run, f"{file} is not JSON ({error})") from error
+        raise _damaged(run, f"{file} is not valid JSON ({error})") from error
     if not isinstance(metadata, dict):
         raise _damaged(run, f"{file} is not a JSON object")
     return metadata
 
 
 def _size(run: str, path: Path, chunks: list[Mapping[str, Any]]) -> int:
-    """Return the bytes of all chunks, which must follow each other and be there in full size."""
+    """Return the total bytes of all chunks, which must be contiguous and complete."""
     size = 0
     for number, chunk in enumerate(chunks):
         if chunk["chunk_i"] != number or (number and chunk["start"] != chunks[number - 1]["end"]):
-            raise _damaged(run, f"chunk {number} of {path} does not follow the one before it")
+            raise _damaged(run, f"chunk {number} of {path} does not follow the previous chunk")
         if chunk["n"]:
             size += _file_size(run, path / chunk["filename"], chunk.get("filesize"))
     return size
@@ -101,7 +101,7 @@ def _file_size(run: str, file: Path, expected: int | None) -> int:
     except FileNotFoundError as error:
         raise _damaged(run, f"{file} is missing") from error
     if not size or (expected is not None and size != expected):
-        raise _damaged(run, f"{file} has {size} bytes, it was written with {expected or 'some'}")
+        raise _damaged(run, f"{file} has {size} bytes, but was written with {expected or 'some'}")
     return size
 
 

@@ -51,5 +51,5 @@ def test_what_a_person_means_by_since(text, moment):
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2 years", "-2h", "2024-13-01", "999999w"])
 def test_a_time_that_nobody_understands(text):
-    with pytest.raises(ConfigurationError, match="is not a time: give how long ago, as 90min"):
+    with pytest.raises(ConfigurationError, match="is not a time: give an age such as 90min"):
         amounts.since(text, NOW)

@@ -203,7 +203,7 @@ def test_no_run_is_no_error(site):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["93x"], "'93x' is not a run: give a number, as 932, or a range, as 932-940"),
+        (["93x"], "'93x' is not a run: give a number such as 932, or a range such as 932-940"),
         (["940-932"], "did you mean 932-940?"),
         (["933"], "the nearest are 000932 and 000940"),
         (["--since", "soon"], "'soon' is not a time"),

@@ -79,7 +79,7 @@ def test_changed_since_the_transfer(live_data: Path, capsys: Any) -> None:
     (results / "transfer.json").write_text(json.dumps(receipt))
     assert verify(live_data, rundoc=False) == 1
     out = capsys.readouterr().out
-    assert "has another content than at the end of the transfer" in out
+    assert "has changed since the transfer" in out
     assert "is new since the transfer" in out
 
 

@@ -315,7 +315,7 @@ def test_processed_is_no_folder(site: Site) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_no_right_to_write(site: Site) -> None:
     site.processed.mkdir(mode=0o500)
-    with pytest.raises(ConfigurationError, match="no right to write"):
+    with pytest.raises(ConfigurationError, match="is not writable"):
         site.process()
 
 
@@ -384,7 +384,7 @@ def test_higher_data_types_need_no_change_here(site: Site, monkeypatch: pytest.M
         site.process("failing")
     assert str(caught.value) == (
         f"run {RUN_ID}: strax could not make failing in chunk 0 of plugin Failing "
-        "(ZeroDivisionError: first line): the log has the details"
+        "(ZeroDivisionError: first line): see the log for details"
     )
     receipt = site.process("starts")
     assert set(receipt["stored"]) == DATA_TYPES | {"starts"}

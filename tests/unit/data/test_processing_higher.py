@@ -212,7 +212,7 @@ def test_another_context(tmp_path: Path, foreign: str, function: str) -> None:
     ("function", "words"),
     [
         ("{}.missing", "has no missing"),
-        ("{}.nothing", "returned str, expected is a strax.Context"),
+        ("{}.nothing", "returned str, expected a strax.Context"),
         ("no_such_package.module.function", "no_such_package.module cannot be imported"),
     ],
 )
@@ -229,7 +229,7 @@ def test_what_lies_below_a_failure_stays(tmp_path: Path, foreign: str) -> None:
     # Peaks are small: strax joins their chunks on disk.
     assert str(caught.value) == (
         f"run {RUN_ID}: strax could not make events in chunk 0 of plugin Events "
-        "(ZeroDivisionError: what a bug says): the log has the details"
+        "(ZeroDivisionError: what a bug says): see the log for details"
     )
     assert {one["data_type"] for one in told} == {*RAW, *BELOW_EVENTS, "peak_positions"}
     # strax keeps what failed too, with all above it, says so in its metadata, and makes it anew.

@@ -120,7 +120,7 @@ def test_more_threads_than_configured(folder: Path) -> None:
 
 def test_file_left_behind(folder: Path) -> None:
     write(folder / "000001_post_temp" / FIRST, b"x")
-    with pytest.raises(BadDataError, match=f"000001_post_temp/{FIRST} was left behind"):
+    with pytest.raises(BadDataError, match=f"000001_post_temp/{FIRST} is unfinished"):
         check(folder)
 
 

@@ -116,7 +116,7 @@ def test_a_file_that_comes_late_is_noticed(tmp_path: Path) -> None:
     found._whole = survey(
         taking.folder, {copy.name.rpartition("_")[0]: 2}, Findings("7", stop=False)
     )
-    with pytest.raises(BadDataError, match="more files in chunks that were read before"):
+    with pytest.raises(BadDataError, match="new files in chunks that were already read"):
         found.ended()
 
 

@@ -99,12 +99,18 @@ def test_of_a_failed_run_what_is_certain_is_found(tmp_path, monkeypatch, transfe
     [
         (lambda folder: (folder / "0").write_bytes(b"short"), "has 5 bytes"),
         (lambda folder: (folder / "0").unlink(), "0 is missing"),
-        (lambda folder: (folder / "records-def-metadata.json").write_text("{"), "is not JSON"),
+        (
+            lambda folder: (folder / "records-def-metadata.json").write_text("{"),
+            "is not valid JSON",
+        ),
         (
             lambda folder: (folder / "records-def-metadata.json").write_text("[]"),
             "is not a JSON obj",
         ),
-        (lambda folder: (folder / "records-def-metadata.json").write_text("{}"), "are not strax's"),
+        (
+            lambda folder: (folder / "records-def-metadata.json").write_text("{}"),
+            "are not from strax",
+        ),
         (lambda folder: (folder / "records-def-metadata.json").unlink(), "json is missing"),
     ],
 )

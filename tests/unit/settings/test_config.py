@@ -180,7 +180,7 @@ def test_a_script_that_no_workflow_started_says_so(tmp_path, monkeypatch):
         cwd=tmp_path,
     )
     assert done.returncode == 1
-    assert "started by snakemake" in log.read_text()
+    assert "let snakemake start the script" in log.read_text()
     assert "Traceback" not in log.read_text()
 
 

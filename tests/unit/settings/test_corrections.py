@@ -63,10 +63,10 @@ def test_a_plain_value_is_that_of_all_runs() -> None:
         ('{"000001-*": 1}', "run range"),
         ('{"000001-000005": 1, "000005-000009": 2}', "two values for run 000005"),
         ('{"000001-000005": 1, "000001-000005": 1}', "two values for run 000001"),
-        ('{"000001-000005": "many"}', "is 'many', allowed is anything but text"),
-        ('{"000001-000005": {"value": 1}}', "provenance is None, allowed are measured, estimated"),
-        ('{"000001-000005": {"value": 1, "provenance": "nominal"}}', "it must say why"),
-        ('{"000001-000005": {"value": 1, "reason": "x"}}', "has reason, allowed are value"),
+        ('{"000001-000005": "many"}', "is 'many', allowed: any value except text"),
+        ('{"000001-000005": {"value": 1}}', "provenance is None, allowed: measured, estimated"),
+        ('{"000001-000005": {"value": 1, "provenance": "nominal"}}', "lacks the key why"),
+        ('{"000001-000005": {"value": 1, "reason": "x"}}', "has reason, allowed: value"),
     ],
 )
 def test_files_that_are_no_corrections(folder: Path, content: str, words: str) -> None:

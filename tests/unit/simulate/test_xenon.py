@@ -11,14 +11,14 @@ from xamsflow.simulate import Physics, SimulatedRun
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"event_rate": -1}, "event rate is -1, allowed is 0 to 10000"),
+        ({"event_rate": -1}, "event rate is -1, allowed: 0 to 10000"),
         ({"event_rate": float("nan")}, "event rate is nan"),
         ({"s1_area": (10, 5)}, "s1 area is .* the smaller first"),
         ({"s2_area": (0, 5)}, "s2 area is .* above 0"),
         ({"drift_velocity": 0}, "drift velocity is 0"),
         ({"pmt_pulse": (3, 2)}, "pmt pulse is .* longer fall time"),
-        ({"gate_depth": 60}, "gate depth is 60, allowed is more than 0 and less"),
-        ({"afterpulse_probability": 1}, "afterpulse probability is 1, allowed is 0 to 0.5"),
+        ({"gate_depth": 60}, "gate depth is 60, allowed: more than 0 and less"),
+        ({"afterpulse_probability": 1}, "afterpulse probability is 1, allowed: 0 to 0.5"),
     ],
 )
 def test_impossible_values_are_named_with_what_is_allowed(wrong, message):
@@ -29,7 +29,7 @@ def test_impossible_values_are_named_with_what_is_allowed(wrong, message):
 
 def test_noise_that_would_cross_the_threshold_is_refused():
     xams = detector.load("xams")
-    with pytest.raises(ConfigurationError, match="noise is 6, allowed is 0 to 5"):
+    with pytest.raises(ConfigurationError, match="noise is 6, allowed: 0 to 5"):
         SimulatedRun(932, xams, noise=6, physics=Physics())
     SimulatedRun(932, xams, noise=6)
 

@@ -1,15 +1,16 @@
-"""Pulses upwards from their baseline, whatever their polarity.
+"""Pulses oriented upwards from their baseline, whatever their polarity.
 
-Samples and baseline of a channel with positive pulses are mirrored (MAX_ADC minus the value), so
-that strax's functions, its test for saturation included, hold for them too.
+Samples and baselines of channels with positive pulses are mirrored (MAX_ADC minus the value), so
+that strax's functions, including its saturation test, apply to them as well.
 
 There are two measurements of a baseline: the mean of the pulse's first samples, and the digitizer's
-own, if it has one. Their errors are independent and of similar size, so the two are averaged. If a
-pulse follows another so closely that its first samples are not quiet, only the digitizer's is used.
+measurement, if it makes one. Their errors are independent and of similar size, so the two are
+averaged. If a pulse follows another so closely that its first samples are not quiet, only the
+digitizer's value is used.
 
-Where the digitizer measured none, only samples before the pulse's own rise count, however few the
-DAQ recorded. If these are fewer than QUIET_SAMPLES, or are not quiet, the baseline cannot be right,
-and the pulse is counted as doubtful.
+If the digitizer makes no measurement, only samples before the pulse's rise count, however few the
+DAQ recorded. If there are fewer than QUIET_SAMPLES, or they are not quiet, the baseline cannot be
+right, and the pulse is counted as doubtful.
 """
 
 from collections.abc import Sequence
@@ -24,22 +25,22 @@ from xamsflow.settings.detector import QUIET_SAMPLES
 Array = npt.NDArray[Any]
 
 MAX_ADC = 2**14 - 1
-"""The largest sample of the digitizers, which all have 14 bits."""
+"""The largest sample value of the digitizers, which all have 14 bits."""
 
 TRUNCATED = 0.5
-"""ADC counts by which the digitizers' own baseline is too low on average: they truncate it."""
+"""ADC counts by which the digitizers' baseline is too low on average because they truncate it."""
 
 SAME_BASELINE = 3.0
-"""ADC counts by which two measurements of a baseline may differ; more and the digitizer's is of
-another time. In XAMSL run 2240 they differ by 0.5 rms, 2.5 at most."""
+"""Maximum difference in ADC counts between the two measurements of a baseline; if it is larger, the
+digitizer measured at another time. In XAMSL run 2240 it is 0.5 rms and 2.5 at most."""
 
 
 @numba.njit(nogil=True, cache=True)
 def starts_are_there(raw: Array) -> Array:
     """Return for each record whether the first record of its pulse is present too.
 
-    It may be lost in dead time, and without it a pulse has no baseline. Records are sorted by
-    time.
+    The first record may be lost in dead time, and without it a pulse has no baseline. Records are
+    sorted by time.
     """
     found = np.zeros(len(raw), np.bool_)
     if not len(raw):
@@ -68,8 +69,8 @@ def above_baseline(
     """Return raw records as records of `dtype` whose pulses point upwards from their baseline.
 
     `chosen` are the indices of the records to use, in order of time. A pulse rises `rise[1]`
-    samples before its first sample that is `rise[0]` ADC counts above the mean of those before.
-    Also returns which of these records are the first of a pulse with a doubtful baseline.
+    samples before its first sample that is `rise[0]` ADC counts above the mean of the earlier ones.
+    The function also returns which records are the first of a pulse with a doubtful baseline.
     """
     mirrored = np.isin(raw["channel"][chosen], positive_channels)
     mean, rms, subtracted, n_quiet = _of_first_samples(
@@ -88,10 +89,10 @@ def above_baseline(
 def _of_first_samples(  # noqa: PLR0917 - numba's functions are called by position
     raw: Array, chosen: Array, mirrored: Array, n_samples: int, height: float, before: int
 ) -> tuple[Array, Array, Array, Array]:
-    """Return mean and rms of the first samples of each record's pulse, what to subtract, and how
-    many samples these are.
+    """Return, for each record's pulse, the mean and rms of its first samples, the value to
+    subtract, and the number of these samples.
 
-    With a baseline of the digitizer's own, all are those of strax.baseline.
+    With a baseline from the digitizer, all of them are those of strax.baseline.
     """
     mean = np.zeros(len(chosen), np.float32)
     rms = np.zeros(len(chosen), np.float32)
@@ -115,7 +116,7 @@ def _of_first_samples(  # noqa: PLR0917 - numba's functions are called by positi
             quiet = window[: n_quiet[i]]
             mean[i], rms[i], subtracted[i] = quiet.mean(), quiet.std(), int(quiet.mean())
             continue
-        # A shorter pulse's baseline is its own mean, not that of padding.
+        # The baseline of a shorter pulse is the mean of its samples, without the padding.
         if record["length"] < len(window):
             window[record["length"] :] = round(window[: record["length"]].mean())
         mean[i], rms[i], subtracted[i] = window.mean(), window.std(), int(window.mean())
@@ -124,7 +125,7 @@ def _of_first_samples(  # noqa: PLR0917 - numba's functions are called by positi
 
 @numba.njit(nogil=True, cache=True)
 def _before_rise(samples: Array, height: float, before: int) -> int:
-    """Return how many of the samples lie before a pulse's rise, at least 1; pulses go down."""
+    """Return how many samples are before a pulse's rise, at least 1; pulses point downwards."""
     total = float(samples[0])
     for i in range(1, len(samples)):
         if total / i - samples[i] >= height:
@@ -134,7 +135,7 @@ def _before_rise(samples: Array, height: float, before: int) -> int:
 
 
 def _improved(mean: Array, rms: Array, own: Array, mirrored: Array, max_rms: float) -> Array:
-    """Bring in the digitizers' `own` baseline; it is 0 where they measure none."""
+    """Average in the digitizers' baseline `own`, which is 0 for channels without a measurement."""
     measured = own + np.float32(TRUNCATED)
     measured[mirrored] = MAX_ADC - measured[mirrored]
     busy = rms > max_rms
@@ -145,7 +146,7 @@ def _improved(mean: Array, rms: Array, own: Array, mirrored: Array, max_rms: flo
 
 @numba.njit(nogil=True, cache=True)
 def _subtract(made: Array, raw: Array, chosen: Array, mirrored: Array, subtracted: Array) -> None:
-    """Fill records with headers and samples; what is not part of a pulse stays 0."""
+    """Fill records with headers and samples; samples beyond the pulse stay 0."""
     for i in range(len(made)):
         record, source = made[i], raw[chosen[i]]
         record["time"] = source["time"]

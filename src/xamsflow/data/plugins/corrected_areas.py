@@ -1,4 +1,4 @@
-"""Corrected areas: S1 and S2 as they would be from one place in the TPC; and all of an event."""
+"""Corrected areas: S1 and S2 areas independent of the position; and all properties of an event."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def corrected_areas(tpc: Tpc) -> type[Any]:
 
 
 class _CorrectedAreas(strax.Plugin):  # type: ignore[misc]
-    """S2s are corrected for electrons lost on their way, S1s for light by place of the event."""
+    """S2s are corrected for electrons lost during drift, S1s for light by the event's position."""
 
     __version__ = "1.0.0"
     chunk_target_size_mb = CHUNK_MB
@@ -44,7 +44,7 @@ class _CorrectedAreas(strax.Plugin):  # type: ignore[misc]
     )
 
     def setup(self) -> None:
-        """Look up the values of the run."""
+        """Look up the correction values for the run."""
         run = int(self.run_id)
         self.lifetime = corrections.of_option(self.config["electron_lifetime"], run)
         self.s1_map = corrections.of_option(self.config["s1_map"], run)
@@ -52,7 +52,7 @@ class _CorrectedAreas(strax.Plugin):  # type: ignore[misc]
             _check_map(self.s1_map, f"S1 map of run {run:06d}")
 
     def compute(self, events: Array) -> Array:
-        """Return corrected areas; NaN where an event lacks a peak or a drift time."""
+        """Return corrected areas; NaN if an event lacks a peak or a drift time."""
         result: Array = np.zeros(len(events), self.dtype)
         result["time"], result["endtime"] = events["time"], events["endtime"]
         drift_time = events["drift_time"].astype(np.float64)
@@ -92,7 +92,7 @@ def event_info(tpc: Tpc) -> type[Any]:  # noqa: ARG001 - plugins are made for a 
 
 
 class EventInfo(strax.MergeOnlyPlugin):  # type: ignore[misc]
-    """All that is known of an event, in one row."""
+    """All properties of an event in one row."""
 
     __version__ = "1.0.0"
     chunk_target_size_mb = CHUNK_MB

@@ -1,4 +1,4 @@
-"""Events: what happens around a large S2; event basics: its main and alternative S1 and S2."""
+"""Events: the time around a large S2. Event basics: an event's main and alternative S1 and S2."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -21,8 +21,8 @@ def events(tpc: Tpc) -> type[Any]:
     """Return the plugin that provides ``events``."""
     settings = (
         ("trigger_min_area", tpc.trigger_min_area, "PE of the smallest S2 that makes an event"),
-        ("event_left", tpc.event_left, "ns of an event before its first large S2"),
-        ("event_right", tpc.event_right, "ns of an event after its last large S2"),
+        ("event_left", tpc.event_left, "ns from the start of an event to its first large S2"),
+        ("event_right", tpc.event_right, "ns from the last large S2 of an event to its end"),
     )
 
     class Events(_Events):
@@ -35,9 +35,9 @@ strax_private.keep_compiled()
 
 
 class _Events(strax.OverlapWindowPlugin):  # type: ignore[misc]
-    """Large S2s whose windows touch share an event, so that events never overlap.
+    """Large S2s with touching windows share an event, so that events never overlap.
 
-    An event is found again with each following chunk until nothing more can be added to it.
+    With each following chunk an event is built again, until nothing more can be added to it.
     """
 
     __version__ = "1.0.0"
@@ -56,7 +56,7 @@ class _Events(strax.OverlapWindowPlugin):  # type: ignore[misc]
         return size, size
 
     def iter(self, iters: Any, executor: Any = None) -> Iterator[Any]:
-        """Number the events of the run; within compute some are seen twice."""
+        """Number the events here, because compute sees some events twice."""
         n_events = 0
         for chunk in super().iter(iters, executor=executor):
             chunk.data["event_number"] = n_events + np.arange(len(chunk))
@@ -64,7 +64,7 @@ class _Events(strax.OverlapWindowPlugin):  # type: ignore[misc]
             yield chunk
 
     def compute(self, peaks: Array, start: int, end: int) -> Array:
-        """Return the events around large S2s, within the time that was recorded."""
+        """Return the events around large S2s, limited to the recorded time."""
         left, right = self.config["event_left"], self.config["event_right"]
         is_trigger = (peaks["type"] == S2) & (peaks["area"] >= self.config["trigger_min_area"])
         triggers = peaks[is_trigger]
@@ -93,7 +93,7 @@ PEAK_FIELDS = (
     (("number of hits", "n_hits"), np.int32),
     (("number of channels that reach the ADC's limit", "n_saturated_channels"), np.int16),
 )
-"""What an event repeats of a peak; positions are added where they are known."""
+"""The peak fields that an event repeats; positions are added if they are known."""
 
 POSITION_FIELDS = (
     (("centroid x [mm]", "x"), np.float32),
@@ -112,8 +112,8 @@ def event_basics(tpc: Tpc) -> type[Any]:
     """Return the plugin that provides ``event_basics``."""
     settings = (
         ("drift_velocity", tpc.drift_velocity, "Velocity of electrons in liquid, mm per ns"),
-        ("gate_time", tpc.gate_time, "ns that electrons from the gate drift"),
-        ("max_drift_time", tpc.max_drift_time, "ns that electrons from the cathode drift, or None"),
+        ("gate_time", tpc.gate_time, "Drift time from the gate, ns"),
+        ("max_drift_time", tpc.max_drift_time, "Drift time from the cathode, ns, or None"),
     )
     with_positions = ("peak_positions",) if tpc.positions else ()
 
@@ -125,11 +125,11 @@ def event_basics(tpc: Tpc) -> type[Any]:
 
 
 class _EventBasics(strax.Plugin):  # type: ignore[misc]
-    """The main S2 is the largest of the event, the main S1 the largest before it.
+    """The main S2 is the largest one of the event, the main S1 the largest one before it.
 
-    The alternative S1 is the next largest before the main S2, the alternative S2 the next largest
-    after the main S1. No S1 is chosen that lies longer before the main S2 than electrons drift
-    from the cathode. A peak belongs to an event if it lies wholly within.
+    The alternative S1 is the next largest one before the main S2, the alternative S2 the next
+    largest one after the main S1. An S1 is not considered if it precedes the main S2 by more than
+    the drift time from the cathode. A peak belongs to an event if it lies entirely within it.
     """
 
     __version__ = "1.1.0"
@@ -138,7 +138,7 @@ class _EventBasics(strax.Plugin):  # type: ignore[misc]
     data_kind = "events"
 
     def infer_dtype(self) -> list[Any]:
-        """Return the fields of an event, then those of its peaks."""
+        """Return the fields of an event, followed by those of its peaks."""
         with_positions = "peak_positions" in self.depends_on
         self.peak_fields = (*PEAK_FIELDS, *(POSITION_FIELDS if with_positions else ()))
         fields: list[Any] = [
@@ -162,7 +162,7 @@ class _EventBasics(strax.Plugin):  # type: ignore[misc]
         return fields
 
     def compute(self, events: Array, peaks: Array) -> Array:
-        """Return one row for each event; fields of a missing peak are -1 or NaN."""
+        """Return one row per event; fields of a missing peak are -1 or NaN."""
         result: Array = np.zeros(len(events), self.dtype)
         for name in ("time", "endtime", "event_number"):
             result[name] = events[name]
@@ -186,7 +186,7 @@ class _EventBasics(strax.Plugin):  # type: ignore[misc]
 
 
 def event_of(peaks: Array, events: Array) -> Array:
-    """Return for each peak the index of the event around it, NO_PEAK if it is in none."""
+    """Return for each peak the index of the event that contains it, otherwise NO_PEAK."""
     if not len(events):
         return np.full(len(peaks), NO_PEAK)
     event = np.searchsorted(events["time"], peaks["time"], "right") - 1
@@ -197,9 +197,9 @@ def event_of(peaks: Array, events: Array) -> Array:
 def choose_peaks(
     peaks: Array, event: Array, n_events: int, max_drift_time: float | None = None
 ) -> Mapping[str, Array]:
-    """Return indices of main and alternative S1 and S2 by event, NO_PEAK where there is none.
+    """Return the indices of each event's main and alternative S1 and S2, NO_PEAK if missing.
 
-    `event` is each peak's index of an event.
+    `event` is the event index of each peak.
     """
     time = peaks["center_time"]
     s2 = _largest(peaks, event, n_events, peaks["type"] == S2)
@@ -220,10 +220,10 @@ def choose_peaks(
 
 
 def _largest(peaks: Array, event: Array, n_events: int, is_candidate: Array) -> Array:
-    """Return the index of the candidate with the largest area by event, the first of equals."""
+    """Return each event's candidate with the largest area, the first one if areas are equal."""
     result = np.full(n_events, NO_PEAK)
     candidates = np.flatnonzero(is_candidate)
-    # Ascending area, and of equal areas the earlier one last: the last to be written stays.
+    # Sorted by area, and equal areas by descending time: the last one written remains.
     order = np.lexsort((-candidates, peaks["area"][candidates]))
     result[event[candidates[order]]] = candidates[order]
     return result

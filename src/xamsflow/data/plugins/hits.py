@@ -1,8 +1,8 @@
-"""Hits and hitlets: samples over threshold, and these with some samples before and after.
+"""Hits and hitlets: samples over threshold, without and with neighboring samples.
 
-A *hit* is an uninterrupted range of samples over threshold within a record. A *hitlet* is the hit
-with its extension on both sides, which may reach into the neighbouring records of its pulse but
-not beyond the pulse. Hitlets of a channel never overlap: each sample is integrated once.
+A *hit* is an uninterrupted range of samples over threshold within a record. A *hitlet* is a hit
+extended on both sides, possibly into the neighboring records of its pulse but not beyond the pulse.
+Hitlets of a channel never overlap, so each sample is integrated once.
 """
 
 import math
@@ -16,23 +16,23 @@ import strax
 Array = npt.NDArray[Any]
 
 NO_RECORD = -1
-"""strax's index of a neighbour that is not there."""
+"""strax's index for a missing neighbor."""
 
 FIRST, ONE = np.uint64(0), np.uint64(1)
-"""Samples are counted without sign: numba asks of a signed index whether it counts from the end."""
+"""Unsigned sample index: for signed ones, numba checks whether they count from the end."""
 
 
 def find_hits(
     records: Array, threshold: float, extension: tuple[int, int], links: tuple[Array, Array]
 ) -> Array:
-    """Return hits in the order of their records, with the bounds of the hitlets around them.
+    """Return hits in the order of their records, with the bounds of their hitlets.
 
     Records are sorted by time, `extension` is in samples before and after a hit, `links` are the
-    records' neighbours as strax.record_links finds them. ``left_integration`` and
-    ``right_integration`` are a hitlet's first sample and the one beyond, counted in its record.
+    records' neighbors from strax.record_links. ``left_integration`` and ``right_integration`` are a
+    hitlet's first sample and its end (excluded), relative to its record.
 
-    Hits have the values that strax.find_hits and strax.find_hit_integration_bounds give them; here
-    they take a fifth of the time, which is most of the time of records and peaks.
+    Hits have the same values as from strax.find_hits and strax.find_hit_integration_bounds, which
+    account for most of the time of records and peaks; this function takes a fifth of their time.
     """
     lowest = np.int16(math.ceil(threshold))
     n_hits = _count_hits(records, lowest)
@@ -47,11 +47,11 @@ def find_hits(
 def hitlets_of(hits: Array) -> Array:
     """Return the hitlets around hits, sorted by time and channel.
 
-    They keep all else of their hits.
+    All other fields of the hits remain unchanged.
     """
     begin = hits["left_integration"] - hits["left"]
     time = hits["time"] + begin * hits["dt"].astype(np.int64)
-    # What is sorted are plain numbers, none twice; rows are copied once, and whole by np.take.
+    # Sorting uses unique integers; rows are copied only once, and np.take copies whole rows.
     order = np.argsort((time - time.min(initial=0)) * _n_channels(hits) + hits["channel"])
     hitlets = np.take(hits, order)
     hitlets["time"] = time[order]
@@ -65,7 +65,7 @@ def _n_channels(hits: Array) -> int:
 
 @numba.njit(nogil=True, cache=True)
 def _count_hits(records: Array, lowest: np.int16) -> Array:
-    """Return the number of hits by record; without branches, several samples at a time."""
+    """Return the number of hits by record; without branches, it handles several samples at once."""
     n_hits = np.zeros(len(records), np.int16)
     for i in range(len(records)):
         data, length = records[i]["data"], records[i]["length"]
@@ -119,7 +119,7 @@ def _set_bounds(  # noqa: PLR0917 - numba's functions are called by position
     before: Array,
     after: Array,
 ) -> None:
-    """Extend hits within their pulses; between two, the extension of the first has priority."""
+    """Extend hits within their pulses; between two hits, the extension of the first one wins."""
     n_samples = len(records[0]["data"])
     begin = np.empty(len(hits), np.int64)
     end = np.empty(len(hits), np.int64)
@@ -148,13 +148,13 @@ def _set_bounds(  # noqa: PLR0917 - numba's functions are called by position
 
 @numba.njit(nogil=True, cache=True)
 def keep_hitlets(records: Array, hits: Array, before: Array, after: Array) -> None:
-    """Set samples outside of hitlets to 0, and each record's area to that of what it keeps.
+    """Set samples outside hitlets to 0, and each record's area to the integral of the rest.
 
-    The area is in ADC counts x samples. `before` and `after` are the records' neighbours as
-    strax.record_links finds them.
+    The area is in ADC counts x samples. `before` and `after` are the records' neighbors from
+    strax.record_links.
     """
     n_samples = records["data"].shape[1]
-    # Hitlets of a channel follow one another: of each record, what lies before this is dealt with.
+    # Hitlets of a channel are in order; samples of a record before this index are already done.
     done = np.zeros(len(records), np.int64)
     n_kept = np.zeros(len(records), np.int64)
     for hit in hits:

@@ -1,4 +1,4 @@
-"""LED calibration: the light of an LED in each pulse of a run taken for it."""
+"""LED calibration: the light of an LED in each pulse of a dedicated run."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def records_led(led: Led) -> type[Any]:
         ("led_channels", list(led.channels), "Channels that see the LED"),
         ("led_positive_channels", list(led.positive_channels), "Channels with positive pulses"),
         ("led_records_per_pulse", led.records_per_pulse, "First records of a pulse that are kept"),
-        ("led_baseline", list(led.baseline), "Samples of the baseline: first, first beyond"),
+        ("led_baseline", list(led.baseline), "Samples of the baseline: first, end (excluded)"),
     )
 
     class RecordsLed(_RecordsLed):
@@ -30,7 +30,7 @@ def records_led(led: Led) -> type[Any]:
 
 
 class _RecordsLed(strax.Plugin):  # type: ignore[misc]
-    """One record for each pulse: its first samples, upwards from the mean of the baseline."""
+    """One record per pulse: its first samples, oriented upwards from the mean of the baseline."""
 
     __version__ = "1.0.0"
     provides = "records_led"
@@ -38,7 +38,7 @@ class _RecordsLed(strax.Plugin):  # type: ignore[misc]
     rechunk_on_save = False
 
     def infer_dtype(self) -> Any:
-        """Return records as long as the ones that are joined."""
+        """Return the record type, as long as the joined records."""
         (raw,) = self.depends_on
         n_samples = strax.record_length_from_dtype(self.deps[raw].dtype_for(raw))
         return strax.record_dtype(n_samples * self.config["led_records_per_pulse"])
@@ -50,7 +50,7 @@ class _RecordsLed(strax.Plugin):  # type: ignore[misc]
         raw = raw[baselines.starts_are_there(raw)]
         n_joined = self.config["led_records_per_pulse"]
         raw = raw[raw["record_i"] < n_joined]
-        # Fragments of a pulse follow one another; pulses of a channel do not overlap.
+        # Fragments of a pulse are consecutive; pulses of a channel do not overlap.
         raw = raw[np.lexsort((raw["time"], raw["channel"]))]
         first = np.flatnonzero(raw["record_i"] == 0)
         n_samples = raw["data"].shape[1]
@@ -85,8 +85,8 @@ def _above_baseline(result: Array, config: Any) -> None:
 def led_calibration(led: Led) -> type[Any]:
     """Return the plugin that provides ``led_calibration``."""
     settings = (
-        ("led_light", list(led.light), "Samples of the LED's light: first, first beyond"),
-        ("led_noise", list(led.noise), "Samples without light: first, first beyond"),
+        ("led_light", list(led.light), "Samples of the LED's light: first, end (excluded)"),
+        ("led_noise", list(led.noise), "Samples without light: first, end (excluded)"),
     )
 
     class LedCalibration(_LedCalibration):
@@ -96,7 +96,7 @@ def led_calibration(led: Led) -> type[Any]:
 
 
 class _LedCalibration(strax.Plugin):  # type: ignore[misc]
-    """Area and amplitude in the LED's window and in one without light."""
+    """Area and amplitude in the LED window and in a window without light."""
 
     __version__ = "1.0.0"
     chunk_target_size_mb = CHUNK_MB
@@ -114,11 +114,11 @@ class _LedCalibration(strax.Plugin):  # type: ignore[misc]
     )
 
     def compute(self, records_led: Array) -> Array:
-        """Return one row for each pulse; NaN where it ends before a window does."""
+        """Return one row per pulse; fields of a window are NaN if the pulse ends before it does."""
         result: Array = np.zeros(len(records_led), self.dtype)
         for name in ("time", "length", "dt", "channel", "baseline", "baseline_rms"):
             result[name] = records_led[name]
-        # Only the integer part of the baseline was subtracted.
+        # Only the integer part of the baseline has been subtracted.
         part = records_led["baseline"] % 1
         for window, area, amplitude in (
             ("led_light", "area", "amplitude_led"),

@@ -12,7 +12,7 @@ from xamsflow.settings.detector import Tpc
 Array = npt.NDArray[Any]
 
 UNKNOWN, S1, S2 = 0, 1, 2
-"""Values of ``type``, as everywhere in strax's field."""
+"""Values of ``type``, with the usual meaning in strax."""
 
 
 def peak_classification(tpc: Tpc) -> type[Any]:

@@ -1,4 +1,4 @@
-"""Peak positions: the centroid of light on the channels whose positions are known."""
+"""Peak positions: the centroid of light on the channels with known positions."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def peak_positions(tpc: Tpc) -> type[Any]:
     """Return the plugin that provides ``peak_positions``, for a TPC with known positions."""
     places = [tpc.signals.channels.index(channel) for channel, _, _ in tpc.positions]
     settings = (
-        ("position_places", places, "Places in area_per_channel that have a position"),
+        ("position_places", places, "Indices in area_per_channel with a known position"),
         ("position_x", [x for _, x, _ in tpc.positions], "x of these channels, mm"),
         ("position_y", [y for _, _, y in tpc.positions], "y of these channels, mm"),
     )
@@ -28,7 +28,7 @@ def peak_positions(tpc: Tpc) -> type[Any]:
 
 
 class _PeakPositions(strax.Plugin):  # type: ignore[misc]
-    """A centroid lies closer to the center than the light source: it is an order, not a map."""
+    """A centroid is biased towards the center; it gives only the order of positions."""
 
     __version__ = "1.0.0"
     chunk_target_size_mb = CHUNK_MB

@@ -1,13 +1,13 @@
-"""Peaks: hits of all channels that are close in time, with their summed waveform; peak basics.
+"""Peaks: hits of all channels that are close in time, with their summed waveform. Peak basics.
 
-A peak begins and ends with its hitlets, so it does not extend beyond the recorded samples. The
-DAQ is cut into chunks in pauses of at least 1000 ns, and a peak ends after ``max_gap`` without
-hitlets, which is at most that. So no peak lies across the border of chunks, wherever it is.
+A peak begins and ends with its hitlets, so it does not extend beyond the recorded samples. The DAQ
+data are cut into chunks in pauses of at least 1000 ns, and a peak ends after ``max_gap`` without
+hitlets, which is 1000 ns at most. Therefore no peak crosses a chunk boundary.
 
-A waveform of more than N_SAMPLES samples is stored in fewer, wider ones; the end of the peak is
-moved on so that the last of them is whole. Where the next peak or the end of the chunk is nearer
-than that, strax leaves the incomplete sample out, and the peak ends so much too early; the area
-is that of the whole peak.
+A waveform of more than N_SAMPLES samples is stored in fewer, wider ones; the peak is extended so
+that the last of them is complete. If the next peak or the end of the chunk leaves no room for this,
+strax omits the incomplete sample and the peak ends early by that much; its area is still that of
+the whole peak.
 """
 
 from collections.abc import Callable
@@ -28,14 +28,14 @@ N_SAMPLES = 200
 """Samples of a stored waveform."""
 
 MAX_DURATION = 10_000_000
-"""ns after which a peak is ended whatever follows, to keep waveforms in memory."""
+"""ns after which a peak ends in any case, to limit the size of waveforms in memory."""
 
 UNKNOWN = -1
 """Longest gap of a peak that was split."""
 
 
 def peaks(signals: Signals) -> type[Any]:
-    """Return the plugin that provides ``peaks`` of a group of signals."""
+    """Return the plugin that provides ``peaks`` for a group of signals."""
     end = signals.suffix
     settings = (
         ("channels", list(signals.channels), "Channels, in the order of arrays by channel"),
@@ -43,11 +43,11 @@ def peaks(signals: Signals) -> type[Any]:
         ("gains", signals.gains, "PE per ADC count x sample by channel"),
         ("hit_threshold", signals.hit_threshold, "ADC counts above baseline of a hit"),
         ("hit_extension", list(signals.hit_extension), "Samples kept before and after a hit"),
-        ("peak_max_gap", signals.max_gap, "ns without signal that end a peak"),
+        ("peak_max_gap", signals.max_gap, "ns without hitlets after which a peak ends"),
         ("peak_min_area", signals.min_area, "PE of the smallest peak"),
-        ("peak_min_channels", signals.min_channels, "Channels that contribute, at least"),
-        ("split_min_height", signals.split_min_height, "PE per sample that a minimum is deep"),
-        ("split_min_ratio", signals.split_min_ratio, "Factor that a minimum is deep"),
+        ("peak_min_channels", signals.min_channels, "Minimum number of contributing channels"),
+        ("split_min_height", signals.split_min_height, "Minimum depth of a split, PE per sample"),
+        ("split_min_ratio", signals.split_min_ratio, "Minimum depth of a split, as a ratio"),
         ("coincidence", list(signals.coincidence), "ns around the maximum for tight_coincidence"),
     )
     return type(
@@ -59,7 +59,7 @@ def peaks(signals: Signals) -> type[Any]:
             "depends_on": f"records{end}",
             "provides": f"peaks{end}",
             "data_kind": f"peaks{end}",
-            # Chunks of records are kept: joining them copies each peak several times.
+            # Chunks of records are passed on as they are: joining them copies each peak many times.
             "rechunk_on_save": False,
             "takes_config": options(settings, end),
         },
@@ -70,11 +70,11 @@ class _Peaks(SignalsPlugin):
     __version__ = "1.0.1"
 
     def infer_dtype(self) -> Any:
-        """Return strax's fields, with one entry per channel of the group in arrays by channel."""
+        """Return strax's fields; arrays by channel have one entry per channel of the group."""
         return _dtype(len(self.setting("channels")))
 
     def setup(self) -> None:
-        """Look the run's gains up."""
+        """Look up the gains for the run."""
         channels = self.setting("channels")
         self.gains = np.array(
             corrections.of_option(self.setting("gains"), int(self.run_id)), np.float32
@@ -158,7 +158,7 @@ class _Peaks(SignalsPlugin):
 
 
 def _dtype(n_channels: int) -> list[Any]:
-    """Return strax's peak fields that mean something here; one channel is an array of one too."""
+    """Return the meaningful fields of strax's peaks; arrays of a single channel stay arrays."""
     left_out = ("type", "max_goodness_of_split", "data_top", "data_start")
     by_channel = ("area_per_channel", "saturated_channel")
     fields = strax.peak_dtype(n_channels=2, n_sum_wv_samples=N_SAMPLES, hits_timing=False)
@@ -170,7 +170,7 @@ def _dtype(n_channels: int) -> list[Any]:
 
 
 def _apart(peaks: Array) -> Array:
-    """Shorten peaks that reach into the next one, as after MAX_DURATION; return where they end."""
+    """Shorten peaks that overlap the next one, as after MAX_DURATION; return their end times."""
     ends: Array = strax.endtime(peaks)
     ends[:-1] = np.minimum(ends[:-1], peaks["time"][1:])
     peaks["length"] = (ends - peaks["time"]) // peaks["dt"]
@@ -178,9 +178,9 @@ def _apart(peaks: Array) -> Array:
 
 
 def _complete_last_sample(peaks: Array, limits: Array) -> None:
-    """Lengthen peaks to a whole number of the samples that they are going to be stored in.
+    """Lengthen peaks to a whole number of stored samples.
 
-    None is made longer than up to the next of `limits`, which are sorted.
+    No peak is extended beyond the next of `limits`, which are sorted.
     """
     length = peaks["length"]
     factor = -(-length // N_SAMPLES)
@@ -196,7 +196,7 @@ def _n_channels(peaks: Array) -> Array:
 
 
 def peak_basics(signals: Signals) -> type[Any]:
-    """Return the plugin that provides ``peak_basics`` of a group of signals."""
+    """Return the plugin that provides ``peak_basics`` for a group of signals."""
     end = signals.suffix
     settings = (
         ("channels", list(signals.channels), "Channels, in the order of arrays by channel"),
@@ -251,7 +251,7 @@ class _PeakBasics(SignalsPlugin):
     )
 
     def compute(self, **inputs: Array) -> Array:
-        """Return one row for each peak."""
+        """Return one row per peak."""
         (peaks,) = inputs.values()
         result: Array = np.zeros(len(peaks), self.dtype)
         for name in self.copied:

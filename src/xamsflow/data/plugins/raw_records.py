@@ -1,18 +1,18 @@
-"""Raw records of each digitizer of a detector, from the live data of a finished run.
+"""Raw records of each of a detector's digitizers, from the live data of a finished run.
 
-The reader is straxen's, with its options and its rules for cutting a run into chunks, but made for
-any detector file, and no record gets lost without being counted and reported.
+The reader is straxen's, with its options and its rules for dividing a run into chunks, but it works
+for any detector file, and every lost record is counted and reported.
 
-Lineage: all outputs of a detector share one lineage hash, over the plugin's class name and
-version, the detector's name, its channels and its sample widths. What differs between runs
-(times, readers, record length, compressor, folders) is not part of it. strax enters it under the
-plugin's last output, which is the dead time. Raise ``__version__`` when the same live data give
-other records than before; a new straxen does not change the hash.
+Lineage: all outputs of a detector share one lineage hash, which covers the plugin's class name and
+version, the detector's name, its channels and its sample widths, but nothing that differs between
+runs (times, readers, record length, compressor, folders). strax registers it under the plugin's
+last output, the dead time. Raise ``__version__`` when the same live data result in different
+records; a new straxen does not change the hash.
 
-Times: a record's time is the run's start, in ns since the epoch, plus the digitizer's own time.
-The run document knows the start to the microsecond at best, and a microsecond is a whole number of
-samples of every digitizer (2, 4 or 10 ns). So all outputs are moved by exactly the same offset,
-chunk boundaries included, and stay on their digitizers' sampling grid without any rounding.
+Times: a record's time is the run's start, in ns since the epoch, plus the digitizer's time. The run
+document knows the start to the microsecond at best, and a microsecond is a whole number of samples
+for every digitizer (2, 4 or 10 ns). All outputs, including chunk boundaries, are therefore shifted
+by exactly the same offset and stay on their digitizer's sampling grid without rounding.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,7 +55,7 @@ CHECKS = (
 
 @dataclass(frozen=True)
 class _Selection:
-    """Records of a window that belong to a chunk: their places in order of time."""
+    """The records of a window that belong to a chunk: their indices in order of time."""
 
     window: Window
     places: npt.NDArray[np.int64]
@@ -72,8 +72,7 @@ class _Selection:
 def raw_records(detector: Detector) -> type[DAQReader]:
     """Return the plugin that provides ``raw_records_<digitizer>`` and the detector's dead time.
 
-    It makes them of a run that has ended or, where its `growing` is set, of one that is being
-    taken.
+    It reads a run that has ended, or, if `growing` is set, a run that is being taken.
     """
     digitizers = detector.digitizers
     channels = {d.name: [d.first_channel, d.last_channel - d.n_later] for d in digitizers}
@@ -85,12 +84,12 @@ def raw_records(detector: Detector) -> type[DAQReader]:
         strax.Option(
             "detector",
             default=detector.name,
-            help="Name of the detector; keeps equal run numbers of two detectors apart",
+            help="Name of the detector; distinguishes runs of two detectors with equal numbers",
         ),
         strax.Option(
             "digitizer_channels",
             default=channels,
-            help="First and last channel of each digitizer, without those connected later",
+            help="First and last channel of each digitizer, without channels connected later",
         ),
         strax.Option("sample_widths", default=widths, help="ns per sample of each digitizer"),
         strax.Option(
@@ -103,7 +102,7 @@ def raw_records(detector: Detector) -> type[DAQReader]:
             default=ranges,
             track=False,
             infer_type=False,
-            help="All channels by output, ascending, as straxen's plugins expect them",
+            help="All channels by output, ascending, in the form that straxen's plugins expect",
         ),
         strax.Option(
             "max_digitizer_sampling_time",
@@ -115,13 +114,13 @@ def raw_records(detector: Detector) -> type[DAQReader]:
             "run_end_time",
             default=0.0,
             track=False,
-            help="End of the run, s since the epoch; limits the one chunk of a run without data",
+            help="End of the run, s since the epoch; limits the single chunk of a run without data",
         ),
         strax.Option(
             "daq_buffered_chunks",
             default=DEFAULT_BUFFERED_CHUNKS,
             track=False,
-            help="How many chunks the DAQ held back",
+            help="Number of chunks that the DAQ buffers",
         ),
         strax.Option(
             "enabled_inputs",
@@ -137,7 +136,7 @@ def raw_records(detector: Detector) -> type[DAQReader]:
         detectors_ranges = ranges
         provides = names
         data_kind = immutabledict(zip(names, names, strict=True))
-        # Chunks of the DAQ are kept: joining them copies each record many times.
+        # DAQ chunks are passed on as they are: joining them copies each record many times.
         rechunk_on_save = immutabledict.fromkeys(names, False)
         takes_config = immutabledict(
             {**DAQReader.takes_config, **{option.name: option for option in options}}
@@ -148,18 +147,18 @@ def raw_records(detector: Detector) -> type[DAQReader]:
 
 class _RawRecordsReader(DAQReader):  # type: ignore[misc]
     __version__ = "1.1.0"
-    # Chunks are read one after the other: each begins where the overlap before it was cut.
+    # Chunks are read in sequence: each begins at the cut in the overlap before it.
     parallel = False
-    # Told that samples are two bytes, it is faster than lz4 and makes smaller files (storage.py).
+    # Knowing that samples have two bytes, blosc is faster than lz4 and files are smaller.
     compressor = "blosc"
     detectors_ranges: immutabledict[str, tuple[int, int]]
     growing: Growing | None = None
-    """Where chunks come from while the run is being taken."""
+    """The source of chunks while the run is being taken."""
 
     def __init__(self) -> None:
         super().__init__()
-        # strax writes the metadata again with each chunk and when it closes the data, so what is
-        # counted here while reading is stored beside the records.
+        # strax writes the metadata again after each chunk and at the end, so the numbers counted
+        # here during reading are stored with the records.
         self.quality: dict[str, Any] = {
             "records_on_disk": 0,
             "records_stored": 0,
@@ -172,11 +171,11 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
         }
 
     def metadata(self, run_id: str, data_type: str) -> dict[str, Any]:
-        """Return strax's metadata and, with them, the quality facts."""
+        """Return strax's metadata with the quality facts added."""
         return {**super().metadata(run_id, data_type), "quality": self.quality}
 
     def setup(self) -> None:
-        """Look at all folders of the run before anything is made."""
+        """Check all folders of the run before anything is made."""
         config = self.config
         folder = Path(config["daq_input_dir"])
         self.run_name = folder.name
@@ -184,7 +183,7 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
         if shortest < config["safe_break_in_pulses"]:
             raise BadDataError(
                 f"run {self.run_name}: strax_chunk_length or strax_chunk_overlap of the run "
-                f"document is {shortest} ns, expected is {config['safe_break_in_pulses']} or more"
+                f"document is {shortest} ns, expected {config['safe_break_in_pulses']} or more"
             )
         super().setup()
         self.t0 = _epoch_ns(config["run_start_time"])
@@ -209,9 +208,9 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
             self.growing,
         )
         self.next_chunk = 0
-        """The DAQ's chunk that is read next."""
+        """The DAQ chunk to read next."""
         self.start = 0
-        """Where the next chunk of strax begins, ns since the run's start."""
+        """The start of strax's next chunk, ns since the run's start."""
         self.left_over: list[_Selection] = []
         """Records after that time that have already been read."""
 
@@ -232,26 +231,27 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
     def iter(
         self, iters: Mapping[str, Iterator[strax.Chunk]], executor: Executor | None = None
     ) -> Iterator[Any]:
-        """Yield chunks, each read and decoded while the one before it is worked on.
+        """Yield chunks; each is read and decoded while the previous one is being processed.
 
-        A run that is being taken is read without a thread: one that waits cannot be stopped.
+        A run that is being taken is read without a thread, because a waiting thread cannot be
+        stopped.
         """
         chunks = super().iter(iters, executor)
         yield from chunks if self.growing is not None else one_ahead(chunks, "reader")
 
     def is_ready(self, chunk_i: int) -> bool:
-        """Return whether there is data for the chunk; a run without any has one empty chunk."""
+        """Return whether a chunk exists; a run without data has one empty chunk."""
         return self.reader.has(self.next_chunk) or chunk_i == self.next_chunk == 0
 
     def source_finished(self) -> bool:
-        """Return True: only finished runs are read."""
+        """Return True, because only finished runs are read."""
         return True
 
     def compute(self, chunk_i: int) -> dict[str, strax.Chunk]:  # noqa: ARG002 - strax passes it
         """Return a chunk of each output, up to a time at which the run can be cut.
 
-        This is the DAQ's main part with its share of the overlaps beside it. Where an overlap has
-        no pause to cut in, the chunk goes on with the DAQ's next one.
+        It consists of the main part of a DAQ chunk and its share of the overlaps on both sides. If
+        an overlap has no pause for a cut, the chunk is extended by the next DAQ chunk.
         """
         if not self.reader.has(0):
             end = max(self.t0, _epoch_ns(self.config["run_end_time"]))
@@ -270,7 +270,7 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
                 self.findings.add(
                     "T16",
                     f"no pause of {self.safe_break} ns between chunks {daq_chunk} and "
-                    f"{self.next_chunk}, they are stored as one",
+                    f"{self.next_chunk}, so they are stored as one chunk",
                     chunk=daq_chunk,
                 )
         # Only the last window can be cut.
@@ -286,9 +286,9 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
     def _cut(
         self, taken: Sequence[_Selection], overlap: Window | None, *, is_last: bool
     ) -> int | None:
-        """Return the time at which no record is cut, by straxen's rules; None if there is none.
+        """Return a time at which no record is cut, by straxen's rules; None if there is none.
 
-        All of `taken` has been read but not yet returned; the end of the run returns all of it.
+        `taken` has been read but not yet returned; at the run's end, all of it is returned.
         """
         data_end = max(selection.window.last_endtime for selection in taken)
         if overlap is None:
@@ -298,17 +298,17 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
             return at_end
         if is_last:
             return max(overlap.end, data_end)
-        # Records of the main part may reach into the overlap by the length of one.
+        # Records of the main part may extend into the overlap by the length of one record.
         reach = [selection.window.last_endtime for selection in taken[:-1]]
         busy = max(overlap.start + self.longest_record, *reach)
         busy_until = np.maximum.accumulate(np.concatenate([[busy], overlap.endtime]))
         (breaks,) = np.nonzero(overlap.time >= busy_until[:-1] + self.safe_break)
-        # straxen looks only between records: the one before the first is the last resort.
+        # straxen checks only gaps between records; the one before the first is the last resort.
         chosen = breaks[breaks > 0][:1] if (breaks > 0).any() else breaks[:1]
         return int(overlap.time[chosen[0]]) if len(chosen) else None
 
     def _split(self, taken: Sequence[_Selection], start: int, end: int) -> dict[str, strax.Chunk]:
-        """Copy the records taken, each into its output."""
+        """Copy the selected records, each to its output."""
         result = {}
         for output, name in enumerate(self.ranges):
             parts = [(selection.window, selection.of_output(output)) for selection in taken]
@@ -317,7 +317,7 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
             for window, chosen in parts:
                 target = data[filled : filled + len(chosen)]
                 records = window.records.view(self.record_dtype)
-                # Other modes than "clip" would first copy into a buffer.
+                # Any mode other than "clip" would first copy into a buffer.
                 np.take(records, window.order[chosen], out=target, mode="clip")
                 filled += len(chosen)
             data["time"] += self.t0
@@ -349,5 +349,5 @@ class _RawRecordsReader(DAQReader):  # type: ignore[misc]
 
 
 def _epoch_ns(seconds: float) -> int:
-    """Return a time in ns; as a float it is good to the microsecond, like the run document."""
+    """Return a time in ns; like the run document, a float is accurate to the microsecond."""
     return round(Fraction(seconds) * 1_000_000) * 1000

@@ -1,7 +1,7 @@
-"""Records: pulses above their baseline, reduced to what is around hits, and counts by channel.
+"""Records: pulses above their baseline, reduced to the samples around hits; and pulse counts.
 
-A record keeps the samples within hitlets; all others are 0. Its area is the integral of what it
-keeps, so that areas of records and peaks add up to the same.
+A record keeps the samples within hitlets; all others are 0. Its area is the integral of these
+samples, so the areas of records and of peaks have the same sum.
 """
 
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ Array = npt.NDArray[Any]
 
 
 def records(signals: Signals) -> type[strax.Plugin]:
-    """Return the plugin that provides ``records`` and ``pulse_counts`` of a group of signals."""
+    """Return the plugin that provides ``records`` and ``pulse_counts`` for a group of signals."""
     end = signals.suffix
     names = (f"records{end}", f"pulse_counts{end}")
     settings = (
         ("channels", list(signals.channels), "Channels, in the order of arrays by channel"),
         ("positive_channels", list(signals.positive_channels), "Channels with positive pulses"),
         ("baseline_samples", signals.baseline_samples, "First samples of a pulse: its baseline"),
-        ("baseline_max_rms", signals.baseline_max_rms, "ADC counts of a baseline that is trusted"),
+        ("baseline_max_rms", signals.baseline_max_rms, "Maximum rms of a baseline, ADC counts"),
         ("hit_threshold", signals.hit_threshold, "ADC counts above baseline of a hit"),
         ("hit_extension", list(signals.hit_extension), "Samples kept before and after a hit"),
     )
@@ -40,7 +40,7 @@ def records(signals: Signals) -> type[strax.Plugin]:
             "depends_on": f"raw_records_{signals.digitizer}",
             "provides": names,
             "data_kind": immutabledict(zip(names, names, strict=True)),
-            # Chunks of records are those of the DAQ: no pulse and no peak lies across a border.
+            # Chunks are those of the DAQ: no pulse and no peak crosses a boundary.
             "rechunk_on_save": immutabledict(zip(names, (False, True), strict=True)),
             "takes_config": options(settings, end),
         },
@@ -51,7 +51,7 @@ class _Records(SignalsPlugin):
     __version__ = "1.2.0"
 
     def infer_dtype(self) -> dict[str, Any]:
-        """Return records as long as the raw ones."""
+        """Return the type of records, as long as the raw ones."""
         (raw,) = self.depends_on
         n_samples = strax.record_length_from_dtype(self.deps[raw].dtype_for(raw))
         return dict(
@@ -63,7 +63,7 @@ class _Records(SignalsPlugin):
         )
 
     def compute(self, start: int, end: int, **inputs: Array) -> dict[str, Array]:
-        """Return the chunk's records, and its counts in one row."""
+        """Return a chunk's records, and its counts in one row."""
         (raw,) = inputs.values()
         channels = self.setting("channels")
         is_mine = np.isin(raw["channel"], channels)
@@ -104,7 +104,7 @@ def _count(counts: Array, made: Array, found: Array, channels: Sequence[int]) ->
     counts["pulse_count"] = n_pulses
     counts["hit_count"] = _by_channel(found["channel"], channels)
     counts["pulse_area"] = _by_channel(channel, channels, made["area"])
-    with np.errstate(invalid="ignore"):  # a channel without pulses has no baseline
+    with np.errstate(invalid="ignore"):  # a channel without pulses has no mean baseline
         for name in ("baseline", "baseline_rms"):
             total = _by_channel(first_channel, channels, made[name][is_first])
             counts[f"{name}_mean"] = total / n_pulses

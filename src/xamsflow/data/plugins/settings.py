@@ -1,4 +1,4 @@
-"""What the plugins of all groups of signals share: settings as strax options, and threads."""
+"""What the plugins of all groups of signals share: options from settings, and threads."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,21 +12,22 @@ from xamsflow.data import strax_private
 from xamsflow.settings.corrections import ByRun
 
 THREADS = "threads"
-"""The option that says how many chunks are computed at a time; it changes no result."""
+"""The option for the number of chunks computed at a time; it does not affect results."""
 
 CHUNK_MB = 4
-"""Size of a stored chunk of small data: strax copies what it has gathered with each chunk that it
-adds, so larger ones cost time, and memory that grows until the first is full."""
+"""Size of a stored chunk of small data. With each chunk that strax adds, it copies all it has
+gathered, so larger chunks take more time, and memory that grows until the first one is full."""
 
 Setting = tuple[str, Any, str]
-"""Name, default and meaning of an option."""
+"""Name, default and help text of an option."""
 
 
 def options(settings: Iterable[Setting], end: str = "") -> immutabledict[str, strax.Option]:
-    """Return options for a plugin's ``takes_config``: the settings, tracked, and the threads.
+    """Return options for a plugin's ``takes_config``: the tracked settings, and the threads.
 
-    Equal names have equal defaults within a context, so `end` keeps groups of signals apart. Of a
-    quantity that changes from run to run, an option has the value of the run.
+    Within a context, options with equal names must have equal defaults, so the suffix `end`
+    distinguishes groups of signals. If a quantity changes from run to run, its option has the
+    run's value.
     """
     threads = strax.Option(THREADS, default=1, track=False, help="Chunks computed at a time")
     return immutabledict(
@@ -42,20 +43,20 @@ def _option(name: str, value: Any, text: str) -> strax.Option:
 
 
 class SignalsPlugin(strax_private.Plugin):
-    """A plugin that is made once for each group of signals; `end` closes all its names."""
+    """A plugin that is made once for each group of signals; its names have the suffix `end`."""
 
     end = ""
     parallel = True
     chunk_target_size_mb = CHUNK_MB
 
     def setting(self, name: str) -> Any:
-        """Return the value of an option, called by its name without the group's."""
+        """Return the value of an option, given its name without the group's suffix."""
         return self.config[f"{name}{self.end}"]
 
     def fetch_chunk(
         self, data_type: str, iters: Mapping[str, Iterator[strax.Chunk]], *args: Any, **options: Any
     ) -> bool:
-        """Take the next chunk of an input as it is if nothing is left of the one before.
+        """Use the next chunk of an input directly if nothing is left of the previous one.
 
         strax would join it with an empty chunk, which copies all of it.
         """
@@ -70,9 +71,9 @@ class SignalsPlugin(strax_private.Plugin):
     def iter(
         self, iters: Mapping[str, Iterator[strax.Chunk]], executor: Executor | None = None
     ) -> Iterator[Any]:
-        """Yield results in order; chunks do not depend on one another, so some are made together.
+        """Yield results in order; independent chunks are computed in parallel.
 
-        An `executor` is that of strax's processor with threads, which waits for the results itself.
+        An `executor` comes from strax's threaded processor, which waits for the results.
         """
         threads = self.config[THREADS]
         if executor is not None or threads == 1:
@@ -88,6 +89,6 @@ class SignalsPlugin(strax_private.Plugin):
             while ahead:
                 yield ahead.popleft().result()
         finally:
-            # Python may get here at any time, when it collects what a failure left over, even while
-            # it holds a lock that a chunk waits for (numba has one): waiting would never end.
+            # Python may run this at any time, when it collects what a failure left over, even while
+            # it holds a lock that a chunk waits for (numba has one): waiting could deadlock.
             pool.shutdown(wait=False, cancel_futures=True)

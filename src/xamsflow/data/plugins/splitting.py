@@ -1,4 +1,4 @@
-"""Where to split a peak: at a deep local minimum of its waveform."""
+"""Splitting of peaks at deep local minima of their waveforms."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ Array = npt.NDArray[Any]
 def cuts(waveforms: Array, lengths: Array, min_height: float, min_ratio: float) -> Array:
     """Return for each sample of each waveform whether to cut the waveform there.
 
-    A waveform is cut at its lowest sample between two maxima if both are more than `min_height`
-    above it and more than `min_ratio` times as high. Heights are means of a sample and its two
-    neighbours: single samples of a large S2 fluctuate so much that some would be cut by chance.
-    Only the first ``lengths`` samples count.
+    A waveform is cut at its lowest sample between two maxima if both exceed that sample by more
+    than `min_height` and by more than a factor of `min_ratio`. Heights are means over a sample and
+    its two neighbors: single samples of a large S2 fluctuate so much that some peaks would be cut
+    by chance. Only the first ``lengths`` samples count.
 
-    Otherwise the criterion is strax's local minimum. Each process compiles strax's own splitter
-    again, which takes longer than processing a short run.
+    Apart from this, the criterion is strax's local minimum. strax's splitter is compiled again in
+    each process, which takes longer than processing a short run.
     """
     cut = np.zeros(waveforms.shape, np.bool_)
     for i in range(len(waveforms)):

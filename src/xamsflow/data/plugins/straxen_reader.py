@@ -1,8 +1,9 @@
 """straxen's reader of live data, without the rest of straxen.
 
-Importing the package ``straxen`` loads bokeh, matplotlib and all of XENON's plugins: seconds per
-job, several times what a short run takes. The reader's own module needs only strax and numba, so
-it alone is loaded, under its usual name: who imports straxen later gets this same module.
+Importing the package ``straxen`` loads bokeh, matplotlib and all of XENON's plugins, which takes
+each job seconds, several times as long as processing a short run. The module with the reader needs
+only strax and numba, so it is loaded alone, under its usual name; code that imports straxen later
+gets the same module.
 """
 
 import importlib.util

@@ -1,6 +1,6 @@
-"""Summed waveforms of peaks, and what is counted of their hits.
+"""Summed waveforms of peaks, and counts of their hits.
 
-Both go through all hitlets; a large S2 has hundreds of them.
+Both loops run over all hitlets; a large S2 has hundreds of them.
 """
 
 from typing import Any
@@ -18,13 +18,13 @@ Array = npt.NDArray[Any]
 def sum_waveforms(
     peaks: Array, hitlets: Array, records: Array, links: tuple[Array, Array], gains: Array
 ) -> None:
-    """Set waveforms, areas and saturated channels of peaks from the hitlets that touch them.
+    """Set the waveforms, areas and saturated channels of peaks from the hitlets that overlap them.
 
-    Peaks and hitlets are sorted by time and have the same sample width; of a hitlet only what is
-    within the peak counts. A waveform that is too long to be stored gets wider samples.
+    Peaks and hitlets are sorted by time and have the same sample width; only the part of a hitlet
+    within the peak counts. A waveform that is too long to store gets wider samples.
 
-    The values are those of strax.sum_waveform, which goes through a buffer for each hit, several
-    times.
+    The values are those of strax.sum_waveform, which passes through a buffer several times for each
+    hit.
     """
     waveform = np.zeros(peaks["length"].max() if len(peaks) else 0, np.float32)
     first = 0
@@ -64,7 +64,7 @@ def _add_hitlet(  # noqa: PLR0917 - numba's functions are called by position
     links: tuple[Array, Array],
     gains: Array,
 ) -> None:
-    """Add a hitlet whose first sample is that at `place` of the peak's waveform."""
+    """Add a hitlet whose first sample is at index `place` of the peak's waveform."""
     n_samples = records["data"].shape[1]
     at, channel = np.int64(hitlet["record_i"]), hitlet["channel"]
     left, right = hitlet["left_integration"], hitlet["right_integration"]
@@ -98,7 +98,7 @@ def _add_hitlet(  # noqa: PLR0917 - numba's functions are called by position
 
 @numba.njit(nogil=True, cache=True)
 def _store(peak: Any, waveform: Array) -> None:
-    """Store a waveform in as many samples as there are, or in fewer and wider ones."""
+    """Store a waveform in the available samples, with fewer and wider ones if it is too long."""
     factor = max(1, -(-peak["length"] // len(peak["data"])))
     peak["length"] //= factor
     peak["dt"] *= factor
@@ -111,10 +111,10 @@ def _store(peak: Any, waveform: Array) -> None:
 
 @numba.njit(nogil=True, cache=True)
 def count_hits(peaks: Array, ends: Array, hitlets: Array, coincidence: tuple[int, int]) -> None:
-    """Count hits of peaks, and channels with a maximum close to the peak's.
+    """Count the hits of peaks, and the channels with a maximum close to the peak's maximum.
 
-    Peaks are sorted by time and do not overlap; `ends` is where they end. Hits count where they
-    begin themselves; they are fast to find in their peaks as hitlets are about in order of time.
+    Peaks are sorted by time, do not overlap and end at `ends`. A hit counts for the peak in which
+    it begins, without its extension; as hitlets are nearly sorted by time, the search is fast.
     """
     if not len(peaks):
         return

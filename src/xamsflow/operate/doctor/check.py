@@ -64,4 +64,4 @@ def clock_of(name: str, ask: Callable[[], datetime]) -> Result:
         return ok(name, f"agrees with this host's within {CLOCK_OFF_S:g} s")
     which = "behind" if ahead < 0 else "ahead of"
     value = f"{amounts.duration(off)} {which} this host's"
-    return (problem if off > clock.WRONG_S else warning)(name, value, clock.SYNCHRONISE)
+    return (problem if off > clock.WRONG_S else warning)(name, value, clock.SYNCHRONIZE)

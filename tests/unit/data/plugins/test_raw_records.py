@@ -289,7 +289,7 @@ def test_unknown_channel_with_the_mark_of_unknown_as_sample_width(tmp_path: Path
 
 def test_sample_width_contradicts_the_detector(tmp_path: Path) -> None:
     document = write_run(tmp_path, pulse(1000, 2, dt=2))
-    expected = "T27: .* channel 2 has 2 ns per sample, expected are 10 ns for v1724"
+    expected = "T27: .* channel 2 has 2 ns per sample, expected 10 ns for v1724"
     with pytest.raises(BadDataError, match=expected):
         read(tmp_path, document, tmp_path / "ours")
 
@@ -333,7 +333,9 @@ def test_cut_file_names_itself(tmp_path: Path) -> None:
     document = write_run(tmp_path, pulses(1000, PERIOD + 1000))
     file = tmp_path / RUN_ID / "000001" / THREAD
     file.write_bytes(file.read_bytes()[:-10])
-    with pytest.raises(BadDataError, match=f"T1: {file} is not a complete lz4 frame, it was cut"):
+    with pytest.raises(
+        BadDataError, match=f"T1: {file} is not a complete lz4 frame: it was truncated"
+    ):
         read(tmp_path, document, tmp_path / "ours")
 
 
@@ -353,7 +355,7 @@ def test_empty_main_parts_are_reported(tmp_path: Path) -> None:
 def test_chunks_too_short_to_cut(tmp_path: Path) -> None:
     document = write_run(tmp_path, pulses(1000))
     document["daq_config"]["strax_chunk_overlap"] = 5e-7
-    with pytest.raises(BadDataError, match="is 500 ns, expected is 1000 or more"):
+    with pytest.raises(BadDataError, match="is 500 ns, expected 1000 or more"):
         read(tmp_path, document, tmp_path / "ours")
 
 
