@@ -1,4 +1,4 @@
-"""The digitizer boards of a detector, and which reader reads which board."""
+"""The digitizer boards of a detector, and which reader reads each board."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from xamsflow.settings.detector import MEASURES_BASELINE, Digitizer
 from xamsflow.simulate.settings import SimulatedRun
 
 FIRST_BOARD = 77
-"""The number of XAMSL's board; further boards count on from it."""
+"""The number of XAMSL's board; further boards have the following numbers."""
 
 HOST = "xams-daq"
 
 INPUTS = {"V1724": 8, "V1724_MV": 8, "V1725": 16, "V1730": 8}
-"""Inputs that redax reads per board; the XAMS version takes 8 of a V1730's 16."""
+"""Inputs that redax reads per board; the XAMS version reads 8 of a V1730's 16."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Input:
 
 @dataclass(frozen=True)
 class SimulatedBoard:
-    """A board read by the process `reader` (a number); its inputs from 0 on are connected."""
+    """A board that the reader process with the number `reader` reads; its first inputs are used."""
 
     number: int
     type: str
@@ -48,9 +48,9 @@ def reader_name(reader: int) -> str:
 
 
 def boards(settings: SimulatedRun) -> tuple[SimulatedBoard, ...]:
-    """Return the boards that the detector's channels need, dealt out to the readers in turn.
+    """Return the boards that the detector's channels need, assigned to the readers in turn.
 
-    Raises ConfigurationError if a reader is left without a board.
+    Raises ConfigurationError if a reader would have no board.
     """
     shares = [
         (digitizer, channels)

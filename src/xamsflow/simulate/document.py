@@ -10,14 +10,14 @@ from xamsflow.simulate.boards import SimulatedBoard, boards, reader_name
 from xamsflow.simulate.settings import LENGTH_STEP, THRESHOLD, SimulatedRun
 
 UNUSED_INPUT = -1
-"""Stands for an input without a channel; no data come from it, the channel mask leaves it out."""
+"""Marks an input without a channel; the channel mask disables it, so it sends no data."""
 
 POLARITY_REGISTER = {False: "110000", True: "100000"}
-"""The DPP register of an input by whether its pulses are positive."""
+"""Values of an input's DPP register, by whether its pulses are positive."""
 
 
 def document_at_start(settings: SimulatedRun, live_data: Path) -> dict[str, Any]:
-    """Return the run document as it is while the run is being taken: ``end`` is None."""
+    """Return the run document while the run is being taken: ``end`` is None."""
     return {
         "number": settings.number,
         "detectors": [settings.detector.name],
@@ -32,9 +32,9 @@ def document_at_start(settings: SimulatedRun, live_data: Path) -> dict[str, Any]
 
 
 def what_the_end_adds(settings: SimulatedRun, bytes_by_chunk: dict[int, int]) -> dict[str, Any]:
-    """Return the fields of the run document that change when the run has ended.
+    """Return the fields of the run document that change when the run ends.
 
-    `bytes_by_chunk` is what was read from the digitizers during each chunk period.
+    `bytes_by_chunk` is the number of bytes read from the digitizers in each chunk period.
     """
     duration = timedelta(microseconds=-(-settings.duration_ns // 1000))
     end = _to_ms(settings.start.astimezone(UTC) + duration + timedelta(microseconds=999))
@@ -134,5 +134,5 @@ def _number(value: float) -> int | float:
 
 
 def _to_ms(time: datetime) -> datetime:
-    """Return the time cut to milliseconds, as MongoDB stores it."""
+    """Return the time truncated to milliseconds, as MongoDB stores it."""
     return time.replace(microsecond=time.microsecond // 1000 * 1000)

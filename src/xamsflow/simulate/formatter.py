@@ -1,7 +1,7 @@
-"""What redax's formatter threads do: sort records into parts of chunks, and when they let go.
+"""Simulation of redax's formatter threads: they sort records into parts and write them in time.
 
-A run's time is divided into periods; period k holds the main part of chunk k and then the overlap
-between the chunks k and k + 1. Each thread gets some read-out batches and makes its own parts.
+A run's time is divided into periods; period k holds the main part of chunk k and the overlap
+between the chunks k and k + 1. Each thread receives some read-out batches and makes separate parts.
 """
 
 from collections import defaultdict
@@ -23,11 +23,11 @@ from xamsflow.simulate.settings import SimulatedRun
 Array = NDArray[Any]
 
 BATCHES_PER_PERIOD = 55
-"""Read-out batches per chunk period; 0.1 s each with redax's usual chunks."""
+"""Read-out batches per chunk period; 0.1 s each for redax's default chunks."""
 
 
 class Kind(Enum):
-    """What a thread writes: the two parts of a chunk, and its last word."""
+    """What a thread writes: the two parts of a chunk, and the mark of its end."""
 
     MAIN = "main"
     OVERLAP = "overlap"
@@ -36,7 +36,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Thread:
-    """A formatter thread; `name` is that of its files, `number` counts within the reader."""
+    """A formatter thread; `name` is used for its files, `number` counts within the reader."""
 
     reader: int
     number: int
@@ -45,10 +45,10 @@ class Thread:
 
 @dataclass(frozen=True)
 class Part:
-    """What a thread writes at once; no records means a placeholder, a file of 0 bytes.
+    """A part that a thread writes; without records it is a placeholder, a file of 0 bytes.
 
-    `time` is when this happens, ns since the run's start. A thread may write a part again, after
-    late data: then what it wrote before is gone.
+    `time` is when it is written, ns since the run's start. After late data, a thread may write a
+    part again, which replaces the earlier one.
     """
 
     time: int
@@ -67,7 +67,7 @@ def part_of_chunk(time: Array, chunk_ns: int, period_ns: int) -> tuple[Array, Ar
 def threads(settings: SimulatedRun) -> tuple[Thread, ...]:
     """Return all formatter threads, reader by reader.
 
-    A thread's number in its file name is a pthread handle: a stack's address near 2**47.
+    A thread's number in file names is a pthread handle: a stack address near 2**47.
     """
     rng = np.random.default_rng([settings.seed, settings.number, 0, 1])
     result = []
@@ -82,9 +82,9 @@ def threads(settings: SimulatedRun) -> tuple[Thread, ...]:
 def parts(
     settings: SimulatedRun, keep_signals: Callable[[Array], None] = lambda _: None
 ) -> Iterator[Part]:
-    """Yield what the threads write, in the order of time.
+    """Yield what the threads write, in order of time.
 
-    With physics, `keep_signals` is called with the truth of all signals, some at a time.
+    With physics, `keep_signals` is called repeatedly with the truth of further signals.
     """
     formatters = {thread: _Formatter(thread, settings) for thread in threads(settings)}
     turns = [
@@ -107,9 +107,9 @@ def parts(
 
 
 def truth(settings: SimulatedRun) -> Array:
-    """Return all unique records that the run has on disk, sorted by time and channel.
+    """Return all unique records of the run on disk, sorted by time and channel.
 
-    The time is ns since the run's start. All of the run is in memory.
+    Times are ns since the run's start. The whole run is in memory.
     """
     none = np.zeros(0, dtype=record_dtype(settings.record_length))
     on_disk = {
@@ -123,7 +123,7 @@ def truth(settings: SimulatedRun) -> Array:
 def read_out(settings: SimulatedRun) -> Array:
     """Return all records that the threads receive, sorted as in :func:`truth`.
 
-    What is missing in :func:`truth` was dropped by redax.
+    The records missing in :func:`truth` were dropped by redax.
     """
     none = np.zeros(0, dtype=record_dtype(settings.record_length))
     if not _n_busy(settings):
@@ -139,9 +139,9 @@ def _in_order(records: Array) -> Array:
 class _Formatter:
     """The buffers of one thread.
 
-    Main parts and overlaps are held apart, and only chunks with a main part are looked at to tell
-    what is to be written: an overlap without a main part is written only if it lies within a row
-    of chunks that are, and is lost otherwise.
+    Main parts and overlaps are separate, and only chunks with a main part determine what is
+    written: an overlap without a main part is written only if it lies within a sequence of chunks
+    that are, and is lost otherwise.
     """
 
     def __init__(self, thread: Thread, settings: SimulatedRun) -> None:
@@ -154,10 +154,10 @@ class _Formatter:
         self._overlap: defaultdict[int, list[Array]] = defaultdict(list)
         self._written: set[tuple[Kind, int]] = set()
         self._complete = 0
-        """Chunks before this one have all their files."""
+        """All files of chunks before this one have been written."""
 
     def process(self, time: int, records: Array) -> Iterator[Part]:
-        """Take a batch, then yield the parts of chunks that are old enough by now."""
+        """Add a batch, then yield the parts of chunks that are old enough."""
         chunk, in_overlap = part_of_chunk(records["time"], self._chunk_ns, self._period_ns)
         for buffers, selected in ((self._main, ~in_overlap), (self._overlap, in_overlap)):
             for index in np.unique(chunk[selected]):
@@ -170,9 +170,9 @@ class _Formatter:
             yield from self._complete_below(first, time)
 
     def end(self, time: int) -> Iterator[Part]:
-        """Yield all that is left, and THE_END.
+        """Yield all remaining parts, and THE_END.
 
-        The last chunk is not completed: it has an overlap only if there are records for it.
+        The last chunk may be incomplete: it has an overlap only if there are records for it.
         """
         left = sorted(self._main)
         for chunk in left:
@@ -214,7 +214,7 @@ def _n_busy(settings: SimulatedRun) -> int:
 def _delivered(
     settings: SimulatedRun, keep_signals: Callable[[Array], None]
 ) -> Iterator[tuple[int, int, Array]]:
-    """Yield batches as threads get them: some of them late, in place of a later one."""
+    """Yield batches as threads receive them: some are late and swap places with a later one."""
     rng = np.random.default_rng([settings.seed, settings.number, 0, 2])
     late: list[tuple[int, int, Array]] = []
     for time, reader, records in _batches(settings, keep_signals):
@@ -232,7 +232,7 @@ def _delivered(
 def _batches(
     settings: SimulatedRun, keep_signals: Callable[[Array], None]
 ) -> Iterator[tuple[int, int, Array]]:
-    """Yield time, reader and records of each read-out batch that has any, in the order of time.
+    """Yield the time, reader and records of each read-out batch with data, in order of time.
 
     The records are in order of board, event, channel and fragment.
     """
@@ -261,7 +261,7 @@ def _batches(
 
 
 def _groups(pulses: Pulses, label: Array) -> Iterator[Pulses]:
-    """Yield the pulses of each label; they are in its order."""
+    """Yield the pulses of each label; the pulses are sorted by label."""
     borders = np.flatnonzero(np.diff(label)) + 1
     starts = [0, *borders.tolist()]
     for start, end in zip(starts, [*starts[1:], len(pulses)], strict=True):

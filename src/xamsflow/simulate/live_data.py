@@ -1,4 +1,4 @@
-"""Folders and files of a simulated run, as redax leaves them on disk."""
+"""Folders and files of a simulated run, as redax writes them to disk."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ THE_END = b"...my only friend\n"
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """A file that just came to its final place; `time` is ns since the run's start."""
+    """A file that has just been moved into place; `time` is ns since the run's start."""
 
     time: int
     path: Path
@@ -33,8 +33,8 @@ class WrittenFile:
 class LiveRun:
     """A run that is being taken: each step of its iterator writes one file.
 
-    `document` is the run document as the DAQ would have it by now; its ``end`` is None until the
-    iterator is exhausted. Leaving off before is what a crash of the DAQ leaves behind.
+    `document` is the run document as of now; its ``end`` is None until the iterator is exhausted.
+    Stopping earlier leaves the same files as a crash of the DAQ.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class LiveRun:
     ) -> None:
         """Make the run's folder in `live_data`.
 
-        `wait_until` is called with the time of each part (ns since the run's start) before it is
-        written. Raises ConfigurationError if the folder exists or cannot be made.
+        `wait_until` is called with the time of each part (ns since the run's start) before the part
+        is written. Raises ConfigurationError if the folder exists or cannot be made.
         """
         folder = _RunFolder(settings, live_data)
         self.document = document_at_start(settings, live_data)
@@ -75,7 +75,7 @@ def simulate(settings: SimulatedRun, live_data: Path) -> dict[str, Any]:
     """Write a run that has ended to ``<live_data>/<run_id>`` and return its run document.
 
     With physics, the truth is in ``<live_data>/truth_<run_id>.npz``, see :func:`load_signals`.
-    As in redax, twice the buffered chunks and one more are in memory. Raises ConfigurationError if
+    As in redax, memory holds up to twice the buffered chunks plus one. Raises ConfigurationError if
     the folder exists or cannot be made.
     """
     folder = _RunFolder(settings, live_data)
@@ -88,12 +88,12 @@ def simulate(settings: SimulatedRun, live_data: Path) -> dict[str, Any]:
 
 
 class _RunFolder:
-    """The folder of a run, into which parts are written as redax does it."""
+    """The folder of a run; parts are written to it in the same way as by redax."""
 
     def __init__(self, settings: SimulatedRun, live_data: Path) -> None:
-        boards(settings)  # finds out before the folder is made if they cannot be had
+        boards(settings)  # raises errors before the folder is made
         if settings.physics is not None:
-            sensors(settings.detector, settings.number, settings.physics)  # the same
+            sensors(settings.detector, settings.number, settings.physics)  # likewise
         self.bytes_by_chunk: Counter[int] = Counter()
         self._compressor = settings.framing
         self._folder = live_data / settings.run_id
@@ -107,7 +107,7 @@ class _RunFolder:
             raise system_errors.cannot("write", self._folder, error) from error
 
     def write(self, part: Part) -> Iterator[Path]:
-        """Write a part's files one by one, post and next pre from the same bytes."""
+        """Write a part's files one by one; post and the next pre have the same bytes."""
         self.bytes_by_chunk[part.chunk] += part.records.nbytes
         name = part.thread.name
         if part.kind is Kind.THE_END:
@@ -142,8 +142,8 @@ class _RunFolder:
 def compress(records: NDArray[Any], compressor: str) -> bytes:
     """Return records in redax's framing.
 
-    redax runs blosc with two threads, which makes the order of blocks a matter of chance; one
-    thread gives one of these orders, always the same.
+    redax runs blosc with two threads, which makes the order of blocks random; a single thread
+    always produces the same one of these orders.
     """
     raw = records.tobytes()
     if compressor == "blosc":

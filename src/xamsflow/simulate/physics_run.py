@@ -1,4 +1,4 @@
-"""A run with physics: from signals to the digitizers' records, some milliseconds at a time."""
+"""A run with physics: from signals to digitizer records, some milliseconds at a time."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,14 +17,14 @@ from xamsflow.simulate.xenon import Physics
 Array = NDArray[Any]
 
 SHORTEST_BATCH = 10_000_000
-"""ns; of fewer events at once, the overhead is more than the work."""
+"""ns; for smaller batches, the overhead exceeds the work."""
 
 PHOTOELECTRONS_AT_ONCE = 1_000_000
-"""How many a batch may have on average, for the memory."""
+"""Maximum mean number per batch, which limits the memory."""
 
 
 class PhysicsRun:
-    """The detector with its digitizers while a run is taken; it is used once.
+    """The detector and its digitizers during a run; an object is used for one run only.
 
     Batches are cut where no channel has a pulse, so each pulse is in one batch and all pulses of a
     batch begin before those of the next.
@@ -50,10 +50,10 @@ class PhysicsRun:
     def batches(
         self, batch_ns: int, keep_signals: Callable[[Array], None]
     ) -> Iterator[tuple[int, int, Array]]:
-        """Yield time, reader and records, in the order of time.
+        """Yield time, reader and records, in order of time.
 
-        The records of a reader are in order of board, event, channel and fragment; an event is
-        what happens without a pause. `keep_signals` gets the truth of signals that are over.
+        The records of a reader are in order of board, event, channel and fragment; an event is a
+        period of activity without a pause. `keep_signals` gets the truth of signals that are over.
         """
         duration = self._settings.duration_ns
         latest = duration - 2 * self._quiet
@@ -102,13 +102,13 @@ class PhysicsRun:
         return int(max(min(max(batch_ns, SHORTEST_BATCH), enough), 1e5))
 
     def _take_settled(self, end: int | None) -> Photoelectrons:
-        """Return what will not be in one pulse with anything later than `end`; keep the rest."""
+        """Return what cannot share a pulse with anything later than `end`; keep the rest."""
         order = np.argsort(self._waiting.time, kind="stable")
         waiting = self._waiting[order]
         if end is None:
             n_settled = len(waiting)
         else:
-            # What the next block adds comes after this time, and may be close to it.
+            # The next block adds only later times, but they may be close to this one.
             until = end - self._source.earliest()
             n_known = int(np.searchsorted(waiting.time, until))
             times = np.append(waiting.time[:n_known], until)
@@ -131,7 +131,7 @@ class PhysicsRun:
         return pulses
 
     def _take_over(self, goes_on: bool) -> Array:
-        """Return the truth of the first signals that are over, and forget it."""
+        """Return the truth of the first signals that are over, and remove it."""
         n_over = len(self._truth)
         if goes_on and len(self._waiting):
             n_over = int(self._waiting.signal.min()) - self._first_signal
@@ -152,7 +152,7 @@ class PhysicsRun:
         )
         none = np.zeros(0, dtype=record_dtype(self._settings.record_length))
         records = np.concatenate([none, *(one for one, _ in cut)])
-        # They come in order of channel, pulse and fragment, which is kept within an event.
+        # They are sorted by channel, pulse and fragment; within an event, this order is kept.
         order = np.lexsort((event[pulse], self._board[channel[pulse]]))
         reader = self._reader[channel[pulse[order]]]
         for number in range(self._settings.readers):
@@ -161,7 +161,7 @@ class PhysicsRun:
 
 
 def _events(time: Array, end: Array) -> Array:
-    """Return the event of each pulse: pulses that overlap, also through others, are in one."""
+    """Return the event of each pulse; pulses that overlap, directly or via others, share one."""
     order = np.argsort(time, kind="stable")
     busy_until = np.maximum.accumulate(end[order])
     begins = np.ones(len(time), dtype=np.int64)

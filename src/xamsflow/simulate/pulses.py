@@ -1,4 +1,4 @@
-"""Which pulses a simulated detector gives: random in time, mostly in several channels at once."""
+"""The pulses of a simulated detector: random in time, mostly in several channels at once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ COINCIDENCE = 0.85
 """Share of events that a channel sees; 84 % of pulses had a partner within 10 ns in that run."""
 
 MIN_GAP = 23
-"""Samples between two pulses of a channel, at least; 46 ns was the shortest gap in that run."""
+"""Minimum number of samples between two pulses of a channel; 46 ns was the shortest in that run."""
 
 S2_TAIL = 3.0
-"""An S2-like pulse is recorded to this many standard deviations on both sides."""
+"""An S2-like pulse is recorded up to this many standard deviations on both sides."""
 
 SECOND_PULSE = 50
 """Samples from the second maximum of a prolonged pulse to its end: 46 to 57 in that run."""
@@ -34,9 +34,9 @@ BORDER_PULSE_HEIGHT = 1500.0
 class Pulses:
     """Pulses as arrays of equal length.
 
-    `time` is ns since the run's start, of the first sample; `input` indexes the inputs; `event` is
-    the time of what the pulse belongs to, ns. `length` is in samples, `height` in ADC counts.
-    `second_at` is the sample at which a second pulse begins, 0 without one; `s2_width` is a
+    `time` is the time of the first sample, ns since the run's start; `input` indexes the inputs;
+    `event` is the time of the pulse's event, ns. `length` is in samples, `height` in ADC counts.
+    `second_at` is the sample at which a second pulse begins, 0 if there is none; `s2_width` is a
     standard deviation in samples, 0 for S1-like pulses.
     """
 
@@ -55,7 +55,7 @@ class Pulses:
         return Pulses(**{name: values[selection] for name, values in vars(self).items()})
 
     def end(self, sample_widths: Array) -> Array:
-        """Return when each pulse is over, ns; `sample_widths` are the inputs', ns."""
+        """Return the end of each pulse, ns; `sample_widths` are those of the inputs, ns."""
         ends: Array = self.time + self.length * sample_widths[self.input]
         return ends
 
@@ -65,8 +65,8 @@ def pulses_by_period(
 ) -> Iterator[tuple[Pulses, np.random.Generator]]:
     """Yield the pulses that begin in each chunk period, in order of event and channel.
 
-    `sample_widths` are the inputs', ns. A channel's pulses do not overlap. With each period comes
-    its random generator, for the rest of the simulation.
+    `sample_widths` are those of the inputs, ns. A channel's pulses do not overlap. Each period
+    includes its random generator for the rest of the simulation.
     """
     busy_until = np.zeros(len(sample_widths), dtype=np.int64)
     for period, begin in enumerate(range(0, settings.duration_ns, settings.period_ns)):
@@ -119,7 +119,7 @@ def _random_pulses(
 
 
 def _heights(n: int, rng: np.random.Generator) -> Array:
-    """Return heights with the two populations of XAMSL run 2240, and some in between."""
+    """Return heights from the two populations of XAMSL run 2240, with some in between."""
     lowest = np.array([55.0, 100.0, 1000.0])
     highest = np.array([100.0, 1000.0, 3000.0])
     population = rng.choice(3, n, p=[0.35, 0.16, 0.49])
@@ -130,7 +130,7 @@ def _heights(n: int, rng: np.random.Generator) -> Array:
 def _outside_dead_time(pulses: Pulses, sample_widths: Array, busy_until: Array) -> Array:
     """Tell which pulses begin when their channel is free.
 
-    A pulse that is not recorded makes its channel busy all the same; at 400 Hz hardly any is.
+    Pulses that are not recorded also count as making their channel busy; at 400 Hz there are few.
     """
     keep = np.zeros(len(pulses), dtype=bool)
     free = pulses.end(sample_widths) + MIN_GAP * sample_widths[pulses.input]
@@ -143,10 +143,10 @@ def _outside_dead_time(pulses: Pulses, sample_widths: Array, busy_until: Array) 
 
 
 def _border_pulses(settings: SimulatedRun, sample_widths: Array, period: int) -> Pulses:
-    """Return one pulse per channel across each of the two borders that the period has."""
+    """Return one pulse per channel across each of the period's two borders."""
     begin = period * settings.period_ns
-    # Samples before the border: one record, so that none sticks out; a record and a third of the
-    # next one; all but the last two; only two.
+    # Samples before the border: one record, so that no record crosses it; a record and a third of
+    # the next one; all but the last two; only two.
     record, length = settings.record_length, settings.pulse_length
     offsets = np.minimum([record, record + record // 3, length - 2, 2], length - 2)
     n_inputs = len(sample_widths)
@@ -167,7 +167,7 @@ def _border_pulses(settings: SimulatedRun, sample_widths: Array, period: int) ->
 
 
 def _insert(laid: Pulses, pulses: Pulses, sample_widths: Array) -> Pulses:
-    """Return all pulses in order of event and channel, without those in the way of a laid one."""
+    """Return all pulses in order of event and channel, except those in the way of a `laid` one."""
     free = np.ones(len(pulses), dtype=bool)
     ends = pulses.end(sample_widths)
     for channel, begin, end in zip(laid.input, laid.time, laid.end(sample_widths), strict=True):

@@ -1,4 +1,4 @@
-"""Records: a pulse's samples as the digitizer gives them, cut into fragments of equal size."""
+"""Records: a pulse's digitized samples, cut into fragments of equal size."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,12 +14,12 @@ Array = NDArray[Any]
 
 MEAN_BASELINE = (8180.0, 8245.0)
 BASELINE_SPREAD = 0.77
-"""ADC counts rms from pulse to pulse; this and the means are those of XAMSL run 2240."""
+"""ADC counts rms from pulse to pulse; this value and the means are from XAMSL run 2240."""
 
 MAX_ADC = 2**14 - 1
 
 RISE = 0.75
-"""Height of the first sample over threshold; the next one is the maximum."""
+"""Height of the first sample over threshold; the next sample is the maximum."""
 DECAY_TIME = 22.0
 """ns; the large pulses of that run fall to a tenth in about 50 ns."""
 S1_DURATION = 250
@@ -27,9 +27,9 @@ S1_DURATION = 250
 
 
 def record_dtype(record_length: int) -> np.dtype[Any]:
-    """Return the bytes of a record with `record_length` samples, as redax writes them.
+    """Return the type of a record with `record_length` samples, as redax writes it.
 
-    redax writes some fields unsigned that strax reads as signed; no legal value tells them apart.
+    Some fields are unsigned in redax but signed in strax; legal values are the same in both.
     """
     return np.dtype(
         [
@@ -46,7 +46,7 @@ def record_dtype(record_length: int) -> np.dtype[Any]:
 
 
 def fragments(pulse_lengths: Array, record_length: int) -> tuple[Array, Array, Array]:
-    """Cut pulses into fragments; return for each its pulse, its index in there and its length."""
+    """Cut pulses into fragments; return the pulse, index and length of each fragment."""
     per_pulse = -(-pulse_lengths // record_length)
     pulse = np.repeat(np.arange(len(pulse_lengths)), per_pulse)
     first = np.cumsum(per_pulse) - per_pulse
@@ -56,9 +56,9 @@ def fragments(pulse_lengths: Array, record_length: int) -> tuple[Array, Array, A
 
 
 class Digitizers:
-    """The inputs' electronics: makes records of pulses, with baseline and white noise.
+    """The electronics of the inputs: makes records from pulses, with baseline and white noise.
 
-    `noise` is the rms in ADC counts, `rng` sets the baselines.
+    `noise` is the rms in ADC counts; `rng` draws the baselines.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Digitizers:
     ) -> None:
         """Add each pulse's shape to the samples of its fragments.
 
-        `pulse` and `first_sample` tell to which pulse each row of samples belongs, and from where.
+        `pulse` and `first_sample` are the pulse and the first sample of each row of `samples`.
         """
         amplitude = (self._sign[pulses.input] * pulses.height).astype(np.float32)
         is_s2 = pulses.s2_width > 0

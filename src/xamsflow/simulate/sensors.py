@@ -1,4 +1,4 @@
-"""The light sensors behind a detector's channels: what they see, where, and their gain."""
+"""The light sensors of a detector's channels: what they see, their positions and gains."""
 
 import math
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ TOP_HEIGHT = 15.0
 """mm from the liquid's surface to the top array."""
 
 REFLECTED = 0.4
-"""Share of the top array's light that comes from the walls, alike in all channels."""
+"""Share of the top array's light that is reflected by the walls, equal in all channels."""
 
 
 class Role(Enum):
-    """What a channel sees; PMTs of a TPC whose arrays are not told apart count as above.
+    """What a channel sees; PMTs of a TPC without separate arrays count as top.
 
-    SIPM sees xenon but does not count for the area of its signals. UNUSED gives dark counts only,
-    as do all channels of another digitizer than the TPC's: nobody tells what they read.
+    A SIPM sees xenon but does not count for the area of its signals. UNUSED channels give only dark
+    counts, as do all channels of digitizers other than the TPC's, whose purpose is unknown.
     """
 
     BOTTOM = "bottom"
@@ -52,13 +52,13 @@ class Sensor:
 
 
 UNKNOWN_GAIN = 0.0075
-"""PE per ADC count and sample of a channel that the detector file says nothing of."""
+"""PE per ADC count and sample for a channel without an entry in the detector file."""
 
 
 def sensors(detector: Detector, run: int, physics: Physics) -> tuple[Sensor, ...]:
-    """Return the sensors by ascending channel; gains are those of the detector file for the run.
+    """Return the sensors by ascending channel, with the detector file's gains for the run.
 
-    Raises ConfigurationError if these are in a file that has none for this run.
+    Raises ConfigurationError if the gains are in a correction file that does not cover this run.
     """
     known = _known(detector, run)
     positions = (
@@ -78,7 +78,7 @@ def sensors(detector: Detector, run: int, physics: Physics) -> tuple[Sensor, ...
 
 
 def _known(detector: Detector, run: int) -> dict[int, tuple[Role, float]]:
-    """Return role and gain of the channels that are put together in signals."""
+    """Return the role and gain of the channels that belong to groups of signals."""
     groups: list[tuple[Signals, Role]] = []
     if detector.tpc is not None:
         groups.append((detector.tpc.signals, Role.TOP))
@@ -101,11 +101,11 @@ def _known(detector: Detector, run: int) -> dict[int, tuple[Role, float]]:
 def light_shares(
     all_sensors: tuple[Sensor, ...], physics: Physics, x: Array, y: Array, depth: Array
 ) -> Array:
-    """Return the share of a signal's light per signal and sensor; those of TPC PMTs add up to 1.
+    """Return each sensor's share of each signal's light; the shares of TPC PMTs add up to 1.
 
-    `depth` is mm below the surface; 0 is light of an S2, which is made above it. A simple map: the
-    deeper, the more light goes to the bottom; a channel of the top array sees what is near it, and
-    reflections.
+    `depth` is mm below the surface; 0 stands for the light of an S2, which is made above it. The
+    map is simple: the deeper the signal, the more light goes to the bottom; a channel of the top
+    array sees nearby light and reflections.
     """
     roles = np.array([sensor.role for sensor in all_sensors])
     bottom, top = roles == Role.BOTTOM, roles == Role.TOP

@@ -1,4 +1,4 @@
-"""What to simulate, checked."""
+"""The settings of a simulated run, checked."""
 
 import math
 from dataclasses import dataclass
@@ -12,49 +12,49 @@ from xamsflow.simulate.xenon import Physics
 from xamsflow.state import layout
 
 LENGTH_STEP = 10
-"""Pulse lengths are multiples of this, in samples, as the register of the event size counts."""
+"""Pulse lengths are multiples of this number of samples, the unit of the event-size register."""
 
 THRESHOLD = 30
-"""ADC counts from the baseline; more opens a pulse."""
+"""ADC counts from the baseline; a larger deviation opens a pulse."""
 
 PRE_TRIGGER = 48
-"""Samples before the one that crosses the threshold, usually (register 8038 is 0xC, of 4 each)."""
+"""Usual number of samples before the threshold crossing (register 8038 is 0xC, in units of 4)."""
 
 MAX_PULSE_LENGTH = 10_000
 MAX_S2_WIDTH = 20_000.0
 MIN_PART = 1e-3
-"""s; shorter than the longest pulse, a part of a chunk could not be told from it."""
+"""s; parts must not be shorter than the longest pulse."""
 
 MAX_NOISE = 5.0
-"""ADC counts rms; with more, noise alone would cross the threshold, which is not simulated."""
+"""ADC counts rms; above it, noise alone would cross the threshold, which is not simulated."""
 
 INTEGERS = "int32", "int64", "double"
 
 MAX_RECORDS_PER_PULSE = 32_767
-"""What the record's 16 bit `record_i` can count."""
+"""The maximum of a record's 16-bit `record_i`."""
 
 
 @dataclass(frozen=True)
 class SimulatedRun:
-    """A run to simulate. The same settings always give the same bytes.
+    """A run to simulate. Equal settings always give the same bytes.
 
-    `duration`, `chunk_length` and `chunk_overlap` are s, `rate` is Hz per channel, `noise` is the
-    rms in ADC counts. `threads` are those of each reader; None leaves them out of the run document,
-    and redax takes 8. Of these the last `idle_threads` get no data; the first `board_fail_threads`
-    of them get the packet of a board that failed, which leaves nothing but a file in ``THE_END``.
-    `fragment_payload` is in bytes (two per sample), stored as `integers` ("int32", "int64" or
-    "double"): redax reads 32-bit integers only, and takes its defaults for all others.
-    `pulse_length` is in samples, and so is `pre_trigger`, what is recorded with `physics` before a
-    pulse crosses the threshold. Without `own_baseline`, V1725 and V1730 write 0 as V1724 do. There
-    are no pulses in `silence`, from and to in s.
+    `duration`, `chunk_length` and `chunk_overlap` are in s, `rate` is in Hz per channel, `noise` is
+    the rms in ADC counts. `threads` is the number per reader; None omits it from the run document,
+    and redax then uses 8. The last `idle_threads` of them get no data; the first
+    `board_fail_threads` of these get the packet of a failed board, which leaves only a file in
+    ``THE_END``. `fragment_payload` is in bytes (two per sample), stored as `integers` ("int32",
+    "int64" or "double"): redax reads only 32-bit integers and uses its default for the others.
+    `pulse_length` is in samples, and so is `pre_trigger`, the recorded time before a pulse crosses
+    the threshold (with `physics` only). Without `own_baseline`, V1725 and V1730 write 0 like V1724.
+    There are no pulses in `silence`, given as start and end in s.
     `long_fraction` is the share of pulses that last some 10 % longer because a second one follows,
     `s2_fraction` the share of events that are long S2-like pulses with a standard deviation around
-    `s2_width` (ns). `border_pulses` lays a pulse of each channel across every chunk border.
-    With `physics`, signals come from the xenon and not from `rate`, `long_fraction`, `s2_fraction`
-    and `s2_width`; `border_pulses` then lays S2s across the borders.
+    `s2_width` (ns). `border_pulses` places a pulse of each channel across every chunk border.
+    With `physics`, signals come from the simulated xenon instead of `rate`, `long_fraction`,
+    `s2_fraction` and `s2_width`; `border_pulses` then places S2s across the borders.
     `buffered_chunks` is redax's strax_buffer_num_chunks: it delays a run that is being taken, and
-    decides which overlaps of a quiet run are lost. `late_fraction` of all read-out batches come
-    `late_chunks` chunks late; redax overwrites what it has written by then.
+    determines which overlaps of a quiet run are lost. A share `late_fraction` of all read-out
+    batches is late by `late_chunks` chunks; redax then overwrites what it has already written.
     Raises ConfigurationError for impossible values.
     """
 
@@ -145,22 +145,22 @@ class SimulatedRun:
 
     @property
     def framing(self) -> str:
-        """The framing of files, lz4 or blosc: redax takes any other name for lz4."""
+        """The framing of files, lz4 or blosc: redax treats any other name as lz4."""
         return "blosc" if self.compressor == "blosc" else "lz4"
 
     @property
     def duration_ns(self) -> int:
-        """How long data are taken, ns."""
+        """The duration of data taking, ns."""
         return round(self.duration * NS_PER_S)
 
     @property
     def chunk_ns(self) -> int:
-        """How long the main part of a chunk is, ns."""
+        """The duration of a chunk's main part, ns."""
         return round(self.chunk_length * NS_PER_S)
 
     @property
     def period_ns(self) -> int:
-        """Time from one chunk to the next, ns: main part and overlap."""
+        """The time from one chunk to the next, ns: main part and overlap."""
         return self.chunk_ns + round(self.chunk_overlap * NS_PER_S)
 
     def _check_range(self, name: str, lowest: float, highest: float) -> None:

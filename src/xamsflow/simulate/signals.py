@@ -1,4 +1,4 @@
-"""Which signals a simulated detector gives, and every photoelectron of them: the truth."""
+"""The signals of a simulated detector and all of their photoelectrons: the truth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ Array = NDArray[Any]
 
 NO_EVENT = -1
 EXTERNAL_DECAY = 230.0
-"""ns, of NaI(Tl)."""
+"""ns, for NaI(Tl)."""
 
 FARTHEST = 5.0
-"""No photon or electron is farther from the middle of its S2 than so many standard deviations."""
+"""Maximum distance of photons and electrons from the middle of their S2, in standard deviations."""
 
 BORDER_OFFSETS = (0.0, -3.0, 1.0, 3.0, -1.0, -2.0, 2.0)
-"""Where the S2s laid across the borders of chunks have their middle, in standard deviations."""
+"""Positions of the middle of S2s placed across chunk borders, in standard deviations."""
 
 
 class Signal(IntEnum):
-    """What a row of the truth is; S1 and S2 have strax's numbers of these types."""
+    """The kind of a row in the truth; S1 and S2 have strax's numbers for these types."""
 
     S1 = 1
     S2 = 2
@@ -41,11 +41,11 @@ class Signal(IntEnum):
 def signal_dtype(n_channels: int) -> np.dtype[Any]:
     """Return the fields of the truth; times are ns since the run's start, areas PE, lengths mm.
 
-    `time` and `endtime` are those of the first and the last photoelectron, `center_time` is their
-    mean weighted by charge. `expected_area` is what photon statistics fluctuate around,
-    `area` the charge of all photoelectrons (of S1 and S2: in the TPC's PMTs), `recorded_area` the
-    part of it for which a digitizer gave samples. `area_per_channel` has all channels, ascending.
-    `z` is below 0 in the liquid; `drift_time` is from the interaction to the electrons' arrival.
+    `time` and `endtime` are the times of the first and last photoelectron, `center_time` is the
+    mean weighted by charge. `expected_area` is the area without photon statistics, `area` the
+    charge of all photoelectrons (for S1 and S2: in the TPC's PMTs), `recorded_area` the part of it
+    for which a digitizer gave samples. `area_per_channel` has all channels, ascending. `z` is below
+    0 in the liquid; `drift_time` is from the interaction to the electrons' arrival.
     """
     return np.dtype(
         [
@@ -73,7 +73,7 @@ class Photoelectrons:
     """Photoelectrons as arrays of equal length.
 
     `time` is ns since the run's start, `input` indexes the channels, `charge` is PE, `signal`
-    counts the run's signals.
+    indexes the run's signals.
     """
 
     time: Array
@@ -89,7 +89,7 @@ class Photoelectrons:
 
     @staticmethod
     def joined(several: Sequence["Photoelectrons"]) -> "Photoelectrons":
-        """Return all photoelectrons of several sets, set by set."""
+        """Return all photoelectrons of several sets, one set after another."""
         fields = ("time", "input", "charge", "signal")
         return Photoelectrons(
             **{name: np.concatenate([getattr(one, name) for one in several]) for name in fields}
@@ -103,7 +103,7 @@ class Photoelectrons:
 
 
 class SignalSource:
-    """The signals of a run, block of time by block of time, numbered on from block to block."""
+    """The signals of a run, in consecutive blocks of time and with consecutive numbers."""
 
     def __init__(self, settings: SimulatedRun, physics: Physics, sensors: tuple[Sensor, ...]):
         self._settings = settings
@@ -115,10 +115,10 @@ class SignalSource:
         self._n_events = 0
 
     def block(self, number: int, begin: int, end: int, latest: int) -> tuple[Array, Photoelectrons]:
-        """Return the truth of the events and dark counts that begin in [begin, end), in any order.
+        """Return the truth of events and dark counts that begin in [begin, end), in any order.
 
-        Their photoelectrons are up to `earliest` before `begin`; some may be long after `end`.
-        Signals not over at `latest` are left out, as are those without a photoelectron.
+        Their photoelectrons may be up to `earliest` before `begin`, and some long after `end`.
+        Signals that are not over at `latest`, and those without photoelectrons, are left out.
         """
         rng = np.random.default_rng([self._settings.seed, self._settings.number, 2, number])
         begin = min(max(begin, FIRST_DATA), end)
@@ -145,7 +145,7 @@ class SignalSource:
         return self._numbered(self._summed(rows, photoelectrons), photoelectrons, latest)
 
     def earliest(self) -> int:
-        """Return how long before its event a photoelectron may be, ns."""
+        """Return the maximum time from a photoelectron to its later event, ns."""
         physics = self._physics
         return round(FARTHEST * (self._s2_width(physics.drift_length) + physics.s2_width)) + 1000
 
@@ -157,7 +157,7 @@ class SignalSource:
     def _events(
         self, begin: int, end: int, rng: np.random.Generator
     ) -> list[tuple[Array, Photoelectrons]]:
-        """Return S1s, S2s, single electrons after these, and external signals of events."""
+        """Return S1s, S2s, subsequent single electrons, and external signals of events."""
         physics = self._physics
         n_random = rng.poisson(physics.event_rate * (end - begin) / NS_PER_S)
         time = np.sort(rng.uniform(begin, end, n_random))
@@ -201,9 +201,9 @@ class SignalSource:
         ]
 
     def _border_events(self, begin: int, end: int) -> tuple[Array, Array]:
-        """Return time and depth of the events in [begin, end) whose S2 lies across a border.
+        """Return the time and depth of events in [begin, end) whose S2 crosses a border.
 
-        Borders are the begin of each main part but the first, and of each overlap.
+        Borders are the start of each overlap and of each main part except the first.
         """
         settings, physics = self._settings, self._physics
         longest = round(physics.drift_time(physics.drift_length))
@@ -244,8 +244,8 @@ class SignalSource:
     ) -> tuple[Array, Photoelectrons]:
         """Return the light of electrons that leave the liquid around `arrival`.
 
-        The electrons of a signal are spread by diffusion, the photons of each by its way through
-        the gas.
+        Diffusion spreads the electrons of a signal, and the path through the gas the photons of
+        each electron.
         """
         physics = self._physics
         of_electron = np.repeat(np.arange(len(rows)), rows["n_electrons"])
@@ -313,7 +313,7 @@ class SignalSource:
     def _afterpulses(
         self, rows: Array, parents: Photoelectrons, rng: np.random.Generator
     ) -> tuple[Array, Photoelectrons]:
-        """Return afterpulses of PMTs, each a signal of its own; signals count on from `rows`."""
+        """Return afterpulses of PMTs, each as a separate signal, numbered on from `rows`."""
         physics = self._physics
         is_pmt = np.array([sensor.role is not Role.SIPM for sensor in self._sensors])
         is_parent = rng.random(len(parents)) < physics.afterpulse_probability
@@ -343,7 +343,7 @@ class SignalSource:
         return Photoelectrons(time, source, charge, signal)
 
     def _summed(self, rows: Array, photoelectrons: Photoelectrons) -> Array:
-        """Return the rows with what their photoelectrons add up to."""
+        """Return the rows with the sums over their photoelectrons."""
         n, signal = len(rows), photoelectrons.signal
         first, last = np.full(n, np.inf), np.full(n, -np.inf)
         np.minimum.at(first, signal, photoelectrons.time)
@@ -365,7 +365,7 @@ class SignalSource:
         return rows
 
     def counts(self, rows: Array, photoelectrons: Photoelectrons) -> Array:
-        """Return which photoelectrons count for the area of their signals; these are in `rows`."""
+        """Return which photoelectrons count for the area of their signals, which are in `rows`."""
         in_one_channel = (Signal.DARK_COUNT, Signal.AFTERPULSE, Signal.EXTERNAL)
         anywhere = np.isin(rows["type"], in_one_channel)
         counted: Array = anywhere[photoelectrons.signal] | self._in_tpc[photoelectrons.input]
@@ -374,7 +374,7 @@ class SignalSource:
     def _numbered(
         self, rows: Array, photoelectrons: Photoelectrons, latest: int
     ) -> tuple[Array, Photoelectrons]:
-        """Leave out what was not seen or ends too late; number the other signals by time."""
+        """Remove signals that were not seen or end too late; number the others by time."""
         kept = np.flatnonzero((rows["n_photoelectrons"] > 0) & (rows["endtime"] < latest))
         kept = kept[np.argsort(rows["time"][kept], kind="stable")]
         number = np.full(len(rows), -1)
@@ -385,7 +385,7 @@ class SignalSource:
 
 
 def _detected(counts: Array) -> tuple[Array, Array]:
-    """Return signal and channel of each photoelectron, from counts per signal and channel."""
+    """Return the signal and channel of each photoelectron, from counts per signal and channel."""
     n_signals, n_channels = counts.shape
     index = np.repeat(np.arange(n_signals * n_channels), counts.ravel())
     signal, channel = np.divmod(index, n_channels)

@@ -1,4 +1,4 @@
-"""The truth of a simulated run beside its folder: which signals there were."""
+"""The truth of a simulated run, stored next to its folder: the list of its signals."""
 
 import zipfile
 from pathlib import Path
@@ -18,10 +18,10 @@ from xamsflow.state import layout
 Array = NDArray[Any]
 
 ROWS_AT_ONCE = 100_000
-"""Rows of an array in the file, at least."""
+"""Minimum number of rows of an array in the file."""
 
 ANY_DATE = (1980, 1, 1, 0, 0, 0)
-"""The file's arrays have all the same date, so that the same run gives the same bytes."""
+"""All arrays in the file have this date, so that equal runs give the same bytes."""
 
 
 def truth_path(live_data: Path, number: int) -> Path:
@@ -30,10 +30,10 @@ def truth_path(live_data: Path, number: int) -> Path:
 
 
 class TruthFile:
-    """Writes the truth of a run as it comes, so that not all of it has to be in memory.
+    """Writes the truth of a run incrementally, so that it does not have to fit in memory.
 
-    Without physics there is no truth, and no file. The file holds the channels as ``channels`` and
-    the signals in arrays ``signals_000000`` and so on.
+    Without physics there is no truth and no file. The file contains the channels as ``channels``
+    and the signals in arrays ``signals_000000`` and so on.
     """
 
     def __init__(self, settings: SimulatedRun, live_data: Path) -> None:
@@ -51,7 +51,7 @@ class TruthFile:
             self._waiting.append(np.zeros(0, dtype=signal_dtype(len(all_sensors))))
 
     def append(self, signals: Array) -> None:
-        """Add signals; they need not be in the order of time."""
+        """Add signals; they may be in any order."""
         self._waiting.append(signals)
         if sum(map(len, self._waiting)) >= ROWS_AT_ONCE:
             self._flush()

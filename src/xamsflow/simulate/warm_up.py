@@ -1,7 +1,7 @@
-"""Compile what strax compiles at its first use, so that no job has to wait for it.
+"""Compile what strax compiles at its first use, so that jobs do not have to wait for it.
 
-numba keeps the results beside strax, for all who use the environment. They differ between
-detectors with their number of channels; this does it for the configured one.
+numba caches the results in strax's folder, for all users of the environment. They depend on the
+detector's number of channels; this module compiles for the configured detector.
 """
 
 import logging
@@ -14,7 +14,7 @@ from xamsflow.simulate import Physics, SimulatedRun, simulate
 
 
 def main() -> None:
-    """Make all data types of a short simulated run, and forget them."""
+    """Make all data types of a short simulated run, and discard them."""
     logging.disable(logging.WARNING)
     chosen = detector.load(config.load().detector)
     run = SimulatedRun(

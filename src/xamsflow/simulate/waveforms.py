@@ -1,4 +1,4 @@
-"""What digitizers make of photoelectrons: waveforms, and the pulses that trigger themselves."""
+"""The digitizers' response to photoelectrons: waveforms, and self-triggered pulses."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,26 +16,26 @@ POST_TRIGGER = 48
 """Samples recorded after the last one over threshold, as in XAMSL run 2240."""
 
 SAMPLES_OF_OWN_BASELINE = 64
-"""Quiet samples that a digitizer takes its own baseline from; it differs from that of a pulse's
-first samples by 0.5 counts rms in that run, as it would with so many."""
+"""Quiet samples from which a digitizer measures its baseline. In that run, it differs from the
+baseline of a pulse's first samples by 0.5 counts rms, as expected for this number."""
 
 SHAPE_LENGTH = 10
-"""A photoelectron's waveform ends after so many fall times; 0.005 % of its charge is lost."""
+"""Number of fall times after which a photoelectron's waveform ends; 0.005 % of charge is lost."""
 
 MARGIN = 10
-"""Samples before a photoelectron in which its shape cannot yet be."""
+"""Samples before a photoelectron that its shape cannot affect."""
 
 AT_ONCE = 4_000_000
-"""Samples of photoelectrons' shapes that are computed at once, for the memory."""
+"""Number of samples of photoelectron shapes that are computed at once, to limit memory."""
 
 
 @dataclass(frozen=True)
 class ChannelElectronics:
     """A sensor and its digitizer input.
 
-    `sample_width`, `rise` and `fall` are ns, `amplification` is ADC counts times samples per PE and
-    negative for pulses below the baseline, `noise` is ADC counts rms. A pulse has `pulse_length`
-    samples or more, `pre_trigger` of them before the one that crosses the threshold.
+    `sample_width`, `rise` and `fall` are ns, `amplification` is ADC counts times samples per PE,
+    negative for pulses below the baseline, `noise` is ADC counts rms. A pulse has at least
+    `pulse_length` samples, `pre_trigger` of them before the one that crosses the threshold.
     """
 
     channel: int
@@ -56,7 +56,7 @@ class ChannelElectronics:
 
     @property
     def quiet(self) -> int:
-        """Samples between two photoelectrons that surely are in different pulses."""
+        """Samples between photoelectrons that guarantee that they are in different pulses."""
         pulse = self.pulse_length + LENGTH_STEP + self.pre_trigger + POST_TRIGGER + MIN_GAP
         return pulse + self.shape_samples + MARGIN
 
@@ -65,7 +65,7 @@ class ChannelElectronics:
 class DigitizedPulses:
     """Pulses of one channel; `time` is ns since the run's start, `length` is in samples.
 
-    A pulse's samples begin at its `position` in `samples`.
+    `position` is the index in `samples` where a pulse's samples begin.
     """
 
     electronics: ChannelElectronics
@@ -80,12 +80,12 @@ class DigitizedPulses:
 
     @property
     def end(self) -> Array:
-        """When each pulse is over, ns."""
+        """The end of each pulse, ns."""
         ends: Array = self.time + self.length * self.electronics.sample_width
         return ends
 
     def contain(self, time: Array) -> Array:
-        """Tell which photoelectrons' waveforms have their begin recorded."""
+        """Tell for which photoelectrons the start of the waveform was recorded."""
         before = np.searchsorted(self.time, time, side="right") - 1
         if not len(self):
             return np.zeros(len(time), dtype=bool)
@@ -93,7 +93,7 @@ class DigitizedPulses:
         return inside
 
     def records(self, record_length: int) -> tuple[Array, Array]:
-        """Return the records, and for each the pulse that it is of."""
+        """Return the records, and the pulse of each record."""
         pulse, record_i, length = fragments(self.length, record_length)
         first_sample = record_i * record_length
         records = np.zeros(len(pulse), dtype=record_dtype(record_length))
@@ -117,8 +117,8 @@ def digitize(
 ) -> DigitizedPulses:
     """Return the pulses that photoelectrons of one channel trigger.
 
-    `time` is ns and ascending, `charge` is PE. Noise is added wherever a pulse might be recorded;
-    it moves triggers but makes none elsewhere.
+    `time` is ns and ascending, `charge` is PE. Noise is added wherever a pulse may be recorded; it
+    shifts triggers but does not cause any elsewhere.
     """
     sample = np.floor_divide(time, electronics.sample_width).astype(np.int64)
     is_first = np.ones(len(sample), dtype=bool)
@@ -144,7 +144,7 @@ def digitize(
     height = (samples - np.repeat(own_baseline, length)) * np.sign(electronics.amplification)
     over = np.flatnonzero(height > THRESHOLD)
     over_segment = np.searchsorted(offset, over, side="right") - 1
-    # Noise alone could else open a pulse that leaves the samples that were made.
+    # Otherwise, noise alone could open a pulse that extends beyond the simulated samples.
     has_signal = (
         over < (offset + length - electronics.quiet)[over_segment] + electronics.shape_samples
     )
@@ -169,7 +169,7 @@ def digitize(
 def _sum_of_shapes(
     electronics: ChannelElectronics, position: Array, time: Array, charge: Array, n_samples: int
 ) -> Array:
-    """Return the sum of all photoelectrons' waveforms; the integral of each is its charge.
+    """Return the sum of all photoelectron waveforms; the integral of each is its charge.
 
     `position` is the sample in which each begins. A sample is the mean over its width.
     """
@@ -189,7 +189,7 @@ def _sum_of_shapes(
 
 
 def _integrated_shape(time: Array, rise: float, fall: float) -> Array:
-    """Return the share of charge that came until `time` (ns) with two exponentials."""
+    """Return the share of charge collected until `time` (ns), for a double-exponential pulse."""
     time = np.maximum(time, 0)
     left = fall * np.exp(-time / fall) - rise * np.exp(-time / rise)
     share: Array = 1 - left / (fall - rise)
@@ -197,10 +197,10 @@ def _integrated_shape(time: Array, rise: float, fall: float) -> Array:
 
 
 def _self_triggered(over: Array, pulse_length: int, pre_trigger: int) -> tuple[Array, Array]:
-    """Return first sample and length of pulses, from the ascending samples over threshold.
+    """Return the first sample and length of pulses, from the ascending samples over threshold.
 
-    A sample over threshold outside of a pulse opens one; inside, it keeps the pulse open. Pulses
-    that would overlap, or leave less than the dead time between them, are joined.
+    A sample over threshold opens a pulse or keeps an open one open. Pulses that would overlap, or
+    be closer than the dead time, are joined.
     """
     if not len(over):
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)

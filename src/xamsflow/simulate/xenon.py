@@ -1,6 +1,6 @@
-"""What happens in the simulated xenon: rates, sizes and shapes of signals, checked.
+"""The physics of the simulated xenon: rates, sizes and shapes of signals, checked.
 
-Drift, gains and thresholds are those published for XAMS; sizes of signals are free.
+Drift, gains and thresholds are the published ones of XAMS; sizes of signals can be chosen freely.
 """
 
 import math
@@ -14,16 +14,16 @@ from xamsflow.settings.detector import Detector
 
 @dataclass(frozen=True)
 class Physics:
-    """Parameters of S1, S2 and all that comes with them. Times are ns, lengths mm, areas PE.
+    """Parameters of S1, S2 and accompanying signals. Times are ns, lengths mm, areas PE.
 
-    `event_rate` is Hz. Each event has an S1 and an S2, whose mean areas are drawn independently,
-    uniformly in their logarithms, from `s1_area` and `s2_area` (S2: before electrons are lost on
-    the way up); energies of a source would leave most of this plane empty. The depth is uniform
-    between gate and bottom. `s2_width` is the standard deviation of an S2 without drift, to which
-    `longitudinal_diffusion` (mm²/ns) adds. `dark_rate` is Hz per PMT, `sipm_dark_rate` per SiPM.
-    `spe_spread` is the relative spread of a single photoelectron's charge. `gain_spread` is by how
-    much the channels' gains differ, relative rms, from what the detector file says.
-    `external_fraction` of the events is seen by an external detector, if there is one.
+    `event_rate` is in Hz. Each event has an S1 and an S2, whose mean areas are drawn independently
+    from log-uniform distributions over `s1_area` and `s2_area` (S2: before electrons are lost
+    during drift); the energies of a source would leave most of this plane empty. The depth is
+    uniform between gate and bottom. `s2_width` is the standard deviation of an S2 without drift, to
+    which `longitudinal_diffusion` (mm²/ns) adds. `dark_rate` is in Hz per PMT, `sipm_dark_rate` per
+    SiPM. `spe_spread` is the relative spread of a single photoelectron's charge. `gain_spread` is
+    the relative rms deviation of the channels' gains from the detector file. An external detector,
+    if there is one, sees `external_fraction` of the events.
     Raises ConfigurationError for impossible values.
     """
 
@@ -75,10 +75,10 @@ class Physics:
 
     @classmethod
     def of(cls, detector: Detector, run: int, **choices: Any) -> "Physics":
-        """Return physics with drift velocity and electron lifetime of the detector file.
+        """Return physics with the drift velocity and electron lifetime from the detector file.
 
-        `choices` are other fields. Raises ConfigurationError if the lifetime is in a file that has
-        none for this run.
+        `choices` are other fields. Raises ConfigurationError if the lifetime is in a correction
+        file that does not cover this run.
         """
         if detector.tpc is not None:
             known: dict[str, Any] = {"drift_velocity": detector.tpc.drift_velocity}
@@ -89,7 +89,7 @@ class Physics:
         return cls(**choices)
 
     def drift_time(self, depth: float) -> float:
-        """Return the time that electrons take from a depth (mm) to the surface, ns."""
+        """Return the drift time of electrons from a depth (mm) to the surface, ns."""
         return depth / self.drift_velocity
 
     def _wrong(self, name: str, allowed: str) -> ConfigurationError:

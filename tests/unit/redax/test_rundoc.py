@@ -243,7 +243,7 @@ def test_json_that_is_no_document_is_refused_in_one_line(data):
 
 def test_a_number_stored_as_double_is_one():
     assert rundoc.parse(changed(["number"], 932.0)).number == 932
-    with pytest.raises(BadDataError, match=r"number is 932\.5: it must be whole"):
+    with pytest.raises(BadDataError, match=r"number is 932\.5: it must be a whole number"):
         rundoc.parse(changed(["number"], 932.5))
 
 

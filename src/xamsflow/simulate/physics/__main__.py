@@ -1,4 +1,4 @@
-"""Simulate runs, process them, compare with the truth, and write a page about it."""
+"""Simulate and process runs, compare the results with the truth, and write a report."""
 
 import argparse
 import sys
@@ -21,16 +21,16 @@ COLUMNS = (
 
 
 def main() -> int:
-    """Return 0 if all that is required is reached."""
+    """Return 0 if all requirements are met."""
     parser = argparse.ArgumentParser(
         prog="python -m xamsflow.simulate.physics", description=__doc__
     )
     add = parser.add_argument
-    add("--directory", type=Path, default=Path("physics"), help="where the page goes [physics]")
+    add("--directory", type=Path, default=Path("physics"), help="folder for the report [physics]")
     add("--detector", default=DETECTOR, help=f"a file in config/detectors [{DETECTOR}]")
     add("--duration", type=float, default=60.0, help="length of the usual run, s [60]")
     add("--borders", type=float, default=15.0, help="length of the run with borders, s [15]")
-    add("--seed", type=int, default=1, help="another seed, other runs [1]")
+    add("--seed", type=int, default=1, help="random seed of the runs [1]")
     options = parser.parse_args()
     try:
         return compare(options)
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def compare(options: argparse.Namespace) -> int:
-    """Do what the options say; return 0 if all that is required is reached."""
+    """Carry out the options; return 0 if all requirements are met."""
     from xamsflow.simulate.physics import report  # noqa: PLC0415 - matplotlib, not before it is needed
 
     with tempfile.TemporaryDirectory() as folder:

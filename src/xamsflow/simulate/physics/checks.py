@@ -1,4 +1,4 @@
-"""What is required of the reconstruction, and whether two simulated runs say that it is so."""
+"""Requirements for the reconstruction, and whether two simulated runs meet them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +16,7 @@ from xamsflow.simulate.physics.sample import Sample
 Array = NDArray[Any]
 
 MIN_AREA = {Signal.S1: 10.0, Signal.S2: 200.0}
-"""PE; what is required holds for signals with more."""
+"""PE; the requirements apply to signals above this area."""
 
 MIN_EFFICIENCY = 0.99
 MAX_BIAS = 0.02
@@ -28,7 +28,7 @@ MAX_CONFUSION = 0.01
 MAX_AREA_CHANGE = 0.001
 
 MIN_IN_BIN = 30
-"""Signals that a bin must have to be judged."""
+"""Minimum number of signals in a bin for it to be judged."""
 
 EFFICIENCY_EDGES = {
     Signal.S1: np.geomspace(3, 500, 24),
@@ -38,12 +38,12 @@ AREA_EDGES = {
     Signal.S1: np.array([5.0, 10, 20, 40, 80, 160, 320, 500]),
     Signal.S2: np.array([100.0, 200, 400, 800, 1600, 3200, 6400, 20_000]),
 }
-"""PE; each has a border where what is required begins."""
+"""PE; each has an edge where the requirements begin."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A number, what is required of it, and whether that holds; `detail` says how it was got."""
+    """A number, its requirement, and whether it is met; `detail` says how it was obtained."""
 
     name: str
     value: str
@@ -54,7 +54,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Measurements:
-    """All numbers of a run with usual signals and of one with S2s across the borders of chunks."""
+    """All numbers of a run with usual signals, and of one with S2s across chunk borders."""
 
     usual: Sample
     borders: Sample
@@ -102,7 +102,7 @@ class Measurements:
 
     @cached_property
     def miscount(self) -> tuple[Miscount, Miscount]:
-        """What is lost, doubled or invented in the usual run, and in that with S2s on borders."""
+        """Signals lost, doubled or invented in the usual run and in the run with S2s on borders."""
         usual, borders = (
             quality.miscount(one.matched, MIN_AREA) for one in (self.usual, self.borders)
         )
@@ -110,16 +110,16 @@ class Measurements:
 
     @cached_property
     def on_borders(self) -> Array:
-        """Indices of the S2s that lie across a border of chunks, in the run for that."""
+        """Indices of the S2s across chunk borders in the run with such S2s."""
         matched = self.borders.matched
         chosen = matched.select(Signal.S2, MIN_AREA[Signal.S2], alone=True)
         return chosen[is_across_border(self.borders.settings, matched.signals[chosen])]
 
     def checks(self, standard_errors: float = 0.0) -> list[Check]:
-        """Return all that is required.
+        """Return all requirements.
 
-        Bias and resolution may miss their limits by so many standard errors: in short runs, worst
-        bins are so by chance.
+        Bias and resolution may miss their limits by this many standard errors, because in short
+        runs the worst bins do so by chance.
         """
         return [
             *(self._efficiency(kind) for kind in MIN_AREA),
@@ -140,7 +140,7 @@ class Measurements:
             f"{share:.2%}",
             f"≥ {MIN_EFFICIENCY:.0%}",
             n > 0 and share >= MIN_EFFICIENCY,
-            f"{n_found} of {n}, pile-up included",
+            f"{n_found} of {n}, including pile-up",
         )
 
     def _judged(self, kind: Signal) -> tuple[AreaResponse, Array]:
@@ -157,14 +157,14 @@ class Measurements:
             f"{areas.bias[worst]:+.2%}",
             f"within ±{MAX_BIAS:.0%}",
             len(judged) > 0 and bool(excess[worst] <= MAX_BIAS),
-            f"at {_bin(areas, worst)}, ±{areas.bias_error[worst]:.2%}; of these "
-            f"{areas.unrecorded[worst]:.2%} of the light gave no samples; "
+            f"at {_bin(areas, worst)}, ±{areas.bias_error[worst]:.2%}; "
+            f"{areas.unrecorded[worst]:.2%} of their light has no samples; "
             f"{self._saturated(kind):.2%} of all {kind.name}s of up to {areas.edges[-1]:g} PE "
             "have saturated samples",
         )
 
     def _saturated(self, kind: Signal) -> float:
-        """Return the share of the found signals in the range of areas that are saturated."""
+        """Return the saturated share of the found signals in the range of areas."""
         matched = self.usual.matched
         found = matched.found(kind, MIN_AREA[kind])
         found = found[matched.signals["expected_area"][found] <= AREA_EDGES[kind][-1]]
@@ -193,10 +193,11 @@ class Measurements:
             f"{light:.0f} ns",
             f"≤ {MAX_DRIFT_RESIDUAL:.0f} ns",
             len(self.drift.of_light) > 0 and light <= MAX_DRIFT_RESIDUAL,
-            f"{len(self.drift.of_light)} events, against the light's own centers; against the "
-            f"depth of the interaction {interaction:.0f} ns, of which diffusion and photon "
-            f"statistics make {_rms(self.drift.of_interaction - self.drift.of_light):.0f} ns; "
-            f"{self.events.is_right.mean():.1%} of all pairs found are main S1 and S2 of an event",
+            f"{len(self.drift.of_light)} events, relative to the centers of the light; relative to "
+            f"the depth of the interaction {interaction:.0f} ns, with "
+            f"{_rms(self.drift.of_interaction - self.drift.of_light):.0f} ns from diffusion and "
+            f"photon statistics; {self.events.is_right.mean():.1%} of all pairs found are main S1 "
+            "and S2 of an event",
         )
 
     def _confusion(self) -> Check:
@@ -219,7 +220,7 @@ class Measurements:
         n_borders = len(borders(self.borders.settings))
         usual = self.miscount[0]
         return Check(
-            "S2s across a border of chunks lost or doubled",
+            "S2s across chunk borders lost or doubled",
             f"{lost + doubled}",
             "0",
             len(self.on_borders) > 0 and lost + doubled == 0 and not self.miscount[1].overlapping,
@@ -242,7 +243,7 @@ class Measurements:
 
 
 def borders(settings: SimulatedRun) -> Array:
-    """Return where main parts and overlaps begin, but for the first, ns since the run's start."""
+    """Return where main parts and overlaps begin, except the first, ns since the run's start."""
     begins = np.arange(0, settings.duration_ns, settings.period_ns)
     both = np.sort(np.concatenate([begins, begins + settings.chunk_ns]))[1:]
     return both[both < settings.duration_ns]

@@ -1,4 +1,4 @@
-"""Which peak and which event belongs to which simulated signal.
+"""Matching of peaks and events to simulated signals.
 
 Signals are the truth of a simulated run (``xamsflow.simulate.signals.signal_dtype``), peaks and
 events have strax's usual fields. All times must count from the same moment, see :func:`since`.
@@ -15,29 +15,29 @@ from xamsflow.simulate.signals import Signal
 Array = NDArray[Any]
 
 NONE = -1
-"""In place of an index: there is none."""
+"""Replaces an index if there is none."""
 
 SAME_SIZE = 2.0
-"""A peak more than so many times larger or smaller than a signal is not this signal's."""
+"""A peak that differs from a signal in size by more than this factor does not match the signal."""
 
 SPLIT_OFF = 0.1
-"""A second peak in a signal with this share of its area is more than a straggling photon."""
+"""A second peak with at least this share of a signal's area is more than a straggling photon."""
 
 ALONE_FOR = 1000
-"""ns before and after a signal in which nothing else may be if it is to count as alone."""
+"""ns before and after a signal without other signals, for the signal to count as alone."""
 
 NEGLIGIBLE = 0.02
-"""Other signals up to this share of a signal's area do not count as company."""
+"""Other signals up to this share of a signal's area are negligible."""
 
 
 @dataclass(frozen=True)
 class Matched:
-    """Signals with the peaks in them.
+    """Signals with their peaks.
 
-    By signal: `peak` is the largest peak that overlaps with it or NONE, `is_found` whether that
-    peak is about as large as the signal, `n_peaks` how many peaks with a share worth mentioning it
-    has, `is_alone` whether no other signal of some size is near. By peak: `signal` is the largest
-    signal that overlaps with it, or NONE.
+    By signal: `peak` is the largest overlapping peak or NONE, `is_found` whether that peak is about
+    as large as the signal, `n_peaks` the number of its peaks with a relevant area, `is_alone`
+    whether there is no other relevant signal nearby. By peak: `signal` is the largest overlapping
+    signal, or NONE.
     """
 
     signals: Array
@@ -49,14 +49,14 @@ class Matched:
     signal: Array
 
     def select(self, kind: Signal, min_area: float = 0.0, alone: bool = False) -> Array:
-        """Return indices of the signals of a kind; `min_area` is of the truth, PE."""
+        """Return the indices of the signals of a kind; `min_area` is a true area, PE."""
         chosen = (self.signals["type"] == kind) & (self.signals["area"] >= min_area)
         if alone:
             chosen &= self.is_alone
         return np.flatnonzero(chosen)
 
     def found(self, kind: Signal, min_area: float = 0.0, alone: bool = False) -> Array:
-        """Return indices of the signals of a kind for which there is a peak."""
+        """Return the indices of the signals of a kind that have a peak."""
         chosen = self.select(kind, min_area, alone)
         return chosen[self.is_found[chosen]]
 
@@ -65,7 +65,7 @@ def since(start: int, intervals: Array) -> Array:
     """Return a copy of peaks or events with all times counted from `start`, ns."""
     result = intervals.copy()
     for name in result.dtype.names or ():
-        is_integer = np.issubdtype(result[name].dtype, np.integer)  # others are differences
+        is_integer = np.issubdtype(result[name].dtype, np.integer)  # others are time differences
         if is_integer and name.removeprefix("alt_").removeprefix("s1_").removeprefix("s2_") in (
             "time",
             "endtime",
@@ -102,7 +102,7 @@ class MatchedEvents:
     """Interactions whose S1 and S2 both have a peak, and the events that contain them.
 
     `s1` and `s2` index the signals. `event` is the event whose main S2 is the peak of that S2, or
-    NONE; `is_right` is True if its main S1 is correct, too.
+    NONE; `is_right` is True if the event's main S1 is also correct.
     """
 
     s1: Array
@@ -114,7 +114,7 @@ class MatchedEvents:
 def match_events(matched: Matched, events: Array, min_s1: float, min_s2: float) -> MatchedEvents:
     """Find the events of all interactions with areas above the limits (PE).
 
-    `events` are event_basics; main signals are known by `s1_time` and `s2_time`.
+    `events` are event_basics; `s1_time` and `s2_time` identify the main signals.
     """
     s1, s2 = matched.found(Signal.S1, min_s1), matched.found(Signal.S2, min_s2)
     _, of_s1, of_s2 = np.intersect1d(
@@ -135,7 +135,7 @@ def match_events(matched: Matched, events: Array, min_s1: float, min_s2: float) 
 
 
 def _overlapping(start: Array, end: Array, peaks: Array) -> tuple[Array, Array]:
-    """Return all pairs of an interval and a peak that overlap, by interval and peak."""
+    """Return all overlapping pairs of an interval and a peak, by interval and peak."""
     first = np.searchsorted(peaks["endtime"], start, side="right")
     beyond = np.searchsorted(peaks["time"], end, side="left")
     n = np.maximum(beyond - first, 0)
@@ -145,15 +145,15 @@ def _overlapping(start: Array, end: Array, peaks: Array) -> tuple[Array, Array]:
 
 
 def _largest(owner: Array, item: Array, size: Array, n_owners: int) -> Array:
-    """Return for each owner its largest item, or NONE."""
+    """Return the largest item of each owner, or NONE."""
     order = np.lexsort((size[item], owner))
     largest = np.full(n_owners, NONE)
-    largest[owner[order]] = item[order]  # the last one stays
+    largest[owner[order]] = item[order]  # the last assignment wins
     return largest
 
 
 def _alone(signals: Array) -> Array:
-    """Return which signals have no other signal nearby that is more than negligible."""
+    """Return which signals have no other relevant signal nearby."""
     start = signals["time"] - ALONE_FOR
     end = signals["endtime"] + ALONE_FOR
     longest = int((signals["endtime"] - signals["time"]).max()) if len(signals) else 0

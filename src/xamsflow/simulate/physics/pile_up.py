@@ -1,7 +1,7 @@
-"""How often an event has the right S1 and S2, by rate of interactions, with and without a limit.
+"""How often an event has the right S1 and S2, by interaction rate, with and without a limit.
 
-The limit is ``drift.max_time`` of the detector file. Each run is simulated and processed once; the
-two differ in the choice of peaks only.
+The limit is ``drift.max_time`` in the detector file. Each run is simulated once and processed
+twice; the two results differ only in the choice of peaks.
 """
 
 import argparse
@@ -28,22 +28,22 @@ SEEDS = (1, 2, 3)
 
 @dataclass(frozen=True)
 class Share:
-    """Events with the right main S1 and S2, of the interactions whose S1 and S2 have peaks."""
+    """Share of interactions, among those with peaks, whose S1 and S2 are the main ones."""
 
     rate: float
     seed: int
     n: int
     right: float
     beyond: float
-    """Share of events with a drift time beyond the cathode's."""
+    """Share of events with a drift time longer than from the cathode."""
 
 
 def measure(
     one: Detector, rate: float, seed: int, interactions: int, folder: Path
 ) -> tuple[Share, Share]:
-    """Return the shares in a simulated run without a maximum drift time, and with the detector's.
+    """Return the shares in a simulated run without a maximum drift time and with the detector's.
 
-    Raises ConfigurationError for a detector that has none.
+    Raises ConfigurationError if the detector has none.
     """
     if one.tpc is None or one.tpc.max_drift_time is None:
         raise ConfigurationError(
@@ -71,7 +71,7 @@ def measure(
 
 
 def measure_all(one: Detector, interactions: int) -> Iterator[tuple[Share, Share]]:
-    """Yield the shares of each rate and seed."""
+    """Yield the shares for each rate and seed."""
     for rate in RATES:
         for seed in SEEDS:
             with tempfile.TemporaryDirectory() as folder:
@@ -84,7 +84,7 @@ def main() -> int:
         prog="python -m xamsflow.simulate.physics.pile_up", description=__doc__
     )
     parser.add_argument("detectors", nargs="*", default=["xams", "xamsl"])
-    parser.add_argument("--interactions", type=int, default=1000, help="by run [1000]")
+    parser.add_argument("--interactions", type=int, default=1000, help="number per run [1000]")
     options = parser.parse_args()
     try:
         for name in options.detectors:

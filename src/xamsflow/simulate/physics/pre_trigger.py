@@ -1,7 +1,7 @@
-"""Areas of a TPC read by V1724s or V1730s, by how many samples the DAQ records before a pulse.
+"""Areas of a TPC by the number of samples that the DAQ records before a pulse.
 
-V1724s measure no baseline, so all depends on these samples. ``--no-own-baseline`` has V1730s write
-none either.
+V1724s measure no baseline, so these samples are decisive. ``--no-own-baseline`` turns off the
+V1730s' measurement as well.
 """
 
 import argparse
@@ -28,9 +28,9 @@ PRE_TRIGGERS = (16, 20, 25, 30, 40, 48)
 
 @dataclass(frozen=True)
 class Areas:
-    """How areas come out: bias of all signals, and of the worst bin with its error.
+    """The quality of areas: bias of all signals, and of the worst bin with its error.
 
-    In short runs no bin has enough signals to be judged; the first one is taken then.
+    If a run is too short for any bin to have enough signals, the first bin is used.
     """
 
     n: int
@@ -41,7 +41,7 @@ class Areas:
 
 
 def v1724() -> Detector:
-    """Return XAMS of 2021 with a TPC read by its V1724s, at the V1730's gain per sample."""
+    """Return XAMS of 2021 with its V1724s reading the TPC, at the V1730's gain per sample."""
     path = layout.REPOSITORY / layout.DETECTORS / "xams_2021.yaml"
     settings = yaml_file.read(path)
     settings["tpc"]["channels"] = settings.pop("signals")["v1724"]["channels"]
@@ -49,7 +49,7 @@ def v1724() -> Detector:
 
 
 def measure(one: Detector, folder: Path, **choices: object) -> dict[Signal, Areas]:
-    """Return how areas come out in a simulated run; `choices` are settings of the run."""
+    """Return the quality of areas in a simulated run; `choices` are settings of the run."""
     settings: dict[str, object] = {"duration": 8.0, "seed": 1} | choices
     run = SimulatedRun(RUN, one, physics=Physics.of(one, RUN), **settings)  # type: ignore[arg-type]
     matched = take(run, folder).matched

@@ -1,4 +1,4 @@
-"""How good a reconstruction is, in numbers."""
+"""The quality of a reconstruction in numbers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Efficiency:
-    """How many signals there are and how many are found, between `edges` of true area (PE)."""
+    """The numbers of signals and of found signals, between `edges` of true area (PE)."""
 
     edges: Array
     n: Array
@@ -22,13 +22,13 @@ class Efficiency:
 
     @property
     def share(self) -> Array:
-        """The share that is found; NaN where there is nothing to find."""
+        """The share of signals found; NaN if there are no signals."""
         nowhere = np.full(len(self.n), np.nan)
         share: Array = np.divide(self.n_found, self.n, out=nowhere, where=self.n > 0)
         return share
 
     def interval(self) -> tuple[Array, Array]:
-        """Return the 68 % interval of the share after Wilson; it is sensible at 0 and 1, too."""
+        """Return the 68 % Wilson interval of the share, which is also sensible at 0 and 1."""
         n = np.maximum(self.n, 1)
         share = np.nan_to_num(self.share)
         middle = (share + 0.5 / n) / (1 + 1 / n)
@@ -37,7 +37,7 @@ class Efficiency:
 
 
 def efficiency(matched: Matched, kind: Signal, edges: Array) -> Efficiency:
-    """Return how often signals are found, by true area."""
+    """Return the efficiency of finding signals, by true area."""
     areas = matched.signals["area"]
     n, _ = np.histogram(areas[matched.select(kind)], edges)
     n_found, _ = np.histogram(areas[matched.found(kind)], edges)
@@ -46,13 +46,13 @@ def efficiency(matched: Matched, kind: Signal, edges: Array) -> Efficiency:
 
 @dataclass(frozen=True)
 class AreaResponse:
-    """Reconstructed areas against true ones, between `edges` of expected area (PE).
+    """Reconstructed areas compared with true ones, between `edges` of expected area (PE).
 
     `bias` is the relative difference of the means and `bias_error` its standard error.
-    `resolution` is the relative spread of reconstructed areas around what was expected, and
-    `allowed` the same of the true areas of the same signals: what photon statistics leave.
-    `ratio_error` is the standard error of their ratio, which is small because signals are the same.
-    `unrecorded` is the share of true area for which digitizers gave no samples.
+    `resolution` is the relative spread of reconstructed areas around the expected ones, and
+    `allowed` that of the true areas of the same signals, the limit from photon statistics.
+    `ratio_error` is the standard error of their ratio; it is small because the signals are the
+    same. `unrecorded` is the share of true area for which digitizers gave no samples.
     """
 
     edges: Array
@@ -66,13 +66,13 @@ class AreaResponse:
 
     @property
     def ratio(self) -> Array:
-        """Return the resolution in units of what photon statistics leave."""
+        """Return the resolution in units of the limit from photon statistics."""
         ratio: Array = self.resolution / self.allowed
         return ratio
 
 
 def area_response(matched: Matched, kind: Signal, edges: Array) -> AreaResponse:
-    """Return bias and resolution of the found signals that are alone."""
+    """Return the bias and resolution of the found signals that are alone."""
     chosen = matched.found(kind, alone=True)
     signals = matched.signals[chosen]
     area = matched.peaks["area"][matched.peak[chosen]].astype(float)
@@ -99,7 +99,7 @@ def area_response(matched: Matched, kind: Signal, edges: Array) -> AreaResponse:
 
 
 def time_residuals(matched: Matched, kind: Signal, min_area: float) -> Array:
-    """Return by how much the center of peaks is later than the signals', ns; signals are alone."""
+    """Return how much later, in ns, peak centers are than those of signals that are alone."""
     chosen = matched.found(kind, min_area, alone=True)
     center = matched.peaks["center_time"][matched.peak[chosen]]
     residuals: Array = center - matched.signals["center_time"][chosen]
@@ -108,11 +108,11 @@ def time_residuals(matched: Matched, kind: Signal, min_area: float) -> Array:
 
 @dataclass(frozen=True)
 class DriftResiduals:
-    """Reconstructed less true drift time of events with the right S1 and S2, ns.
+    """Reconstructed minus true drift time of events with the right S1 and S2, ns.
 
-    `of_light` compares with the centers of the light of S1 and S2 as it was, which is what
-    reconstruction can know; `of_interaction` with the drift time of electrons from the depth of
-    the interaction, from which few electrons and photons deviate by chance.
+    `of_light` compares with the actual centers of the S1 and S2 light, which is the best that
+    reconstruction can achieve; `of_interaction` with the drift time from the depth of the
+    interaction, from which the few electrons and photons deviate statistically.
     """
 
     of_light: Array
@@ -120,7 +120,7 @@ class DriftResiduals:
 
 
 def drift_residuals(matched: Matched, found: MatchedEvents, events: Array) -> DriftResiduals:
-    """Return the residuals; interactions in company of other signals are left out."""
+    """Return the residuals, leaving out interactions with other signals nearby."""
     alone = matched.is_alone[found.s1] & matched.is_alone[found.s2] & found.is_right
     s1, s2 = matched.signals[found.s1[alone]], matched.signals[found.s2[alone]]
     drift_time = events["drift_time"][found.event[alone]].astype(float)
@@ -133,7 +133,7 @@ KINDS = (Signal.S1, Signal.S2, Signal.SINGLE_ELECTRON)
 
 
 def confusion(matched: Matched, min_area: dict[Signal, float]) -> Array:
-    """Return how many found signals of each kind have peaks of each type."""
+    """Return the number of found signals of each kind by the type of their peaks."""
     matrix = np.zeros((len(KINDS), 3), dtype=np.int64)
     for row, kind in enumerate(KINDS):
         chosen = matched.found(kind, min_area.get(kind, 0.0))
@@ -146,9 +146,9 @@ def confusion(matched: Matched, min_area: dict[Signal, float]) -> Array:
 class Miscount:
     """Signals without a peak or with several ones, and peaks without a signal.
 
-    Lost are signals with no peak of about their size, doubled those with more than one that counts;
-    both are indices of signals. `overlapping` is the number of peaks that begin before the one
-    before them ends, `invented` that of peaks in which there is no signal.
+    Lost signals have no peak of about their size, doubled ones have more than one relevant peak;
+    both are indices of signals. `overlapping` is the number of peaks that begin before the end of
+    the previous one, `invented` the number of peaks without a signal.
     """
 
     lost: Array
@@ -158,7 +158,7 @@ class Miscount:
 
 
 def miscount(matched: Matched, min_area: dict[Signal, float]) -> Miscount:
-    """Return what is lost or doubled of the kinds and above the areas (PE) in `min_area`."""
+    """Return the lost and doubled signals of the kinds, and above the areas (PE), in `min_area`."""
     lost, doubled = [], []
     for kind, area in min_area.items():
         chosen = matched.select(kind, area, alone=True)

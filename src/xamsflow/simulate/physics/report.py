@@ -1,4 +1,4 @@
-"""A page of plots and a table that a person looks at."""
+"""The report: a page with plots and a table."""
 
 import base64
 import html
@@ -24,7 +24,7 @@ COLORS = {Signal.S1: colors.S1, Signal.S2: colors.S2}
 
 
 def write(findings: Measurements, folder: Path, title: str) -> list[Path]:
-    """Write ``physics.png`` and ``physics.html`` into a folder; return their paths.
+    """Write ``physics.png`` and ``physics.html`` to a folder; return their paths.
 
     Raises ConfigurationError if they cannot be written.
     """
@@ -228,7 +228,7 @@ def _draw_table(axes: Axes, results: Sequence[Check]) -> None:
 
 
 def _histogram(axes: Axes, values: Array, reach: float, color: str, label: str) -> None:
-    """Draw values within ± `reach`; what is beyond is in the outermost bins."""
+    """Draw values within ± `reach`; the outermost bins include those beyond."""
     edges = np.linspace(-reach, reach, 61)
     inside = np.clip(values, edges[0], np.nextafter(edges[-1], 0))
     axes.hist(inside, bins=edges.tolist(), histtype="step", color=color, linewidth=1.5, label=label)

@@ -1,4 +1,4 @@
-"""Simulated runs, processed as any other and loaded again beside their truth."""
+"""Simulated runs that are processed like any others, and loaded together with their truth."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 DETECTOR = "xams"
 RUN = 6800
-"""A number for which XAMS has gains and lifetime; the run after it is used, too."""
+"""A run number for which XAMS has gains and a lifetime; the next run is also used."""
 
 USUAL = "usual"
 BORDERS = "borders"
@@ -49,13 +49,13 @@ class Sample:
 
 
 def usual_run(duration: float, seed: int, detector_name: str = DETECTOR) -> SimulatedRun:
-    """Return a run with signals of all sizes, as the DAQ usually takes them."""
+    """Return a run with signals of all sizes, taken with the DAQ's usual settings."""
     one = detector.load(detector_name)
     return SimulatedRun(RUN, one, duration=duration, seed=seed, physics=Physics.of(one, RUN))
 
 
 def border_run(duration: float, seed: int, detector_name: str = DETECTOR) -> SimulatedRun:
-    """Return a run of short chunks with an S2 across the begin of each main part and overlap."""
+    """Return a run of short chunks with an S2 across the start of each main part and overlap."""
     one = detector.load(detector_name)
     return SimulatedRun(
         RUN + 1,
@@ -72,15 +72,15 @@ def border_run(duration: float, seed: int, detector_name: str = DETECTOR) -> Sim
 def take(settings: SimulatedRun, folder: Path) -> Sample:
     """Simulate a run in a folder, process it up to events, and find the peaks of its signals.
 
-    Raises ConfigurationError if the detector file does not say what the TPC is.
+    Raises ConfigurationError if the detector file does not describe a TPC.
     """
     return reconstruct(settings, simulate(settings, folder / LIVE_DATA), folder)
 
 
 def reconstruct(settings: SimulatedRun, document: Mapping[str, Any], folder: Path) -> Sample:
-    """Process a run that is simulated in a folder, up to events, and find its signals' peaks.
+    """Process a simulated run in a folder up to events, and find the peaks of its signals.
 
-    Raises ConfigurationError if the detector file does not say what the TPC is.
+    Raises ConfigurationError if the detector file does not describe a TPC.
     """
     tpc = settings.detector.tpc
     if tpc is None:
