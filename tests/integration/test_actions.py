@@ -76,7 +76,7 @@ def test_nothing_is_done_unasked(ask, runs, verb):
     assert (code, "Nothing was changed (--dry-run)" in said) == (0, True)
     code, said = ask(verb, "932")
     assert code == 1
-    assert "there is no terminal to ask on: add --yes" in said
+    assert "there is no terminal for confirmation: add --yes" in said
     code, said = ask(verb)
     assert (code, f"{verb} which runs?" in said) == (1, True)
     assert list(runs.find()) == before

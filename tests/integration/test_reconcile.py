@@ -550,7 +550,7 @@ def test_people_read_one_line_per_disagreement(place: Processed, capsys):
     assert main(["reconcile", "--repair", *where]) == 0
     assert "repaired: the folder is set aside" in capsys.readouterr().out
     assert main(["reconcile", *where]) == 0
-    assert capsys.readouterr().err == "all agrees\n"
+    assert capsys.readouterr().err == "everything agrees\n"
 
 
 @pytest.mark.parametrize("seed", range(8))

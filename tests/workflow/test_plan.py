@@ -67,11 +67,11 @@ def test_the_plan_of_a_missing_run_says_what_is_wrong(site):
     assert (said.returncode, "the nearest is 000931" in said.stderr) == (1, True)
     assert "would not take" not in site.xamsflow("plan", "931").stdout
     assert site.xamsflow("hold", "931", "--yes").returncode == 0
-    assert "would not take 000931: see xamsflow why RUN" in site.xamsflow("plan", "931").stdout
+    assert "would not take 000931 now: see xamsflow why RUN" in site.xamsflow("plan", "931").stdout
     said = site.xamsflow("plan", "940-949")
-    assert (said.returncode, "no run exists in 940-949" in said.stderr) == (1, True)
+    assert (said.returncode, "no runs exist in 940-949" in said.stderr) == (1, True)
     site.collection.delete_many({})
-    assert "would take no run" in site.xamsflow("plan").stdout
+    assert "No runs are waiting" in site.xamsflow("plan").stdout
 
 
 def test_why(site):
@@ -94,13 +94,13 @@ def test_why(site):
     me = "other:1:1:x"
     claimed = {"owner": me, "heartbeat": clock.now(), "stage": "process", "host": "wn-1"}
     told = answer(processing_status="running", processing={**claimed, "time": clock.now()})
-    assert "is running since" in told["answer"]
-    assert "process runs on wn-1" in told["answer"]
+    assert "has been running since" in told["answer"]
+    assert "process is running on wn-1" in told["answer"]
     claimed["heartbeat"] = clock.now().replace(year=2020)
     told = answer(processing={**claimed, "time": claimed["heartbeat"]})
     assert f"its driver {me} has died" in told["answer"]
     told = answer(processing_status="pending", processing={})
-    assert "waits: the next `snakemake` run" in told["answer"]
+    assert "is waiting: the next `snakemake` run" in told["answer"]
     assert all(condition["ok"] for condition in told["conditions"])
     told = answer(tags=[{"name": "hold-processing", "user": "x"}])
     assert "xamsflow release 931" in told["answer"]

@@ -276,7 +276,7 @@ def test_a_run_in_progress_gets_its_picture_afterwards(site):
     assert "drawn" not in site.xamsflow("page").stdout
     assert not picture.exists()
     claims_file.unlink()
-    assert "1 pictures drawn" in site.xamsflow("page").stdout
+    assert "pictures drawn: 1, " in site.xamsflow("page").stdout
     assert picture.is_file()
 
 

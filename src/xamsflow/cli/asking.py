@@ -1,4 +1,4 @@
-"""What the verbs have in common that change run documents: choose runs, show, ask, do."""
+"""The steps shared by all verbs that change run documents: select runs, show, confirm, act."""
 
 import argparse
 import sys
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from xamsflow.rundb import RunDatabase
 
 SHOWN_ROWS = 30
-"""More are counted: a person looks at no longer table before saying yes."""
+"""Maximum number of rows; nobody reads a longer table before confirming. The rest is counted."""
 
 COLUMNS = (Column("run"), Column("mode", cut=12), Column("status", drop=1), Column("will be"))
 
@@ -33,19 +33,19 @@ class _Chosen:
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, force: bool = False) -> None:
-    """Add the choice of runs, the reason, and how to ask; `force` where a verb has use for it."""
+    """Add the selection of runs, the reason, confirmation, and `force` if the verb supports it."""
     add = parser.add_argument
-    add("runs", nargs="*", metavar="RUN", help="run numbers and ranges, as 932 940-950")
-    add("--mode", action="append", metavar="PATTERN", help="runs whose mode matches, as '*led*'")
+    add("runs", nargs="*", metavar="RUN", help="run numbers and ranges, e.g. 932 940-950")
+    add("--mode", action="append", metavar="PATTERN", help="runs whose mode matches, e.g. '*led*'")
     add("--tag", action="append", metavar="TAG", help="runs that have this tag")
-    add("--reason", metavar="TEXT", help="why, for the history in the run document")
+    add("--reason", metavar="TEXT", help="why; recorded in the run document")
     add("--yes", action="store_true", help="do not ask for confirmation")
-    add("--dry-run", action="store_true", help="show what would be done, and change nothing")
+    add("--dry-run", action="store_true", help="show what would be done without doing it")
     if force:
         add(
             "--force",
             action="store_true",
-            help="also runs that another tool has according to their status; never those that a "
+            help="include runs whose status says that another tool has them, but never runs that a "
             "driver of this project is processing",
         )
     else:
@@ -53,21 +53,24 @@ def add_arguments(parser: argparse.ArgumentParser, *, force: bool = False) -> No
 
 
 def run(options: argparse.Namespace, action: "Action") -> int:
-    """Do what is asked to the chosen runs; return 0 only if it stands so for all that were named.
+    """Apply the action to the selected runs; return 0 only if it holds for all that were named.
 
-    Of runs chosen by range, mode or tag, those to which it does not apply are left alone.
+    Runs selected by range, mode or tag to which the action does not apply are left unchanged.
     """
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
     from xamsflow.run import journal  # noqa: PLC0415 - keeps --help fast
 
     if not (options.runs or options.mode or options.tag):
         raise ConfigurationError(
-            f"{action.name} which runs?", "give numbers, ranges as 932-940, --mode or --tag"
+            f"{action.name} which runs?",
+            "give run numbers, ranges such as 932-940, --mode or --tag",
         )
     configuration = config.load(options.configfile)
     with rundb.open_database(configuration.rundb) as database:
         if not options.dry_run:
-            journal.publish(database, configuration)  # must not come after what is asked for now
+            journal.publish(
+                database, configuration
+            )  # an outcome kept from before must not follow the current request
         chosen = _choose(database, options, action)
         to_do = [one for one in chosen if one.outlook.changes]
         _show(chosen, options.dry_run)
@@ -93,10 +96,10 @@ def _choose(
     found: dict[int, Mapping[str, Any]] = {}
     for document in database.documents(actions.FIELDS, ranges or None):
         if document["number"] in found:
-            database.get(document["number"])  # says that it is there twice
+            database.get(document["number"])  # raises: the run exists twice
         found[document["number"]] = document
     for number in sorted(named - set(found)):
-        database.get(number)  # says that it is unknown, and which are near
+        database.get(number)  # raises: the run is unknown; names similar ones
     chosen = []
     for number, run in found.items():
         if _matches(run, options.mode, options.tag):
@@ -125,7 +128,7 @@ def _show(chosen: Sequence[_Chosen], dry_run: bool) -> None:
         print(f"… and {len(listed) - SHOWN_ROWS} more")
     left = Counter(one.outlook.effect for one in chosen if not (one.outlook.changes or one.named))
     for effect, count in left.most_common(5):
-        print(f"{count} {'is' if count == 1 else 'are'} left alone: {effect}")
+        print(f"{count} {'run' if count == 1 else 'runs'} unchanged: {effect}")
     if dry_run:
         print("Nothing was changed (--dry-run).")
 
@@ -146,8 +149,8 @@ def _cells(one: _Chosen) -> list[str]:
 def _confirmed(action: "Action", count: int) -> bool:
     if not sys.stdin.isatty():
         raise ConfigurationError(
-            "nothing was changed: there is no terminal to ask on",
-            "add --yes to do it, or --dry-run only to look",
+            "nothing was changed: there is no terminal for confirmation",
+            "add --yes to proceed, or --dry-run to preview",
         )
     runs = "this run" if count == 1 else f"these {count} runs"
     try:
@@ -170,6 +173,9 @@ def _do(
             changed += 1
         else:
             run = layout.run_id(one.number)
-            print(f"xamsflow: {run} was changed by somebody else in the meantime", file=sys.stderr)
+            print(
+                f"xamsflow: {run} was not changed: somebody else has just changed it",
+                file=sys.stderr,
+            )
     print(f"{changed} run{'' if changed == 1 else 's'} {action.outcome}.")
     return 0 if changed == len(to_do) else 1

@@ -1,4 +1,4 @@
-"""Runs as people name them on the command line: numbers, and ranges of runs that exist."""
+"""Runs given on the command line: numbers, and ranges of existing runs."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,37 +14,37 @@ from xamsflow.views import run_files
 if TYPE_CHECKING:
     from xamsflow.rundb import RunDatabase
 
-HELP = "run numbers and ranges, as 932 940-950"
+HELP = "run numbers and ranges, e.g. 932 940-950"
 
 
 @dataclass(frozen=True)
 class Documents:
-    """Run documents by number, and the server's time; all None if the run database is away."""
+    """Run documents by number, and the server's time; all None without the run database."""
 
     by_number: Mapping[int, dict[str, Any] | None]
     now: datetime | None
 
     @property
     def complete(self) -> bool:
-        """Whether the run database was there."""
+        """Whether the run database could be read."""
         return self.now is not None
 
 
 def numbers(words: Sequence[str], existing: Iterable[int]) -> list[int]:
-    """Return the runs that words name, ascending: of a range those that exist.
+    """Return the requested runs in ascending order; of a range, only runs that exist.
 
-    Raises ConfigurationError if no run is left.
+    Raises ConfigurationError if no runs exist.
     """
     ranges = run_numbers.parse_all(words)
     single = {part.start for part in ranges if len(part) == 1}
     chosen = single | {number for number in existing if any(number in part for part in ranges)}
     if not chosen:
-        raise ConfigurationError(f"no run exists in {' '.join(words)}")
+        raise ConfigurationError(f"no runs exist in {' '.join(words)}")
     return sorted(chosen)
 
 
 def in_database(words: Sequence[str], database: "RunDatabase") -> list[int]:
-    """Return the runs that words name, ascending: of a range those with a run document."""
+    """Return the requested runs in ascending order; of a range, only runs with a run document."""
     ranges = run_numbers.parse_all(words)
     if all(len(part) == 1 for part in ranges):
         return numbers(words, ())
@@ -52,13 +52,13 @@ def in_database(words: Sequence[str], database: "RunDatabase") -> list[int]:
 
 
 def documents(words: Sequence[str], settings: config.Config) -> Documents:
-    """Return the run documents of the runs that words name.
+    """Return the run documents of the requested runs.
 
-    If the run database is away, says so and takes what is known on disk.
+    If the run database cannot be reached, print why and use the files on disk.
     """
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
 
-    run_numbers.parse_all(words)  # a word that is not a run is told before anything is asked
+    run_numbers.parse_all(words)  # report invalid run numbers before connecting
     try:
         with rundb.open_database(settings.rundb) as database:
             now = database.now()
@@ -70,5 +70,5 @@ def documents(words: Sequence[str], settings: config.Config) -> Documents:
 
 
 def on_disk(words: Sequence[str]) -> list[int]:
-    """Return the runs that words name, ascending: of a range those with files here."""
+    """Return the requested runs in ascending order; of a range, only runs with files here."""
     return numbers(words, map(layout.run_number, run_files.runs()))

@@ -1,4 +1,4 @@
-"""The command line: which verb is called, where, and how its errors are shown."""
+"""The command line: find the verb, run it in the working directory, and show its errors."""
 
 import argparse
 import difflib
@@ -20,12 +20,12 @@ USAGE_ERROR = 2
 
 
 def run(arguments: Sequence[str] | None, on_ctrl_c: Any) -> int:
-    """Run the command; `on_ctrl_c` is the handler of SIGINT while a verb works."""
+    """Run the command; `on_ctrl_c` is the SIGINT handler while a verb runs."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     verb = words[0] if words and not words[0].startswith("-") else None
     if verb is not None and verb not in VERBS:
         print(
-            f"xamsflow: there is no verb {verb!r}{did_you_mean(verb, VERBS)}; "
+            f"xamsflow: unknown verb {verb!r}{did_you_mean(verb, VERBS)}; "
             "xamsflow --help lists them",
             file=sys.stderr,
         )
@@ -38,7 +38,7 @@ def run(arguments: Sequence[str] | None, on_ctrl_c: Any) -> int:
     if unknown:
         known = re.findall(r"--[a-z-]+", options.parser.format_help())
         meant = did_you_mean(unknown[0].partition("=")[0], known)
-        options.parser.error(f"{unknown[0]!r} is not understood{meant}")
+        options.parser.error(f"unknown argument {unknown[0]!r}{meant}")
     options.configfile = [path.absolute() for path in options.configfile]
     try:
         signal.signal(signal.SIGINT, on_ctrl_c)
@@ -49,18 +49,18 @@ def run(arguments: Sequence[str] | None, on_ctrl_c: Any) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # what reads our output, as `head`, has seen enough
+    except BrokenPipeError:  # the reader of our output, such as `head`, has exited
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code
 
 
 def _enter(directory: Path, *, only_looks: bool) -> None:
-    """Go to the working directory, which is made by verbs that write there."""
+    """Change to the working directory; verbs that write create it if it is missing."""
     if only_looks and not directory.is_dir():
         raise ConfigurationError(
             f"the working directory {directory} does not exist",
-            "give with --directory the one in which snakemake runs",
+            "give the directory in which snakemake runs with --directory",
         )
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -70,15 +70,15 @@ def _enter(directory: Path, *, only_looks: bool) -> None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a question with the nearest of the `known` words, nothing where none is near."""
+    """Return a question with the closest `known` word, empty if no word is close."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _parser(names: Iterable[str]) -> argparse.ArgumentParser:
-    """Return the parser for these verbs; those that are not needed would take time to import."""
+    """Return the parser for these verbs; importing all verbs would take time."""
     parser = argparse.ArgumentParser(
-        prog="xamsflow", description="Runs of XAMS and XAMSL, from live data to strax data."
+        prog="xamsflow", description="Process runs of XAMS and XAMSL, from live data to strax data."
     )
     parser.add_argument("--version", action="version", version=f"xamsflow {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
@@ -91,8 +91,8 @@ def _parser(names: Iterable[str]) -> argparse.ArgumentParser:
             action="append",
             default=[],
             metavar="FILE",
-            help="settings that override single keys of config/config.yaml and site.yaml; may be "
-            "repeated",
+            help="settings that override individual keys of config/config.yaml and site.yaml; may "
+            "be repeated",
         )
         subparser.add_argument(
             "--directory",

@@ -1,4 +1,4 @@
-"""The whole way once, on this machine: DAQ folder, run database, workflow, table."""
+"""Run the whole workflow once on this machine: DAQ folder, run database, jobs, table."""
 
 import argparse
 import contextlib
@@ -20,7 +20,7 @@ from xamsflow.state import layout, receipts, run_numbers
 from xamsflow.views import terminal
 from xamsflow.views.terminal import Column
 
-HELP = "process a few runs on this machine, with a run database of their own"
+HELP = "process a few runs on this machine, with a temporary run database"
 
 REAL_RUN = 2240
 SHARED_DATA = layout.REPOSITORY.parent / "shared" / "data"
@@ -42,28 +42,28 @@ SIMULATED_RUNS: dict[int, dict[str, Any]] = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add only whether it stays: the demo is the same everywhere."""
+    """Add --stay, the only option: the demo is the same everywhere."""
     parser.add_argument(
         "--stay",
         action="store_true",
-        help="keep its run database until Ctrl-C, so that the other verbs can be tried",
+        help="keep its run database running until Ctrl-C, to try the other verbs",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Make a DAQ folder and run documents, process them all, and show what came out."""
+    """Create a DAQ folder and run documents, process all runs, and show the results."""
     from xamsflow import rundb  # noqa: PLC0415
     from xamsflow.rundb import credentials  # noqa: PLC0415
     from xamsflow.simulate import embedded_mongod  # noqa: PLC0415
     from xamsflow.views import page  # noqa: PLC0415
 
-    os.environ[config.SITE] = os.devnull  # the demo is not a site
+    os.environ[config.SITE] = os.devnull  # the demo ignores site settings
     configuration = config.load(options.configfile)
-    print(f"The demo lives in {Path.cwd()}")
+    print(f"The demo is in {Path.cwd()}")
     for name in (credentials.USER_VARIABLE, credentials.PASSWORD_VARIABLE):
-        os.environ.pop(name, None)  # they are of another database, and would come first
+        os.environ.pop(name, None)  # they are for another database, and would take precedence
     with embedded_mongod.running(Path("mongod"), auth=True) as server:
-        print(f"A run database of its own listens at {server.uri}")
+        print(f"Its run database listens at {server.uri}")
         documents = [*_simulate(configuration.detector), *_real_run()]
         settings = Path("demo.yaml")
         settings.write_text(
@@ -106,7 +106,7 @@ def _stay(settings: Path) -> None:
 
 
 def _simulate(detector: str) -> list[dict[str, Any]]:
-    """Return the documents of the simulated runs, which are made once."""
+    """Return the documents of the simulated runs; runs that exist are reused."""
     from xamsflow.settings import detector as detectors  # noqa: PLC0415
     from xamsflow.simulate import Physics, SimulatedRun, simulate, truth_path  # noqa: PLC0415
 
@@ -120,7 +120,7 @@ def _simulate(detector: str) -> list[dict[str, Any]]:
             settings = SimulatedRun(
                 number=number, detector=chosen, duration=8.0, physics=physics, **choices
             )
-            # Beside the others and then renamed: a demo that is stopped here can start again.
+            # Write next to the others, then rename, so that an interrupted demo can be restarted.
             DAQ.mkdir(exist_ok=True)
             with tempfile.TemporaryDirectory(dir=DAQ, ignore_cleanup_errors=True) as folder:
                 document = simulate(settings, Path(folder))
@@ -134,7 +134,7 @@ def _simulate(detector: str) -> list[dict[str, Any]]:
 
 
 def _real_run() -> list[dict[str, Any]]:
-    """Return the document of the real run that lies beside the repository, if it does."""
+    """Return the document of the real run next to the repository, if it exists."""
     name = layout.run_id(REAL_RUN)
     document = SHARED_DATA / f"rundoc_{name}.json"
     live_data = SHARED_DATA / "live_data" / name
@@ -169,7 +169,7 @@ def _print_table(runs: Any) -> None:
 
 
 def _stored(run: str) -> str:
-    """Return how many data types are stored of a run, and how many items the asked ones have."""
+    """Return the number of stored data types of a run, and of items in the targets."""
     from xamsflow.run.publish import receipts_on_disk  # noqa: PLC0415
 
     _, made = receipts_on_disk(run)

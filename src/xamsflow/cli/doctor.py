@@ -1,4 +1,4 @@
-"""Is everything in order that processing needs?"""
+"""Check everything that processing needs."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ from xamsflow.views import terminal
 if TYPE_CHECKING:
     from xamsflow.operate.doctor import Result
 
-HELP = "check hosts, database, disks, batch system and versions; say how to fix what is wrong"
+HELP = "check hosts, database, disks, batch system and versions; say how to fix problems"
 ONLY_LOOKS = True
 
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
@@ -23,13 +23,13 @@ COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the optional checks."""
     add = parser.add_argument
-    add("--profile", metavar="NAME", help="also its batch system, as stbc or profiles/stbc")
-    add("--notify", action="store_true", help="only send a test message by notify.command")
-    add("--json", action="store_true", help="a list of name, verdict, value and remedy")
+    add("--profile", metavar="NAME", help="also check its batch system, e.g. stbc or profiles/stbc")
+    add("--notify", action="store_true", help="only send a test message with notify.command")
+    add("--json", action="store_true", help="as JSON: a list of name, verdict, value and remedy")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print one line per check, with the remedy below; return 1 if there is a problem."""
+    """Print one line per check, with any remedy below; return 1 if there is a problem."""
     from xamsflow.operate import doctor  # noqa: PLC0415 - keeps --help fast
 
     configuration = config.load(options.configfile)
@@ -74,5 +74,5 @@ def _send_test(settings: config.Notify) -> int:
     except XamsflowError as error:
         print(f"problem  {error}")
         return 1
-    print(f"ok       {settings.command[0]} took a test message; has it arrived?")
+    print(f"ok       {settings.command[0]} accepted a test message; has it arrived?")
     return 0

@@ -1,4 +1,4 @@
-"""The logs of the last attempts at runs."""
+"""Show the logs of attempts at runs."""
 
 import argparse
 import sys
@@ -13,28 +13,28 @@ from xamsflow.state import layout
 from xamsflow.views import run_files, terminal
 from xamsflow.views.run_files import Log
 
-HELP = "show the log of what failed last in a run, or of what runs"
+HELP = "show a run's log: of the last failure, else of the newest job"
 ONLY_LOOKS = True
 
 BLOCK = 1 << 16
 PAUSE_S = 0.3
-"""Time between two looks whether a log that is followed has grown."""
+"""Polling interval for a log that is being followed."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the runs and which of their logs."""
+    """Add the runs and the selection of their logs."""
     add = parser.add_argument
     add("runs", nargs="+", metavar="RUN", help=choosing.HELP)
-    add("--rule", choices=(*layout.LOGS, run_files.BATCH), help="the log of this rule")
-    add("--attempt", type=int, metavar="N", help="that of the N-th attempt [the last]")
-    add("--follow", action="store_true", help="go on as the log grows, until the job has ended")
+    add("--rule", choices=(*layout.LOGS, run_files.BATCH), help="show the log of this rule")
+    add("--attempt", type=int, metavar="N", help="show the log of the N-th attempt [the last]")
+    add("--follow", action="store_true", help="print new lines until the job ends")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the logs; where each is, and why its attempt failed, goes to the standard error."""
+    """Print the logs; the path of each and the reason of a failure go to standard error."""
     numbers = choosing.on_disk(options.runs)
     if options.follow and len(numbers) > 1:
-        raise ConfigurationError("--follow is for one run", "give its number")
+        raise ConfigurationError("--follow requires a single run", "give one run number")
     for number in numbers:
         _print(layout.run_id(number), options)
     return 0
@@ -52,9 +52,9 @@ def _print(name: str, options: argparse.Namespace) -> None:
 
 
 def choose(found: list[Log], name: str, rule: str | None, attempt: int | None) -> Log:
-    """Return the log that is asked for.
+    """Return the requested log.
 
-    Raises ConfigurationError, which names those that there are, where there is none like it.
+    If there is none, raises a ConfigurationError that lists the available logs.
     """
     fitting = [log for log in found if rule in (None, log.rule) and attempt in (None, log.attempt)]
     chosen = run_files.last_log(fitting)
@@ -63,10 +63,10 @@ def choose(found: list[Log], name: str, rule: str | None, attempt: int | None) -
     if not found:
         raise ConfigurationError(
             f"there are no logs of run {name} in {Path.cwd() / 'logs'}",
-            f"xamsflow show {name} tells where the run was processed; is --directory right?",
+            f"xamsflow show {name} says where the run was processed; check --directory",
         )
     there = ", ".join(f"{log.rule} {log.attempt}" for log in found)
-    raise ConfigurationError(f"run {name} has no such log", f"there are {there}")
+    raise ConfigurationError(f"run {name} has no such log", f"available: {there}")
 
 
 def _lines(log: Log, *, follow: bool) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _lines(log: Log, *, follow: bool) -> Iterator[str]:
 
 
 def _has_ended(log: Log) -> bool:
-    """Tell whether the job of a log has ended, or was started again; a killed one says nothing."""
+    """Tell whether the job of a log has ended or been restarted; a killed job leaves no trace."""
     link = log.path.with_name(log.path.name.replace(f".{log.attempt}.log", ".log"))
     if log.rule == run_files.BATCH or not link.is_symlink():
         return False

@@ -1,4 +1,4 @@
-"""The page that shows how things are, and the pictures it leads to."""
+"""Write the status page and the pictures it links to."""
 
 import argparse
 import logging
@@ -7,25 +7,25 @@ from pathlib import Path
 from xamsflow.settings import config
 from xamsflow.state import layout
 
-HELP = "write results/index.html: backlog, what runs, what failed, how soon; and pictures of runs"
+HELP = "write results/index.html (backlog, progress, failures, latency) and pictures of runs"
 
 PICTURES = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add how many pictures are drawn, and of which runs."""
+    """Add the maximum number of pictures."""
     parser.add_argument(
         "--pictures",
         type=_count,
         default=PICTURES,
         metavar="N",
-        help=f"draw at most N pictures that are missing or out of date, 0: none [{PICTURES}]",
+        help=f"draw at most N missing or outdated pictures; 0 draws none [{PICTURES}]",
     )
 
 
 def _count(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not 0 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 0")
     return int(text)
 
 
@@ -38,5 +38,5 @@ def run(options: argparse.Namespace) -> int:
     drawn = page.make_pictures(settings, options.pictures)
     print(f"{Path.cwd() / page.make(settings)}")
     if drawn:
-        print(f"{len(drawn)} pictures drawn, the last is {layout.overview(drawn[-1])}")
+        print(f"pictures drawn: {len(drawn)}, last: {layout.overview(drawn[-1])}")
     return 0

@@ -1,4 +1,4 @@
-"""Ask for runs to be processed: their status becomes pending."""
+"""Request processing of runs by setting them pending."""
 
 import argparse
 
@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Ask for runs to be processed: their status becomes pending."""
+    """Request processing of runs by setting them pending."""
     from xamsflow.operate import actions  # noqa: PLC0415 - keeps --help fast
 
     return asking.run(options, actions.PEND)

@@ -1,4 +1,4 @@
-"""What the workflow would do, run by run."""
+"""Show what the workflow would do, run by run."""
 
 import argparse
 import json
@@ -17,9 +17,7 @@ from xamsflow.views.terminal import Column
 if TYPE_CHECKING:
     from xamsflow.operate.plan import Experience, Room, RunPlan
 
-HELP = (
-    "show what `snakemake` would do: bytes, space, data types, jobs, time, writes; changes nothing"
-)
+HELP = "show what `snakemake` would do (bytes, data types, jobs, time, writes) without doing it"
 ONLY_LOOKS = True
 
 COLUMNS = (
@@ -46,12 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run numbers and ranges, whatever their status [those that `snakemake` would take]",
     )
     add("--profile", metavar="NAME", help="one of profiles/, or a folder [watch.profile]")
-    add("--writes", action="store_true", help="list the changes of each run document too")
-    add("--json", action="store_true", help="as JSON, the keys are in docs/reference/json.md")
+    add("--writes", action="store_true", help="also list the changes to each run document")
+    add("--json", action="store_true", help="as JSON (keys: docs/reference/json.md)")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a line per run, newest first, then space and time of all; return 1 if space lacks."""
+    """Print a line per run, newest first, then total space and time; return 1 if space is short."""
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
     from xamsflow.operate import plan  # noqa: PLC0415 - keeps --help fast
     from xamsflow.run import preview, selecting  # noqa: PLC0415 - keeps --help fast
@@ -87,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         _print(plans, spaces, experience, writes=options.writes)
         left = [layout.run_id(number) for number in numbers if number not in taken]
         if left:
-            print(f"at present `snakemake` would not take {' '.join(left)}: see xamsflow why RUN")
+            print(f"`snakemake` would not take {' '.join(left)} now: see xamsflow why RUN")
     return 0 if all(space.suffices for space in spaces) else 1
 
 
@@ -117,7 +115,7 @@ def _print(
     writes: bool,
 ) -> None:
     if not plans:
-        print("`snakemake` would take no run: none is waiting. xamsflow why RUN explains why.")
+        print("No runs are waiting: `snakemake` would do nothing. xamsflow why RUN explains why.")
         return
     print(terminal.table(COLUMNS, [_cells(plan) for plan in plans], line=terminal.width()))
     print()
@@ -125,18 +123,16 @@ def _print(
         needed = "an unknown size" if space.needed is None else amounts.size(space.needed)
         said = "" if space.suffices else terminal.coloured("  DOES NOT FIT", "red")
         free = amounts.size(space.free)
-        print(f"{what} in {space.folder}: {needed} needed, {free} free{said}")
+        print(f"{what} in {space.folder}: {needed} required, {free} free{said}")
     known = [plan.seconds for plan in plans if plan.seconds is not None]
-    of = f"estimated from {experience.n_runs} earlier runs"
+    of = f"estimated from {experience.n_runs} earlier run{'' if experience.n_runs == 1 else 's'}"
     if len(known) == len(plans):
-        print(f"work: {amounts.duration(sum(known))}, one after the other, {of}")
+        print(f"time: {amounts.duration(sum(known))} if processed one after the other, {of}")
     else:
-        print(
-            f"work: unknown for {len(plans) - len(known)} of the runs: no similar run has been done"
-        )
+        print(f"time: unknown for {len(plans) - len(known)} of the runs, for lack of similar runs")
     if writes:
         for plan in plans:
-            print(f"\n{plan.run}: written into its run document")
+            print(f"\n{plan.run}: changes to its run document")
             for line in plan.writes:
                 print(f"  {line}")
 

@@ -1,4 +1,4 @@
-"""Whether all places say the same of the runs, and mending where they do not."""
+"""Check whether all places agree about the runs, and repair disagreements."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xamsflow.settings import config, data_types, detector
 from xamsflow.state import layout, run_numbers
 
-if TYPE_CHECKING:  # loads the run database's client
+if TYPE_CHECKING:  # imports the run database's client
     from xamsflow.operate.reconcile import Outcome, Sources
 
 HELP = "compare run documents, receipts, data and jobs; list and repair disagreements"
@@ -17,23 +17,25 @@ ONLY_LOOKS = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of runs, and whether to repair."""
+    """Add the selection of runs, and whether to repair."""
     parser.add_argument(
-        "runs", nargs="*", metavar="RUN", help="run numbers and ranges, as 932 940-950; none: all"
+        "runs", nargs="*", metavar="RUN", help="run numbers and ranges, e.g. 932 940-950 [all]"
     )
     parser.add_argument(
         "--repair",
         action="store_true",
-        help="repair what is found; data are never deleted: what is wrong is renamed",
+        help="repair disagreements; data are never deleted, wrong files are moved aside",
     )
     parser.add_argument(
-        "--checksums", action="store_true", help="read all live data and compare their SHA-256"
+        "--checksums", action="store_true", help="also compare the SHA-256 of all live data"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object per disagreement")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object per disagreement"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print one line per disagreement; return 0 if there is none, or none any more."""
+    """Print one line per disagreement; return 0 if none exists or all were repaired."""
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
     from xamsflow.operate.reconcile import Sources, reconcile  # noqa: PLC0415
 
@@ -50,12 +52,12 @@ def run(options: argparse.Namespace) -> int:
     if sources.daq_away is not None:
         print(f"not compared with the DAQ: {sources.daq_away}", file=sys.stderr)
     if not left:
-        print("all agrees", file=sys.stderr)
+        print("everything agrees", file=sys.stderr)
     return 1 if left else 0
 
 
 def _runs(asked: Sequence[range], sources: "Sources") -> set[str]:
-    """Return the runs asked for: of a range those that are known, a single one in any case."""
+    """Return the requested runs; of a range, only known runs; a single run always."""
     single = {layout.run_id(numbers.start) for numbers in asked if len(numbers) == 1}
     if asked and len(single) == len(asked):
         return single
@@ -74,7 +76,7 @@ def _line(outcome: "Outcome") -> str:
     elif outcome.error is not None:
         done = f"NOT repaired: {outcome.error}"
     else:
-        done = f"{'repair' if found.repair else 'not for --repair'}: {found.remedy}"
+        done = f"{'repair' if found.repair else 'to do manually'}: {found.remedy}"
     return " ".join(f"{found.run} {found.kind}: {found.what}; {done}".split())
 
 

@@ -1,4 +1,4 @@
-"""Let runs be processed again that were held or abandoned."""
+"""Make held or abandoned runs available for processing again."""
 
 import argparse
 
@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Let runs be processed again that were held or abandoned."""
+    """Make held or abandoned runs available for processing again."""
     from xamsflow.operate import actions  # noqa: PLC0415 - keeps --help fast
 
     return asking.run(options, actions.RELEASE)

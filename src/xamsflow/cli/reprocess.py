@@ -1,10 +1,10 @@
-"""Make the data of runs again, where settings or software have changed."""
+"""Make the data of runs again if settings or software have changed."""
 
 import argparse
 
 from xamsflow.cli import asking
 
-HELP = "make finished runs again, where today's settings and software would give other data"
+HELP = "reprocess finished runs for which current settings and software would give other data"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Make the data of runs again, where settings or software have changed."""
+    """Make the data of runs again if settings or software have changed."""
     from xamsflow.operate import actions  # noqa: PLC0415 - keeps --help fast
 
     return asking.run(options, actions.REPROCESS)

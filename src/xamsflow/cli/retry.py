@@ -4,7 +4,7 @@ import argparse
 
 from xamsflow.cli import asking
 
-HELP = "mark failed runs pending, with the count of tries reset"
+HELP = "mark failed runs pending and reset their attempt count"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

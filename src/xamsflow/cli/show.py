@@ -1,4 +1,4 @@
-"""Everything about runs."""
+"""Show everything about runs."""
 
 import argparse
 import json
@@ -18,12 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="as JSON, a list if there are several runs; the keys are in docs/reference/json.md",
+        help="as JSON, a list for several runs (keys: docs/reference/json.md)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the dossiers; without the run database print what files say, and return 1."""
+    """Print the dossiers; if the run database cannot be reached, use local files and return 1."""
     from xamsflow.views import dossier, dossier_text  # noqa: PLC0415 - keeps --help fast
 
     found = choosing.documents(options.runs, config.load(options.configfile))

@@ -1,4 +1,4 @@
-"""Write simulated runs as the DAQ leaves them, with their run documents."""
+"""Write simulated runs in the form the DAQ leaves them, with their run documents."""
 
 import argparse
 import time
@@ -20,60 +20,66 @@ if TYPE_CHECKING:
 HELP = "write simulated runs in redax's format, and their run documents"
 
 PAUSE = timedelta(minutes=1)
-"""From the end of a simulated run to the start of the next one."""
+"""Time from the end of a simulated run to the start of the next."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the runs and what is to be simulated."""
+    """Add the runs and the parameters of the simulation."""
     add = parser.add_argument
     add("runs", nargs="+", type=int, metavar="RUN", help="run numbers")
     add("--output", type=Path, required=True, metavar="DIR", help="parent folder of the runs")
     add("--detector", metavar="NAME", help="a file in config/detectors [the configured one]")
-    add("--duration", type=float, default=12.0, metavar="S", help="length of a run, s [12]")
+    add("--duration", type=float, default=12.0, metavar="S", help="duration of a run in s [12]")
     add(
         "--rate",
         type=float,
         default=400.0,
         metavar="HZ",
-        help="pulses per channel, Hz [400], without --physics",
+        help="pulse rate per channel in Hz, without --physics [400]",
     )
-    add("--noise", type=float, default=2.0, metavar="ADC", help="noise, ADC counts rms [2]")
-    add("--seed", type=int, default=0, metavar="N", help="another seed, other data [0]")
+    add("--noise", type=float, default=2.0, metavar="ADC", help="rms noise in ADC counts [2]")
+    add("--seed", type=int, default=0, metavar="N", help="random seed [0]")
     add("--compressor", default="lz4", metavar="NAME", help="lz4 or blosc [lz4]")
-    add("--readers", type=int, default=1, metavar="N", help="reader processes [1]")
-    add("--threads", type=int, default=1, metavar="N", help="threads of each reader [1]")
-    add("--mode", metavar="NAME", help="mode in the run document [by detector and digitizers]")
-    add("--s2-fraction", type=float, default=0.0, metavar="F", help="share of long S2-like pulses")
-    add("--border-pulses", action="store_true", help="lay pulses or S2s across chunk borders")
+    add("--readers", type=int, default=1, metavar="N", help="number of reader processes [1]")
+    add("--threads", type=int, default=1, metavar="N", help="number of threads per reader [1]")
+    add("--mode", metavar="NAME", help="mode in the run document [from detector and digitizers]")
+    add(
+        "--s2-fraction",
+        type=float,
+        default=0.0,
+        metavar="F",
+        help="fraction of long S2-like pulses [0]",
+    )
+    add("--border-pulses", action="store_true", help="place pulses or S2s across chunk borders")
     add(
         "--physics",
         action="store_true",
-        help="S1 and S2 of a xenon TPC, with their truth in DIR/truth_RUN.npz",
+        help="simulate S1s and S2s of a xenon TPC; the truth is written to DIR/truth_RUN.npz",
     )
-    add("--event-rate", type=float, metavar="HZ", help="events, with --physics [50]")
+    add("--event-rate", type=float, metavar="HZ", help="event rate in Hz, with --physics [50]")
     for kind, default in (("s1", "5 500"), ("s2", "100 20000")):
         add(
             f"--{kind}-area",
             type=float,
             nargs=2,
             metavar=("FROM", "TO"),
-            help=f"photoelectrons of an {kind.upper()}, with --physics [{default}]",
+            help=f"photoelectrons per {kind.upper()}, with --physics [{default}]",
         )
     add(
         "--live",
         type=float,
         metavar="SPEED",
-        help="write the run while it is taken, SPEED times faster than the DAQ does",
+        help="write the run as if it were being taken, SPEED times faster than the DAQ",
     )
     add(
         "--insert",
         action="store_true",
-        help="add the run documents to the run database, with --live without an end at first",
+        help="insert the run documents into the run database (with --live, first without an end)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the runs one after the other; nothing is written if one of them exists."""
+    """Write the runs one after the other; write nothing if any of them exists."""
     configuration = config.load(options.configfile)
     runs = _settings(options, options.detector or configuration.detector)
     if options.live is not None and not 0 < options.live < float("inf"):
@@ -90,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
             with rundb.open_database(configuration.rundb) as database:
                 (database.insert if is_new else database.set_end)(document)
 
-    # The last of the runs ended a pause ago.
+    # The last run ended one pause ago.
     began = clock.now() - len(runs) * (timedelta(seconds=options.duration) + PAUSE)
     for index, settings in enumerate(runs):
         if options.live is None:
@@ -140,7 +146,9 @@ def _physics(options: argparse.Namespace) -> dict[str, Any]:
     }
     if given and not options.physics:
         option = "--" + next(iter(given)).replace("_", "-")
-        raise ConfigurationError(f"{option} is given without --physics", "give both or neither")
+        raise ConfigurationError(
+            f"{option} is given without --physics", "give both options or neither"
+        )
     return given
 
 
@@ -153,7 +161,7 @@ def _write(settings: "SimulatedRun", output: Path) -> dict[str, Any]:
 
 
 def _take(settings: "SimulatedRun", output: Path, speed: float) -> Iterator[dict[str, Any]]:
-    """Write a run while it is being taken; yield its document when it begins and when it ends."""
+    """Write a run as if it were being taken; yield its document at its start and at its end."""
     from xamsflow.simulate import LiveRun  # noqa: PLC0415 - keeps --help fast
 
     def wait_until(run_time: int) -> None:

@@ -1,4 +1,4 @@
-"""The table of runs."""
+"""Show the table of runs."""
 
 import argparse
 import json
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from xamsflow.rundb import RunSummary
     from xamsflow.views.causes import Cause
 
-HELP = "show the runs and how far each one is"
+HELP = "show the runs and their progress"
 ONLY_LOOKS = True
 
 STATUSES = ("running", "submitted", "pending", "failed", "done", "none")
-"""In the order of the summary; `none` are runs that nobody asked to be processed."""
+"""In the order of the summary; `none` stands for runs that nobody has requested."""
 
 COLOURS = {"running": "cyan", "submitted": "cyan", "failed": "red", "done": "green"}
 USUAL_ROWS = 20
@@ -56,13 +56,13 @@ SHOWN_CAUSES = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of runs."""
+    """Add the selection of runs."""
     add = parser.add_argument
     parser.description = (
-        "Show the runs and how far each one is. Without a choice: all that are worked on, then "
-        f"what failed, what waits and what was done last, {USUAL_ROWS} lines in all."
+        "Show the runs and their progress. Without a selection, show all runs in progress, then "
+        f"failed, waiting and recently completed runs, up to {USUAL_ROWS} lines."
     )
-    add("runs", nargs="*", metavar="RUN", help="run numbers and ranges, as 932 940-950")
+    add("runs", nargs="*", metavar="RUN", help="run numbers and ranges, e.g. 932 940-950")
     add(
         "--status",
         action="append",
@@ -71,16 +71,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"only runs with this status: {', '.join(STATUSES)}; may be repeated",
     )
     add("--failed", action="store_true", help="the same as --status failed")
-    add("--mode", metavar="PATTERN", help="only runs whose mode matches, as '*led*'")
-    add("--since", metavar="TIME", help="only runs that started since, as 2h, 3d or 2024-03-01")
-    add("--newest", type=_count, metavar="N", help="only the N newest of them")
-    add("--all", action="store_true", help="show every run")
-    add("--json", action="store_true", help="as JSON, the keys are in docs/reference/json.md")
+    add("--mode", metavar="PATTERN", help="only runs whose mode matches, e.g. '*led*'")
+    add(
+        "--since",
+        metavar="TIME",
+        help="only runs that started since TIME, e.g. 2h, 3d or 2024-03-01",
+    )
+    add("--newest", type=_count, metavar="N", help="only the N newest matching runs")
+    add("--all", action="store_true", help="show all runs")
+    add("--json", action="store_true", help="as JSON (keys: docs/reference/json.md)")
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 1")
     return int(text)
 
 
@@ -97,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
         found = {row.number for row in rows}
         for wanted in numbers or ():
             if len(wanted) == 1 and wanted.start not in found:
-                database.get(wanted.start)  # says that it is unknown, and which are near
+                database.get(wanted.start)  # raises: the run is unknown; names similar ones
         where = database.name
     statuses = set(options.status or ()) | ({"failed"} if options.failed else set())
     chosen = [row for row in rows if _wanted(row, statuses, options.mode, since)]
@@ -138,18 +142,18 @@ def run(options: argparse.Namespace) -> int:
 
 
 def word(row: "RunSummary") -> str:
-    """Return a run's status as one of STATUSES; what nobody understands counts as none."""
+    """Return a run's status as one of STATUSES; an unknown status counts as none."""
     return "none" if row.status is None else row.status.value
 
 
 def usual(rows: "Sequence[RunSummary]") -> "list[RunSummary]":
-    """Return what a person wants to see first of all runs, newest first as they come."""
+    """Return the runs that people want to see first; `rows` are sorted newest first."""
     groups = {status: [row for row in rows if word(row) == status] for status in STATUSES}
     shown = groups["running"] + groups["submitted"]
     room = max(0, USUAL_ROWS - len(shown))
     first, then = [], []
     for status in ("failed", "pending", "done", "none"):
-        share = room // 3 if status != "none" else 0  # none of the three hides the others
+        share = room // 3 if status != "none" else 0  # no group crowds out the others
         first += groups[status][:share]
         then += groups[status][share:]
     shown += [*first, *then][:room]
@@ -167,7 +171,7 @@ def _wanted(
 
 
 def summary(counts: Counter[str], where: str, being_taken: int) -> str:
-    """Return the line above the table: how many runs have which status."""
+    """Return the line above the table: the number of runs with each status."""
     words = [
         terminal.coloured(f"{counts[status]} {status}", COLOURS.get(status))
         for status in STATUSES[:-1]
@@ -182,18 +186,18 @@ def summary(counts: Counter[str], where: str, being_taken: int) -> str:
 
 
 def more(all_runs: Counter[str], shown: Counter[str]) -> str:
-    """Return the line below the table: how many runs it leaves out."""
+    """Return the line below the table: the number of runs not shown."""
     left = all_runs - shown
     words = [
         f"{left[status]} more {'not requested' if status == 'none' else status}"
         for status in STATUSES
         if left[status]
     ]
-    return f"… and {', '.join(words)} (--all shows every run, --failed those that failed)"
+    return f"… and {', '.join(words)} (--all shows all runs, --failed the failed ones)"
 
 
 def by_cause(grouped: "Sequence[Cause]") -> str:
-    """Return the table of what failed, a line per cause."""
+    """Return the table of failures, one line per cause."""
     rows = [
         [
             str(len(cause.runs)),
@@ -206,13 +210,13 @@ def by_cause(grouped: "Sequence[Cause]") -> str:
     ]
     made = terminal.table(CAUSE_COLUMNS, rows, line=terminal.width())
     left = len(grouped) - len(rows)
-    return f"{made}\n… and {left} more causes" if left > 0 else made
+    return f"{made}\n… and {left} more" if left > 0 else made
 
 
 def table(rows: "Sequence[RunSummary]", now: datetime, skip_tags: Collection[str]) -> str:
-    """Return the table; `now` is for the time until a run is tried again.
+    """Return the table; `now` serves to compute the time until a retry.
 
-    Of runs that wait in vain because they have one of `skip_tags`, it says so.
+    For pending runs that are not taken because of one of `skip_tags`, the table says so.
     """
     return terminal.table(
         COLUMNS,
@@ -252,7 +256,7 @@ def _is_being_taken(row: "RunSummary") -> bool:
 
 
 def _held(row: "RunSummary", skip_tags: Collection[str]) -> str:
-    """Return why a run without a reason of its own is not taken."""
+    """Return why a run that has no recorded reason is not taken."""
     found = [tag for tag in row.tags if tag in skip_tags]
     waits = word(row) in ("pending", "none", "failed")
     return f"not taken: tag {' and '.join(found)}" if found and waits else ""

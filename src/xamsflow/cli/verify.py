@@ -1,4 +1,4 @@
-"""Check live data: all that `process` checks, without storing anything."""
+"""Check live data as `process` does, without storing anything."""
 
 import argparse
 import json
@@ -16,19 +16,19 @@ from xamsflow.settings import config, detector
 from xamsflow.settings.config import Config
 from xamsflow.state import layout, receipts, run_numbers
 
-HELP = "check a run's live data, and tell what is wrong with them"
+HELP = "check a run's live data and report what is wrong with them"
 ONLY_LOOKS = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the runs and where they are."""
+    """Add the runs and their location."""
     parser.description = (
-        "Check the live data of runs: all that is checked when they are processed, and whether "
-        "their files are still those that were transferred. Nothing is written. The exit code is 0 "
-        "if the data can be processed, also where something is missing (degraded)."
+        "Check the live data of runs as processing does, and check that their files are still "
+        "those that were transferred. Nothing is written. The exit code is 0 if the data can be "
+        "processed, even if something is missing (degraded)."
     )
     add = parser.add_argument
-    add("runs", nargs="+", metavar="RUN", help="run numbers and ranges, as 932 940-950")
+    add("runs", nargs="+", metavar="RUN", help="run numbers and ranges, e.g. 932 940-950")
     add(
         "--live-data",
         type=Path,
@@ -46,14 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the verdict on each run and what was found; return 0 if none is rejected."""
+    """Print the verdict on each run and the findings; return 0 if no run is rejected."""
     from xamsflow.redax.verification import verify_run  # noqa: PLC0415 - keeps --help fast
 
     configuration = config.load(options.configfile)
     live_data = options.live_data or configuration.storage.live_data
     runs = _runs(options.runs, live_data)
     if options.rundoc is not None and len(runs) > 1:
-        raise ConfigurationError("--rundoc is given with several runs", "give one run")
+        raise ConfigurationError("--rundoc requires a single run", "give one run number")
     one_detector = detector.load(options.detector or configuration.detector)
     code, told = 0, []
     terminal = progress.terminal()
@@ -79,18 +79,18 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _runs(words: list[str], live_data: Path) -> list[str]:
-    """Return the runs asked for, of a range those that are there."""
+    """Return the requested runs; of a range, only runs that exist."""
     runs = []
     for numbers in run_numbers.parse_all(words):
         names = [layout.run_id(number) for number in numbers]
         runs += names if len(names) == 1 else [one for one in names if (live_data / one).is_dir()]
     if not runs:
-        raise ConfigurationError(f"none of these runs is in {live_data}", "look at --live-data")
+        raise ConfigurationError(f"none of these runs is in {live_data}", "check --live-data")
     return runs
 
 
 def _transferred(run_id: str, live_data: Path) -> receipts.Receipt | None:
-    """Return the transfer's receipt if it is of these very files."""
+    """Return the transfer's receipt if it describes these files."""
     try:
         receipt = receipts.read_transfer(layout.transfer_receipt(run_id))
     except (FileNotFoundError, BadDataError):
@@ -105,12 +105,12 @@ def _document(
     transferred: receipts.Receipt | None,
     configuration: Config,
 ) -> dict[str, Any] | None:
-    """Return the run document from where there is one, None if there is none to be had."""
+    """Return the run document from the first source that has it, None if there is none."""
     if file is not None:
         try:
             document = rundoc.from_json(receipts.read(file))
         except FileNotFoundError as error:
-            raise ConfigurationError(f"{file} is not there") from error
+            raise ConfigurationError(f"{file} does not exist") from error
         if document.get("number") != layout.run_number(run_id):
             raise ConfigurationError(
                 f"{file} is the document of run {document.get('number')}, not of {run_id}"
@@ -127,7 +127,7 @@ def _document(
         with rundb.open_database(configuration.rundb) as database:
             return database.get(layout.run_number(run_id))
     except XamsflowError as error:
-        print(f"xamsflow: without the run document: {error}", file=sys.stderr)
+        print(f"xamsflow: checking without the run document: {error}", file=sys.stderr)
         return None
 
 

@@ -1,4 +1,4 @@
-"""Endless mode: process runs as they end."""
+"""Endless mode: process runs as soon as they end."""
 
 import argparse
 import os
@@ -11,34 +11,43 @@ from xamsflow.base.errors import XamsflowError
 from xamsflow.run import start
 from xamsflow.settings import config
 
-HELP = "process runs as soon as they have ended, until it is stopped"
+HELP = "process runs as soon as they end, until stopped"
 
 PAGE_PAUSE = timedelta(seconds=30)
-"""Between two pages, each of which reads all run documents once."""
+"""Minimum time between two page updates, each of which reads all run documents."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add with what, how much, and how long."""
+    """Add profile, number of concurrent runs, interval, and whether to stop when idle."""
     add = parser.add_argument
     parser.description = (
-        "Process runs as soon as they have ended: each is set pending, taken, transferred, "
-        "processed and published. On Ctrl-C or SIGTERM, running jobs are finished and nothing new "
-        "is begun; a second one stops the jobs too. The next run of the driver does the rest."
+        "Process runs as soon as they end: each is set pending, taken, transferred, processed and "
+        "published. On Ctrl-C or SIGTERM, running jobs finish and no new ones start; a second "
+        "signal stops the jobs too. The next run of the driver does the remaining work."
     )
     add("--profile", metavar="NAME", help="one of profiles/, or a folder [watch.profile]")
     add(
         "--max-jobs",
         type=_count,
         metavar="N",
-        help="runs worked on at a time [watch.max_jobs]",
+        help="number of runs processed at the same time [watch.max_jobs]",
     )
-    add("--interval", type=_seconds, metavar="S", help="s between two looks [watch.interval_s]")
-    add("--once", action="store_true", help="do what waits now, then end; exit code 1 if any fails")
+    add(
+        "--interval",
+        type=_seconds,
+        metavar="S",
+        help="seconds between two rounds [watch.interval_s]",
+    )
+    add(
+        "--once",
+        action="store_true",
+        help="process the waiting runs, then stop; exit code 1 if any fails",
+    )
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 1")
     return int(text)
 
 
@@ -52,7 +61,7 @@ def _seconds(text: str) -> float:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Watch, with one line per event on the terminal."""
+    """Watch for runs, and print one line per event."""
     from dataclasses import replace  # noqa: PLC0415
 
     from xamsflow.operate.watcher import Watcher, WatchOptions  # noqa: PLC0415
@@ -73,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
 
     say(
         f"watching {settings.rundb.database}.{settings.rundb.collection} with profile "
-        f"{profile.name}, {max_jobs} runs at a time (process {os.getpid()})"
+        f"{profile.name}, at most {max_jobs} runs at a time (process {os.getpid()})"
     )
     how = WatchOptions(profile, options.configfile, max_jobs, options.once)
     try:
@@ -87,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 class _Page:
-    """results/index.html, made again when something has changed, but not more often than PAUSE.
+    """Updates results/index.html after changes, at most once per PAGE_PAUSE.
 
     The pictures it links to are drawn in the background.
     """
@@ -101,7 +110,7 @@ class _Page:
         self._pictures = PicturesBeside(configfiles, settings.watch.pictures, say)
 
     def update(self, *, changed: bool) -> None:
-        """Make page and pictures again if it is time."""
+        """Update page and pictures if due."""
         self._changed |= changed
         soon = self._made is not None and clock.now() - self._made < PAGE_PAUSE
         due = self._changed and not soon
@@ -110,7 +119,7 @@ class _Page:
         self._pictures.draw(wanted=due)
 
     def end(self, *, with_pictures: bool) -> None:
-        """Make the page a last time if something has changed, and wait for pictures if wanted."""
+        """Update the page a last time if something has changed, and wait for wanted pictures."""
         changed = self._changed
         if changed:
             self._make()
@@ -119,7 +128,7 @@ class _Page:
             self._pictures.finish()
 
     def stop(self) -> None:
-        """Draw no more."""
+        """Stop drawing pictures."""
         self._pictures.stop()
 
     def _make(self) -> None:
@@ -129,7 +138,7 @@ class _Page:
         try:
             make(self._settings)
         except XamsflowError as error:
-            say(f"the page was not made: {error}")
+            say(f"the page was not updated: {error}")
 
 
 def say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""Why runs are processed or not: every condition, one by one."""
+"""Say why runs are or are not processed, condition by condition."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from xamsflow.rundb import RunDatabase, RunSummary
     from xamsflow.rundb.selection import Condition
 
-HELP = "say why a run is processed or not: every condition, and what to do"
+HELP = "say why a run is or is not processed: all conditions, and what to do"
 ONLY_LOOKS = True
 
 COLUMNS = (Column("ok"), Column("condition", cut=30), Column("found", cut=16), Column("what to do"))
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="as JSON, a list if there are several runs; the keys are in docs/reference/json.md",
+        help="as JSON, a list for several runs (keys: docs/reference/json.md)",
     )
 
 
@@ -44,7 +44,7 @@ class _Answer:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the answer in a sentence, then the conditions it comes from if it is about one run."""
+    """Print the answer in a sentence and, for a single run, the conditions behind it."""
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
 
     settings = config.load(options.configfile)
@@ -66,14 +66,14 @@ def run(options: argparse.Namespace) -> int:
     for one in answers:
         print(one.said)
     if len(answers) > 1:
-        print("\nEvery condition of a run: xamsflow why with its number alone.")
+        print("\nTo see all conditions of a run, give its number alone to xamsflow why.")
         return 0
     (only,) = answers
     print()
     print(_table("to be taken", only.conditions))
     if only.by_itself:
         print()
-        print(_table("to be asked for by xamsflow watch", only.by_itself))
+        print(_table("to be requested by xamsflow watch", only.by_itself))
     return 0
 
 
@@ -100,9 +100,9 @@ def answer(
     conditions: "Sequence[Condition]",
     by_itself: "Sequence[Condition]",
 ) -> str:
-    """Return in a sentence or two how it stands with a run, and what a person can do.
+    """Return the state of a run and what a person can do, in a sentence or two.
 
-    `document` has the server's time as `now`.
+    `document` holds the server's time as `now`.
     """
     from xamsflow.rundb.status import State, state  # noqa: PLC0415
 
@@ -111,9 +111,9 @@ def answer(
     if found in (State.SUBMITTED, State.RUNNING):
         return _worked_on(row, document)
     if found is State.DONE and unmet:
-        return f"{row.run} is done since {amounts.time(row.changed)} UTC: {unmet[0].remedy}."
+        return f"{row.run} has been done since {amounts.time(row.changed)} UTC: {unmet[0].remedy}."
     if not unmet:
-        return f"{row.run} waits: the next `snakemake` run, or a running xamsflow watch, takes it."
+        return f"{row.run} is waiting: the next `snakemake` run or `xamsflow watch` will take it."
     if found is State.FAILED:
         log = f" (log: {row.log})" if row.log else ""
         stage = f" in {row.stage}" if row.stage else ""
@@ -121,7 +121,7 @@ def answer(
         return f"{first} Next: {unmet[0].remedy}."
     if by_itself and all(condition.ok for condition in by_itself):
         return (
-            f"{row.run} has ended and nobody has requested it: a running xamsflow watch will, or "
+            f"{row.run} has ended, but nobody has requested it: a running xamsflow watch will, or "
             f"{unmet[0].remedy}."
         )
     one = unmet[0]
@@ -135,7 +135,7 @@ def _worked_on(row: "RunSummary", document: Mapping[str, Any]) -> str:
     claimed = ClaimedRun.of(document)
     if claimed is not None and selecting.has_died(claimed):
         then = (
-            "the next `snakemake` run, or a running xamsflow watch, takes it over."
+            "the next `snakemake` run or a running xamsflow watch will take it over."
             if selecting.is_stranded(claimed)
             else f"its outcome is kept in {layout.JOURNAL} until it is in the run document."
         )
@@ -143,15 +143,15 @@ def _worked_on(row: "RunSummary", document: Mapping[str, Any]) -> str:
     where = f" on {row.host}" if row.host else ""
     job = f", job {row.job_id}" if row.job_id else ""
     log = f" (log: {row.log})" if row.log else ""
-    what = f"{row.stage} runs{where}{job}{log}" if row.stage else "no job has started yet"
+    what = f"{row.stage} is running{where}{job}{log}" if row.stage else "no job has started yet"
     since = f"since {amounts.time(row.changed)} UTC"
-    return f"{row.run} is {row.status} {since} by {row.owner}: {what}. Just wait."
+    return f"{row.run} has been {row.status} {since} (driver {row.owner}): {what}. Please wait."
 
 
 def _of_all_runs(
     database: "RunDatabase", settings: Config, number: int, conditions: "Sequence[Condition]"
 ) -> "list[Condition]":
-    """Return the conditions that do not depend on the run alone."""
+    """Return the conditions that depend on more than the run itself."""
     from xamsflow.rundb.selection import Condition  # noqa: PLC0415
 
     found = []
@@ -161,10 +161,10 @@ def _of_all_runs(
         place = [run.number for run in waiting].index(number) + 1
         found.append(
             Condition(
-                f"it is one of the newest {newest} that wait (select.newest)",
+                f"it is one of the {newest} newest waiting runs (select.newest)",
                 f"number {place} of {len(waiting)}",
                 place <= newest,
-                "wait until those ahead of it are done, or change select.newest",
+                "wait until newer runs are done, or change select.newest",
             )
         )
     switch = settings.watch.switch
@@ -178,7 +178,7 @@ def _of_all_runs(
                 f"for xamsflow watch: {switch} is not off",
                 status or "there is none",
                 status != "off",
-                f"set status: on in {switch}; `snakemake` run by hand ignores it",
+                f"set status: on in {switch}; a manual `snakemake` run ignores it",
             )
         )
     return found

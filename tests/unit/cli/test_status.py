@@ -207,7 +207,7 @@ def test_no_run_is_no_error(site):
         (["940-932"], "did you mean 932-940?"),
         (["933"], "the nearest are 000932 and 000940"),
         (["--since", "soon"], "'soon' is not a time"),
-        (["--newest", "0"], "'0' is not 1 or more"),
+        (["--newest", "0"], "'0' is not an integer of at least 1"),
         (["--status", "ended"], "invalid choice: 'ended'"),
     ],
 )
