@@ -127,8 +127,8 @@ def test_what_breaks_a_limit_is_held_and_asks_for_more_the_next_time(
 
     assert workflow.run({"run1": "true", "run2": "true"}, *SINGLE, *limits(runtime=8)) == 0
 
-    assert ": 400 MB are asked for now" in workflow.terminal
-    assert "ran out of time: 10 min are asked for now" in workflow.terminal
+    assert ": now requesting 400 MB" in workflow.terminal
+    assert "ran out of time: now requesting 10 min" in workflow.terminal
 
 
 def limits(*, runtime: int) -> tuple[str, str]:
@@ -192,7 +192,7 @@ def test_a_full_queue_is_waited_for() -> None:
         runs = {"run1": "while [ ! -e go ]; do sleep 0.2; done"}
         driver = workflow.start(runs | {"run2": ". ./do-run1"})
         try:
-            wait_until(lambda: "until the batch system takes more" in workflow.terminal, "full")
+            wait_until(lambda: "until the batch system accepts more" in workflow.terminal, "full")
             (folder / "go").touch()
             assert driver.wait(timeout=100) == 0, workflow.terminal
             assert workflow.published() == ["run1", "run2"]

@@ -87,7 +87,7 @@ def test_every_end_is_noticed_and_explained_while_other_runs_go_on(workflow: Wor
 
     assert workflow.run({"run3": "true"}) == 0, workflow.terminal
 
-    assert ": 2000 MB are asked for now" in workflow.terminal
+    assert ": now requesting 2000 MB" in workflow.terminal
     shown = workflow.server.run("scontrol", "-o", "show", "job", workflow.job("run3"))
     assert "mem=2000M" in shown
 

@@ -20,8 +20,8 @@ def main(system_name: str, program: str, *arguments: str) -> int:
 
 
 if __name__ == "__main__":
-    if sys.hexversion < 0x30B0000:  # a host's own Python may be older than the package's
+    if sys.hexversion < 0x30B0000:  # the host's default Python may be too old for this package
         sys.exit(f"xamsflow: {sys.executable} is too old: activate the project's environment")
-    # Started by path and without site-packages, which saves half of the time.
+    # Started by path and without site-packages, which halves the startup time.
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     sys.exit(main(*sys.argv[1:]))

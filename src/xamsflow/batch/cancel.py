@@ -1,7 +1,7 @@
-"""cancel: end batch jobs.
+"""cancel: cancel batch jobs.
 
-Snakemake kills this program after 2 s and then forgets its jobs, so the work is done by a
-process of its own, which also waits for a batch system that is away.
+Snakemake kills this program after 2 s and then forgets its jobs. The work is therefore done by a
+separate process, which keeps retrying while the batch system is unreachable.
 """
 
 import os
@@ -20,9 +20,9 @@ PAUSE_S = 5.0
 
 
 def main(system_name: str, *jobs: str) -> int:
-    """Cancel batch jobs, and all others that the same driver has submitted.
+    """Cancel batch jobs, and all other jobs that the same driver has submitted.
 
-    Snakemake leaves out those whose status it asks for at that moment.
+    Snakemake does not list jobs whose status it is just querying.
     """
     driver = submissions.calling_driver()
     wanted = [submissions.of_job(job) for job in jobs]
@@ -33,10 +33,10 @@ def main(system_name: str, *jobs: str) -> int:
 
 
 def remaining_jobs() -> list[str]:
-    """Cancel what this process, a driver, has submitted and not seen ending; return the jobs.
+    """Cancel the unfinished batch jobs of this process, a driver, and return them.
 
-    Snakemake itself leaves out those whose status it asks for when it is interrupted. The current
-    folder must be the workflow's.
+    Snakemake itself skips jobs whose status it is querying when it is interrupted. The current
+    folder must be the working directory.
     """
     jobs: dict[str, list[str]] = {}
     for submission in submissions.of_driver(submissions.this_driver()):
@@ -50,7 +50,7 @@ def remaining_jobs() -> list[str]:
 
 
 def _cancelled(wanted: Sequence[Submission]) -> list[str]:
-    """Mark submissions as cancelled, so that no later start takes them up; return their jobs."""
+    """Mark submissions as canceled, so that no later driver adopts them; return their jobs."""
     jobs = []
     for submission in wanted:
         ended = submission.exit_code is not None or submission.end is not None
@@ -71,7 +71,7 @@ def _in_background(system_name: str, jobs: Sequence[str]) -> None:
 
 
 def _detach(log: Path) -> None:
-    """Let go of the driver's terminal and pipes, for which it would wait."""
+    """Detach from the driver's terminal and pipes; otherwise the driver would wait for them."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     kept = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o664)
     os.dup2(nothing, 0)

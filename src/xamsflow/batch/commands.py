@@ -1,4 +1,4 @@
-"""Commands of the batch system, run with a time limit."""
+"""Run commands of the batch system with a time limit."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Answer(NamedTuple):
-    """What a command printed, and its exit code."""
+    """The output of a command, and its exit code."""
 
     code: int
     out: str
@@ -15,12 +15,12 @@ class Answer(NamedTuple):
 
     @property
     def text(self) -> str:
-        """All it said; Slurm's wrappers print errors on the standard output."""
+        """All output; Slurm's wrappers print errors to standard output."""
         return f"{self.out}\n{self.err}".strip()
 
 
 SECRET_VARIABLES = frozenset({"MONGO_USER", "MONGO_PASSWORD"})
-"""Never handed on: batch systems keep the environment of a submission, and show it to some."""
+"""Never passed on: batch systems store a submission's environment and may show it to others."""
 
 
 class CommandMissingError(Exception):
@@ -32,10 +32,10 @@ class CommandTimeoutError(Exception):
 
 
 def run(command: Sequence[str], *, timeout_s: float, text: str = "") -> Answer:
-    """Run a command; its messages are in English.
+    """Run a command, with messages in English.
 
-    It is kept apart from the terminal's Ctrl-C, which would end it between a submission and the
-    batch job's number.
+    Ctrl-C at the terminal does not reach it; otherwise it could end after a submission but before
+    printing the batch job's number.
     """
     environment = {
         name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES

@@ -1,4 +1,4 @@
-"""HTCondor, by its own commands."""
+"""HTCondor, through its command-line tools."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -30,12 +30,12 @@ REMOVED, COMPLETED, HELD = "3", "4", "5"
 """JobStatus of the job's ClassAd (HTCondor manual, "Job ClassAd Attributes")."""
 
 MEMORY_HOLDS = {"34"}
-"""HoldReasonCode: over its memory."""
+"""HoldReasonCode: memory limit exceeded."""
 TIME_HOLDS = {"46", "47"}
-"""HoldReasonCode: over its job duration, over its execute duration."""
+"""HoldReasonCode: job duration exceeded, execute duration exceeded."""
 
 ENVIRONMENT = "PATH, HOME, USER, LANG"
-"""What a job takes along: Snakemake needs PATH. Never all of it: it may hold passwords."""
+"""Variables passed to a job: Snakemake needs PATH. Others are omitted: they may hold passwords."""
 
 FIELDS = ("ClusterId", "JobStatus", "ExitBySignal", "ExitSignal", "ExitCode", "HoldReasonCode")
 
@@ -68,7 +68,7 @@ class System:
         return frozenset(row[0] for row in rows if len(row) == 2 and row[1] in ALIVE)
 
     def details(self, jobs: Sequence[str]) -> Mapping[str, Details]:
-        """See `BatchSystem`. Jobs that are held are taken out of the queue: they have ended."""
+        """See `BatchSystem`. Held jobs count as ended and are removed from the queue."""
         numbers = [number(job) for job in jobs]
         answer = ask(["condor_q", *numbers, "-af", *FIELDS, "HoldReason"], QUERY_TIMEOUT_S)
         if answer.code:
@@ -95,7 +95,7 @@ class System:
 
 
 def description(request: Request, queue: str | None, script: Path, log: Path) -> str:
-    """Return the submit description; a site's options are further lines of it."""
+    """Return the submit description, with a site's options as additional lines."""
     lines = [
         "universe = vanilla",
         f"executable = {script}",
@@ -107,8 +107,8 @@ def description(request: Request, queue: str | None, script: Path, log: Path) ->
         'environment = "XAMSFLOW_BATCH_JOB=$(ClusterId).$(ProcId)"',
         "should_transfer_files = NO",
         "notification = never",
-        # A removed or held job ends at once. SIGTERM would reach the shell only, which waits for
-        # its command: that would work on for the node's MachineMaxVacateTime, 10 minutes.
+        # A removed or held job ends at once. SIGTERM would reach only the shell, which waits for
+        # its command, which would continue for the node's MachineMaxVacateTime, 10 minutes.
         "kill_sig = SIGKILL",
         f"request_cpus = {request.cores}",
     ]

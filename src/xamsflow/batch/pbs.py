@@ -1,7 +1,7 @@
-"""TORQUE and its relatives: OpenPBS, and the wrappers of that name around Slurm.
+"""TORQUE and its relatives: OpenPBS, and Slurm's wrappers for TORQUE commands.
 
-Only options and output that all three share are used; where they differ they are told apart by
-what they print. Measured on TORQUE 6, OpenPBS 23.06 and slurm-wlm-torque 22.05.
+Only options and output that all three share are used; where they differ, their output tells them
+apart. Measured on TORQUE 6, OpenPBS 23.06 and slurm-wlm-torque 22.05.
 """
 
 import os
@@ -33,13 +33,13 @@ from xamsflow.batch.systems import (
 )
 
 QSUB_TIMEOUT_S = 180.0
-"""Under Slurm's wrapper, sbatch tries for 120 s to get into a full queue before it says so."""
+"""With Slurm's wrapper, sbatch tries for 120 s to enter a full queue before it reports failure."""
 QSTAT_TIMEOUT_S = 20.0
-"""A frozen server blocks its clients; Slurm's give up after 10 s."""
+"""A frozen server blocks its clients; Slurm's clients give up after 10 s."""
 NAME_LENGTH = 15
-"""POSIX's limit of a job's name."""
+"""The POSIX limit on the length of a job name."""
 UNKNOWN_JOB = 153
-"""Exit code of qstat for a job that the server does not know, of all three systems."""
+"""Exit code of qstat in all three systems for a job that the server does not know."""
 
 ALIVE = {
     "Q": "queued",
@@ -53,9 +53,9 @@ ALIVE = {
     "U": "suspended, its workstation is in use",
     "E": "ending",
 }
-"""States of a job that has not ended; all others (C, F, X) are those of one that has.
+"""States of a job that has not ended; all others (C, F, X) mean that it has ended.
 
-Slurm's wrapper says U for a job that ran out of memory.
+Slurm's wrapper reports U for a job that ran out of memory.
 """
 
 LIMITS = re.compile(
@@ -110,7 +110,7 @@ OPENPBS_ENDS = {
 
 
 class System:
-    """TORQUE, OpenPBS, or Slurm behind Torque's commands."""
+    """TORQUE, OpenPBS, or Slurm with TORQUE's commands."""
 
     def submit(self, request: Request, queue: str | None, script: Path, log: Path) -> str:
         """See `BatchSystem`."""
@@ -126,7 +126,7 @@ class System:
         if answer.code not in (0, UNKNOWN_JOB):
             if not REJECTED.search(answer.text):
                 raise Unreachable(_line(answer))
-            # All users' jobs, in the one format that POSIX demands.
+            # The jobs of all users, in the only format that POSIX requires.
             answer = ask(["qstat"], QSTAT_TIMEOUT_S)
             if answer.code not in (0, UNKNOWN_JOB):
                 raise Unreachable(_line(answer))
@@ -138,7 +138,7 @@ class System:
         found = dict(parse_full(answer.out))
         unlisted = [job for job in jobs if number(job) not in found]
         if "has finished" in answer.text:
-            # OpenPBS keeps ended jobs apart; TORQUE, where -x means XML, never says so.
+            # OpenPBS lists ended jobs only with -x; TORQUE, where -x means XML, never says this.
             history = ask(["qstat", "-x", "-f", *unlisted], QSTAT_TIMEOUT_S)
             found |= parse_full(history.out)
         elif answer.code == UNKNOWN_JOB or "unknown job" in answer.text.lower():
@@ -156,11 +156,12 @@ class System:
 
 
 def qsub(request: Request, queue: str | None, script: Path, log: Path) -> list[str]:
-    """Return the command that hands in a job script.
+    """Return the command that submits a job script.
 
-    One -l only, of which Slurm's wrapper heeds the last; the wall time in seconds, which all
-    three understand. Not started again by the batch system (-r n): the driver decides that. No
-    mail. Never -V: the whole environment, passwords included, would stand in the job's record.
+    There is only one -l, because Slurm's wrapper ignores all but the last; all three systems
+    understand a wall time in seconds. The batch system must not restart jobs (-r n): the driver
+    decides that. No mail. Never -V: the job's record would contain the whole environment,
+    passwords included.
     """
     needs = [f"nodes=1:ppn={request.cores}"]
     if request.runtime_min is not None:
@@ -175,9 +176,9 @@ def qsub(request: Request, queue: str | None, script: Path, log: Path) -> list[s
 
 
 def short_name(name: str) -> str:
-    """Return a job's name as PBS wants it: at most 15 characters, a letter first.
+    """Return a valid PBS job name: at most 15 characters, beginning with a letter.
 
-    The end of a long name is kept, where the run stands.
+    A long name keeps its end, which contains the run.
     """
     if len(name) > NAME_LENGTH:
         rule, _, rest = name.partition("-")
@@ -186,7 +187,7 @@ def short_name(name: str) -> str:
 
 
 def job_name(printed: str) -> str:
-    """Return the job's name from what qsub printed, whatever else a site makes it say."""
+    """Return the job's name from qsub's output, ignoring any text that a site adds."""
     names = [line.strip() for line in printed.splitlines() if JOB_NAME.fullmatch(line.strip())]
     if not names:
         raise Rejected(f"qsub printed no job: {' '.join(printed.split())[:200]!r}")
@@ -194,7 +195,7 @@ def job_name(printed: str) -> str:
 
 
 def refusal(answer: Answer) -> Exception:
-    """Return why qsub refused; what is not understood may be over in a while."""
+    """Return why qsub refused; an unknown message counts as a temporary problem."""
     said, line = _said(answer), _line(answer)
     if LIMITS.search(said):
         return LimitReached(line)
@@ -210,8 +211,8 @@ def refusal(answer: Answer) -> Exception:
 def parse_table(printed: str) -> list[str]:
     """Return the numbers of the jobs that qstat lists as not ended.
 
-    The state is the last column but one, in the tables of all three systems. A job's name may be
-    cut off after its number there.
+    In the tables of all three systems, the state is the last column but one, and a job's full name
+    may be truncated after its number.
     """
     alive = []
     for line in printed.splitlines():
@@ -220,7 +221,7 @@ def parse_table(printed: str) -> list[str]:
         if job is None:
             continue
         state = fields[-2]
-        # A bare number is Slurm's, whose U is an end; scontrol will tell.
+        # A bare number is Slurm's; there, U means that the job has ended, and scontrol knows how.
         if state in ALIVE and not (state == "U" and fields[0].isdigit()):
             alive.append(job.group())
     return alive
@@ -244,8 +245,8 @@ def _of_fields(text: str) -> Details:
     if code is not None:
         openpbs = code.group(1) == "E"
         return Details(known=True, ended=True, end=end_of_code(int(code.group(2)), openpbs=openpbs))
-    # Without an exit status TORQUE and OpenPBS keep what was deleted before it ran, Slurm's
-    # wrapper all; only the former name the server.
+    # Without an exit status, TORQUE and OpenPBS list jobs deleted before they ran, Slurm's
+    # wrapper lists all jobs; only the former name the server.
     if re.search(r"^\s+server = ", text, flags=re.MULTILINE):
         return Details(known=True, ended=True, end=CANCELLED)
     return Details(known=True, ended=True, end=None)
@@ -254,7 +255,7 @@ def _of_fields(text: str) -> Details:
 def end_of_code(code: int, *, openpbs: bool) -> End:
     """Return the end that an exit status stands for.
 
-    Codes below zero are the batch system's own, signals count from 128 or 256 on.
+    Negative codes are those of the batch system; signals are added to 128 or 256.
     """
     if code == 0:
         return SUCCESS
@@ -273,7 +274,7 @@ def _is_unclear(details: Details | None) -> bool:
 
 
 def _said(answer: Answer) -> str:
-    """Return what a command printed, without the command that Slurm's wrapper repeats first."""
+    """Return a command's output, without the command line that Slurm's wrapper prints first."""
     return answer.text.rpartition("and the output was:")[2]
 
 

@@ -1,7 +1,7 @@
-"""One query for all jobs, shared by all who ask how one job is.
+"""One query for all jobs, shared by all processes that need the status of a job.
 
-A job counts as alive from its submission until a query does not list it; what became of it then
-is looked up once and kept. If the batch system does not answer, nothing changes.
+A job counts as alive from its submission until a query does not list it. Its end is then looked up
+once and kept. If the batch system does not answer, nothing changes.
 """
 
 import fcntl
@@ -16,17 +16,17 @@ from xamsflow.batch import submissions
 from xamsflow.batch.systems import FORGOTTEN, WITHOUT_EXIT_CODE, BatchSystem, Unreachable
 
 INTERVAL_S = float(os.environ.get("XAMSFLOW_BATCH_INTERVAL_S", "15"))
-"""Least time between two queries."""
+"""Minimum time between two queries."""
 GRACE_S = float(os.environ.get("XAMSFLOW_BATCH_GRACE_S", "20"))
-"""How long the exit code of a job that has ended, or is forgotten, may still show up.
+"""How long to wait for the exit code of a job that has ended or been forgotten.
 
-Files that a node wrote are seen late on NFS, by its attribute cache (acregmin 3 s, up to
-acdirmax 60 s; new files in a folder that is asked for again show up after acdirmin 30 s at most).
+On NFS, files written by a node become visible late because of the attribute cache (acregmin 3 s,
+up to acdirmax 60 s; new files in a folder that is listed again appear after acdirmin 30 s at most).
 """
 
 
 def refresh(system: BatchSystem) -> None:
-    """Ask the batch system which jobs are alive, unless that was asked just now."""
+    """Query the batch system for the jobs that are alive, unless that has just been done."""
     with _alone() as alone:
         if not alone or is_fresh():
             return
@@ -39,7 +39,7 @@ def refresh(system: BatchSystem) -> None:
 
 
 def is_fresh() -> bool:
-    """Tell whether the last query is young enough."""
+    """Tell whether the last query is recent enough."""
     try:
         until, boot = (submissions.FOLDER / "fresh").read_text(encoding="utf-8").split()
     except (FileNotFoundError, ValueError):
@@ -48,7 +48,7 @@ def is_fresh() -> bool:
 
 
 def is_alive(job: str, system: BatchSystem) -> bool:
-    """Tell whether the batch system has a job, asking if that was not done just now."""
+    """Tell whether the batch system has a job, querying it if the last query is too old."""
     if not is_fresh():
         refresh(system)
     return submissions.is_waiting(job)
@@ -71,22 +71,22 @@ def _compare(system: BatchSystem) -> None:
     for number, submission in gone.items():
         details = told.get(number)
         if details is None or (details.known and not details.ended):
-            continue  # listed late, or nothing is said about it
+            continue  # not listed yet, or no details available
         end = details.end
         if end is not None and (end.failure is not None or submission.job is None):
             submission.set_end(end)
         elif submission.missing_s() <= GRACE_S:
             continue
         elif submission.exit_code is None:
-            # A job of ours that ended well has left its exit code. Where a node's daemon was
-            # restarted it is no longer the job's parent, and reports 0 however the job ended.
+            # A job of ours that ended well has left its exit code. If a node's daemon was
+            # restarted, it is no longer the job's parent and reports 0 however the job ended.
             submission.set_end(FORGOTTEN if end is None else WITHOUT_EXIT_CODE)
         submissions.set_waiting(number, False)
 
 
 @contextmanager
 def _alone() -> Iterator[bool]:
-    """Tell whether no other process asks at this moment; those that do not are not held up."""
+    """Tell whether this process may query; if another one is querying, do not wait for it."""
     submissions.FOLDER.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(submissions.FOLDER / "lock", os.O_RDWR | os.O_CREAT, 0o664)
     try:
@@ -95,7 +95,7 @@ def _alone() -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
-        except OSError:  # a file system without locks: an extra query does no harm
+        except OSError:  # a file system without locks; an extra query is harmless
             pass
         yield True
     finally:

@@ -1,4 +1,4 @@
-"""Which queue may hold a job; the table is a site's own, beside its profile."""
+"""Choose a queue for a job from a site's table, which lies next to its profile."""
 
 import tomllib
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from xamsflow.batch.request import Request
 
 
 class Queue(NamedTuple):
-    """A queue and its limits: the longest wall time in minutes, the cores of a job."""
+    """A queue and its limits: maximum wall time in minutes, minimum cores of a job."""
 
     name: str
     minutes: int
@@ -24,7 +24,7 @@ class Site(NamedTuple):
 
 
 def read(table: Path) -> Site:
-    """Return what a site's table says; raises ValueError for a wrong one."""
+    """Read a site's table; raises ValueError if it is invalid."""
     left = tomllib.loads(table.read_text(encoding="utf-8"))
     try:
         queues = [Queue(**entry) for entry in left.get("queues", [])]
@@ -34,11 +34,11 @@ def read(table: Path) -> Site:
 
 
 def candidates(queues: Sequence[Queue], request: Request) -> list[Queue | None]:
-    """Return the queues to try one after the other, the narrowest first.
+    """Return the queues to try in turn, the most specific first.
 
-    Queues that are meant for several cores come before the others for a job that has them, as a
-    site may lack them. A job that is longer than every limit gets the longest queue. Without
-    any queue, None: the site's default.
+    For a job with several cores, queues meant for such jobs come before the others, which follow
+    because the site may lack the former. A job longer than every limit gets the longest queue. If
+    the table has no queues, the result is None, for the site's default.
     """
     fitting = [queue for queue in queues if request.cores >= queue.least_cores]
     if not fitting:
@@ -51,7 +51,7 @@ def candidates(queues: Sequence[Queue], request: Request) -> list[Queue | None]:
 
 
 def within(request: Request, queue: Queue | None) -> Request:
-    """Return the request with its wall time cut to the queue's limit."""
+    """Return the request with its wall time reduced to the queue's limit."""
     if queue is None or request.runtime_min is None or request.runtime_min <= queue.minutes:
         return request
     return request._replace(runtime_min=queue.minutes)

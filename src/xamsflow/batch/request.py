@@ -1,4 +1,4 @@
-"""What a job asks for, read from the job script that Snakemake wrote."""
+"""Read a job's resource request from the job script that Snakemake has written."""
 
 import json
 import re
@@ -11,10 +11,10 @@ TARGETS = "--target-jobs"
 
 
 class Request(NamedTuple):
-    """What one batch job makes and needs; None: not asked for.
+    """The targets and resources of a batch job; a resource that is not requested is None.
 
-    `name` is good for file names. `members` are the jobs of the workflow in it, several in a
-    group, by rule and wildcards. `options` are a site's own for the batch system's command.
+    `name` is safe in file names. `members` are its workflow jobs, by rule and wildcards; a group
+    has several. `options` are a site's additional options for the batch system's command.
     """
 
     name: str
@@ -26,18 +26,18 @@ class Request(NamedTuple):
 
     @property
     def targets(self) -> list[str]:
-        """The names of the jobs of the workflow in it."""
+        """The names of the workflow jobs in this batch job."""
         return [target(rule, wildcards) for rule, wildcards in self.members]
 
 
 def target(rule: str, wildcards: Mapping[str, str]) -> str:
-    """Return the name of a job of the workflow: its rule and wildcards."""
+    """Return the name of a workflow job: its rule and wildcards."""
     values = ",".join(f"{key}={value}" for key, value in sorted(wildcards.items()))
     return f"{rule}:{values}"
 
 
 def read(script: str) -> Request:
-    """Return what a job script asks for; raises ValueError where it does not say."""
+    """Return the request in a job script; raises ValueError if it contains none."""
     properties = re.search(f"^{PROPERTIES}(.*)$", script, flags=re.MULTILINE)
     command = re.search(f"^.*{TARGETS}.*$", script, flags=re.MULTILINE)
     if properties is None or command is None:
@@ -53,7 +53,7 @@ def _members(command: str) -> list[tuple[str, dict[str, str]]]:
         if word.startswith("-"):
             break
         rule, _, values = word.partition(":")
-        # A value with a comma in it is quoted.
+        # A value that contains a comma is quoted.
         wildcards = re.findall(r'(\w+)=(?:"([^"]*)"|([^,]*))', values)
         found.append((rule, {key: quoted or plain for key, quoted, plain in wildcards}))
     return found
@@ -73,12 +73,12 @@ def _request(
 
 
 def _amount(value: Any) -> int | None:
-    """Return a number of megabytes or minutes; Snakemake writes <TBD> where it knows none."""
+    """Return a number of megabytes or minutes; Snakemake writes <TBD> for unknown values."""
     return int(value) if isinstance(value, (int, float)) and value > 0 else None
 
 
 def _name(rule: str, members: Sequence[tuple[str, dict[str, str]]]) -> str:
-    """Return the rule or group, and the wildcard values that all its jobs share."""
+    """Return the name of the rule or group, with the wildcard values common to all its jobs."""
     shared = [list(wildcards.values()) for _, wildcards in members]
     values = [value for value in shared[0] if all(value in other for other in shared)]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join([rule, *values])).strip("-.")[:100]

@@ -1,4 +1,4 @@
-"""Slurm, by its own commands."""
+"""Slurm, through its command-line tools."""
 
 import os
 import pwd
@@ -29,7 +29,7 @@ from xamsflow.batch.systems import (
 )
 
 SBATCH_TIMEOUT_S = 180.0
-"""It tries for 120 s to get into a full queue before it says so."""
+"""sbatch tries for 120 s to enter a full queue before it reports failure."""
 QUERY_TIMEOUT_S = 20.0
 
 ENDS = {
@@ -43,11 +43,10 @@ ENDS = {
     "NODE_FAIL": NODE_LOST,
     "BOOT_FAIL": NODE_LOST,
 }
-"""States of ended jobs (squeue(1), JOB STATE CODES) but FAILED; all others are of live ones."""
+"""States of ended jobs (squeue(1), JOB STATE CODES) except FAILED; other jobs are alive."""
 
 LAUNCH_FAILURE = 53
-"""What stands in the place of the signal when the node could not start the script, or not open
-its log."""
+"""Reported instead of a signal if the node could not start the script or open its log."""
 
 LIMITS = re.compile(r"submit ?limit|MaxSubmit|MaxJobCount|temporarily un", re.IGNORECASE)
 CLOSED = re.compile(r"required partition not available", re.IGNORECASE)
@@ -102,7 +101,7 @@ class System:
 
 
 def sbatch(request: Request, queue: str | None, script: Path, log: Path) -> list[str]:
-    """Return the command that hands in a job script."""
+    """Return the command that submits a job script."""
     command = ["sbatch", "--parsable", f"--job-name={request.name}", f"--output={log}"]
     command += ["--no-requeue", "--nodes=1", "--ntasks=1", f"--cpus-per-task={request.cores}"]
     if request.runtime_min is not None:
@@ -115,7 +114,7 @@ def sbatch(request: Request, queue: str | None, script: Path, log: Path) -> list
 
 
 def details(jobs: Sequence[str]) -> dict[str, Details]:
-    """Return what the controller still knows (MinJobAge, 300 s if not set) about jobs.
+    """Return what the controller still knows about jobs (for MinJobAge, by default 300 s).
 
     Raises Unreachable.
     """
@@ -132,7 +131,7 @@ def details(jobs: Sequence[str]) -> dict[str, Details]:
 
 
 def parse_job(printed: str) -> Details:
-    """Return what `scontrol -o show job` says about one job."""
+    """Return a job's details from the output of `scontrol -o show job`."""
     fields = dict(re.findall(r"\b(JobState|ExitCode|Reason)=(\S+)", printed))
     state = fields["JobState"]
     if state == "FAILED":

@@ -1,10 +1,10 @@
-"""status: print whether a batch job is running, success or failed, in one word.
+"""status: print a batch job's status in one word: running, success or failed.
 
-Anything else, or an exit code, would end the whole workflow. So what cannot be known now is
-"running"; a job has only failed if it left an exit code, or the batch system says so, or it has
-forgotten the job for longer than a file server takes to show an exit code.
+Any other output, or a nonzero exit code, would end the whole workflow. A status that is currently
+unknown is therefore "running". A job has failed only if it left an exit code, if the batch system
+says so, or if it has forgotten the job for longer than a file server takes to show an exit code.
 
-``profiles/common/status.sh`` gives the frequent answers itself, without starting Python.
+``profiles/common/status.sh`` handles the frequent cases without starting Python.
 """
 
 import sys
@@ -17,7 +17,7 @@ def main(system_name: str, job: str) -> int:
     """Print a job's status."""
     try:
         print(status(system_name, job))
-    except Exception as error:  # whatever it is, it must not end the workflow
+    except Exception as error:  # no error here may end the workflow
         print(f"xamsflow: status of batch job {job}: {error!r}", file=sys.stderr)
         print("running")
     return 0
@@ -28,10 +28,10 @@ def status(system_name: str, job: str) -> str:
     try:
         submission = submissions.of_job(job)
     except ValueError:
-        return "failed"  # there is no such job, and never will be
+        return "failed"  # the job does not exist and never will
     known = _ended(submission)
     if known is None and submission.job is None:
-        # Not submitted from here: watched from now on.
+        # Not submitted from here: track it from now on.
         submissions.set_waiting(submissions.number(job), True)
     if known is None and not poll.is_alive(job, systems.named(system_name)):
         known = _ended(submission)

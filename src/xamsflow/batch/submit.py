@@ -1,8 +1,8 @@
-"""submit: hand a job script to the batch system and print the batch job's name.
+"""submit: submit a job script to the batch system and print the batch job's name.
 
-A job that an earlier driver submitted for the same, and that is still alive, is printed instead of
-a second one. What an earlier one had too little of, memory or time, grows. A batch system
-that does not answer is asked again after growing pauses, a full one until it takes the job.
+If an earlier driver's job with the same targets is still alive, its name is printed and nothing is
+submitted. If an earlier job ran out of memory or time, the new one requests more. While the batch
+system does not answer, submission is retried after growing pauses; while it is full, without limit.
 """
 
 import os
@@ -32,7 +32,7 @@ from xamsflow.batch.systems import (
 
 LOGS = Path("logs") / "batch"
 PATIENCE_S = 900.0
-"""How long a batch system that does not answer is asked again."""
+"""How long to retry while the batch system does not answer."""
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 
@@ -55,7 +55,7 @@ def main(system_name: str, table: str, job_script: str) -> int:
     earlier = submissions.newest_of_all(wanted.targets)
     if earlier is not None and _is_running(earlier, system):
         earlier.set_about(driver=driver)
-        say(f"batch job {earlier.job} of an earlier driver is still there and does the same: kept")
+        say(f"keeping batch job {earlier.job} of an earlier driver, which has the same targets")
         print(earlier.job)
         return 0
     if earlier is not None:
@@ -77,12 +77,12 @@ def main(system_name: str, table: str, job_script: str) -> int:
 
 
 def grown(wanted: Request, earlier: Submission, end: End | None) -> Request:
-    """Return the request with more of what an earlier submission did not have enough of."""
+    """Return the request with more memory or time if an earlier submission ran out of it."""
     about = earlier.about
     memory, runtime = about.get("memory_mb"), about.get("runtime_min")
     if end == OVER_TIME and runtime is not None and wanted.runtime_min is not None:
         wanted = wanted._replace(runtime_min=max(wanted.runtime_min, growth.grown(runtime)))
-        say(f"{earlier.job} ran out of time: {wanted.runtime_min} min are asked for now")
+        say(f"{earlier.job} ran out of time: now requesting {wanted.runtime_min} min")
     elif (
         end is not None
         and end.failure == FailureClass.RESOURCES
@@ -90,15 +90,15 @@ def grown(wanted: Request, earlier: Submission, end: End | None) -> Request:
         and wanted.memory_mb is not None
     ):
         wanted = wanted._replace(memory_mb=max(wanted.memory_mb, growth.grown(memory)))
-        say(f"{earlier.job}: {end.reason}: {wanted.memory_mb} MB are asked for now")
+        say(f"{earlier.job}: {end.reason}: now requesting {wanted.memory_mb} MB")
     return wanted
 
 
 def with_marker(script: str, marker: Path) -> str:
-    """Return the job script with the file for its exit code, and the umask, filled in.
+    """Return the job script with the file for its exit code and the umask filled in.
 
-    Node daemons of TORQUE and OpenPBS start jobs with a umask of their own, 077: all that a job
-    writes would be closed to the submitter's group.
+    Node daemons of TORQUE and OpenPBS start jobs with umask 077, which would make all files of a
+    job inaccessible to the submitter's group.
     """
     umask = os.umask(0)
     os.umask(umask)
@@ -107,7 +107,7 @@ def with_marker(script: str, marker: Path) -> str:
 
 
 def _is_running(submission: Submission, system: BatchSystem) -> bool:
-    """Tell whether a submission's job is alive, and was not cancelled."""
+    """Tell whether a submission's job is alive and has not been canceled."""
     return (
         submission.job is not None
         and submission.exit_code is None
@@ -128,7 +128,7 @@ def _persistently(
             try:
                 job = _to_some_queue(system, site, wanted, submission, log)
             except LimitReached as error:
-                say(f"waiting until the batch system takes more jobs: {error}")
+                say(f"waiting until the batch system accepts more jobs: {error}")
                 give_up = time.monotonic() + PATIENCE_S
                 pause = LONGEST_PAUSE_S
             except NotHere:
@@ -150,15 +150,15 @@ def _persistently(
 def _to_some_queue(
     system: BatchSystem, site: Site, wanted: Request, submission: Submission, log: Path
 ) -> str:
-    """Submit to the first queue that takes the job.
+    """Submit to the first queue that accepts the job.
 
-    If none does, raises what one said that is closed for now, otherwise what the last one said.
+    If none does, raises the error of a queue that is temporarily closed, else the last error.
     """
     refusals: list[QueueRefused] = []
     for queue in queues.candidates(site.queues, wanted):
         fitting = queues.within(wanted, queue)
         if fitting.runtime_min != wanted.runtime_min:
-            say(f"{wanted.runtime_min} min asked for, {fitting.runtime_min} is the most there is")
+            say(f"requested {wanted.runtime_min} min, but the limit is {fitting.runtime_min} min")
         try:
             return system.submit(fitting, queue and queue.name, submission.script, log)
         except QueueRefused as error:
@@ -168,7 +168,7 @@ def _to_some_queue(
 
 
 def _refusal(error: Exception, table: str) -> End:
-    """Return how a submission ended that was given up."""
+    """Return the end of a submission that was abandoned because of an error."""
     if isinstance(error, NotHere):
         return End(f"{error}: choose another profile or host", FailureClass.CONFIGURATION)
     if isinstance(error, Unreachable | LimitReached | QueueClosed):
@@ -186,7 +186,7 @@ def _refused(submission: Submission, end: End) -> int:
 
 
 class _Stop:
-    """A driver's stop, heeded between two submissions but not within one."""
+    """A request to stop the driver, obeyed between two attempts to submit but not within one."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -216,5 +216,5 @@ class _Stop:
 
 
 def say(line: str) -> None:
-    """Tell the person at the driver's terminal; the standard output is Snakemake's."""
+    """Print a message at the driver's terminal; standard output is reserved for Snakemake."""
     print(f"xamsflow: {line}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What every batch system can do, and which there are."""
+"""The common interface of all batch systems."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from xamsflow.batch.request import Request
 
 
 class Unreachable(Exception):  # noqa: N818 - named after what is the case
-    """The batch system did not answer; nothing is known of any job."""
+    """The batch system did not answer; the state of all jobs is unknown."""
 
 
 class NotHere(Unreachable):
@@ -23,19 +23,19 @@ class QueueRefused(Exception):  # noqa: N818
 
 
 class QueueClosed(QueueRefused):
-    """This queue takes no jobs at all for now, as during maintenance; another may."""
+    """This queue currently accepts no jobs, e.g. during maintenance; another may."""
 
 
 class LimitReached(Exception):  # noqa: N818
-    """No more jobs are taken until others have ended."""
+    """No more jobs are accepted until others have ended."""
 
 
 class Rejected(Exception):  # noqa: N818
-    """The job will never be taken as it is."""
+    """The job will never be accepted in this form."""
 
 
 class End(NamedTuple):
-    """How a batch job ended, as far as the batch system says.
+    """How a batch job ended, according to the batch system.
 
     `failure` is None for a job that ended well.
     """
@@ -50,8 +50,8 @@ SUCCESS = End("ended well", None)
 class Details(NamedTuple):
     """What the batch system knows about one job.
 
-    `known`: it still knows the job; `end` is None for one that has not ended, or of which it does
-    not say how it ended.
+    `known` says whether it still knows the job. `end` is None if the job has not ended, or if the
+    batch system does not say how it ended.
     """
 
     known: bool
@@ -60,29 +60,29 @@ class Details(NamedTuple):
 
 
 class BatchSystem(Protocol):
-    """One kind of batch system; jobs are called by their number (`submissions.number`)."""
+    """A batch system; jobs are identified by their number (`submissions.number`)."""
 
     def submit(self, request: Request, queue: str | None, script: Path, log: Path) -> str:
-        """Hand in a job script and return the job's full name.
+        """Submit a job script and return the job's full name.
 
         Raises QueueRefused, QueueClosed, LimitReached, Rejected or Unreachable.
         """
 
     def alive(self) -> frozenset[str]:
-        """Return the user's jobs that wait or run, by one query; raises Unreachable."""
+        """Return the user's queued or running jobs, with one query; raises Unreachable."""
 
     def details(self, jobs: Sequence[str]) -> Mapping[str, Details]:
-        """Return what is known of single jobs, by one query where possible.
+        """Return what is known about individual jobs, with a single query if possible.
 
-        A job of which nothing can be said now is left out. Raises Unreachable.
+        Jobs with unknown state are omitted. Raises Unreachable.
         """
 
     def cancel(self, jobs: Sequence[str]) -> None:
-        """End jobs; those that have ended already are no error. Raises Unreachable."""
+        """Cancel jobs, ignoring those that have already ended. Raises Unreachable."""
 
 
 def named(name: str) -> BatchSystem:
-    """Return the batch system called by its module: pbs, slurm or htcondor."""
+    """Return a batch system by the name of its module: pbs, slurm or htcondor."""
     module = importlib.import_module(f"xamsflow.batch.{name}")
     system: BatchSystem = module.System()
     return system
@@ -93,9 +93,9 @@ SIGNALS |= {24: "SIGXCPU", 7: "SIGBUS", 25: "SIGXFSZ"}
 
 
 def by_signal(number: int) -> End:
-    """Return the end by a signal that nobody explained.
+    """Return the end of a job that was killed by a signal for no known reason.
 
-    An unexplained SIGKILL is most often the node's memory running out.
+    The most common reason for SIGKILL is that the node ran out of memory.
     """
     name = SIGNALS.get(number, "signal")
     if number == 9:
@@ -127,7 +127,7 @@ WITHOUT_EXIT_CODE = End(
 def ask(command: Sequence[str], timeout_s: float, text: str = "") -> Answer:
     """Run a command of the batch system; `text` is its standard input.
 
-    Raises NotHere where there is no such command, Unreachable where it does not answer in time.
+    Raises NotHere if the command does not exist, Unreachable if it does not answer in time.
     """
     try:
         return run(command, timeout_s=timeout_s, text=text)
