@@ -45,11 +45,11 @@ def test_times_are_in_utc():
         ("2024-03-01T14:30+01:00", datetime(2024, 3, 1, 13, 30, tzinfo=UTC)),
     ],
 )
-def test_what_a_person_means_by_since(text, moment):
+def test_ages_and_dates_for_since(text, moment):
     assert amounts.since(text, NOW) == moment
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2 years", "-2h", "2024-13-01", "999999w"])
-def test_a_time_that_nobody_understands(text):
+def test_an_invalid_time_is_refused(text):
     with pytest.raises(ConfigurationError, match="is not a time: give an age such as 90min"):
         amounts.since(text, NOW)

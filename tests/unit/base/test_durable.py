@@ -5,18 +5,18 @@ import pytest
 from xamsflow.base import durable
 
 
-def test_a_folder_is_made_with_those_above_it(tmp_path):
+def test_a_folder_is_made_with_its_parents(tmp_path):
     durable.make_folder(tmp_path / "a" / "b")
     durable.make_folder(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
 
 
-def test_a_file_system_that_cannot_sync_folders_is_no_failure():
+def test_a_file_system_that_cannot_sync_folders_is_accepted():
     """Linux answers EINVAL for /proc, as for some network file systems."""
     durable.sync(Path("/proc"))
 
 
-def test_of_a_file_it_is_one():
+def test_failing_to_sync_a_file_is_an_error():
     with pytest.raises(OSError, match="Invalid argument"):
         durable.sync(Path("/proc/self/status"))
 

@@ -34,12 +34,12 @@ def test_ends_with_the_process_that_started_it(ending: signal.Signals) -> None:
     assert not Path(f"/proc/{child}").exists()
 
 
-def test_a_command_that_cannot_run_says_why_in_one_line(tmp_path: Path) -> None:
+def test_a_command_that_cannot_run_gives_the_reason_in_one_line(tmp_path: Path) -> None:
     command = with_parent([str(tmp_path / "nothing here")])
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "No such file or directory\n")
 
 
-def test_the_command_s_own_end_is_handed_on() -> None:
+def test_the_exit_code_of_the_command_is_passed_on() -> None:
     assert subprocess.run(with_parent(["sh", "-c", "exit 7"]), check=False).returncode == 7
     assert subprocess.run(with_parent(["sh", "-c", "kill -9 $$"]), check=False).returncode == -9

@@ -20,7 +20,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 @pytest.mark.parametrize("highest", [memory.NEVER, memory.HIGHEST_BEFORE_2_35])
-def test_large_arrays_are_made_from_memory_that_was_freed(highest):
+def test_large_arrays_reuse_freed_memory(highest):
     """Each page is asked for once, whichever limit this C library has."""
     done = subprocess.run(
         [sys.executable, "-c", MAKE_ARRAYS, str(highest)],
@@ -44,5 +44,5 @@ def test_large_arrays_are_made_from_memory_that_was_freed(highest):
         (RuntimeError("something else"), False),
     ],
 )
-def test_want_of_memory_is_told_from_other_errors(error, wanting):
+def test_lack_of_memory_is_distinguished_from_other_errors(error, wanting):
     assert memory.was_wanting(error) == wanting

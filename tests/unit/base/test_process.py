@@ -9,18 +9,18 @@ from xamsflow.base import process
 ME = process.of(os.getpid())
 
 
-def test_a_process_is_read_as_it_was_written():
+def test_a_process_survives_writing_and_parsing():
     assert process.parse(str(ME)) == ME
     odd = ME._replace(host="a:b")
     assert process.parse(str(odd)) == odd
 
 
 @pytest.mark.parametrize("text", ["", "somebody", "a:b:c:d"])
-def test_what_other_tools_write_is_not_a_process(text):
+def test_text_of_other_tools_is_not_a_process(text):
     assert process.parse(text) is None
 
 
-def test_of_a_process_of_this_host_the_process_table_knows():
+def test_the_process_table_decides_for_processes_of_this_host():
     assert process.has_ended(ME) is False
     code = "import os; from xamsflow.base import process; print(process.of(os.getpid()))"
     other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
@@ -29,7 +29,7 @@ def test_of_a_process_of_this_host_the_process_table_knows():
     assert process.has_ended(ended) is True
 
 
-def test_one_that_its_parent_has_not_noticed_the_end_of_has_ended():
+def test_a_zombie_has_ended():
     child = subprocess.Popen(["sleep", "60"])
     known = process.of(child.pid)
     assert process.has_ended(known) is False
@@ -44,11 +44,11 @@ def test_a_later_process_with_the_same_number_is_another():
 
 
 @pytest.mark.parametrize("elsewhere", [{"boot": "another"}, {"host": f"{ME.host}-2"}])
-def test_of_another_boot_or_host_nothing_is_known(elsewhere):
+def test_nothing_is_known_about_other_boots_and_hosts(elsewhere):
     assert process.has_ended(ME._replace(**elsewhere)) is None
 
 
-def test_the_parent_of_a_process_whatever_it_is_called():
+def test_the_parent_of_a_process_with_any_name():
     code = "import os; print(os.getpid()); input()"
     odd = subprocess.Popen(
         ["python) (", "-c", code],

@@ -26,7 +26,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("name", "kind"), KINDS)
 @pytest.mark.parametrize("action", ["read", "write", "lock"])
-def test_the_class_of_an_error_is_that_of_its_number(name, kind, action, tmp_path):
+def test_the_errno_determines_the_class_of_an_error(name, kind, action, tmp_path):
     number = getattr(errno, name)
     error = system_errors.cannot(action, tmp_path, OSError(number, "in any language"))
     assert type(error) is kind
@@ -38,7 +38,7 @@ def test_the_class_of_an_error_is_that_of_its_number(name, kind, action, tmp_pat
 
 @pytest.mark.parametrize(("name", "kind"), KINDS)
 @pytest.mark.parametrize("source", [Folder(None, "/daq/1"), Folder(SshHost("daq"), "/daq/1")])
-def test_it_is_the_same_where_rsync_met_it(name, kind, source):
+def test_errors_reported_by_rsync_have_the_same_class(name, kind, source):
     number = getattr(errno, name)
     text = (
         f'rsync: [receiver] write failed on "/x (1)": {os.strerror(number)} ({number})\n'
@@ -54,7 +54,7 @@ def test_the_file_that_the_error_names_is_named(tmp_path):
     assert str(error).startswith(f"cannot read {tmp_path}/deep/file (No such file or directory): ")
 
 
-def test_an_error_without_number_passes():
+def test_an_error_without_errno_is_transient():
     """As paramiko's, of an SFTP server that says no more than "Failure"."""
     error = system_errors.cannot("read", "daq:/live_data", OSError("Failure"))
     assert type(error) is TransientError

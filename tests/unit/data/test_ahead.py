@@ -8,7 +8,7 @@ import pytest
 from xamsflow.data.ahead import one_ahead
 
 
-def test_they_come_in_order_and_one_ahead() -> None:
+def test_items_come_in_order_and_one_ahead() -> None:
     made: list[int] = []
     is_made = threading.Condition()
 
@@ -28,7 +28,7 @@ def test_they_come_in_order_and_one_ahead() -> None:
     assert used == [0, 1, 2, 3, 4]
 
 
-def test_an_error_comes_when_its_item_is_asked_for() -> None:
+def test_an_error_is_raised_when_its_item_is_requested() -> None:
     def make() -> Iterator[int]:
         yield 1
         raise ZeroDivisionError("what a bug says")
@@ -39,7 +39,7 @@ def test_an_error_comes_when_its_item_is_asked_for() -> None:
         next(items)
 
 
-def test_who_stops_early_waits_for_nothing() -> None:
+def test_stopping_early_does_not_wait() -> None:
     goes_on = threading.Event()
 
     def make() -> Iterator[int]:

@@ -30,7 +30,7 @@ def test_the_command_writes_what_is_committed() -> None:
     assert done.stdout == lineage.FILE.read_text()
 
 
-def test_differences_are_told_by_name() -> None:
+def test_differences_are_listed_by_name() -> None:
     before = {"xams": {"peaks": "a", "events": "b", "old": "c"}}
     after = {"xams": {"peaks": "a", "events": "x", "new": "d"}}
     assert lineage.differences(before, after) == [
@@ -40,7 +40,7 @@ def test_differences_are_told_by_name() -> None:
     ]
 
 
-def test_a_setting_changes_exactly_what_depends_on_it() -> None:
+def test_a_setting_changes_only_its_dependents() -> None:
     one = detector.load("xams")
     assert one.tpc is not None
     signals, tpc = one.tpc.signals, one.tpc

@@ -134,7 +134,7 @@ def test_receipt(stored: tuple[Site, Receipt]) -> None:
     assert receipt["time"].endswith("+00:00")
 
 
-def test_receipt_tells_of_all_that_was_stored(stored: tuple[Site, Receipt]) -> None:
+def test_receipt_lists_all_stored_data_types(stored: tuple[Site, Receipt]) -> None:
     _, receipt = stored
     assert set(receipt["stored"]) == DATA_TYPES
     facts = receipt["stored"]["raw_records_v1730"]
@@ -148,7 +148,7 @@ def test_receipt_tells_of_all_that_was_stored(stored: tuple[Site, Receipt]) -> N
     assert facts["lineage_hash"] == strax.deterministic_hash(facts["lineage"])
 
 
-def test_how_far_it_is_is_told_by_chunk_of_the_daq(tmp_path: Path) -> None:
+def test_progress_is_reported_by_daq_chunk(tmp_path: Path) -> None:
     site = Site(tmp_path)
     told: list[tuple[str, int]] = []
     site.process(on_chunk=lambda *chunk: told.append(chunk))
@@ -272,7 +272,7 @@ def test_missing_folder_leaves_no_data_behind(site: Site) -> None:
     assert [f.name for f in site.processed.iterdir() if not f.name.endswith("_temp")] == []
 
 
-def test_output_that_an_earlier_attempt_did_not_finish(site: Site) -> None:
+def test_unfinished_output_of_an_earlier_attempt(site: Site) -> None:
     first = site.process()
     kept = Path(first["path"]).stat()
     lost = Path(first["stored"]["raw_records_v1724"]["path"])
@@ -306,7 +306,7 @@ def test_stored_data_without_metadata(site: Site) -> None:
     assert any(path.iterdir())
 
 
-def test_processed_is_no_folder(site: Site) -> None:
+def test_processed_is_not_a_folder(site: Site) -> None:
     site.processed.write_text("a file")
     with pytest.raises(ConfigurationError, match=f"cannot read or write .*{site.processed.name}"):
         site.process()

@@ -91,7 +91,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, Receipt, lis
     return site, receipt, told
 
 
-def test_all_that_lies_below_is_stored(stored: tuple[Site, Receipt, list[Receipt]]) -> None:
+def test_all_dependencies_are_stored(stored: tuple[Site, Receipt, list[Receipt]]) -> None:
     site, receipt, told = stored
     assert set(receipt["stored"]) == {*RAW, *BELOW_EVENTS, "peak_positions", *EVENTS}
     assert receipt["data_type"] == "event_info"
@@ -110,7 +110,7 @@ def test_all_that_lies_below_is_stored(stored: tuple[Site, Receipt, list[Receipt
     assert events["s2_area"] == pytest.approx([200 * 0.09 * 300 * 2.5066] * 12, rel=0.03)
 
 
-def test_done_again_makes_nothing(stored: tuple[Site, Receipt, list[Receipt]]) -> None:
+def test_a_second_call_makes_nothing(stored: tuple[Site, Receipt, list[Receipt]]) -> None:
     site, receipt, _ = stored
     before = site.written()
     again = site.process()
@@ -119,7 +119,7 @@ def test_done_again_makes_nothing(stored: tuple[Site, Receipt, list[Receipt]]) -
     assert site.written() == before
 
 
-def test_a_changed_setting_makes_exactly_what_depends_on_it(tmp_path: Path) -> None:
+def test_a_changed_setting_remakes_only_its_dependents(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.process()
     before = site.written()
@@ -216,12 +216,14 @@ def test_another_context(tmp_path: Path, foreign: str, function: str) -> None:
         ("no_such_package.module.function", "no_such_package.module cannot be imported"),
     ],
 )
-def test_no_context(tmp_path: Path, foreign: str, function: str, words: str) -> None:
+def test_a_missing_context_is_named(
+    tmp_path: Path, foreign: str, function: str, words: str
+) -> None:
     with pytest.raises(ConfigurationError, match=words):
         other(function.format(foreign))(xams(), tmp_path, {})
 
 
-def test_what_lies_below_a_failure_stays(tmp_path: Path, foreign: str) -> None:
+def test_data_below_a_failure_are_kept(tmp_path: Path, foreign: str) -> None:
     site = Site(tmp_path)
     told: list[Receipt] = []
     with pytest.raises(XamsflowError) as caught:
@@ -263,7 +265,7 @@ def with_gains(site: Site, *entries: Entry) -> Detector:
     return replace(site.one, tpc=replace(site.one.tpc, signals=signals))
 
 
-def test_ranges_for_other_runs_leave_what_is_stored_valid(tmp_path: Path) -> None:
+def test_ranges_for_other_runs_keep_stored_data_valid(tmp_path: Path) -> None:
     site = Site(tmp_path)
     mine = Entry(RUN, RUN + 9, GAINS, Provenance.ESTIMATED, "a guess")
     site.one = with_gains(site, mine)
@@ -321,7 +323,7 @@ def test_the_real_run(tmp_path: Path, real_data: Path) -> None:
     assert area == pytest.approx(0.0075 * records["area"].sum(dtype=np.float64), rel=1e-5)
 
 
-def test_a_run_of_no_time(tmp_path: Path) -> None:
+def test_a_run_with_zero_duration(tmp_path: Path) -> None:
     site = Site(tmp_path, three_chunks()[:0])
     site.document["end"] = site.document["start"]
     assert site.process()["n_items"] == 0
@@ -359,9 +361,7 @@ def saturated() -> Array:
     ],
     ids=["empty", "noise", "dead_channel", "saturated", "short"],
 )
-def test_runs_that_are_not_as_usual(
-    tmp_path: Path, records: Array, n_peaks: int, n_events: int
-) -> None:
+def test_unusual_runs(tmp_path: Path, records: Array, n_peaks: int, n_events: int) -> None:
     site = Site(tmp_path, records)
     receipt = site.process()
     assert receipt["n_items"] == n_events

@@ -88,7 +88,7 @@ def expected(data_type: str) -> npt.NDArray[Any]:
 
 @pytest.mark.parametrize("data_type", ["pulses", "intervals"])
 @pytest.mark.parametrize("directory", [strax.DataDirectory, DataDirectory])
-def test_everybody_reads_what_was_written(made: Path, data_type: str, directory: Any) -> None:
+def test_plain_strax_reads_the_data(made: Path, data_type: str, directory: Any) -> None:
     data = context(directory(str(made), readonly=True)).get_array(
         RUN, data_type, progress_bar=False
     )
@@ -107,7 +107,7 @@ def test_metadata_have_each_file_and_its_size(made: Path) -> None:
         }
 
 
-def test_what_is_complete_is_not_written_again(made: Path) -> None:
+def test_complete_data_are_not_written_again(made: Path) -> None:
     (folder,) = made.glob("*-pulses-*")
     before = {path: path.read_bytes() for path in folder.iterdir()}
     storage = DataDirectory(str(made))
@@ -138,7 +138,7 @@ def small_files(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("small_files")
-def test_an_error_of_the_writing_thread_ends_the_work(tmp_path: Path) -> None:
+def test_an_error_in_the_writing_thread_stops_processing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
         make(tmp_path)
     assert not context(strax.DataDirectory(str(tmp_path), readonly=True)).is_stored(RUN, "pulses")
@@ -146,7 +146,7 @@ def test_an_error_of_the_writing_thread_ends_the_work(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("small_files", [160_000], indirect=True)
 @pytest.mark.usefixtures("small_files")
-def test_an_error_of_the_last_write_leaves_nothing_complete(tmp_path: Path) -> None:
+def test_an_error_in_the_last_write_leaves_the_folder_unfinished(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
         make(tmp_path, PulsesWithLongEnd)
     (last,) = tmp_path.glob(f"*-pulses-*/*{N_CHUNKS - 1:06d}")

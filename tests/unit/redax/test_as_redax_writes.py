@@ -66,7 +66,7 @@ def estimates(found: Verification) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", range(1, N_RUNS + 1))
-def test_complete_runs_pass_and_losses_are_said(tmp_path: Path, seed: int) -> None:
+def test_complete_runs_pass_and_losses_are_reported(tmp_path: Path, seed: int) -> None:
     run = any_run(seed)
     found = verify(run, tmp_path)
     on_disk, received = len(truth(run)), len(read_out(run))

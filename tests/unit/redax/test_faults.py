@@ -403,7 +403,7 @@ def test_overwritten_first_main_part(tmp_path: Path) -> None:
     assert abs(found["lost_records"] - (len(before) - 1)) <= 1
 
 
-def test_last_chunk_gone_with_the_copy_before_it(tmp_path: Path) -> None:
+def test_missing_last_chunk_and_previous_copy(tmp_path: Path) -> None:
     """It is far shorter than the silence before the end that is usual."""
     run = steady_run(tmp_path)
     n_lost = len(run.records("000003")) + len(run.records("000003_post"))
@@ -527,7 +527,7 @@ def test_run_document(run: Damaged, change: Mapping[str, Any], rule: str) -> Non
     assert (found.findings[0]["rule"], found.verdict) == (rule, "reject")
 
 
-def test_all_is_found_at_once(run: Damaged) -> None:
+def test_all_faults_are_found_at_once(run: Damaged) -> None:
     run.cut("000001", 300)
     run.drop("000003_post")
     run.change("000002", "channel", 99)
@@ -536,7 +536,7 @@ def test_all_is_found_at_once(run: Damaged) -> None:
     assert {"T1", "T7", "T19", "rate"} <= set(rules)
 
 
-def test_each_rule_is_tested_here_or_says_why_not() -> None:
+def test_each_rule_is_tested_here_or_exempted_with_a_reason() -> None:
     elsewhere = {"T12", "T15", "T16", "T28", "T34"}  # avoided: tests of the plugin
     invisible = {"T25", "T26"}
     here = {fault.rule for fault in FAULTS} | {"T13", "T23", "T29", "T31"}

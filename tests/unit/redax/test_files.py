@@ -38,13 +38,13 @@ class TestDecode:
 
     @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
-    def test_cut(self, compressor: str, data: st.DataObject) -> None:
+    def test_truncated_file(self, compressor: str, data: st.DataObject) -> None:
         whole = compress(RECORDS.tobytes(), compressor)
         size = data.draw(st.integers(1, len(whole) - 1))
         assert damage(whole[:size], compressor) in ("T1", "T2", "T3")
 
     @pytest.mark.parametrize("trailing", [b"\0", b"trailing", compress(RECORDS.tobytes())])
-    def test_something_behind(self, compressor: str, trailing: bytes) -> None:
+    def test_bytes_after_the_end(self, compressor: str, trailing: bytes) -> None:
         assert damage(compress(RECORDS.tobytes(), compressor) + trailing, compressor) == "T3"
 
     def test_other_compressor(self, compressor: str) -> None:
@@ -53,7 +53,7 @@ class TestDecode:
             decode(compress(RECORDS.tobytes(), other), compressor)
 
     def test_part_of_a_record(self, compressor: str) -> None:
-        with pytest.raises(DamagedFileError, match="245 bytes, .* record size 244") as caught:
+        with pytest.raises(DamagedFileError, match=r"245 bytes, .* record size 244") as caught:
             decode(compress(b"\0" * 245, compressor), compressor)
         assert caught.value.rule == "T5"
 
@@ -62,19 +62,19 @@ def test_lz4_without_end_mark() -> None:
     assert damage(compress(RECORDS.tobytes())[:-4]) == "T3"
 
 
-def test_lz4_cut_tells_where() -> None:
+def test_truncated_lz4_names_the_place() -> None:
     data = compress(np.random.default_rng(0).bytes(3 * BLOCK))
     assert damage(data[: BLOCK // 2]) == "T1"
     assert damage(data[:-10]) == "T2"
 
 
-def test_lz4_cut_at_a_block_with_whole_records() -> None:
+def test_lz4_truncated_after_a_block_with_whole_records() -> None:
     # 61 blocks of 256 KiB hold a whole number of records; strax reads them without complaint.
     data = compress(np.random.default_rng(0).bytes(62 * BLOCK))
     assert damage(data[: len(data) - 4 - (BLOCK + 4)]) == "T3"
 
 
-def test_lz4_whose_bits_were_flipped() -> None:
+def test_lz4_with_flipped_bits() -> None:
     data = bytearray(compress(np.zeros(10_000, np.uint8).tobytes()))
     data[12] ^= 0xFF
     assert damage(bytes(data)) in ("T4", "T5")

@@ -53,7 +53,7 @@ def test_many_of_one_rule_are_counted_with_their_losses() -> None:
     assert others[-1]["lost_records"] is None
 
 
-def test_the_run_document_is_told_the_verdict_without_notes() -> None:
+def test_the_run_document_gets_the_verdict_without_notes() -> None:
     found = Findings("000007", stop=False)
     found.add("T16", "joined")
     found.add("T14", "few", lost_ns=5, lost_records=7, chunk=3)

@@ -51,7 +51,7 @@ class Taking:
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("files_at_a_time", [1, 2, 7, 1000])
-def test_they_are_those_of_the_finished_run(
+def test_chunks_equal_those_of_the_finished_run(
     tmp_path: Path, threads: int, files_at_a_time: int
 ) -> None:
     taking = Taking(tmp_path, files_at_a_time, threads=threads)
@@ -72,7 +72,7 @@ def test_they_are_those_of_the_finished_run(
     )
 
 
-def test_they_come_before_the_end(tmp_path: Path) -> None:
+def test_chunks_arrive_before_the_end(tmp_path: Path) -> None:
     taking = Taking(tmp_path, buffered_chunks=0)
     assert taking.growing.chunk(0) is not None
     # Main part, overlap and its copy; and the first file of the next chunk.
@@ -81,7 +81,7 @@ def test_they_come_before_the_end(tmp_path: Path) -> None:
     assert taking.growing.duration is None
 
 
-def test_a_thread_without_data_holds_them_up_to_the_end(tmp_path: Path) -> None:
+def test_a_thread_without_data_delays_chunks_until_the_end(tmp_path: Path) -> None:
     taking = Taking(tmp_path, buffered_chunks=0, threads=2, idle_threads=1)
     assert taking.growing.chunk(0) is not None
     assert taking.growing.duration is not None
@@ -120,7 +120,7 @@ def test_a_file_that_comes_late_is_noticed(tmp_path: Path) -> None:
         found.ended()
 
 
-def test_what_is_unusual_is_left_to_others(tmp_path: Path) -> None:
+def test_unusual_runs_are_left_to_the_full_check(tmp_path: Path) -> None:
     taking = Taking(tmp_path)
     (taking.folder / "notes.txt").write_text("not from redax")
     with pytest.raises(BadDataError, match=r"notes\.txt"):

@@ -123,7 +123,7 @@ def test_redax_reads_integers_of_32_bits_only(stored):
         (True, 5_000_000_000),
     ],
 )
-def test_durations_are_cut_as_redax_cuts_them(stored, ns):
+def test_durations_are_truncated_as_by_redax(stored, ns):
     run = rundoc.parse(changed(["daq_config", "strax_chunk_length"], stored))
     assert run.chunk_duration == ns
 
@@ -234,7 +234,7 @@ def test_a_document_that_went_through_json_is_read_or_refused_in_one_line(value)
         ),
     )
 )
-def test_json_that_is_no_document_is_refused_in_one_line(data):
+def test_json_that_is_not_a_document_is_refused_in_one_line(data):
     try:
         assert isinstance(rundoc.from_json(data), dict)
     except BadDataError as error:

@@ -110,7 +110,7 @@ def test_passphrase(server: Sshd, tmp_path: Path) -> None:
     assert "passphrase" in message
 
 
-def test_nobody_listens(server: Sshd) -> None:
+def test_connection_refused(server: Sshd) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound, not listening: nobody else gets the port either
         message = refused(server.target(port=closed.getsockname()[1]), TransientError)
@@ -121,7 +121,7 @@ def test_unknown_name(server: Sshd) -> None:
     assert "nowhere.invalid" in refused(server.target(host="nowhere.invalid"), TransientError)
 
 
-def test_hangs_up(server: Sshd) -> None:
+def test_connection_dropped(server: Sshd) -> None:
     """A server that closes the connection at once, as sshd above its limit of connections does."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -135,7 +135,7 @@ def test_hangs_up(server: Sshd) -> None:
         thread.join()
 
 
-def test_paths_that_openssh_cannot_take() -> None:
+def test_paths_that_openssh_cannot_use() -> None:
     with pytest.raises(ConfigurationError, match="quotes"):
         ssh.command(SshHost("daq", identity_file=Path('/a"b')))
 

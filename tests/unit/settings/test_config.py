@@ -48,7 +48,7 @@ def test_targets_by_mode(tmp_path):
     assert config.load().targets_for("bg") == config.load().targets
 
 
-def test_targets_by_mode_that_a_detector_has_not():
+def test_targets_by_mode_that_a_detector_lacks():
     loaded = config.load()
     here = config.of_detector(loaded, {"event_basics", "led_calibration"})
     assert here.targets_for("bg_nai") == ("event_basics",)
@@ -69,7 +69,7 @@ def test_targets_by_mode_that_no_detector_has(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["xams", "xams_2021", "xamsl"])
-def test_the_usual_targets_are_there_for_each_detector_that_ships(name):
+def test_each_included_detector_has_the_default_targets(name):
     has = data_types.of(detector.load(name))
     here = config.of_detector(config.load(), has)
     for mode in ("background", "bg_nai", "ledcalibration"):
@@ -77,7 +77,7 @@ def test_the_usual_targets_are_there_for_each_detector_that_ships(name):
     assert ("peak_basics_external" in here.targets_for("bg_nai")) == (name == "xams")
 
 
-def test_later_files_go_before_earlier_ones(tmp_path):
+def test_later_files_override_earlier_ones(tmp_path):
     first = write(tmp_path / "first.yaml", "detector: xams\nselect: {newest: 3}")
     second = write(tmp_path / "second.yaml", "select: {newest: 5}")
     loaded = config.load([first, second])
@@ -122,7 +122,7 @@ def test_a_password_in_the_address_is_refused_and_not_repeated(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["- a list", "just text", "key: [unclosed"])
-def test_a_file_that_holds_no_settings(tmp_path, text):
+def test_a_file_without_settings(tmp_path, text):
     with pytest.raises(ConfigurationError, match=r"mine\.yaml"):
         config.load([write(tmp_path / "mine.yaml", text)])
 
@@ -167,7 +167,7 @@ def test_a_script_gets_the_configuration_of_its_workflow(tmp_path, monkeypatch):
     assert config.from_environment() == settings
 
 
-def test_a_script_that_no_workflow_started_says_so(tmp_path, monkeypatch):
+def test_a_script_not_started_by_a_workflow_is_refused(tmp_path, monkeypatch):
     for name in config.to_environment({}):
         monkeypatch.delenv(name, raising=False)
     log = tmp_path / "a.log"
@@ -184,7 +184,7 @@ def test_a_script_that_no_workflow_started_says_so(tmp_path, monkeypatch):
     assert "Traceback" not in log.read_text()
 
 
-def test_a_file_that_is_no_text_is_refused_in_one_line(tmp_path):
+def test_a_binary_file_is_refused_in_one_line(tmp_path):
     path = tmp_path / "site.yaml"
     path.write_bytes(b"detector: \xff\n")
     with pytest.raises(ConfigurationError, match="is not valid YAML") as error:

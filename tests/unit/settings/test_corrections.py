@@ -22,7 +22,7 @@ def test_the_value_of_a_run(folder: Path) -> None:
     assert [entry.value for entry in lifetime.entries] == [[1, 2], 2.5]
 
 
-def test_a_value_that_nobody_measured_says_so(folder: Path) -> None:
+def test_a_value_that_was_not_measured_is_marked(folder: Path) -> None:
     (folder / "lifetime_v1.json").write_text(
         '{"000001-000009": 1,'
         ' "000010-000019": {"value": 2, "provenance": "estimated", "why": "as before"}}'
@@ -46,7 +46,7 @@ def test_a_run_without_a_value(folder: Path, run: int) -> None:
     assert f"run {run:06d}: config/corrections/lifetime_v1.json has no value" in str(error.value)
 
 
-def test_a_plain_value_is_that_of_all_runs() -> None:
+def test_a_plain_value_applies_to_all_runs() -> None:
     assert corrections.of_run(3.5, 7) == 3.5
     assert corrections.of_run(None, 7) is None
     assert corrections.of_run([1, 2], 7) == [1, 2]
@@ -69,7 +69,7 @@ def test_a_plain_value_is_that_of_all_runs() -> None:
         ('{"000001-000005": {"value": 1, "reason": "x"}}', "has reason, allowed: value"),
     ],
 )
-def test_files_that_are_no_corrections(folder: Path, content: str, words: str) -> None:
+def test_files_that_are_not_corrections(folder: Path, content: str, words: str) -> None:
     (folder / "wrong.json").write_text(content)
     with pytest.raises(ConfigurationError) as error:
         corrections.load("wrong")

@@ -30,7 +30,7 @@ def test_each_data_type_of_a_detector_exists(name):
 @pytest.mark.parametrize(
     "name", ["peak_basic", "raw_records", "events_sipm", "led_calibration_", ""]
 )
-def test_what_no_detector_can_have(name):
+def test_names_that_no_detector_can_have(name):
     assert not data_types.exists(name)
 
 

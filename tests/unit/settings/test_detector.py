@@ -60,7 +60,7 @@ SETTINGS = {
         ("xams", {"v1730": (0, 7, 2)}),
     ],
 )
-def test_the_detectors_that_ship(name, channels):
+def test_the_included_detectors(name, channels):
     loaded = detector.load(name)
     assert {
         digitizer.name: (
@@ -72,7 +72,7 @@ def test_the_detectors_that_ship(name, channels):
     } == channels
 
 
-def test_what_the_detectors_that_ship_have():
+def test_properties_of_the_included_detectors():
     xams, xamsl, old = (detector.load(name) for name in ("xams", "xamsl", "xams_2021"))
     assert (xams.tpc.signals.bottom, xams.tpc.signals.top) == ((0,), (1, 2, 3, 4))
     assert {s.name: s.channels for s in xams.signals} == {"external": (5,), "sipm": (6, 7)}
@@ -95,11 +95,11 @@ def test_what_the_detectors_that_ship_have():
     assert xamsl.tpc.signals.digitizer == old.tpc.signals.digitizer == "v1730"
 
 
-def test_digitizers_come_by_ascending_channel():
+def test_digitizers_are_sorted_by_channel():
     assert [d.name for d in detector.load("xams_2021").digitizers] == ["v1724", "v1730"]
 
 
-def test_a_detector_of_the_working_directory_needs_no_change_here(tmp_path, monkeypatch):
+def test_a_detector_in_the_working_directory_needs_no_code_change(tmp_path, monkeypatch):
     folder = tmp_path / "config" / "detectors"
     folder.mkdir(parents=True)
     (folder / "mine.yaml").write_text(

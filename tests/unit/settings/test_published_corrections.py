@@ -15,7 +15,7 @@ def xams():
     return detector.load("xams")
 
 
-def test_each_run_has_gains_and_guesses_say_so(xams):
+def test_each_run_has_gains_and_guesses_are_marked(xams):
     for by_run in xams.corrections.values():
         ends = [entry.last + 1 for entry in by_run.entries[:-1]]
         assert [entry.first for entry in by_run.entries] == [0, *ends]

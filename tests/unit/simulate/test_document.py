@@ -39,7 +39,7 @@ def test_survives_mongodb_unchanged(tmp_path):
     assert rundoc.from_json(rundoc.to_json(document)) == document
 
 
-def test_says_what_was_written(tmp_path):
+def test_prints_what_was_written(tmp_path):
     settings = replace(
         RUN,
         readers=2,

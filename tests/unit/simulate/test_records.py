@@ -84,7 +84,7 @@ def test_pulses_begin_48_samples_before_the_threshold_is_crossed(records):
     assert (crossing == 48).mean() > 0.99
 
 
-def test_noise_is_as_asked():
+def test_noise_is_as_requested():
     for noise in (0.0, 2.0, 7.0):
         records = truth(SimulatedRun(932, NEGATIVE, duration=1, noise=noise))
         before = records[records["record_i"] == 0]["data"][:, :40]

@@ -45,7 +45,7 @@ def test_light_shares_of_the_tpcs_pmts_add_up_and_are_largest_nearby():
 
 
 @pytest.mark.parametrize("name", ["xamsl", "xams_2021"])
-def test_all_light_is_seen_where_the_arrays_are_not_told_apart(name):
+def test_all_light_is_seen_without_separate_arrays(name):
     all_sensors = sensors(detector.load(name), 932, Physics())
     shares = light_shares(all_sensors, Physics(), *np.zeros((3, 1)))
     assert shares.sum() == pytest.approx(1)

@@ -13,7 +13,7 @@ def working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_a_claim_is_told_with_what_it_is_for():
+def test_a_claim_is_written_with_its_purpose():
     assert claims.read("000932") is None
     assert claims.targets("000932") == ()
     assert not claims.follows("000932")
@@ -25,7 +25,7 @@ def test_a_claim_is_told_with_what_it_is_for():
     assert claims.shortages("000932") == 2
 
 
-def test_only_the_own_claim_is_removed():
+def test_only_the_owners_claim_is_removed():
     claims.write([Order(Claim(932, "another", 2), ("events",))])
     claims.remove(Claim(932, "me", 1))
     assert claims.read("000932") == Claim(932, "another", 2)
@@ -43,7 +43,7 @@ def links(request, monkeypatch):
 
 
 @pytest.mark.parametrize("together", [1, 2, 3, 100])
-def test_the_claims_of_one_start_are_each_run_s_own(links, together, monkeypatch):
+def test_claims_written_together_stay_separate(links, together, monkeypatch):
     monkeypatch.setattr(claims, "TOGETHER", together)
     runs = range(1, 6)
     claims.write([Order(Claim(number, "me", 10 + number), (f"to_{number}",)) for number in runs])
@@ -69,14 +69,14 @@ CLAIM_IN_PART = '{"000932": {"claim": {"number": 932}}}'
 @pytest.mark.parametrize(
     "torn", ["", "{", "{}", "[]", '{"000932": 1}', '{"000932": {}}', CLAIM_IN_PART]
 )
-def test_a_torn_file_is_no_claim(torn):
+def test_a_damaged_file_is_not_a_claim(torn):
     claims.write([Order(Claim(932, "me", 1), ("events",))])
     layout.claim_file("000932").write_text(torn)
     assert claims.read("000932") is None
     assert claims.targets("000932") == ()
 
 
-def test_no_claim_leaves_nothing():
+def test_without_a_claim_there_is_nothing_to_read():
     claims.write([])
     assert not Path("results").exists()
 

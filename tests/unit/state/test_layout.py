@@ -12,7 +12,7 @@ def test_number_and_name(number):
 
 
 @pytest.mark.parametrize("number", [-1, 1_000_000])
-def test_numbers_that_have_no_folder(number):
+def test_numbers_without_a_valid_name(number):
     with pytest.raises(ConfigurationError):
         layout.run_id(number)
 
@@ -27,7 +27,7 @@ def test_the_schemas_have_the_same_numbers():
 
 
 @pytest.mark.parametrize("run", ["932", "0000932", "00093a", "000932\n", "٠٠٠٩٣٢", "../../x"])
-def test_what_is_no_run(run):
+def test_names_that_are_not_runs(run):
     with pytest.raises(ConfigurationError):
         layout.run_number(run)
 
@@ -43,6 +43,6 @@ def test_what_is_no_run(run):
         ("../x", False),
     ],
 )
-def test_receipts_of_data_types_are_told_from_the_others(name, is_data_type):
+def test_receipts_of_data_types_are_distinguished_from_others(name, is_data_type):
     pattern = layout.DATA_TYPE_PATTERN + r"\.json"
     assert bool(re.fullmatch(pattern, f"{name}.json")) is is_data_type

@@ -10,7 +10,7 @@ def test_this_process_is_alive():
     assert not owner.is_dead(str(ME), None)
 
 
-def test_a_process_that_ended_is_dead_whatever_its_heartbeat():
+def test_an_ended_process_is_dead_regardless_of_its_heartbeat():
     assert owner.is_dead(str(ME._replace(started=ME.started - 1)), 0.0)
 
 

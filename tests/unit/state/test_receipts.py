@@ -24,7 +24,7 @@ def test_a_second_one_replaces_the_first(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", "\x00"])
-def test_what_is_no_receipt_is_refused(tmp_path, content):
+def test_an_invalid_receipt_is_refused(tmp_path, content):
     (tmp_path / "r.json").write_text(content)
     with pytest.raises(BadDataError, match=r"r\.json is not a receipt"):
         receipts.read(tmp_path / "r.json")
@@ -58,7 +58,7 @@ def test_a_full_disk_leaves_the_earlier_receipt(tmp_path):
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 10
 
 
-def test_what_is_written_is_on_the_disk_before_anybody_relies_on_it(tmp_path, monkeypatch):
+def test_a_receipt_is_on_the_disk_before_it_becomes_visible(tmp_path, monkeypatch):
     """After a power cut there is the earlier receipt or the new one, in a folder that is there."""
     done = []
     fsync, replace = os.fsync, Path.replace
@@ -93,7 +93,7 @@ def test_what_is_written_is_on_the_disk_before_anybody_relies_on_it(tmp_path, mo
     ],
 )
 @pytest.mark.parametrize("read", [receipts.read_transfer, receipts.read_data_type])
-def test_a_receipt_without_what_others_read_is_named(tmp_path, read, content, message):
+def test_a_receipt_that_lacks_a_required_key_is_named(tmp_path, read, content, message):
     path = tmp_path / "000932" / "records.json"
     path.parent.mkdir()
     path.write_text(content)

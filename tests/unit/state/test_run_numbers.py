@@ -16,7 +16,7 @@ from xamsflow.state import run_numbers
         ("932-", 932, 999_999),
     ],
 )
-def test_numbers_and_ranges_hold_both_ends(word, first, last):
+def test_ranges_include_both_ends(word, first, last):
     assert run_numbers.parse(word) == range(first, last + 1)
 
 
@@ -39,6 +39,6 @@ def test_several_words():
     assert run_numbers.parse_all(["932", "940-942"]) == (range(932, 933), range(940, 943))
 
 
-def test_words_are_ranges_where_three_or_more_are_in_a_row():
+def test_three_or_more_in_a_row_become_a_range():
     assert run_numbers.words([9, 3, 1, 2, 5, 6, 9]) == ["1-3", "5", "6", "9"]
     assert run_numbers.words([]) == []

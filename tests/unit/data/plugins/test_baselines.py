@@ -114,7 +114,7 @@ def without_own(made: Array, raw: Array) -> None:
 
 @settings(deadline=None)  # strax compiles
 @given(seed=st.integers(0, 2**32), n_pulses=st.integers(0, 8))
-def test_records_are_those_of_strax(seed: int, n_pulses: int) -> None:
+def test_records_equal_those_of_strax(seed: int, n_pulses: int) -> None:
     raw = raw_of(seed, n_pulses)
     chosen = np.flatnonzero(raw["channel"] != 1)
     made, _ = above_baseline(raw, chosen)
@@ -125,7 +125,7 @@ def test_records_are_those_of_strax(seed: int, n_pulses: int) -> None:
 
 @settings(deadline=None)
 @given(seed=st.integers(0, 2**32), lost=st.floats(0, 1))
-def test_only_records_behind_a_lost_start_have_none(seed: int, lost: float) -> None:
+def test_only_records_after_a_lost_start_lack_their_start(seed: int, lost: float) -> None:
     raw = raw_of(seed, 4)
     pulse_time = raw["time"] - raw["record_i"] * np.int64(N_SAMPLES * DT)
     pulses = list(zip(raw["channel"].tolist(), pulse_time.tolist(), strict=True))
@@ -141,7 +141,7 @@ def test_only_records_behind_a_lost_start_have_none(seed: int, lost: float) -> N
 
 @pytest.mark.parametrize("upwards", [False, True])
 @pytest.mark.parametrize("before", [12, 16, 20, 25, 30, 40, 48])
-def test_a_baseline_is_what_lies_before_the_rise(before: int, upwards: bool) -> None:
+def test_a_baseline_uses_the_samples_before_the_rise(before: int, upwards: bool) -> None:
     light = np.full(60, 300.0)
     channel = POSITIVE[0] if upwards else 0
     raw = pulse(1000, channel, light, baseline=8000, before=before, upwards=upwards)

@@ -130,7 +130,7 @@ def test_no_s1_from_beyond_the_cathode() -> None:
     assert np.isnan(event["drift_time"])
 
 
-def test_what_is_missing_is_minus_one_or_nan() -> None:
+def test_missing_values_are_minus_one_or_nan() -> None:
     (event,) = events_of((100_000, S2, 500))["event_basics"]
     for name in ("s1", "alt_s1", "alt_s2"):
         assert event[f"{name}_index"] == event[f"{name}_time"] == event[f"{name}_n_hits"] == -1
@@ -146,7 +146,7 @@ def test_peaks_across_the_edge_of_an_event_are_not_in_it() -> None:
     assert event["s1_area"] == 20
 
 
-def test_of_equal_areas_the_earlier_one_is_main() -> None:
+def test_the_earlier_of_equal_areas_is_main() -> None:
     made = events_of((60_000, S1, 30), (70_000, S1, 30), (100_000, S2, 500), (110_000, S2, 500))
     (event,) = made["event_basics"]
     assert event["s1_time"] == 60_000

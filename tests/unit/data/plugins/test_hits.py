@@ -13,7 +13,7 @@ THRESHOLD = 15
 
 @settings(deadline=None)  # strax compiles
 @given(seed=st.integers(0, 2**32), n_pulses=st.integers(0, 6))
-def test_hits_and_what_is_kept_are_those_of_strax(seed: int, n_pulses: int) -> None:
+def test_hits_and_kept_samples_equal_those_of_strax(seed: int, n_pulses: int) -> None:
     if not n_pulses:
         records = np.zeros(0, strax.record_dtype(N_SAMPLES))
     else:
@@ -40,7 +40,7 @@ def test_hits_and_what_is_kept_are_those_of_strax(seed: int, n_pulses: int) -> N
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_hitlets_of_a_channel_do_not_overlap_and_hold_their_hits(seed: int) -> None:
+def test_hitlets_of_a_channel_do_not_overlap_and_contain_their_hits(seed: int) -> None:
     records = random_records(seed, 8)
     found = hits.find_hits(records, THRESHOLD, EXTENSION, strax.record_links(records))
     hitlets = hits.hitlets_of(found)

@@ -117,7 +117,7 @@ def test_peaks_that_are_too_small() -> None:
     assert made_of(*raw, one=with_signals(min_channels=2))["peaks"]["time"].tolist() == [4994]
 
 
-def test_other_channels_have_peaks_of_their_own() -> None:
+def test_other_channels_have_separate_peaks() -> None:
     made = made_of(
         pulse(1000, 0, square()),
         pulse(1000, 5, square()),
@@ -216,7 +216,7 @@ def test_chunks_do_not_matter(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_holds_for_all_peaks(seed: int) -> None:
+def test_invariants_of_peaks(seed: int) -> None:
     raw = simulated(seed)
     made = Made({"raw_records_v1730": raw}, [0, int(strax.endtime(raw).max())])
     records, peaks = made["records"], made["peaks"]

@@ -315,7 +315,7 @@ def test_record_contradicts_itself(tmp_path: Path, field: str, value: int) -> No
 
 
 @pytest.mark.parametrize("folder", ["000000", "000000_post", "000001"])
-def test_record_outside_of_its_folder(tmp_path: Path, folder: str) -> None:
+def test_record_outside_its_folder(tmp_path: Path, folder: str) -> None:
     document = write_run(tmp_path, pulses(1000, CHUNK + 1000, PERIOD + 1000))
     for copy in (folder, folder.replace("000000_post", "000001_pre")):
         write_part(tmp_path / RUN_ID / copy / THREAD, pulses(2 * PERIOD))
@@ -323,13 +323,13 @@ def test_record_outside_of_its_folder(tmp_path: Path, folder: str) -> None:
         read(tmp_path, document, tmp_path / "ours")
 
 
-def test_record_there_twice(tmp_path: Path) -> None:
+def test_duplicate_record(tmp_path: Path) -> None:
     document = write_run(tmp_path, pulses(1000, 1000))
     with pytest.raises(BadDataError, match=r"T32: in .*/000000 2 records .* channel 0 at 1000 ns"):
         read(tmp_path, document, tmp_path / "ours")
 
 
-def test_cut_file_names_itself(tmp_path: Path) -> None:
+def test_truncated_file_is_named(tmp_path: Path) -> None:
     document = write_run(tmp_path, pulses(1000, PERIOD + 1000))
     file = tmp_path / RUN_ID / "000001" / THREAD
     file.write_bytes(file.read_bytes()[:-10])
@@ -359,7 +359,7 @@ def test_chunks_too_short_to_cut(tmp_path: Path) -> None:
         read(tmp_path, document, tmp_path / "ours")
 
 
-def test_channel_map_that_is_not_the_detectors(tmp_path: Path) -> None:
+def test_channel_map_of_another_detector(tmp_path: Path) -> None:
     document = write_run(tmp_path, pulses(1000))
     other = {"channel_map": immutabledict(v1730=(0, 3), aqmon=(40, 40))}
     with pytest.raises(ConfigurationError, match="channel_map"):

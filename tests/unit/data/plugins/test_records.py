@@ -5,7 +5,7 @@ from hand_made import BASELINE, BEFORE, DT, N_SAMPLES, made_of, pulse, square
 from xamsflow.data.plugins.baselines import MAX_ADC
 
 
-def test_area_of_a_pulse_with_a_known_one() -> None:
+def test_area_of_a_pulse_with_known_area() -> None:
     records = made_of(pulse(1000, 0, square(100, 20)))["records"]
     assert len(records) == 2
     assert records["area"].tolist() == [2000, 0]

@@ -45,7 +45,7 @@ def chunk(number: int) -> strax.Chunk:
     )
 
 
-def test_what_is_given_up_waits_for_no_chunk() -> None:
+def test_abandoning_a_run_does_not_wait_for_chunks() -> None:
     free = Event()
     results = Stuck(free).iter({"given": iter([chunk(0), chunk(1), chunk(2)])})
     assert next(results) == 0

@@ -87,7 +87,7 @@ def test_signal_swallowed_by_a_larger_one_is_not_found():
     assert matched.is_alone.tolist() == [False, False]
 
 
-def test_company_is_what_is_near_and_not_negligible():
+def test_nearby_relevant_signals_count_as_company():
     signals = signals_of(
         (1000, 2000, 1000, S2, 0), (1500, 1500, 1, DARK, -1), (4000, 4001, 1, DARK, -1)
     )
