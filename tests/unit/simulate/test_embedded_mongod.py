@@ -97,10 +97,10 @@ def test_a_taken_port_is_said(tmp_path):
             pass
 
 
-def test_a_folder_in_use_is_said(tmp_path):
+def test_a_folder_in_use_is_refused(tmp_path):
     with (
         embedded_mongod.running(tmp_path),
-        pytest.raises(TransientError, match=r"uses .* already"),
+        pytest.raises(TransientError, match="already uses"),
         embedded_mongod.running(tmp_path),
     ):
         pass
