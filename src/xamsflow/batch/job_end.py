@@ -1,4 +1,4 @@
-"""How a batch job ended: judged from its exit code, its log and the batch system's word."""
+"""Determine how a batch job ended, from its exit code, its log and the batch system."""
 
 import os
 import re
@@ -14,9 +14,9 @@ from xamsflow.batch.submissions import Submission
 from xamsflow.batch.systems import OVER_MEMORY, OVER_TIME, End, Unreachable
 
 SETTLED_WITHIN_S = 60.0
-"""How long a job that has left its exit code may still be "ending" for the batch system.
+"""How long the batch system may take to record the end of a job that has written its exit code.
 
-OpenPBS took 22 s over a wall time that had run out.
+OpenPBS took 22 s after the wall time had run out.
 """
 ASK_AGAIN_S = 2.0
 LOG_TAIL_BYTES = 20_000
@@ -36,7 +36,7 @@ IN_LOGS = (
     (re.compile(r"died with <Signals\.SIGSEGV|Segmentation fault"), systems.by_signal(11)),
     (re.compile(r"died with <Signals\.SIGBUS|Bus error"), systems.by_signal(7)),
 )
-"""What batch systems, shells and Snakemake write into a job's output; the first match counts."""
+"""Messages of batch systems, shells and Snakemake in a job's output; the first match counts."""
 
 
 class Explanation(NamedTuple):
@@ -49,10 +49,10 @@ class Explanation(NamedTuple):
 def members(
     rule: str, wildcards: Mapping[str, str], driver: str | None = None
 ) -> list[tuple[str, dict[str, str]]]:
-    """Return rule and wildcards of all jobs of the workflow in a job's newest batch job.
+    """Return rule and wildcards of all workflow jobs in a job's newest batch job.
 
-    Snakemake reports each job of a group as failed if one is. Empty where no batch system was used:
-    where a `driver` is named, by that driver.
+    If a job of a group fails, Snakemake reports every job of the group as failed. The result is
+    empty if no batch system was used (by `driver`, if given).
     """
     submission = _newest(rule, wildcards, driver)
     about = submission.about if submission is not None else {}
@@ -62,11 +62,12 @@ def members(
 def explain(
     rule: str, wildcards: Mapping[str, str], driver: str | None = None
 ) -> Explanation | None:
-    """Return why the batch job of a job of the workflow failed.
+    """Return why the batch job of a workflow job failed.
 
-    None where no batch system was used (`driver` as for :func:`members`) or the batch job did not
-    fail. A job of a group gets what holds for the group's batch job. What the job itself has left
-    to say is more exact, unless it was killed. May take a minute, as the batch system is asked.
+    None if no batch system was used (`driver` as for :func:`members`) or the batch job did not
+    fail. A job of a group gets the explanation for the group's batch job. The reason that the job
+    itself has left is more precise, unless the job was killed. Because the batch system is queried,
+    this may take a minute.
     """
     submission = _newest(rule, wildcards, driver)
     if submission is None:
@@ -80,10 +81,10 @@ def explain(
 def keep(
     rule: str, wildcards: Mapping[str, str], driver: str, reason: str, failure: FailureClass
 ) -> None:
-    """Keep with the batch job why a job of the workflow in it failed, as that job itself said.
+    """Record with the batch job why one of its workflow jobs failed, as that job reported.
 
-    Its own file goes when it is started again; the next submission still has to know. TORQUE
-    limits memory so that the job itself gets an error, and only reports exit code 1.
+    The job's own file is deleted when the job restarts, but the next submission needs the reason:
+    with TORQUE's memory limits the job itself gets an error, and TORQUE reports only exit code 1.
     """
     submission = _newest(rule, wildcards, driver)
     if submission is not None:
@@ -98,7 +99,7 @@ def _newest(rule: str, wildcards: Mapping[str, str], driver: str | None) -> Subm
 
 
 def judge(submission: Submission) -> End | None:
-    """Return how a submission that did not end well ended, None for others and live ones."""
+    """Return how a submission failed, None if it did not fail or is still alive."""
     code = submission.exit_code
     if code == 0 or (code is None and (submission.end is None or submission.end.failure is None)):
         return None
@@ -110,13 +111,13 @@ def judge(submission: Submission) -> End | None:
     if code > 128:
         told = submission.end or _as_the_batch_system_says(submission)
         ours = systems.by_signal(code - 128)
-        # An exit code is what we know ourselves.
+        # The batch system's exit code adds nothing to the one that the job wrote.
         return told if told and told.failure and "exit code" not in told.reason else ours
     return submission.said or in_log or End(f"exit code {code}", FailureClass.UNKNOWN)
 
 
 def last_words(log: Path) -> End | None:
-    """Return the end that the last lines of a job's output speak of, None where they do not."""
+    """Return the end that the last lines of a job's output indicate, None if they do not."""
     try:
         with log.open("rb") as file:
             file.seek(0, os.SEEK_END)

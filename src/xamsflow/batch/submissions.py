@@ -1,21 +1,22 @@
-"""The files by which submit, status, the jobs and the driver know of each other.
+"""The files through which submit, status, the jobs and the driver communicate.
 
-All lie in ``.snakemake/batch`` of the working folder, seen by the driver's host and by all nodes::
+All are in ``.snakemake/batch`` of the working directory, visible to the driver's host and all
+nodes::
 
     submissions/<name>.<n>/   one folder per submission
-        request.json          what was asked for
-        script                what runs
-        job                   the batch system's name for it
-        exit                  "<exit code> <node>", left by the job itself as it ends
-        end.json              how it ended, as the batch system says, or why it was refused
-        said.json             why it failed, as one of its jobs of the workflow said
-        missing               since when the batch system does not know it
+        request.json          the requested resources, and details of the submission
+        script                the job script
+        job                   the batch system's name for the job
+        exit                  "<exit code> <node>", written by the job when it ends
+        end.json              how the job ended according to the batch system, or why it was refused
+        said.json             why the job failed according to one of its workflow jobs
+        missing               since when the batch system has not known the job
     jobs/<number>             a link to the submission of a batch job
-    targets/<rule:wildcards>  names the newest submission of a job of the workflow
-    waiting/<number>          there is one as long as the batch system knows the job to be alive
-    fresh                     until when that holds: seconds of uptime, and which boot
+    targets/<rule:wildcards>  the name of the newest submission of a workflow job
+    waiting/<number>          exists while the batch system lists the job as alive
+    fresh                     how long that list is valid: seconds of uptime, and the boot
 
-``profiles/common/status.sh`` reads jobs/, waiting/ and fresh, too.
+``profiles/common/status.sh`` also reads jobs/, waiting/ and fresh.
 """
 
 import json
@@ -39,9 +40,9 @@ JOB_NAME = re.compile(r"\d+(?:\[\d*\])?(?:\.[\w.-]+)?")
 
 
 def number(job: str) -> str:
-    """Return the part of a batch job's name that all its spellings share.
+    """Return the part that is common to all spellings of a batch job's name.
 
-    Raises ValueError for what is not the name of a batch job.
+    Raises ValueError if `job` is not the name of a batch job.
     """
     if not JOB_NAME.fullmatch(job):
         raise ValueError(f"{job!r} is not a batch job")
@@ -49,36 +50,36 @@ def number(job: str) -> str:
 
 
 class Submission:
-    """One job script that was, or is to be, handed to the batch system."""
+    """A job script that has been or will be submitted to the batch system."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     @property
     def script(self) -> Path:
-        """What the batch system runs."""
+        """The job script."""
         return self.folder / "script"
 
     @property
     def marker(self) -> Path:
-        """The file in which the job leaves its exit code."""
+        """The file to which the job writes its exit code."""
         return self.folder / "exit"
 
     @property
     def job(self) -> str | None:
-        """The batch system's name for the job, None before it took it."""
+        """The batch system's name for the job, None until it accepts the job."""
         return _text(self.folder / "job")
 
     @property
     def exit_code(self) -> int | None:
-        """What the job itself said as it ended; 128 + N for signal N."""
+        """The exit code that the job wrote when it ended; 128 + N for signal N."""
         words = (_text(self.marker) or "").split()
         return int(words[0]) if words and words[0].isdigit() else None
 
     def exit_code_age_s(self) -> float:
-        """Return how long ago the job left its exit code.
+        """Return how long ago the job wrote its exit code.
 
-        Both times are the file server's, where there is one.
+        Both times come from the file server, if there is one.
         """
         now = self.folder / f"now.{os.getpid()}"
         now.touch()
@@ -89,39 +90,39 @@ class Submission:
 
     @property
     def node(self) -> str | None:
-        """Where the job ended, if it said so."""
+        """The node on which the job ended, if the job recorded it."""
         words = (_text(self.marker) or "").split()
         return words[1] if len(words) > 1 else None
 
     @property
     def end(self) -> End | None:
-        """How the job ended as the batch system says, None while that is not known."""
+        """How the job ended according to the batch system, None if not known yet."""
         return _end(self.folder / "end.json")
 
     def set_end(self, end: End) -> None:
-        """Keep how the job ended, as the batch system says."""
+        """Record how the job ended according to the batch system."""
         _write_end(self.folder / "end.json", end)
 
     @property
     def said(self) -> End | None:
-        """Why a job of the workflow in it failed, as that job itself said; None without a word."""
+        """Why one of its workflow jobs failed, as that job reported; None if it did not report."""
         return _end(self.folder / "said.json")
 
     def set_said(self, end: End) -> None:
-        """Keep why a job of the workflow in it failed."""
+        """Record why one of its workflow jobs failed."""
         _write_end(self.folder / "said.json", end)
 
     @property
     def about(self) -> dict[str, Any]:
-        """What was kept at the submission: system, log, driver, members, cores, memory_mb ..."""
+        """Details of the submission: system, log, driver, members, cores, memory_mb ..."""
         return _json(self.folder / "request.json") or {}
 
     def set_about(self, **about: Any) -> None:
-        """Keep more about the submission."""
+        """Record more details of the submission."""
         _write(self.folder / "request.json", json.dumps({**self.about, **about}))
 
     def missing_s(self) -> float:
-        """Return since how many seconds the batch system does not know the job, first asked now."""
+        """Return for how many seconds the job has been unknown; the first call starts the count."""
         path = self.folder / "missing"
         since = _text(path)
         if since is None:
@@ -130,15 +131,15 @@ class Submission:
         return time.time() - float(since)
 
     def found(self) -> None:
-        """Note that the batch system knows the job again."""
+        """Record that the batch system knows the job again."""
         (self.folder / "missing").unlink(missing_ok=True)
 
     def set_job(self, job: str) -> None:
-        """Keep the batch job's name and make the submission known by it, and alive."""
+        """Record the batch job's name, link it to this submission, and mark the job alive."""
         _write(self.folder / "job", job)
         link = FOLDER / "jobs" / number(job)
         link.parent.mkdir(exist_ok=True)
-        # A batch system that was set up again counts from one.
+        # A reinstalled batch system numbers its jobs from one again.
         fresh = link.with_name(f"{link.name}.{os.getpid()}")
         fresh.symlink_to(Path("..") / "submissions" / self.folder.name)
         fresh.replace(link)
@@ -146,7 +147,7 @@ class Submission:
 
 
 def new(request: Request) -> Submission:
-    """Make the folder of a new submission, as the newest of its targets."""
+    """Create the folder of a new submission, and record it as the newest of its targets."""
     parent = FOLDER / "submissions"
     parent.mkdir(parents=True, exist_ok=True)
     attempt = 1
@@ -172,28 +173,28 @@ def new(request: Request) -> Submission:
 
 
 def newest(target: str) -> Submission | None:
-    """Return the newest submission of a job of the workflow, None if there is none."""
+    """Return the newest submission of a workflow job, None if there is none."""
     name = _text(_by_target(target))
     folder = FOLDER / "submissions" / str(name)
     return Submission(folder.resolve()) if name and folder.is_dir() else None
 
 
 def newest_of_all(targets: Sequence[str]) -> Submission | None:
-    """Return the submission that is the newest of each of several jobs, None if there is none."""
+    """Return the submission that is the newest for each of these jobs, None if there is none."""
     found = [newest(target) for target in targets]
     folders = {one.folder if one else None for one in found}
     return found[0] if len(folders) == 1 else None
 
 
 def of_job(job: str) -> Submission:
-    """Return the submission of a batch job; of one that is not ours, an empty one."""
+    """Return the submission of a batch job; for a job that is not ours, an empty one."""
     folder = FOLDER / "jobs" / number(job)
     folder.mkdir(parents=True, exist_ok=True)
     return Submission(folder.resolve())
 
 
 def waiting() -> list[str]:
-    """Return the numbers of our jobs that the batch system was last seen to have."""
+    """Return the numbers of our jobs that the batch system had at the last query."""
     try:
         return [path.name for path in (FOLDER / "waiting").iterdir()]
     except FileNotFoundError:
@@ -201,12 +202,12 @@ def waiting() -> list[str]:
 
 
 def is_waiting(job: str) -> bool:
-    """Tell whether the batch system was last seen to have a job."""
+    """Tell whether the batch system had a job at the last query."""
     return (FOLDER / "waiting" / number(job)).exists()
 
 
 def set_waiting(job_number: str, alive: bool) -> None:
-    """Note whether the batch system has a job."""
+    """Record whether the batch system has a job."""
     path = FOLDER / "waiting" / job_number
     if alive:
         path.parent.mkdir(exist_ok=True)
@@ -221,14 +222,14 @@ def this_driver() -> str:
 
 
 def calling_driver() -> str:
-    """Return the driver that started this program, perhaps by way of a shell."""
+    """Return the driver that started this program, directly or through a shell."""
     caller = os.getppid()
     name, started_by = process.parent(caller)
     return str(process.of(started_by if name in ("sh", "dash", "bash") else caller))
 
 
 def of_driver(name: str) -> Iterator[Submission]:
-    """Return the submissions of jobs that may be alive and that the driver so named answers for."""
+    """Return the submissions of jobs that may be alive and for which this driver is responsible."""
     for job in waiting():
         submission = of_job(job)
         if submission.exit_code is None and submission.about.get("driver") == name:
@@ -237,7 +238,7 @@ def of_driver(name: str) -> Iterator[Submission]:
 
 def _by_target(target: str) -> Path:
     name = re.sub(r"[/%]", "%", target)
-    if len(name) > 200:  # file names end at 255 bytes
+    if len(name) > 200:  # file names are limited to 255 bytes
         name = f"{name[:180]}%{zlib.crc32(target.encode()):08x}"
     return FOLDER / "targets" / name
 
@@ -274,7 +275,7 @@ def _write_end(path: Path, end: End) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file whole: whoever reads it sees the old or the new one."""
+    """Write a file atomically: readers see either the old or the new content."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     fresh.write_text(text + "\n", encoding="utf-8")
     fresh.replace(path)
