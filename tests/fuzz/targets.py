@@ -35,7 +35,13 @@ def check_records(found: files.Records) -> None:
     """Check records and follow their pulses, whatever is in them."""
     findings = Findings("000007", stop=False)
     headers = records.check(
-        found, Path("file"), window=WINDOW, channels=CHANNELS, findings=findings, chunk=0
+        found,
+        Path("file"),
+        window=WINDOW,
+        channels=CHANNELS,
+        may_roll_over=True,
+        findings=findings,
+        chunk=0,
     )
     if headers is not None:
         pulses = PulseTracker(110, findings)

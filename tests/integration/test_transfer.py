@@ -503,7 +503,7 @@ def test_source_changes_meanwhile(places: Places, host: SshHost | None, slow_rsy
     late = places.daq / "000933" / "000003" / f"{READER}_{THREADS[0]}"
     with (
         meanwhile(places, lambda: write(late, b"late")),
-        pytest.raises(StillTakenError, match="changed while"),
+        pytest.raises(StillTakenError, match="changed during"),
     ):
         places.transfer(host, number=933)
     assert not (places.storage / "000933").exists()
@@ -544,7 +544,8 @@ def test_not_finished(
     end.unlink()
     message = places.fails(kind, host, ended_ago=ended_ago)
     assert ended_ago is None or end.name in message
-    assert not places.storage.exists()
+    assert not places.destination.exists()
+    assert not places.incoming.exists()
 
 
 def test_end_missing_although_the_folder_is_complete(places: Places) -> None:
@@ -682,7 +683,7 @@ def test_read_only_disk(places: Places, host: SshHost | None) -> None:
 
 def test_folder_in_place_of_a_file(places: Places, host: SshHost | None) -> None:
     (places.incoming / "THE_END" / f"{READER}_{THREADS[0]}" / "x").mkdir(parents=True)
-    assert "lies where" in places.fails(ConfigurationError, host)
+    assert "in the place of" in places.fails(ConfigurationError, host)
     assert (places.incoming / "THE_END" / f"{READER}_{THREADS[0]}" / "x").is_dir()
 
 
