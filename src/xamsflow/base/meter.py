@@ -27,7 +27,7 @@ class Progress:
 
     @property
     def mb_per_s(self) -> float | None:
-        """MB of live data per second since this piece of work began, None before any are done."""
+        """MB of live data per second since this piece of work began, or None before the first."""
         if not self.bytes_done or self.elapsed_s <= 0:
             return None
         return self.bytes_done / MB / self.elapsed_s
@@ -96,5 +96,5 @@ class Meter:
         self._progress = Progress(what, bytes_done, n_bytes, chunk, n_chunks, elapsed)
 
     def read(self) -> Progress | None:
-        """Return the most recent progress, None if there is none yet."""
+        """Return the most recent progress, or None if there is none yet."""
         return self._progress

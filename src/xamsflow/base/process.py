@@ -41,7 +41,7 @@ def of(pid: int) -> Process:
 
 
 def parse(text: str) -> Process | None:
-    """Return the process that `text` describes, None if it does not describe one."""
+    """Return the process that `text` describes, or None if it does not describe one."""
     name, *numbers = text.rsplit(":", 3)
     try:
         pid, started, its_boot = numbers
@@ -86,7 +86,7 @@ def _short_boot() -> str:
 
 
 def _start_ticks(pid: int) -> int | None:
-    """Return the start time of a process, None if it has ended; see proc(5), stat, field 22."""
+    """Return the start time of a process, or None if it has ended; see proc(5), stat, field 22."""
     try:
         _, fields = _stat(pid)
     except (FileNotFoundError, ProcessLookupError):

@@ -48,7 +48,7 @@ def check(data: Any, schema_file: Path, what: str) -> None:
 
 
 def mistake(data: Any, schema_file: Path) -> Mistake | None:
-    """Return the most important mistake, None if the data are valid."""
+    """Return the most important mistake, or None if the data are valid."""
     from jsonschema.exceptions import best_match  # noqa: PLC0415 - as in _validator
 
     found = best_match(_validator(schema_file).iter_errors(data))

@@ -99,7 +99,7 @@ def _newest(rule: str, wildcards: Mapping[str, str], driver: str | None) -> Subm
 
 
 def judge(submission: Submission) -> End | None:
-    """Return how a submission failed, None if it did not fail or is still alive."""
+    """Return how a submission failed, or None if it did not fail or is still alive."""
     code = submission.exit_code
     if code == 0 or (code is None and (submission.end is None or submission.end.failure is None)):
         return None
@@ -117,7 +117,7 @@ def judge(submission: Submission) -> End | None:
 
 
 def last_words(log: Path) -> End | None:
-    """Return the end that the last lines of a job's output indicate, None if they do not."""
+    """Return the end that the last lines of a job's output indicate, or None if they do not."""
     try:
         with log.open("rb") as file:
             file.seek(0, os.SEEK_END)

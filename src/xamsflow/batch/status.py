@@ -18,7 +18,7 @@ def main(system_name: str, job: str) -> int:
     try:
         print(status(system_name, job))
     except Exception as error:  # no error here may end the workflow
-        print(f"xamsflow: status of batch job {job}: {error!r}", file=sys.stderr)
+        print(f"xamsflow: cannot get the status of batch job {job}: {error!r}", file=sys.stderr)
         print("running")
     return 0
 

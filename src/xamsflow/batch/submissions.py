@@ -67,7 +67,7 @@ class Submission:
 
     @property
     def job(self) -> str | None:
-        """The batch system's name for the job, None until it accepts the job."""
+        """The batch system's ID for the job, or None until the job is accepted."""
         return _text(self.folder / "job")
 
     @property
@@ -96,7 +96,7 @@ class Submission:
 
     @property
     def end(self) -> End | None:
-        """How the job ended according to the batch system, None if not known yet."""
+        """How the job ended according to the batch system, or None if not known yet."""
         return _end(self.folder / "end.json")
 
     def set_end(self, end: End) -> None:
@@ -173,14 +173,14 @@ def new(request: Request) -> Submission:
 
 
 def newest(target: str) -> Submission | None:
-    """Return the newest submission of a workflow job, None if there is none."""
+    """Return the newest submission of a workflow job, or None if there is none."""
     name = _text(_by_target(target))
     folder = FOLDER / "submissions" / str(name)
     return Submission(folder.resolve()) if name and folder.is_dir() else None
 
 
 def newest_of_all(targets: Sequence[str]) -> Submission | None:
-    """Return the submission that is the newest for each of these jobs, None if there is none."""
+    """Return the submission that is the newest for each of these jobs, or None if there is none."""
     found = [newest(target) for target in targets]
     folders = {one.folder if one else None for one in found}
     return found[0] if len(folders) == 1 else None

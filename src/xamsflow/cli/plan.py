@@ -129,7 +129,8 @@ def _print(
     if len(known) == len(plans):
         print(f"time: {amounts.duration(sum(known))} if processed one after the other, {of}")
     else:
-        print(f"time: unknown for {len(plans) - len(known)} of the runs, for lack of similar runs")
+        unknown = f"{len(plans) - len(known)} of {len(plans)} runs"
+        print(f"time: unknown for {unknown}: no similar run has been processed yet")
     if writes:
         for plan in plans:
             print(f"\n{plan.run}: changes to its run document")

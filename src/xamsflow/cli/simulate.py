@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="fraction of long S2-like pulses [0]",
     )
-    add("--border-pulses", action="store_true", help="place pulses or S2s across chunk borders")
+    add("--border-pulses", action="store_true", help="place pulses or S2s across chunk boundaries")
     add(
         "--physics",
         action="store_true",

@@ -105,7 +105,7 @@ def _document(
     transferred: receipts.Receipt | None,
     configuration: Config,
 ) -> dict[str, Any] | None:
-    """Return the run document from the first source that has it, None if there is none."""
+    """Return the run document from the first source that has it, or None if there is none."""
     if file is not None:
         try:
             document = rundoc.from_json(receipts.read(file))

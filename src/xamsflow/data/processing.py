@@ -180,7 +180,7 @@ def stored_receipt(
     data_type: str,
     other_context: str | None = None,
 ) -> Receipt | None:
-    """Return the receipt of a data type, None unless it and all its dependencies are stored.
+    """Return the receipt of a data type, or None unless it and all its dependencies are stored.
 
     Nothing is made or written. Raises as :func:`process_run`.
     """

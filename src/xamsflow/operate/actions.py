@@ -125,7 +125,7 @@ def _judge_release(document: Document, how: HowAsked) -> Outlook:  # noqa: ARG00
 
 
 def _busy(document: Document, how: HowAsked, *, forceable: bool = True) -> Outlook | None:
-    """Return the outlook for a run that is being processed, None if it is free."""
+    """Return the outlook for a run that is being processed, or None if it is free."""
     found = state(document)
     claimed = ClaimedRun.of(document)
     if claimed is not None:

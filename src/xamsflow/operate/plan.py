@@ -47,7 +47,7 @@ class Experience:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What would happen to a run. Sizes in bytes, times in s, None if unknown.
+    """What would happen to a run. Sizes in bytes, times in s, or None if unknown.
 
     `live` is the size of its live data, `to_move` the part that must still be transferred, and
     `trouble` why these are unknown. `stored` and `to_make` are data types. `space` is the

@@ -407,7 +407,7 @@ class Finding:
     """A finding: one line for people, and the size of the loss.
 
     `lost_ns` is an upper limit on the time without records, `lost_records` the number of missing
-    records; each is None if unknown. `chunk` is the DAQ chunk, None if there are several or none.
+    records; each is None if unknown. `chunk` is the DAQ chunk, or None if there is no single one.
     """
 
     rule: str

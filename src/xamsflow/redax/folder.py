@@ -64,7 +64,7 @@ class LiveData:
     """Files in ``000000_pre``, which should not exist."""
 
     def chunk(self, number: int) -> Chunk | None:
-        """Return a chunk, None after the last one."""
+        """Return a chunk, or None after the last one."""
         return self.chunks[number] if number < len(self.chunks) else None
 
     def is_last(self, number: int) -> bool:

@@ -46,8 +46,8 @@ _Piece = tuple[Records, Records]
 class Format:
     """The format of a run: durations in ns, record length in samples.
 
-    `readers` maps a reader's name to its number of threads, None if unknown. `duration` is the
-    run's, None if unknown. `buffered_chunks` is the number of chunks that redax buffers.
+    `readers` maps a reader's name to its number of threads, or None if unknown. `duration` is the
+    run's, or None if unknown. `buffered_chunks` is the number of chunks that redax buffers.
     `enabled_inputs` are the channels and sample widths (ns) of the inputs that redax may have read.
     """
 

@@ -202,7 +202,7 @@ def check(
     findings: Findings,
     chunk: int,
 ) -> Records | None:
-    """Check a file's records; return their headers, None if they are unusable.
+    """Check a file's records; return their headers, or None if they are unusable.
 
     Their times must lie in `window`, in ns, with its end excluded. `may_roll_over` tells whether
     the run is long enough for a short clock to roll over.

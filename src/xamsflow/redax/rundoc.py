@@ -46,7 +46,7 @@ MAX_TIME_S = (1 << 63) // NS_PER_S - MAX_DURATION_S
 class Board:
     """A digitizer board in the configuration of the DAQ.
 
-    `host` is the reader, None if any reader may read the board. `channels` are global, by input;
+    `host` is the reader, or None if any reader may read the board. `channels` are global, by input;
     inputs without a channel are left out.
     """
 
@@ -330,13 +330,13 @@ def _rate(document: Mapping[str, Any]) -> float | None:
 
 
 def document_id(document: Mapping[str, Any]) -> str | None:
-    """Return MongoDB's unique identifier of the document, None if it has none."""
+    """Return MongoDB's unique identifier of the document, or None if it has none."""
     found = document.get("_id")
     return None if found is None else str(found)
 
 
 def start_time(document: Mapping[str, Any]) -> str | None:
-    """Return a run's start in UTC as text, None if there is none."""
+    """Return a run's start in UTC as text, or None if there is none."""
     start = document.get("start")
     if not isinstance(start, datetime):
         return None

@@ -12,7 +12,7 @@ from xamsflow.state.claims import Claim, Order
 
 
 class ClaimedRuns:
-    """The claims of a driver, which the runs' jobs learn from files. Threads may share it."""
+    """A driver's claims, which its runs' jobs read from files. Thread-safe."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -53,7 +53,7 @@ class ClaimedRuns:
         return claims.shortages(run) if claim is None else claim.shortages
 
     def claim(self, run: str) -> Claim | None:
-        """Return the claim on a run, None if it is not held."""
+        """Return the claim on a run, or None if it is not held."""
         return self._claims.get(run)
 
     def all(self) -> dict[str, Claim]:

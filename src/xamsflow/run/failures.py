@@ -33,7 +33,7 @@ class Failure:
 
     @classmethod
     def left_by(cls, log: Path) -> "Failure | None":
-        """Return the failure that the job with this log has written, None if there is none."""
+        """Return the failure that the job with this log has written, or None if there is none."""
         try:
             left = receipts.read(cls.file(log))
             return cls(

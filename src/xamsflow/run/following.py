@@ -89,7 +89,7 @@ def _process(
     threads: int,
     meter: Meter,
 ) -> str | None:
-    """Make the data type and all below it; return why it could not be made, None if it was."""
+    """Make the data type and all below it; return why it could not be made, or None if it was."""
     if configuration.context is not None:
         return "another context only reads runs that have ended"
 

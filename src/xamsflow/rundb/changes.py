@@ -227,5 +227,5 @@ def _set_by_hand(document: Mapping[str, Any]) -> bool:
 
 
 def _foreign(status: Any) -> Any:
-    """Return a status that is not one of ours, None for one that is."""
+    """Return a status that is not one of ours, or None for one that is."""
     return None if text(status) in NAMES else status

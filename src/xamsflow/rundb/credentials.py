@@ -24,7 +24,7 @@ class Credentials:
 
 
 def find(file: Path | None) -> Credentials | None:
-    """Return the credentials from the environment, else from `file`, None if there are none.
+    """Return the credentials from the environment, else from `file`, or None if there are none.
 
     `file` None means the default file, if it exists. Raises ConfigurationError if only one of the
     two variables is set, or if the file is missing, is a link, belongs to another user, is

@@ -343,7 +343,7 @@ class RunDatabase:
     ) -> bool:
         """Record that a claimed run has failed; counted once, however many processes notice it.
 
-        `pause_s` returns after how many seconds it is retried, None for never, given how often it
+        `pause_s` returns the seconds until the retry, or None for never, given how often it
         has failed with this class since a person requested it.
         """
         now = self.now()
@@ -602,7 +602,7 @@ class RunDatabase:
         return self._changed(number, change) is not None
 
     def _changed(self, number: int, change: Change | TagChange) -> Document | None:
-        """Make a change; return the changed document, None if the change is not allowed."""
+        """Make a change; return the changed document, or None if the change is not allowed."""
         before: Document | None = None
         for _ in range(CHANGE_TRIES):
             document = self._one(number, changes.FIELDS)

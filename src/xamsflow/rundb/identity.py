@@ -46,7 +46,7 @@ class Identity:
         return replace(self, daq_folder=None)
 
     def difference(self, other: "Identity") -> str | None:
-        """Return how this run differs from another one, None if they may be the same."""
+        """Return how this run differs from another one, or None if they may be the same."""
         for name, word in WORDS.items():
             ours, theirs = getattr(self, name), getattr(other, name)
             if ours is not None and theirs is not None and ours != theirs:

@@ -35,7 +35,7 @@ class Way(Protocol):
 
     @property
     def failure(self) -> XamsflowError | None:
-        """Why the last connection attempt failed, None after a successful one."""
+        """Why the last connection attempt failed, or None after a successful one."""
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def with_outcome(
 
 
 def text(value: Any) -> str | None:
-    """Return a text, None for anything else.
+    """Return a text, or None for anything else.
 
     BSON's code type is also a str, but cannot be compared or hashed as one.
     """
@@ -140,7 +140,7 @@ def text(value: Any) -> str | None:
 
 
 def time(value: Any) -> datetime | None:
-    """Return a time in UTC, None for anything else."""
+    """Return a time in UTC, or None for anything else."""
     if not isinstance(value, datetime):
         return None
     return value if value.tzinfo is not None else value.replace(tzinfo=UTC)

@@ -80,7 +80,7 @@ class ClaimedRun:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "ClaimedRun | None":
-        """Return the run of a document, None if no driver of this project has claimed it.
+        """Return the run of a document, or None if no driver of this project has claimed it.
 
         The document's `now` is the server's time.
         """
@@ -217,7 +217,7 @@ class RunSummary:
 
 
 def _sizes(document: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
-    """Return the sizes in MB of live data, raw records and all strax data, None if unknown.
+    """Return the sizes in MB of live data, raw records and all strax data, or None if unknown.
 
     Data registered for several hosts or locations count once.
     """

@@ -49,7 +49,7 @@ class Tunnel:
 
     @property
     def failure(self) -> XamsflowError | None:
-        """Why the last connection attempt failed, None after a successful one."""
+        """Why the last connection attempt failed, or None after a successful one."""
         return self._link.failure
 
 

@@ -68,7 +68,7 @@ class Watch:
 
     `auto` sets runs without a status pending if they ended in the last `max_age_days` (None: at any
     time). Every `oldest_every`-th selected run is the oldest one, the others are the newest
-    (None: all are the newest). `max_jobs` is the number of runs processed at a time, None for as
+    (None: all are the newest). `max_jobs` is the number of runs processed at a time, or None for as
     many as the profile allows. `switch` is the collection with the switch that stops processing,
     for example ``daq.processing``; None if there is none. `pictures` is the number of pictures
     drawn at a time alongside the processing, 0 for none.
@@ -183,7 +183,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Config:
-    """The whole configuration, valid; `context` is None for the plugins of this project."""
+    """The complete, validated configuration; `context` is None for the plugins of this project."""
 
     detector: str
     context: str | None

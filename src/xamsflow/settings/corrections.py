@@ -56,7 +56,7 @@ class ByRun:
     entries: tuple[Entry, ...]
 
     def entry(self, run: int) -> Entry | None:
-        """Return the entry for a run, None if the file does not cover the run."""
+        """Return the entry for a run, or None if the file does not cover the run."""
         return next((one for one in self.entries if one.first <= run <= one.last), None)
 
     def starts(self) -> list[tuple[int, Any]]:

@@ -49,8 +49,8 @@ class Digitizer:
 class Signals:
     """Channels of one digitizer whose pulses are combined into peaks.
 
-    Arrays by channel have the order of `channels`. `top` and `bottom` are the channels of the two
-    arrays, both empty if unknown. `gains` are in photoelectrons per ADC count and sample: a list,
+    Per-channel arrays follow the order of `channels`. `top` and `bottom` are the channels of the
+    sensor arrays above and below, both empty if unknown. `gains` are in photoelectrons per ADC count and sample: a list,
     or a :class:`xamsflow.settings.corrections.ByRun`. `hit_threshold` and `baseline_max_rms` are in
     ADC counts, `hit_extension` in samples before and after a hit, `max_gap` and `coincidence` in
     ns, `min_area` in photoelectrons, `split_min_height` in photoelectrons per waveform sample.
@@ -92,9 +92,9 @@ class Tpc:
 
     Areas are in photoelectrons, widths (of the central half of the area) and times in ns,
     `positions` (x and y by channel) in mm, `drift_velocity` in mm per ns. `gate_time` is the drift
-    time from the gate. `electron_lifetime` (ns) and `s1_map` are each a value, None for no
+    time from the gate. `electron_lifetime` (ns) and `s1_map` are each a value, or None for no
     correction, or a :class:`xamsflow.settings.corrections.ByRun`. `max_drift_time` is the drift
-    time from the cathode, None if unknown.
+    time from the cathode, or None if unknown.
     """
 
     signals: Signals
@@ -386,7 +386,8 @@ def _digitizer(channels: tuple[int, ...], detector: Detector, key: str) -> Digit
         owners = [d for d in detector.digitizers if d.first_channel <= channel <= d.last_channel]
         if not owners:
             raise ConfigurationError(
-                f"{key}.channels contains {channel}, allowed: a channel of a digitizer"
+                f"{key}.channels contains {channel}, which belongs to no digitizer",
+                "correct it, or add the digitizer",
             )
         found.add(owners[0])
     if len(found) > 1:

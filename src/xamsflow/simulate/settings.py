@@ -49,7 +49,7 @@ class SimulatedRun:
     There are no pulses in `silence`, given as start and end in s.
     `long_fraction` is the share of pulses that last some 10 % longer because a second one follows,
     `s2_fraction` the share of events that are long S2-like pulses with a standard deviation around
-    `s2_width` (ns). `border_pulses` places a pulse of each channel across every chunk border.
+    `s2_width` (ns). `border_pulses` places a pulse of each channel across every chunk boundary.
     With `physics`, signals come from the simulated xenon instead of `rate`, `long_fraction`,
     `s2_fraction` and `s2_width`; `border_pulses` then places S2s across the borders.
     `buffered_chunks` is redax's strax_buffer_num_chunks: it delays a run that is being taken, and

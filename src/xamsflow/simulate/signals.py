@@ -24,7 +24,7 @@ FARTHEST = 5.0
 """Maximum distance of photons and electrons from the middle of their S2, in standard deviations."""
 
 BORDER_OFFSETS = (0.0, -3.0, 1.0, 3.0, -1.0, -2.0, 2.0)
-"""Positions of the middle of S2s placed across chunk borders, in standard deviations."""
+"""Positions of the middle of S2s placed across chunk boundaries, in standard deviations."""
 
 
 class Signal(IntEnum):

@@ -53,7 +53,7 @@ def write(orders: Sequence[Order]) -> dict[str, XamsflowError]:
 
 
 def read(run: str) -> Claim | None:
-    """Return the claim on a run, None if no driver owns the run."""
+    """Return the claim on a run, or None if no driver owns the run."""
     about = _read(run)
     return Claim(**about["claim"]) if about else None
 

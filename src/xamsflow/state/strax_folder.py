@@ -31,7 +31,7 @@ class Name:
 
 
 def parse_name(name: str) -> Name | None:
-    """Return the parts of a folder's name, None if it is not a strax folder."""
+    """Return the parts of a folder's name, or None if it is not a strax folder."""
     found = NAME.fullmatch(name)
     if found is None:
         return None

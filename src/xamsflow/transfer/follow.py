@@ -103,7 +103,7 @@ class Following:
         return self.duration
 
     def _ask(self) -> Run | None:
-        """Return the run as its document now describes it, None if the document is unavailable."""
+        """Return the run as its document now describes it, or None if it is unreachable."""
         try:
             run = rundoc.parse(self._look())
         except TransientError as error:

@@ -48,7 +48,7 @@ Look = Callable[[str, str], tuple["Folder", Listing | None]]
 
 
 def find(host: SshHost | None, parent: str, run: str) -> tuple[Folder, Listing | None]:
-    """Return a run's folder in `parent` and its listing, None if the folder does not exist.
+    """Return a run's folder in `parent` and its listing, or None if the folder does not exist.
 
     Raises TransientError if the host cannot be reached or `parent` itself is missing (its disk may
     not be mounted), BadDataError if the folder holds anything but files and folders.

@@ -22,7 +22,7 @@ class Log:
     """The log of one attempt at a job; `changed` is when it was last written to.
 
     `rule` is the rule's name, or BATCH. `data_type` is None for rules without a data type.
-    `failure` is why the attempt failed, None if it did not fail or if a later attempt exists.
+    `failure` is why the attempt failed, or None if it did not fail or if a later attempt exists.
     """
 
     rule: str

@@ -29,7 +29,7 @@ class Column:
 
 
 def width() -> int | None:
-    """Return the width of the terminal in characters, None if the output is not a terminal."""
+    """Return the width of the terminal in characters, or None if the output is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 

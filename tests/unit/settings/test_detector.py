@@ -134,7 +134,7 @@ def test_an_unknown_detector_names_the_known_ones():
         (("digitizers", "V1730"), {}, "unknown key digitizers.V1730"),
         (("dead_time", "channel"), 3, "outside digitizers.v1724"),
         (("tpc", "channels"), [0, 2], "channels of v1724 and v1730, allowed: channels of one"),
-        (("tpc", "channels"), [7], "tpc.channels contains 7, allowed: a channel of a digitizer"),
+        (("tpc", "channels"), [7], "tpc.channels contains 7, which belongs to no digitizer"),
         (("tpc", "channels"), [1], "channel 1 is in tpc and in sipm"),
         (("tpc", "top"), [1], "tpc.top contains channel 1, allowed: the channels of tpc.channels"),
         (("tpc", "drift", "gate_time"), 90_000, "max_time is 80000, allowed: more than 90000"),

@@ -170,7 +170,7 @@ def _dtype(n_channels: int) -> list[Any]:
 
 
 def _apart(peaks: Array) -> Array:
-    """Shorten peaks that overlap the next one, as after MAX_DURATION; return their end times."""
+    """Shorten peaks that overlap the next one; return the end times of all peaks."""
     ends: Array = strax.endtime(peaks)
     ends[:-1] = np.minimum(ends[:-1], peaks["time"][1:])
     peaks["length"] = (ends - peaks["time"]) // peaks["dt"]

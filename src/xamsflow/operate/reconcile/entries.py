@@ -106,7 +106,7 @@ def _is_at(entry: Document, path: Path) -> bool:
 
 
 def _not_as_told(entry: Document, folder: Path) -> str | None:
-    """Return what is wrong in an entry about a folder, None if it is correct."""
+    """Return what is wrong in an entry about a folder, or None if it is correct."""
     try:
         if not folder.is_dir():
             return f"{folder} is missing"

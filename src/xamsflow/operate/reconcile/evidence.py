@@ -34,7 +34,7 @@ class ReceiptFile:
 
     @classmethod
     def found(cls, path: Path, read: Callable[[Path], Receipt]) -> "ReceiptFile | None":
-        """Return the receipt at `path`, None if there is no file."""
+        """Return the receipt at `path`, or None if there is no file."""
         try:
             return cls(path, read(path))
         except FileNotFoundError:
@@ -80,7 +80,7 @@ class Evidence:
 
     @property
     def document(self) -> Document | None:
-        """The run document, None if there is none or more than one."""
+        """The run document, or None if there is none or more than one."""
         return self.documents[0] if len(self.documents) == 1 else None
 
     @property
@@ -141,7 +141,7 @@ class Sources:
         return Path(os.path.abspath(self.settings.storage.live_data))  # noqa: PTH100
 
     def on_daq(self, parent: str, run: str) -> Listing | None:
-        """Return the listing of a run's folder on the DAQ host, None if the DAQ no longer has it.
+        """Return the listing of a run's folder on the DAQ host, or None if it is gone.
 
         Also None if the DAQ host cannot be read; `daq_away` then says why.
         """

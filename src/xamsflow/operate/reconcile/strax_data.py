@@ -92,7 +92,7 @@ def believed(evidence: Evidence) -> list[Receipt]:
 
 
 def disbelieved(receipt: Receipt) -> str | None:
-    """Return what is wrong with a data type's receipt, None if it is correct."""
+    """Return what is wrong with a data type's receipt, or None if it is correct."""
     try:
         for facts in receipt["stored"].values():
             publish.check_stored(facts, receipt)

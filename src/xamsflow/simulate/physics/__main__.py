@@ -49,7 +49,7 @@ def compare(options: argparse.Namespace) -> int:
         findings = Measurements(take(usual, Path(folder)), take(borders, Path(folder)))
     title = (
         f"Reconstruction of {options.detector} against simulated truth: "
-        f"{options.duration:g} s and {options.borders:g} s with S2s across chunk borders, "
+        f"{options.duration:g} s and {options.borders:g} s with S2s across chunk boundaries, "
         f"seed {options.seed}"
     )
     pages = report.write(findings, options.directory, title)

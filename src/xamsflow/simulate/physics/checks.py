@@ -54,7 +54,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Measurements:
-    """All numbers of a run with usual signals, and of one with S2s across chunk borders."""
+    """All numbers of a run with usual signals, and of one with S2s across chunk boundaries."""
 
     usual: Sample
     borders: Sample
@@ -110,7 +110,7 @@ class Measurements:
 
     @cached_property
     def on_borders(self) -> Array:
-        """Indices of the S2s across chunk borders in the run with such S2s."""
+        """Indices of the S2s across chunk boundaries in the run with such S2s."""
         matched = self.borders.matched
         chosen = matched.select(Signal.S2, MIN_AREA[Signal.S2], alone=True)
         return chosen[is_across_border(self.borders.settings, matched.signals[chosen])]
@@ -220,7 +220,7 @@ class Measurements:
         n_borders = len(borders(self.borders.settings))
         usual = self.miscount[0]
         return Check(
-            "S2s across chunk borders lost or doubled",
+            "S2s across chunk boundaries lost or doubled",
             f"{lost + doubled}",
             "0",
             len(self.on_borders) > 0 and lost + doubled == 0 and not self.miscount[1].overlapping,
