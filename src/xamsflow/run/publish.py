@@ -238,7 +238,7 @@ def check_followed(run_id: str, transferred: Receipt) -> None:
         if arrived.get(path) != checksum:
             raise BadDataError(
                 f"run {run_id} was followed while it was taken, but {path} has changed since",
-                f"the data made from it are wrong: move the run's folders out of storage.processed, "
+                "the data made from it are wrong: move the run's folders out of storage.processed, "
                 f"remove {layout.follow_receipt(run_id)}, and request the run again",
             )
 

@@ -50,10 +50,11 @@ class Signals:
     """Channels of one digitizer whose pulses are combined into peaks.
 
     Per-channel arrays follow the order of `channels`. `top` and `bottom` are the channels of the
-    sensor arrays above and below, both empty if unknown. `gains` are in photoelectrons per ADC count and sample: a list,
-    or a :class:`xamsflow.settings.corrections.ByRun`. `hit_threshold` and `baseline_max_rms` are in
-    ADC counts, `hit_extension` in samples before and after a hit, `max_gap` and `coincidence` in
-    ns, `min_area` in photoelectrons, `split_min_height` in photoelectrons per waveform sample.
+    sensor arrays above and below, both empty if unknown. `gains` are in photoelectrons per ADC
+    count and sample: a list, or a :class:`xamsflow.settings.corrections.ByRun`. `hit_threshold` and
+    `baseline_max_rms` are in ADC counts, `hit_extension` in samples before and after a hit,
+    `max_gap` and `coincidence` in ns, `min_area` in photoelectrons, `split_min_height` in
+    photoelectrons per waveform sample.
     """
 
     name: str
