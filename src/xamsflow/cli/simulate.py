@@ -23,6 +23,33 @@ PAUSE = timedelta(minutes=1)
 """Time from the end of a simulated run to the start of the next."""
 
 
+OF_REDAX = {
+    "chunk_length": (float, "S", "strax_chunk_length in s [5]"),
+    "chunk_overlap": (float, "S", "strax_chunk_overlap in s [0.5]"),
+    "buffered_chunks": (int, "N", "strax_buffer_num_chunks [3]"),
+    "fragment_payload": (int, "BYTES", "strax_fragment_payload_bytes [220]"),
+    "integers": (
+        str,
+        "TYPE",
+        "BSON type of whole numbers: int32, int64 or double; redax reads only int32 [int32]",
+    ),
+    "idle_threads": (int, "N", "threads per reader that get no data [0]"),
+    "board_fail_threads": (int, "N", "idle threads that write only to THE_END [0]"),
+    "late_fraction": (float, "F", "fraction of read-out batches that arrive late [0]"),
+    "late_chunks": (float, "N", "by how many chunks they are late [0]"),
+}
+"""What redax does with the same pulses: type, unit and meaning of each option."""
+
+
+def _threads(text: str) -> int | None:
+    if text == "unnamed":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number or 'unnamed', not {text!r}") from None
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the runs and the parameters of the simulation."""
     add = parser.add_argument
@@ -39,9 +66,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--noise", type=float, default=2.0, metavar="ADC", help="rms noise in ADC counts [2]")
     add("--seed", type=int, default=0, metavar="N", help="random seed [0]")
-    add("--compressor", default="lz4", metavar="NAME", help="lz4 or blosc [lz4]")
+    add(
+        "--compressor",
+        default="lz4",
+        metavar="NAME",
+        help="name in the run document; redax writes lz4 for any name but blosc [lz4]",
+    )
     add("--readers", type=int, default=1, metavar="N", help="number of reader processes [1]")
-    add("--threads", type=int, default=1, metavar="N", help="number of threads per reader [1]")
+    add(
+        "--threads",
+        type=_threads,
+        default=1,
+        metavar="N",
+        help="number of threads per reader, or 'unnamed': redax then uses 8 [1]",
+    )
     add("--mode", metavar="NAME", help="mode in the run document [from detector and digitizers]")
     add(
         "--s2-fraction",
@@ -65,6 +103,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar=("FROM", "TO"),
             help=f"photoelectrons per {kind.upper()}, with --physics [{default}]",
         )
+    for name, (convert, metavar, text) in OF_REDAX.items():
+        add(f"--{name.replace('_', '-')}", type=convert, metavar=metavar, help=text)
+    add(
+        "--silence",
+        type=float,
+        nargs=2,
+        metavar=("FROM", "TO"),
+        help="time without pulses, in s since the start of the run",
+    )
     add(
         "--live",
         type=float,
@@ -117,6 +164,11 @@ def _settings(options: argparse.Namespace, detector_name: str) -> "list[Simulate
         raise ConfigurationError("a run number is given twice", "give each run once")
     one_detector = detector.load(detector_name)
     physics = _physics(options)
+    of_redax: dict[str, Any] = {
+        name: value for name in OF_REDAX if (value := getattr(options, name)) is not None
+    }
+    if options.silence is not None:
+        of_redax["silence"] = tuple(options.silence)
     return [
         SimulatedRun(
             number=number,
@@ -132,6 +184,7 @@ def _settings(options: argparse.Namespace, detector_name: str) -> "list[Simulate
             border_pulses=options.border_pulses,
             mode=options.mode,
             physics=Physics.of(one_detector, number, **physics) if options.physics else None,
+            **of_redax,
         )
         for number in options.runs
     ]

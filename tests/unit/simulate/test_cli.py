@@ -48,6 +48,24 @@ def test_options_reach_the_run(tmp_path):
     assert [board.type for board in run.boards] == ["V1724", "V1730"]
 
 
+def test_what_redax_does_can_be_chosen(tmp_path, capsys):
+    """A quiet run of eight threads, whose options redax reads in its own way."""
+    choices = "--detector xamsl --threads unnamed --integers int64 --fragment-payload 300"
+    quiet = "--duration 60 --rate 0.2 --silence 20 30 --compressor none --seed 1"
+    command = ["simulate", "932", "--output", "daq", *choices.split(), *quiet.split()]
+    assert main(command) == 0
+    document = document_of(tmp_path / "daq" / "rundoc_000932.json")
+    run = rundoc.parse(document)
+    assert document["daq_config"]["compressor"] == "none"
+    assert (run.compressor, run.record_length) == ("lz4", 110)
+    assert run.readers == {"xams-daq_reader_0": 8}
+    empty = [path for path in (tmp_path / "daq").glob("*/0*/*") if not path.stat().st_size]
+    assert empty
+    with pytest.raises(SystemExit):
+        main(["simulate", "933", "--output", "daq", "--threads", "many"])
+    assert "expected a number or 'unnamed', not 'many'" in capsys.readouterr().err
+
+
 def test_detector_is_the_configured_one(tmp_path):
     (tmp_path / "my.yaml").write_text("detector: xams\n")
     command = ["simulate", "932", "--output", "daq", "--configfile", "my.yaml"]
