@@ -34,7 +34,7 @@ def test_a_killed_driver_s_successor_takes_up_its_jobs(workflow: Workflow) -> No
     driver.wait()
 
     successor = workflow.start(runs)
-    wait_until(lambda: workflow.terminal.count(": kept") == 2, "the jobs are taken up")
+    wait_until(lambda: workflow.terminal.count("keeping batch job") == 2, "the jobs are taken up")
     (workflow.folder / "go").touch()
 
     assert successor.wait(timeout=60) == 0, workflow.terminal

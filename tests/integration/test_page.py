@@ -247,7 +247,7 @@ def test_pictures_are_drawn_of_the_newest_runs_that_lack_them(site):
     assert "000933" in (site.work / layout.PAGE).read_text()
 
     first = site.xamsflow("page", "--pictures", "1")
-    assert "1 pictures drawn" in first.stdout
+    assert "pictures drawn: 1, last:" in first.stdout
     picture = site.work / "results" / "000933" / "overview.png"
     assert picture.is_file()
     drawn = picture.stat().st_mtime_ns

@@ -42,7 +42,7 @@ def checked(findings, name):
         "S2 area resolution",
         "event drift time residual",
         "S1/S2 confusion",
-        "S2s across a border",
+        "S2s across chunk boundaries",
         "area from records to peaks",
     ],
 )
@@ -84,9 +84,9 @@ def in_halves(peaks):
     [
         (smaller, ["S1 area bias", "S2 area bias", "area from records to peaks"]),
         (smeared, ["S2 area resolution"]),
-        (without_some, ["S1 efficiency", "S2 efficiency", "S2s across a border"]),
+        (without_some, ["S1 efficiency", "S2 efficiency", "S2s across chunk boundaries"]),
         (with_other_types, ["S1/S2 confusion"]),
-        (in_halves, ["S2s across a border"]),
+        (in_halves, ["S2s across chunk boundaries"]),
     ],
 )
 def test_what_is_wrong_is_noticed(findings, spoil, names):

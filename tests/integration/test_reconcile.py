@@ -587,7 +587,9 @@ def test_files_that_the_daq_wrote_after_the_transfer(place: Processed, ask):
     try:
         code, (found,) = ask("932")
         assert (code, found["kind"]) == (1, "grown at the source")
-        assert f"{late.parent.name}/{late.name} since the transfer (1 files more" in found["what"]
+        assert (
+            f"has written {late.parent.name}/{late.name} (new or longer files: 1)" in found["what"]
+        )
         before = place.content()
         code, found = ask("932", "--repair")
         assert code == 0, found

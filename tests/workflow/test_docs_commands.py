@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from site_for_tests import PROFILE, SNAKEMAKE, Site
+from xamsflow.settings import config
 from xamsflow.state import layout
 
 DOCUMENTS = [
@@ -117,13 +118,16 @@ def as_it_was(request):
 
 def run(command: str, site: Site) -> "subprocess.CompletedProcess[str]":
     """Run a command as a person does: in a shell with the environment active, at a terminal."""
+    path = f"{SNAKEMAKE.parent}:{os.environ['PATH']}"
+    environment = {name: value for name, value in os.environ.items() if name != config.SITE}
+    environment["PATH"] = path
     person, terminal = pty.openpty()
     try:
         os.write(person, b"y\n")  # for verbs that ask
         return subprocess.run(
             ["bash", "-c", command],
             cwd=site.work,
-            env=os.environ | {"PATH": f"{SNAKEMAKE.parent}:{os.environ['PATH']}"},
+            env=environment,
             capture_output=True,
             text=True,
             check=False,

@@ -117,7 +117,7 @@ def test_a_torn_receipt_is_made_again(make_site, content):
     site.add_run(931)
     assert site.snakemake("results/000931/transfer.json").returncode == 0
     (site.work / "results/000931/transfer.json").write_text(content)
-    assert_one_line(site.snakemake(), "transfer.json", "put aside")
+    assert_one_line(site.snakemake(), "transfer.json", "set aside")
     assert site.document(931)["processing"]["failure"] == "transient"
     assert site.snakemake().returncode == 0
     assert site.status(931) == "done"

@@ -322,7 +322,9 @@ def test_a_hostile_document_runs_nothing_and_stays_in_its_folders(
     assert {path for path in site.folder.iterdir() if path != site.work} == outside
     roots = {path.name for path in site.work.iterdir()}
     assert roots <= {"data", "results", ".snakemake"}, roots
-    assert {path.name for path in (site.work / "data").glob("*/*")} <= {"000932", "000932.incoming"}
+    assert {path.name for path in (site.work / "data").glob("*/*")} <= {
+        *("000932", "000932.incoming", ".runs")
+    }
     assert not list(site.folder.rglob("harm*")) and not list(Path.home().glob("harm*"))
 
 

@@ -27,7 +27,8 @@ RUN_ID = f"{RUN:06d}"
 def test_settings_of_a_run(tmp_path: Path) -> None:
     document = write_run(tmp_path, pulses(1000), compressor="blosc")
     document["daq_config"]["strax_fragment_payload_bytes"] = 100
-    assert run_config(rundoc.parse(document), tmp_path / RUN_ID) == {
+    run = rundoc.parse(document)
+    assert run_config(run, tmp_path / RUN_ID) == {
         "daq_input_dir": str(tmp_path / RUN_ID),
         "daq_compressor": "blosc",
         "daq_chunk_duration": 1_000_000_000,
@@ -36,6 +37,8 @@ def test_settings_of_a_run(tmp_path: Path) -> None:
         "record_length": 50,
         "run_start_time": START_NS / 1e9,
         "run_end_time": START_NS / 1e9 + 3,
+        "daq_buffered_chunks": run.buffered_chunks,
+        "enabled_inputs": tuple(sorted(run.enabled_inputs)),
     }
 
 

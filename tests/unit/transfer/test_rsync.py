@@ -64,7 +64,7 @@ def test_differences_are_of_content_not_of_time(source: Folder, here: Path) -> N
 
 
 def test_source_vanishes(source: Folder, here: Path) -> None:
-    with pytest.raises(StillTakenError, match="somebody changes"):
+    with pytest.raises(StillTakenError, match="is changing on the DAQ host"):
         rsync.copy(Folder(None, f"{source.path}/nothing"), here)
 
 

@@ -128,7 +128,7 @@ def test_other_channels_have_separate_peaks() -> None:
     assert external["area"] == pytest.approx([2000 * 0.0178])
     assert external["area_per_channel"].shape == (1, 1)
     assert np.isnan(external["area_fraction_top"]).all()
-    assert sipm["area"] == pytest.approx([2000 * 0.0005])
+    assert sipm["area"] == pytest.approx([2000 * 0.00063])
     assert sipm["time"].tolist() == [3000 - 3 * DT]
     assert made["peak_basics_sipm"]["max_pmt"].tolist() == [6]
 
