@@ -11,10 +11,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from xamsflow import __version__
+from xamsflow import __version__, cli
 from xamsflow.base import system_errors
 from xamsflow.base.errors import ConfigurationError, XamsflowError
-from xamsflow.cli import VERBS
 
 USAGE_ERROR = 2
 
@@ -23,14 +22,14 @@ def run(arguments: Sequence[str] | None, on_ctrl_c: Any) -> int:
     """Run the command; `on_ctrl_c` is the SIGINT handler while a verb runs."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     verb = words[0] if words and not words[0].startswith("-") else None
-    if verb is not None and verb not in VERBS:
+    if verb is not None and verb not in cli.VERBS:
         print(
-            f"xamsflow: unknown verb {verb!r}{did_you_mean(verb, VERBS)}; "
+            f"xamsflow: unknown verb {verb!r}{did_you_mean(verb, cli.VERBS)}; "
             "xamsflow --help lists them",
             file=sys.stderr,
         )
         return USAGE_ERROR
-    parser = _parser(VERBS if verb is None else (verb,))
+    parser = _parser(cli.VERBS if verb is None else (verb,))
     if not words:
         parser.print_help()
         return 0
