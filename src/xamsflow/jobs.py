@@ -32,6 +32,7 @@ from xamsflow.redax import rundoc
 from xamsflow.run import journal, progress
 from xamsflow.run import publish as publishing
 from xamsflow.run.failures import Failure
+from xamsflow.run.interrupt import STOPPED
 from xamsflow.run.policy import patiently
 from xamsflow.rundb import identity
 from xamsflow.rundb.identity import Identity
@@ -301,7 +302,7 @@ def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter]]:
     except XamsflowError as error:
         fail(Failure(str(error), error.failure))
     except KeyboardInterrupt:
-        fail(Failure("stopped by Ctrl-C", FailureClass.TRANSIENT, interrupted=True))
+        fail(Failure(STOPPED, FailureClass.TRANSIENT, interrupted=True))
     except _Terminated:
         reason = "stopped by SIGTERM: canceled, or out of time?"
         fail(Failure(reason, FailureClass.TRANSIENT, killed=True))

@@ -7,6 +7,8 @@ from types import FrameType, TracebackType
 
 from xamsflow.run.say import say
 
+STOPPED = "stopped by Ctrl-C"
+
 SOON_S = 1.0
 """How long after a job ended without a message Ctrl-C may still reach this process."""
 
@@ -37,7 +39,7 @@ class Interrupt:
             kind: type[BaseException], error: BaseException, trace: TracebackType | None
         ) -> None:
             if issubclass(kind, KeyboardInterrupt):  # Snakemake does not handle it this early
-                say("stopped by Ctrl-C")
+                say(STOPPED)
             else:
                 tell(kind, error, trace)
 

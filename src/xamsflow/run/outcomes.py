@@ -12,7 +12,7 @@ from xamsflow.base.errors import XamsflowError
 from xamsflow.run import failures, journal, notify, policy
 from xamsflow.run.claimed_runs import ClaimedRuns
 from xamsflow.run.failures import FailedJob, Failure
-from xamsflow.run.interrupt import Interrupt
+from xamsflow.run.interrupt import STOPPED, Interrupt
 from xamsflow.run.publish import tell_failure
 from xamsflow.run.say import say
 from xamsflow.settings.config import Config
@@ -21,8 +21,6 @@ from xamsflow.state.claims import Claim
 
 if TYPE_CHECKING:  # without an outcome, the run database's client is not needed
     from xamsflow.rundb import RunDatabase
-
-STOPPED = "stopped by Ctrl-C"
 
 BEGIN = "claim"
 """The stage of a run that fails before its first job."""
