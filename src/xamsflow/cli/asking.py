@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from xamsflow.base.errors import ConfigurationError
+from xamsflow.cli import choosing
 from xamsflow.settings import config
 from xamsflow.state import layout, owner, run_numbers
 from xamsflow.views import terminal
@@ -35,7 +36,7 @@ class _Chosen:
 def add_arguments(parser: argparse.ArgumentParser, *, force: bool = False) -> None:
     """Add the selection of runs, the reason, confirmation, and `force` if the verb supports it."""
     add = parser.add_argument
-    add("runs", nargs="*", metavar="RUN", help="run numbers and ranges, e.g. 932 940-950")
+    add("runs", nargs="*", metavar="RUN", help=choosing.HELP)
     add("--mode", action="append", metavar="PATTERN", help="runs whose mode matches, e.g. '*led*'")
     add("--tag", action="append", metavar="TAG", help="runs that have this tag")
     add("--reason", metavar="TEXT", help="why; recorded in the run document")
@@ -92,7 +93,7 @@ def _choose(
     from xamsflow.operate import actions  # noqa: PLC0415 - pymongo's part of bson takes its time
 
     ranges = run_numbers.parse_all(options.runs)
-    named = {part.start for part in ranges if len(part) == 1}
+    named = run_numbers.single(ranges)
     found: dict[int, Mapping[str, Any]] = {}
     for document in database.documents(actions.FIELDS, ranges or None):
         if document["number"] in found:

@@ -36,8 +36,7 @@ def numbers(words: Sequence[str], existing: Iterable[int]) -> list[int]:
     Raises ConfigurationError if no runs exist.
     """
     ranges = run_numbers.parse_all(words)
-    single = {part.start for part in ranges if len(part) == 1}
-    chosen = single | {number for number in existing if any(number in part for part in ranges)}
+    chosen = run_numbers.chosen(ranges, existing)
     if not chosen:
         raise ConfigurationError(f"no runs exist in {' '.join(words)}")
     return sorted(chosen)

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from xamsflow.base import amounts, clock
+from xamsflow.cli import choosing
 from xamsflow.settings import config
 from xamsflow.state import run_numbers
 from xamsflow.views import causes, terminal
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Show the runs and their progress. Without a selection, show all runs in progress, then "
         f"failed, waiting and recently completed runs, up to {USUAL_ROWS} lines."
     )
-    add("runs", nargs="*", metavar="RUN", help="run numbers and ranges, e.g. 932 940-950")
+    add("runs", nargs="*", metavar="RUN", help=choosing.HELP)
     add(
         "--status",
         action="append",

@@ -9,6 +9,7 @@ from typing import Any
 from xamsflow.base import amounts
 from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
 from xamsflow.base.meter import Meter
+from xamsflow.cli import choosing
 from xamsflow.redax import rundoc
 from xamsflow.run import progress
 from xamsflow.rundb import identity
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "processed, even if something is missing (degraded)."
     )
     add = parser.add_argument
-    add("runs", nargs="+", metavar="RUN", help="run numbers and ranges, e.g. 932 940-950")
+    add("runs", nargs="+", metavar="RUN", help=choosing.HELP)
     add(
         "--live-data",
         type=Path,

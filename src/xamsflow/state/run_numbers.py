@@ -1,7 +1,7 @@
 """Run numbers as people write them: ``932``, ``000932``, and ranges ``932-940`` and ``932-``."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from xamsflow.base.errors import ConfigurationError
 from xamsflow.state import layout
@@ -57,3 +57,15 @@ def words(numbers: Iterable[int]) -> list[str]:
 def parse_all(words: Iterable[str]) -> tuple[range, ...]:
     """Return the ranges of several words; see :func:`parse`."""
     return tuple(parse(word) for word in words)
+
+
+def single(ranges: Iterable[range]) -> set[int]:
+    """Return the numbers that stand alone, not in a range of several."""
+    return {part.start for part in ranges if len(part) == 1}
+
+
+def chosen(ranges: Collection[range], existing: Iterable[int]) -> set[int]:
+    """Return the numbers that stand alone, and of each range those in `existing`."""
+    return single(ranges) | {
+        number for number in existing if any(number in part for part in ranges)
+    }
