@@ -33,12 +33,22 @@ DOCUMENTS = [
     ),
 ]
 
-OURS = ("xamsflow", ".venv/bin/xamsflow", "snakemake", "make", "python", ".venv/bin/python")
+OURS = (
+    "source",
+    "xamsflow",
+    ".venv/bin/xamsflow",
+    "snakemake",
+    "make",
+    "python",
+    ".venv/bin/python",
+)
 
 NOT_HERE = {
     r"make [a-z-]+": "takes minutes; each is a target of the Makefile, which is tested",
     r"(\.venv/bin/)?python .*": "examples and tools have tests of their own",
     r"\.venv/bin/xamsflow demo.*": "a test of its own",
+    r"source .*": "activates the environment, as this test does",
+    r"xamsflow init.*": "asks; tests of its own",
     r"xamsflow watch.*": "does not end; tests of its own",
     r"xamsflow (pend|retry|reprocess|verify)": "the verb as such, which needs runs",
     r".*….*": "an abbreviation, not a command",

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 VERBS = (
     *("status", "show", "why", "log", "bundle", "plan", "page", "verify"),
     *("pend", "hold", "release", "retry", "reprocess", "abandon"),
-    *("watch", "doctor", "reconcile", "simulate", "demo"),
+    *("init", "watch", "doctor", "reconcile", "simulate", "demo"),
 )
 
 

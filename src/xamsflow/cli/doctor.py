@@ -30,21 +30,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print one line per check, with any remedy below; return 1 if there is a problem."""
-    from xamsflow.operate import doctor  # noqa: PLC0415 - keeps --help fast
-
     configuration = config.load(options.configfile)
     if options.notify:
         return _send_test(configuration.notify)
-    profile: Path | None = start.profile_folder(options.profile) if options.profile else None
+    profile = start.profile_folder(options.profile) if options.profile else None
+    return report(configuration, profile, as_json=options.json)
+
+
+def report(settings: config.Config, profile: Path | None, *, as_json: bool = False) -> int:
+    """Print the results of all checks; return 1 if there is a problem."""
+    from xamsflow.operate import doctor  # noqa: PLC0415 - keeps --help fast
+
     found = []
-    for result in doctor.examine(configuration, profile):
+    for result in doctor.examine(settings, profile):
         found.append(result)
-        if not options.json:
+        if not as_json:
             _print(result)
     counts = dict.fromkeys(doctor.Health, 0)
     for result in found:
         counts[result.verdict] += 1
-    if options.json:
+    if as_json:
         print(json.dumps([asdict(result) for result in found], indent=1))
     else:
         told = [

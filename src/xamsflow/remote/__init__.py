@@ -2,5 +2,6 @@
 
 ::
 
-    ssh  connections that look, copy and forward, with host keys checked
+    ssh    connections that look, copy and forward, with host keys checked
+    alias  host names as people type them
 """

@@ -47,6 +47,23 @@ def find(file: Path | None) -> Credentials | None:
     return _read(default) if default.exists() else None
 
 
+def write(path: Path, credentials: Credentials) -> None:
+    """Write a new file with mode 0600 that :func:`find` accepts.
+
+    Raises ConfigurationError if the file exists or cannot be written.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, mode=0o600), "w", encoding="utf-8") as file:
+            yaml.safe_dump({"user": credentials.user, "password": credentials.password}, file)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot write the credentials file {path} ({error.strerror})",
+            "edit the existing file, or choose another one",
+        ) from error
+
+
 def _read(path: Path) -> Credentials:
     expected = "write two lines: user: NAME, and password: 'WORD' in quotes"
     try:

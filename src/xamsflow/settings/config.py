@@ -254,16 +254,33 @@ def load(configfiles: Iterable[Path] = ()) -> Config:
     return parse(settings, files)
 
 
+def of_site(changes: Mapping[str, Any]) -> Config:
+    """Return the defaults, overridden by the plain settings `changes` of a site.
+
+    Raises ConfigurationError naming the key, the value found and the allowed values.
+    """
+    settings = _read(layout.DEFAULT_CONFIG)
+    _override(settings, changes)
+    return parse(settings)
+
+
+def site_file() -> Path:
+    """Return the path of the site's settings, whether or not the file exists.
+
+    It is ``site.yaml`` in the working directory, or the file that the environment variable SITE
+    names relative to the working directory.
+    """
+    return _expanded(os.environ.get(SITE) or str(layout.SITE_SETTINGS)).absolute()
+
+
 def site_files() -> list[Path]:
     """Return the file with the site's settings in a list, empty if it is missing or has no keys.
 
-    It is ``site.yaml`` in the working directory, or the file that the environment variable SITE
-    names relative to the working directory. Raises ConfigurationError if the file is unusable.
+    Raises ConfigurationError if the file is unusable, or if SITE names a missing file.
     """
-    named = os.environ.get(SITE)
-    if not named and not layout.SITE_SETTINGS.exists():
+    path = site_file()
+    if not os.environ.get(SITE) and not path.exists():
         return []
-    path = _expanded(named or str(layout.SITE_SETTINGS)).absolute()
     return [path] if _read(path) else []
 
 
