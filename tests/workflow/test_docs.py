@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from site_for_tests import XAMSFLOW
 from xamsflow import cli
 from xamsflow.state import layout
@@ -147,11 +149,14 @@ def test_the_readme_names_only_existing_commands():
         assert (layout.REPOSITORY / profile / "config.yaml").is_file()
 
 
-def test_every_verb_has_help():
+def test_every_verb_has_help(capsys):
     helped = subprocess.run([XAMSFLOW, "--help"], capture_output=True, text=True, check=True)
     for verb in cli.VERBS:
         assert verb in helped.stdout
-        subprocess.run([XAMSFLOW, verb, "--help"], capture_output=True, check=True)
+        with pytest.raises(SystemExit) as left:
+            cli.main([verb, "--help"])
+        assert left.value.code == 0
+        assert f"usage: xamsflow {verb}" in capsys.readouterr().out
 
 
 def test_the_report_of_snakemake_holds_the_picture_with_its_caption(site):
