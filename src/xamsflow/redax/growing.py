@@ -1,9 +1,8 @@
 """A run that is being taken: its chunks, one by one, as the DAQ completes them.
 
-A thread writes its parts of a chunk in the order main part, overlap, copy of the overlap, and it
-writes all of them in every chunk before its last one. A chunk is therefore complete when each
-configured thread has written all three. A thread that never receives data writes nothing; with such
-a thread, no chunk is complete before the run ends.
+A thread writes its parts of a chunk in this order: main part, overlap, copy of the overlap. A chunk
+is complete when each configured thread has written all three. A quiet thread may write fewer parts,
+and a thread without data none; such a chunk is handed out only after the run ends.
 
 redax may rewrite a file when data arrive late, so the earlier contents were wrong. This, like any
 other fault, is detected at the end, and then the run must be read again.

@@ -72,6 +72,25 @@ def test_chunks_equal_those_of_the_finished_run(
     )
 
 
+@pytest.mark.parametrize(("threads", "seed"), [(2, 2), (4, 0)])
+def test_an_empty_main_part_beside_an_overlap_with_data(
+    tmp_path: Path, threads: int, seed: int
+) -> None:
+    quiet = {"rate": 2, "duration": 4.0, "chunk_overlap": 0.2, "buffered_chunks": 0}
+    taking = Taking(tmp_path, threads=threads, seed=seed, **quiet)
+    n_chunks = taking.take()
+    chunks = [taking.growing.chunk(number) for number in range(n_chunks)]
+    found = survey(taking.folder, taking.readers, Findings("000007"))
+    assert any(
+        chunk.main[name].stat().st_size == 0 and overlap.post and overlap.post.stat().st_size
+        for chunk in found.chunks
+        for name, overlap in chunk.overlap.items()
+        if name in chunk.main
+    )
+    assert chunks == list(found.chunks)
+    assert taking.growing.ended() == found
+
+
 def test_chunks_arrive_before_the_end(tmp_path: Path) -> None:
     taking = Taking(tmp_path, buffered_chunks=0)
     assert taking.growing.chunk(0) is not None
