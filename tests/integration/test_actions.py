@@ -67,6 +67,17 @@ def test_pend_shows_asks_and_writes_who_and_why(ask, runs):
     assert (code, "is already pending" in said) == (0, True)
 
 
+def test_a_range_and_its_numbers_mean_the_same(ask, runs):
+    runs.insert_many([document(931), document(932, "done"), document(935)])
+    for words in (["932"], ["930-934"]):
+        code, said = ask("pend", *words, "--yes")
+        assert (code, statuses(runs)[932]) == (0, "done")
+        assert "is done; --force publishes it again" in said
+    assert "xamsflow: not in the run database: 930 933 934" in said
+    assert ask("pend", "932", "--yes", "--force")[0] == 0
+    assert statuses(runs) == {931: "pending", 932: "pending", 935: None}
+
+
 @pytest.mark.parametrize("verb", ["pend", "hold", "abandon", "retry", "reprocess", "release"])
 def test_nothing_is_done_unasked(ask, runs, verb):
     tagged = {"tags": [{"name": "hold-processing"}]} if verb == "release" else {}

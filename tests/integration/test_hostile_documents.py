@@ -96,12 +96,11 @@ def test_a_spoilt_document_stops_no_other_run(database, runs, spoilt, caplog):
 
 def test_a_spoilt_document_can_be_judged(database, spoilt):
     now = database.now()
-    how = actions.HowAsked(named=True)
     for document in database.documents({*RunSummary.FIELDS, *ClaimedRun.FIELDS}):
         for condition in selection.conditions(document, SELECT, now):
             assert condition.name
         for action in (actions.PEND, actions.RETRY, actions.HOLD, actions.RELEASE):
-            assert action.judge(document, how).effect
+            assert action.judge(document, False).effect
 
 
 @pytest.mark.parametrize("tags", [["abandon"], {"name": "abandon"}, "hold-processing"])

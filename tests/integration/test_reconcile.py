@@ -224,7 +224,7 @@ def fail_in_document(place: Processed) -> None:
 
 
 def pend_in_document(place: Processed) -> None:
-    place.site.xamsflow("pend", "--yes", "932")
+    place.site.xamsflow("pend", "--yes", "--force", "932")
 
 
 def strip_data(place: Processed) -> None:

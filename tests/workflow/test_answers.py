@@ -146,7 +146,7 @@ def test_the_requested_log_is_shown(site, arguments, expected):
         (["log", "940"], "there are no logs of run 000940 in "),
         (["log", "nine"], "'nine' is not a run"),
         (["show", "934"], "the nearest are 000933 and 000940"),
-        (["show", "941-950"], "no runs exist in 941-950"),
+        (["show", "941-950"], "no runs 941-950 are in the run database"),
         (["log", "932", "933", "--follow"], "--follow requires a single run"),
         (["bundle", "932-933", "--output", "x"], "--output requires a single run"),
     ],

@@ -57,8 +57,11 @@ def test_a_document_without_daq_config(site):
 
 
 def test_an_unknown_data_type(site):
-    site.add_run(932, status=None)
-    assert_one_line(site.snakemake("results/000932/peeks.json"), "peeks", "raw_records_v1730")
+    """Nothing runs: neither the run nor its document has to be there."""
+    said = site.snakemake("-n", "results/000932/peeks.json")
+    assert_one_line(said, "there is no data type 'peeks' (did you mean peaks?)")
+    said = site.snakemake("-n", "results/932/rundoc.json")
+    assert_one_line(said, "'932' is not a run: give the number with six digits, as in 000932")
 
 
 def test_damaged_live_data_keep_what_came_before(site):

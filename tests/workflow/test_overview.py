@@ -4,6 +4,7 @@
 def test_a_picture_is_made_on_request_and_does_not_affect_the_run(site):
     site.add_run(932)
     assert site.snakemake().returncode == 0
+    document = site.document(932)
     picture = site.work / "results" / "000932" / "overview.png"
     assert not picture.exists()
 
@@ -14,12 +15,13 @@ def test_a_picture_is_made_on_request_and_does_not_affect_the_run(site):
     assert failed.returncode != 0
     assert "overview failed, which does not affect the run" in failed.stdout
     assert not picture.exists()
-    assert site.status(932) == "done"
-    assert site.document(932).get("processing_failed", 0) == 0
+    assert site.document(932) == document
 
     broken.unlink()
-    made = site.snakemake("results/000932/overview.png")
+    made = site.snakemake("results/000932/overview.png", "results/index.html")
     assert made.returncode == 0, made.stdout
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert site.status(932) == "done"
+    assert (site.work / "results" / "index.html").is_file()
+    assert site.document(932) == document, "a look does not publish the run again"
+    assert "Nothing to be done" in site.snakemake("results/000932/overview.png").stdout
     assert (site.work / "logs" / "overview" / "000932.log").is_file()

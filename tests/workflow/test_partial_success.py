@@ -56,7 +56,7 @@ def test_a_changed_setting_makes_exactly_what_depends_on_it(make_site):
     changed = site.work / layout.DETECTORS / "xamsl.yaml"
     changed.parent.mkdir(parents=True)
     changed.write_text(shipped.replace("max_width: 225", "max_width: 200"))
-    site.xamsflow("pend", "--yes", "932")
+    site.xamsflow("pend", "--yes", "--force", "932")
     done = site.snakemake()
     assert done.returncode == 0, done.stdout
     assert site.status(932) == "done"

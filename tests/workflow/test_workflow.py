@@ -57,7 +57,7 @@ def test_a_run_set_pending_again_is_published_again_and_nothing_is_made_twice(si
     stored = {
         path: path.stat().st_mtime_ns for path in (site.work / "data").rglob("*") if path.is_file()
     }
-    assert site.xamsflow("pend", "--yes", "932").returncode == 0
+    assert site.xamsflow("pend", "--force", "--yes", "932").returncode == 0
     preview = site.snakemake("-n")
     assert "publish" in preview.stdout
     assert site.status(932) == "pending"
@@ -92,8 +92,10 @@ def test_looking_at_the_workflow_claims_nothing(site, look):
 
 def test_nothing_pending_is_success(site):
     site.add_run(932, status="done")
-    done = site.snakemake()
-    assert done.returncode == 0, done.stdout
+    for arguments in ([], ["-n"]):
+        done = site.snakemake(*arguments)
+        assert done.returncode == 0, done.stdout
+        assert "xamsflow: no runs are waiting; xamsflow why RUN" in done.stdout
 
 
 def test_the_selection_is_kept(make_site):
@@ -113,9 +115,15 @@ def test_the_selection_is_kept(make_site):
 
 def test_one_data_type_by_name_does_not_change_the_status(site):
     document = site.add_run(932, status=None)
+    document |= {"_id": site.document(932)["_id"]}
     done = site.snakemake(RAW.format("000932"))
     assert done.returncode == 0, done.stdout
-    assert site.document(932) == document | {"_id": site.document(932)["_id"]}
+    assert site.document(932) == document
+    (site.work / RAW.format("000932")).unlink()
+    next((site.work / "data" / "live_data" / "000932" / "000001").iterdir()).unlink()
+    failed = site.snakemake(RAW.format("000932"))
+    assert failed.returncode == 1 and "run 000932: process failed: " in failed.stdout
+    assert site.document(932) == document
 
 
 def test_data_on_disk_need_no_run_database(site):

@@ -3,6 +3,7 @@
 # Needs:  the configuration.
 # Leaves: nothing. Jobs parse these files again, so parsing uses no database, network or clock.
 
+import hashlib
 import os
 import shlex
 import sys
@@ -13,7 +14,7 @@ from snakemake.settings.types import DeploymentMethod
 
 from xamsflow.base.errors import XamsflowError
 from xamsflow.base.growth import grown
-from xamsflow.run import driver
+from xamsflow.run import driver, requests
 from xamsflow.settings import config as configuration
 from xamsflow.settings import data_types
 from xamsflow.settings import detector as detectors
@@ -44,7 +45,8 @@ try:
         workflow.config_settings.config,
     )
     detector = detectors.load(settings.detector)
-    settings = configuration.of_detector(settings, data_types.of(detector))
+    has = data_types.of(detector)
+    settings = configuration.of_detector(settings, has)
 except XamsflowError as error:
     sys.exit(f"xamsflow: {error}")
 
@@ -107,6 +109,7 @@ def runs_to_publish(wildcards):
 
 def receipts_to_publish(wildcards):
     """Return the receipts of one run's transfer and targets; claim the run if jobs will be run."""
+    check(wildcards)
     run = wildcards.run_id
     with driver.errors_end_the_process():
         if runs_jobs():
@@ -122,13 +125,52 @@ def receipts_to_publish(wildcards):
     ]
 
 
+def unpublished(wildcards):
+    """Return the outcome of a run that must be published first, nothing if it is published."""
+    rundoc = layout.RUNDOC_RECEIPT.format(run_id=wildcards.run_id)
+    published = Path(rundoc).exists() and not requests.names(
+        workflow.dag_settings.targets, rundoc
+    )
+    return [] if published else [rundoc]
+
+
+def changed(*files):
+    """Return when files were last changed, as the parameter of a rule that need not make them."""
+    times = [
+        str(Path(file).stat().st_mtime_ns) for file in files if Path(file).exists()
+    ]
+    return hashlib.sha256(" ".join(times).encode()).hexdigest()
+
+
+def check(wildcards):
+    """Stop the process if a file is asked for that cannot be made; return no inputs."""
+    with driver.errors_end_the_process():
+        requests.check(
+            wildcards.run_id,
+            wildcards.get("data_type"),
+            has if settings.context is None else None,
+        )
+    return []
+
+
+def transferred(wildcards):
+    """Return the receipt of a run's transfer."""
+    check(wildcards)
+    return layout.TRANSFER_RECEIPT.format(run_id=wildcards.run_id)
+
+
 def followed_first(wildcards):
     """Return the receipt of a run that is followed while it is taken, nothing for other runs."""
+    check(wildcards)
+    if (
+        not settings.select.follow
+    ):  # looking in vain for each of a thousand runs takes a moment
+        return []
     followed = driver.current().follows(wildcards.run_id)
     return [layout.FOLLOW_RECEIPT] if followed else []
 
 
-def receipts_on_disk(wildcards):
+def receipts_on_disk():
     """Return the existing receipts: a newer one makes the page out of date."""
     return sorted(
         str(path)
@@ -138,5 +180,6 @@ def receipts_on_disk(wildcards):
 
 
 wildcard_constraints:
-    run_id=layout.RUN_ID_PATTERN,
+    # Functions check both, because Snakemake's own message names neither the mistake nor a remedy.
+    run_id="[^/.]+",
     data_type=layout.DATA_TYPE_PATTERN,

@@ -6,6 +6,8 @@
 
 
 rule follow:
+    input:
+        check,
     output:
         report(
             layout.FOLLOW_RECEIPT,

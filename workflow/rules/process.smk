@@ -6,7 +6,7 @@
 
 rule process:
     input:
-        layout.TRANSFER_RECEIPT,
+        transferred,
     output:
         report(
             layout.DATA_TYPE_RECEIPT,

@@ -5,8 +5,9 @@
 
 
 rule overview:
+    # To look at a run that is done must not publish it again.
     input:
-        layout.RUNDOC_RECEIPT,
+        unpublished,
     output:
         report(
             layout.OVERVIEW,
@@ -26,6 +27,10 @@ rule overview:
     resources:
         mem_mb=1500,
         runtime=15,
+    params:
+        published=lambda wildcards: changed(
+            layout.RUNDOC_RECEIPT.format(run_id=wildcards.run_id)
+        ),
     message:
         "Run {wildcards.run_id}: draw its picture"
     shell:
@@ -33,8 +38,6 @@ rule overview:
 
 
 rule page:
-    input:
-        receipts_on_disk,
     output:
         report(
             layout.PAGE,
@@ -52,6 +55,9 @@ rule page:
     resources:
         mem_mb=1000,
         runtime=10,
+    # Not the receipts themselves: to look at runs must not process them.
+    params:
+        receipts=lambda wildcards: changed(*receipts_on_disk()),
     message:
         "Write the page of all runs"
     shell:

@@ -7,8 +7,7 @@
 
 rule transfer:
     input:
-        # Looking in vain for each of a thousand runs takes a moment.
-        followed_first if settings.select.follow else [],
+        followed_first,
     output:
         report(
             layout.TRANSFER_RECEIPT,

@@ -46,8 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser, *, force: bool = False) -> No
         add(
             "--force",
             action="store_true",
-            help="include runs whose status says that another tool has them, but never runs that a "
-            "driver of this project is processing",
+            help="include runs that are done, which are published again, and runs whose status "
+            "says that another tool has them, but never runs that a driver of this project is "
+            "processing",
         )
     else:
         parser.set_defaults(force=False)
@@ -92,20 +93,13 @@ def _choose(
 ) -> list[_Chosen]:
     from xamsflow.operate import actions  # noqa: PLC0415 - pymongo's part of bson takes its time
 
-    ranges = run_numbers.parse_all(options.runs)
-    named = run_numbers.single(ranges)
-    found: dict[int, Mapping[str, Any]] = {}
-    for document in database.documents(actions.FIELDS, ranges or None):
-        if document["number"] in found:
-            database.get(document["number"])  # raises: the run exists twice
-        found[document["number"]] = document
-    for number in sorted(named - set(found)):
-        database.get(number)  # raises: the run is unknown; names similar ones
+    named = run_numbers.single(run_numbers.parse_all(options.runs))
+    found = choosing.in_database(options.runs, database, actions.FIELDS)
     chosen = []
-    for number, run in found.items():
+    for number, run in reversed(found.items()):
         if _matches(run, options.mode, options.tag):
-            how = actions.HowAsked(named=number in named, force=options.force)
-            chosen.append(_Chosen(number, run, action.judge(run, how), how.named))
+            outlook = action.judge(run, options.force)
+            chosen.append(_Chosen(number, run, outlook, number in named))
     return chosen
 
 

@@ -1,10 +1,10 @@
 """Runs given on the command line: numbers, and ranges of existing runs."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from xamsflow.base.errors import ConfigurationError, TransientError
 from xamsflow.settings import config
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from xamsflow.rundb import RunDatabase
 
 HELP = "run numbers and ranges, e.g. 932 940-950"
+
+SHOWN = 10
+"""Maximum number of missing runs and ranges that are listed."""
+
+_Found = TypeVar("_Found", bound=Collection[int])
 
 
 @dataclass(frozen=True)
@@ -30,24 +35,53 @@ class Documents:
         return self.now is not None
 
 
-def numbers(words: Sequence[str], existing: Iterable[int]) -> list[int]:
+def numbers(words: Sequence[str], existing: Callable[[], Iterable[int]], where: str) -> list[int]:
     """Return the requested runs in ascending order; of a range, only runs that exist.
 
-    Raises ConfigurationError if no runs exist.
+    `existing` is called only if there is a range; `where` says, in an error, where it looks. The
+    other numbers of a range are reported. Raises ConfigurationError if nothing is left.
     """
     ranges = run_numbers.parse_all(words)
-    chosen = run_numbers.chosen(ranges, existing)
-    if not chosen:
-        raise ConfigurationError(f"no runs exist in {' '.join(words)}")
-    return sorted(chosen)
+    single = run_numbers.single(ranges)
+    known = set() if len(single) == len(set(ranges)) else set(existing())
+    return sorted(_told(words, run_numbers.chosen(ranges, known), where))
 
 
-def in_database(words: Sequence[str], database: "RunDatabase") -> list[int]:
-    """Return the requested runs in ascending order; of a range, only runs with a run document."""
+def in_database(
+    words: Sequence[str], database: "RunDatabase", fields: Iterable[str] | None = None
+) -> dict[int, dict[str, Any]]:
+    """Return the run documents of the requested runs by ascending number, with one query.
+
+    `fields` None gives whole documents, and no `words` give all runs. Numbers of a range that have
+    no run document are reported. Raises ConfigurationError for an unknown single run, for a run
+    with several documents, and if nothing is left.
+    """
     ranges = run_numbers.parse_all(words)
-    if all(len(part) == 1 for part in ranges):
-        return numbers(words, ())
-    return numbers(words, (one["number"] for one in database.documents(["number"], ranges)))
+    found: dict[int, dict[str, Any]] = {}
+    for document in database.documents(fields, ranges or None):
+        if document["number"] in found:
+            database.get(document["number"])  # raises: the run exists twice
+        found[document["number"]] = document
+    for number in sorted(run_numbers.single(ranges) - found.keys()):
+        database.get(number)  # raises: the run is unknown; names similar ones
+    _told(words, found, "in the run database")
+    return dict(sorted(found.items()))
+
+
+def tell_missing(words: Sequence[str], existing: Collection[int], where: str) -> None:
+    """Report the numbers in ranges that do not exist."""
+    missing = run_numbers.missing(run_numbers.parse_all(words), existing)
+    named = run_numbers.words(missing)
+    if named:
+        more = f" and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
+        print(f"xamsflow: not {where}: {' '.join(named[:SHOWN])}{more}", file=sys.stderr)
+
+
+def _told(words: Sequence[str], found: _Found, where: str) -> _Found:
+    if words and not found:
+        raise ConfigurationError(f"no runs {' '.join(words)} are {where}")
+    tell_missing(words, found, where)
+    return found
 
 
 def documents(words: Sequence[str], settings: config.Config) -> Documents:
@@ -60,14 +94,12 @@ def documents(words: Sequence[str], settings: config.Config) -> Documents:
     run_numbers.parse_all(words)  # report invalid run numbers before connecting
     try:
         with rundb.open_database(settings.rundb) as database:
-            now = database.now()
-            found = {number: database.get(number) for number in in_database(words, database)}
+            return Documents(in_database(words, database), database.now())
     except TransientError as error:
         print(f"xamsflow: {error}", file=sys.stderr)
         return Documents(dict.fromkeys(on_disk(words)), now=None)
-    return Documents(found, now)
 
 
 def on_disk(words: Sequence[str]) -> list[int]:
     """Return the requested runs in ascending order; of a range, only runs with files here."""
-    return numbers(words, map(layout.run_number, run_files.runs()))
+    return numbers(words, lambda: map(layout.run_number, run_files.runs()), "on this disk")

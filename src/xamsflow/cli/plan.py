@@ -60,8 +60,9 @@ def run(options: argparse.Namespace) -> int:
     profile = start.profile_folder(options.profile or settings.watch.profile)
     with rundb.open_database(settings.rundb) as database:
         taken = [run.number for run in selecting.to_take(database, settings.select)]
-        numbers = choosing.in_database(options.runs, database)[::-1] if options.runs else taken
-        documents = [database.get(number) for number in numbers]
+        wanted = options.runs or [layout.run_id(number) for number in taken]
+        found = choosing.in_database(wanted, database) if wanted else {}
+        numbers, documents = [*found][::-1], [*found.values()][::-1]
     targets, select = [], {}
     if options.runs:
         targets = [str(layout.rundoc_receipt(layout.run_id(number))) for number in numbers]

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from xamsflow.cli import choosing
 from xamsflow.settings import config, data_types, detector
 from xamsflow.state import layout, run_numbers
 
@@ -41,11 +42,12 @@ def run(options: argparse.Namespace) -> int:
 
     settings = config.load(options.configfile)
     settings = config.of_detector(settings, data_types.of(detector.load(settings.detector)))
-    asked = run_numbers.parse_all(options.runs)
+    run_numbers.parse_all(options.runs)  # report invalid run numbers before connecting
     left = 0
     with rundb.open_database(settings.rundb) as database:
         sources = Sources(settings, database, checksums=options.checksums)
-        for outcome in reconcile(sources, _runs(asked, sources), repair=options.repair):
+        chosen = _runs(options.runs, sources)
+        for outcome in reconcile(sources, chosen, repair=options.repair):
             left += not outcome.repaired
             print(json.dumps(_plain(outcome)) if options.json else _line(outcome), flush=True)
         sources.close()
@@ -56,17 +58,12 @@ def run(options: argparse.Namespace) -> int:
     return 1 if left else 0
 
 
-def _runs(asked: Sequence[range], sources: "Sources") -> set[str]:
-    """Return the requested runs; of a range, only known runs; a single run always."""
-    single = {layout.run_id(numbers.start) for numbers in asked if len(numbers) == 1}
-    if asked and len(single) == len(asked):
-        return single
-    known = sources.all_runs()
-    return single | {
-        run
-        for run in known
-        if not asked or any(layout.run_number(run) in numbers for numbers in asked)
-    }
+def _runs(words: Sequence[str], sources: "Sources") -> set[str]:
+    """Return the requested runs; of a range, only known runs; without words, all known runs."""
+    if not words:
+        return sources.all_runs()
+    known = choosing.numbers(words, lambda: map(layout.run_number, sources.all_runs()), "known")
+    return {layout.run_id(number) for number in known}
 
 
 def _line(outcome: "Outcome") -> str:

@@ -100,9 +100,9 @@ def run(options: argparse.Namespace) -> int:
     with rundb.open_database(settings.rundb) as database:
         rows = database.runs(numbers)
         found = {row.number for row in rows}
-        for wanted in numbers or ():
-            if len(wanted) == 1 and wanted.start not in found:
-                database.get(wanted.start)  # raises: the run is unknown; names similar ones
+        for single in sorted(run_numbers.single(numbers or ()) - found):
+            database.get(single)  # raises: the run is unknown; names similar ones
+        choosing.tell_missing(options.runs, found, "in the run database")
         where = database.name
     statuses = set(options.status or ()) | ({"failed"} if options.failed else set())
     chosen = [row for row in rows if _wanted(row, statuses, options.mode, since)]

@@ -15,7 +15,8 @@ from xamsflow.run import progress
 from xamsflow.rundb import identity
 from xamsflow.settings import config, detector
 from xamsflow.settings.config import Config
-from xamsflow.state import layout, receipts, run_numbers
+from xamsflow.state import layout, receipts
+from xamsflow.views import run_files
 
 HELP = "check a run's live data and report what is wrong with them"
 ONLY_LOOKS = True
@@ -52,7 +53,10 @@ def run(options: argparse.Namespace) -> int:
 
     configuration = config.load(options.configfile)
     live_data = options.live_data or configuration.storage.live_data
-    runs = _runs(options.runs, live_data)
+    numbers = choosing.numbers(
+        options.runs, lambda: map(layout.run_number, run_files.runs(live_data)), f"in {live_data}"
+    )
+    runs = [layout.run_id(number) for number in numbers]
     if options.rundoc is not None and len(runs) > 1:
         raise ConfigurationError("--rundoc requires a single run", "give one run number")
     one_detector = detector.load(options.detector or configuration.detector)
@@ -77,17 +81,6 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(told, indent=1))
     return code
-
-
-def _runs(words: list[str], live_data: Path) -> list[str]:
-    """Return the requested runs; of a range, only runs that exist."""
-    runs = []
-    for numbers in run_numbers.parse_all(words):
-        names = [layout.run_id(number) for number in numbers]
-        runs += names if len(names) == 1 else [one for one in names if (live_data / one).is_dir()]
-    if not runs:
-        raise ConfigurationError(f"none of these runs is in {live_data}", "check --live-data")
-    return runs
 
 
 def _transferred(run_id: str, live_data: Path) -> receipts.Receipt | None:

@@ -49,8 +49,8 @@ def run(options: argparse.Namespace) -> int:
 
     settings = config.load(options.configfile)
     with rundb.open_database(settings.rundb) as database:
-        numbers = choosing.in_database(options.runs, database)
-        answers = [_ask(database, settings, number) for number in numbers]
+        found = choosing.in_database(options.runs, database)
+        answers = [_ask(database, settings, document) for document in found.values()]
     if options.json:
         told = [
             {
@@ -77,14 +77,12 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _ask(database: "RunDatabase", settings: Config, number: int) -> _Answer:
+def _ask(database: "RunDatabase", settings: Config, document: dict[str, Any]) -> _Answer:
     from xamsflow import rundb  # noqa: PLC0415
     from xamsflow.rundb import selection  # noqa: PLC0415
     from xamsflow.rundb.status import State, state  # noqa: PLC0415
 
-    document = database.get(number)
-    now = database.now()
-    document["now"] = now
+    number, now = document["number"], document["now"]
     conditions = selection.conditions(document, settings.select, now)
     conditions += _of_all_runs(database, settings, number, conditions)
     by_itself: list[Condition] = []

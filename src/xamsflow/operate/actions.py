@@ -37,21 +37,16 @@ class Outlook:
 
 @dataclass(frozen=True)
 class Action:
-    """A verb: `question` asks for confirmation, `outcome` is reported afterwards."""
+    """A verb: `question` asks for confirmation, `outcome` is reported afterwards.
+
+    `judge` gets the run document and whether ``--force`` was given.
+    """
 
     name: str
     question: str
     outcome: str
-    judge: Callable[[Document, "HowAsked"], Outlook]
+    judge: Callable[[Document, bool], Outlook]
     change: Callable[[RunDatabase, int, "Author", State], bool]
-
-
-@dataclass(frozen=True)
-class HowAsked:
-    """How a run was requested: by its number (`named`), with `force`."""
-
-    named: bool
-    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,49 +66,49 @@ def _refused(effect: str) -> Outlook:
     return Outlook(effect, refused=True)
 
 
-def _judge_pend(document: Document, how: HowAsked) -> Outlook:
+def _judge_pend(document: Document, force: bool) -> Outlook:
     found = state(document)
     if found is State.PENDING:
         return Outlook(f"is already pending{_but(document)}")
     if found is State.DONE:
-        if not how.named:
-            return Outlook("is done")
+        if not force:
+            return Outlook("is done; --force publishes it again")
         return _changes(f"published again; stored data are kept{_but(document)}")
-    return _busy(document, how) or _changes(f"pending{_but(document)}")
+    return _busy(document, force, forceable=True) or _changes(f"pending{_but(document)}")
 
 
-def _judge_retry(document: Document, how: HowAsked) -> Outlook:
+def _judge_retry(document: Document, force: bool) -> Outlook:  # noqa: ARG001
     found = state(document)
     if found is State.FAILED:
         return _changes(f"pending, with the attempt count reset{_but(document)}")
     if found is State.PENDING:
         return Outlook(f"is already pending{_but(document)}")
-    return _busy(document, how, forceable=False) or _refused(
+    return _busy(document) or _refused(
         "has not failed" if found is not State.DONE else "is done, not failed"
     )
 
 
-def _judge_reprocess(document: Document, how: HowAsked) -> Outlook:
+def _judge_reprocess(document: Document, force: bool) -> Outlook:
     if state(document) is State.PENDING and run_document.is_to_be_reprocessed(document):
         return Outlook(f"is already pending for reprocessing{_but(document)}")
-    return _busy(document, how) or _changes(
+    return _busy(document, force, forceable=True) or _changes(
         f"pending; data types that would now differ are made again{_but(document)}"
     )
 
 
-def _judge_hold(document: Document, how: HowAsked) -> Outlook:  # noqa: ARG001
+def _judge_hold(document: Document, force: bool) -> Outlook:  # noqa: ARG001
     if HOLD_TAG in tag_names(document):
         return Outlook("is already held")
     return _changes(f"held: not taken until it is released{_goes_on(document)}")
 
 
-def _judge_abandon(document: Document, how: HowAsked) -> Outlook:  # noqa: ARG001
+def _judge_abandon(document: Document, force: bool) -> Outlook:  # noqa: ARG001
     if ABANDON_TAG in tag_names(document):
         return Outlook("is already abandoned")
     return _changes(f"abandoned: no longer processed{_goes_on(document)}")
 
 
-def _judge_release(document: Document, how: HowAsked) -> Outlook:  # noqa: ARG001
+def _judge_release(document: Document, force: bool) -> Outlook:  # noqa: ARG001
     found = [name for name in tag_names(document) if name in HOLDING_TAGS]
     if not found:
         return Outlook("is not held")
@@ -124,7 +119,7 @@ def _judge_release(document: Document, how: HowAsked) -> Outlook:  # noqa: ARG00
     return _changes(f"without its tag {' and '.join(found)}: {then}")
 
 
-def _busy(document: Document, how: HowAsked, *, forceable: bool = True) -> Outlook | None:
+def _busy(document: Document, force: bool = False, *, forceable: bool = False) -> Outlook | None:
     """Return the outlook for a run that is being processed, or None if it is free."""
     found = state(document)
     claimed = ClaimedRun.of(document)
@@ -135,7 +130,7 @@ def _busy(document: Document, how: HowAsked, *, forceable: bool = True) -> Outlo
         if selecting.has_died(claimed):
             return Outlook(f"its driver {who} has died; its outcome is kept in {layout.JOURNAL}")
         return _refused(f"is being processed by {who}: wait until it ends, or stop that driver")
-    if found is State.ELSEWHERE and not (how.force and forceable):
+    if found is State.ELSEWHERE and not force:
         status = f"{run_document.status(document)!s:.40}"
         remedy = "; if that tool has given up, use --force" if forceable else ""
         return _refused(f"is in use by another tool, according to its status {status!r}{remedy}")

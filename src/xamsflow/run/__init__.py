@@ -5,6 +5,7 @@
     start         the command line that starts Snakemake
     preview       the jobs that a dry run finds
     selecting     which runs the driver would take now
+    requests      the files that a person asks Snakemake for
     driver        the process that a person starts, responsible for the runs it claims
     claimed_runs  the runs that a driver has claimed
     heartbeat     the driver's signs of life

@@ -36,6 +36,8 @@ GARBAGE = 100_000
 jobs lives to the end; scanning it at the usual interval (700) takes a tenth of the startup time.
 """
 
+NONE_WAITING = "no runs are waiting; xamsflow why RUN says why a run is not taken"
+
 
 class Driver:
     """This process: what it takes, and how it ends. Unused, it queries and writes nothing."""
@@ -58,6 +60,8 @@ class Driver:
 
         with self._connection() as database:
             runs = selecting.to_take(database, self._config.select)
+        if not runs:
+            say(NONE_WAITING)
         for run in runs:
             self._held.want(run.number, run.mode, is_taken=run.is_taken)
         return newest_first({run.number for run in runs})
@@ -108,6 +112,7 @@ class Driver:
         held = self._held.all()
         if not held:
             self.check_all_begun()
+            say(NONE_WAITING)
         return newest_first(claim.number for claim in held.values())
 
     def check_all_begun(self) -> None:

@@ -142,13 +142,15 @@ class Outcomes:
     def _write_failure(self, job: FailedJob) -> str:
         """Write a failure to the run document; return what people are told about what follows."""
         claim = self._held.claim(job.run)
-        if claim is not None and journal.keeps(claim.number, claim.owner):
+        if claim is None:
+            return ""  # a single data type was requested, which leaves the run document alone
+        if journal.keeps(claim.number, claim.owner):
             return ""  # it is done, or failed before; only the run document does not say so yet
         try:
             with self._connection() as database:
                 if not job.failure.interrupted:
                     tell_failure(database, claim, job, self._config)
-                elif claim is not None:
+                else:
                     self.give_back(database, job.run, job.failure.reason)
                     self._held.forget(job.run)
                 return _what_next(database, job)

@@ -213,12 +213,12 @@ class RunDatabase:
 
     @_translated
     def documents(
-        self, fields: Iterable[str], numbers: Sequence[range] | None = None
+        self, fields: Iterable[str] | None, numbers: Sequence[range] | None = None
     ) -> list[Document]:
         """Return these fields of every run in `numbers` (None: all), newest first, with one query.
 
-        Each also has `now`, the server's time of the query. Documents without a usable run number
-        are left out.
+        With `fields` None, the documents are whole. Each also has `now`, the server's time of the
+        query. Documents without a usable run number are left out.
         """
         wanted: Document = {"number": USABLE_NUMBER}
         if numbers is not None:
@@ -226,7 +226,11 @@ class RunDatabase:
                 return []
             wanted["$or"] = [{"number": {"$gte": part.start, "$lt": part.stop}} for part in numbers]
         found = self._collection.aggregate(
-            [{"$match": wanted}, {"$project": {**_fields(*fields), "now": "$$NOW"}}]
+            [
+                {"$match": wanted},
+                *([] if fields is None else [{"$project": _fields(*fields)}]),
+                {"$addFields": {"now": "$$NOW"}},
+            ]
         )
         return sorted(_numbered(found), key=operator.itemgetter("number"), reverse=True)
 

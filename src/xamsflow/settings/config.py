@@ -294,6 +294,8 @@ def parse(
     allowed values.
     """
     origin = Origin(tuple(files), given or {})
+    for file in origin.files:
+        _read(file)  # Snakemake has read it too, but accepts more, such as octal numbers
     mistake = schema.mistake(dict(settings), SCHEMA)
     if mistake is not None:
         raise ConfigurationError(f"{origin.of(mistake.key)}: {mistake}")

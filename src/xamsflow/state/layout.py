@@ -100,8 +100,10 @@ def run_number(run: str) -> int:
     Raises ConfigurationError for anything else.
     """
     if not is_run_id(run):
+        short = run.isascii() and run.isdecimal() and len(run) < RUN_DIGITS
+        like = run.zfill(RUN_DIGITS) if short else "000932"
         raise ConfigurationError(
-            f"{run!r} is not a run", "give the number with six digits, for example 000932"
+            f"{run!r} is not a run", f"give the number with six digits, as in {like}"
         )
     return int(run)
 

@@ -64,6 +64,22 @@ def single(ranges: Iterable[range]) -> set[int]:
     return {part.start for part in ranges if len(part) == 1}
 
 
+def missing(ranges: Collection[range], existing: Collection[int]) -> list[int]:
+    """Return the numbers in ranges of several that do not exist, ascending.
+
+    Of a range without an end, only numbers up to the highest existing one count.
+    """
+    highest = max(existing, default=-1)
+    return sorted(
+        {
+            number
+            for part in ranges
+            if len(part) > 1
+            for number in (part if part.stop <= layout.HIGHEST_RUN else range(part.start, highest))
+        }.difference(existing)
+    )
+
+
 def chosen(ranges: Collection[range], existing: Iterable[int]) -> set[int]:
     """Return the numbers that stand alone, and of each range those in `existing`."""
     return single(ranges) | {

@@ -34,9 +34,9 @@ class Log:
     failure: str | None
 
 
-def runs() -> list[str]:
-    """Return the runs that have a receipts folder in the working directory, newest first."""
-    folders = layout.PAGE.parent.glob("[0-9]" * layout.RUN_DIGITS)
+def runs(parent: Path = layout.PAGE.parent) -> list[str]:
+    """Return the runs that have a folder in `parent`, by default of receipts, newest first."""
+    folders = parent.glob("[0-9]" * layout.RUN_DIGITS)
     return sorted((folder.name for folder in folders if folder.is_dir()), reverse=True)
 
 

@@ -121,6 +121,21 @@ def test_a_password_in_the_address_is_refused_and_not_repeated(tmp_path):
     assert "secret" not in str(error.value)
 
 
+@pytest.mark.parametrize("read_by_snakemake", [False, True])
+def test_an_octal_number_is_refused(tmp_path, read_by_snakemake):
+    """A run number that begins with zeros would become another run."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("select: {first_run: 002240}\n")
+    with pytest.raises(ConfigurationError, match=r"mine.yaml.* 002240 would be read as an octal"):
+        if read_by_snakemake:
+            defaults = yaml.safe_load(layout.DEFAULT_CONFIG.read_text())
+            config.parse(defaults | {"select": defaults["select"] | {"first_run": 1184}}, [path])
+        else:
+            config.load([path])
+    path.write_text("select: {first_run: 2240}\n")
+    assert config.load([path]).select.first_run == 2240
+
+
 @pytest.mark.parametrize("text", ["- a list", "just text", "key: [unclosed"])
 def test_a_file_without_settings(tmp_path, text):
     with pytest.raises(ConfigurationError, match=r"mine\.yaml"):

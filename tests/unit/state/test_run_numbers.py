@@ -35,6 +35,21 @@ def test_a_range_the_wrong_way_round_is_refused():
         run_numbers.parse("940-932")
 
 
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [
+        (["930-934"], [930, 933, 934]),
+        (["930-934", "932-936"], [930, 933, 934, 936]),
+        (["930-"], [930, 933, 934]),
+        (["930"], []),
+        (["940-"], []),
+    ],
+)
+def test_numbers_of_a_range_that_do_not_exist(words, missing):
+    assert run_numbers.missing(run_numbers.parse_all(words), {931, 932, 935}) == missing
+    assert run_numbers.missing((), set()) == []
+
+
 def test_several_words():
     assert run_numbers.parse_all(["932", "940-942"]) == (range(932, 933), range(940, 943))
 

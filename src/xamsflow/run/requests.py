@@ -1,0 +1,30 @@
+"""The files that a person asks Snakemake for: what can be made, and what is asked for by name."""
+
+import difflib
+import os
+from collections.abc import Collection, Iterable
+from pathlib import PurePath
+
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.state import layout
+
+
+def check(run: str, data_type: str | None, data_types: Collection[str] | None) -> None:
+    """Raise ConfigurationError unless the run is a run number and the data type, if any, exists.
+
+    `data_types` None means that any data type may exist.
+    """
+    layout.run_number(run)
+    if data_type is None or data_types is None or data_type in data_types:
+        return
+    near = difflib.get_close_matches(data_type, data_types, n=1)
+    raise ConfigurationError(
+        f"run {run}: there is no data type {data_type!r}"
+        + (f" (did you mean {near[0]}?)" if near else ""),
+        f"there are {', '.join(sorted(data_types))}",
+    )
+
+
+def names(targets: Iterable[str], file: str) -> bool:
+    """Return whether one of the targets is this file, relative to the working directory."""
+    return any(PurePath(os.path.relpath(target)) == PurePath(file) for target in targets)
