@@ -6,10 +6,12 @@
     system_errors     what an error of the operating system means for a run
     clock             the current time
     amounts           times and sizes as people read and write them
+    printable         text that makes no terminal do anything
     meter             how far a piece of work has come
     memory            how a job handles its memory
     growth            how much more a job requests after it ran short
     process           which process, on which host, and whether it still runs
+    signal_thread     signals whose handlers may wait for locks
     exec_with_parent  a command that ends with the process that started it
     durable           files that survive a power cut
     schema            checks plain data against a JSON schema

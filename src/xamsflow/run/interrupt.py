@@ -2,7 +2,7 @@
 
 import signal
 import sys
-import threading
+import time
 from types import FrameType, TracebackType
 
 from xamsflow.run.say import say
@@ -12,23 +12,29 @@ STOPPED = "stopped by Ctrl-C"
 SOON_S = 1.0
 """How long after a job ended without a message Ctrl-C may still reach this process."""
 
+SLICE_S = 0.01
+"""Polling interval for Ctrl-C."""
+
 
 class Interrupt:
     """Whether Ctrl-C was pressed after :meth:`notice` was called."""
 
     def __init__(self) -> None:
-        self._pressed = threading.Event()
+        self._pressed = False  # no lock: a signal may interrupt its own handler
 
     def comes_soon(self) -> bool:
         """Return whether Ctrl-C was pressed, after waiting a moment for it."""
-        return self._pressed.wait(SOON_S)
+        until = time.monotonic() + SOON_S
+        while not self._pressed and time.monotonic() < until:
+            time.sleep(SLICE_S)
+        return self._pressed
 
     def notice(self) -> None:
         """Record Ctrl-C from now on, and print one line for an early one."""
         before = signal.getsignal(signal.SIGINT)
 
         def note(number: int, frame: FrameType | None) -> None:
-            self._pressed.set()
+            self._pressed = True
             if callable(before):
                 before(number, frame)
 
