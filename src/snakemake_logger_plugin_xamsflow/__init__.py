@@ -43,6 +43,7 @@ class LogHandler(LogHandlerBase):
             self.handleError(record)
 
     def _tell(self, event: LogEvent, about: dict[str, Any]) -> None:
+        driver.current().heard()
         if event == LogEvent.JOB_INFO:
             wildcards = about.get("wildcards") or {}
             if "run_id" in wildcards:

@@ -1,8 +1,13 @@
-"""Files and folders that must survive a power cut."""
+"""Files that are written in one piece, and that survive a power cut."""
 
+import contextlib
 import errno
 import os
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
+
+from xamsflow.base import system_errors
 
 
 def sync(path: Path) -> None:
@@ -19,6 +24,24 @@ def sync(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a file name to write to, which becomes `path` at the end: readers see all or nothing.
+
+    Raises the errors of :func:`xamsflow.base.system_errors.cannot`.
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        yield partial
+        partial.replace(path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # a disk that has become read-only keeps it
+            partial.unlink()
+        if isinstance(error, OSError):
+            raise system_errors.cannot("write", path, error) from error
+        raise
 
 
 def make_folder(path: Path) -> None:

@@ -13,6 +13,8 @@
 from collections.abc import Iterator
 from enum import StrEnum
 
+from xamsflow.base.printable import printable
+
 
 class FailureClass(StrEnum):
     """The class of a failure, as written to ``processing.failure`` in the run document."""
@@ -36,7 +38,7 @@ class XamsflowError(Exception):
         self.what = what
         self.remedy = remedy
         line = f"{what}: {remedy}" if remedy else what
-        super().__init__(" ".join(line.split()))
+        super().__init__(printable(" ".join(line.split())))
 
 
 class ConfigurationError(XamsflowError):

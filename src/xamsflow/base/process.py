@@ -7,11 +7,15 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+HOSTS_NAMESPACE = 0xEFFFFFFC
+"""The PID namespace of a host itself: PROC_PID_INIT_INO in Linux's include/linux/proc_ns.h."""
+
 
 class Process(NamedTuple):
     """A process; its start distinguishes it from later ones with the same number.
 
-    `started` is in clock ticks since the boot with the identifier `boot`.
+    `started` is in clock ticks since the boot. `boot` identifies the boot and, except for the
+    host's own, the PID namespace: containers number their processes separately.
     """
 
     host: str
@@ -37,7 +41,7 @@ def of(pid: int) -> Process:
     """Return the running process with this number on this host."""
     started = _start_ticks(pid)
     assert started is not None, "a running process has a start time"
-    return Process(host(), pid, started, _short_boot())
+    return Process(host(), pid, started, _table())
 
 
 def parse(text: str) -> Process | None:
@@ -53,10 +57,10 @@ def parse(text: str) -> Process | None:
 def has_ended(process: Process) -> bool | None:
     """Tell whether a process has ended; None if this host cannot know.
 
-    The process table is conclusive only for this host since its last boot, and two hosts may have
-    the same name.
+    The process table is conclusive only for this host and PID namespace since the last boot, and
+    two hosts may have the same name.
     """
-    if (process.host, process.boot) != (host(), _short_boot()):
+    if (process.host, process.boot) != (host(), _table()):
         return None
     started = _start_ticks(process.pid)
     if started is None and _exists(process.pid):
@@ -81,8 +85,23 @@ def _exists(pid: int) -> bool:
     return _start_ticks(pid) is not None  # None for a zombie: it has ended but still has a number
 
 
-def _short_boot() -> str:
-    return boot().partition("-")[0]
+def has_children(pid: int) -> bool:
+    """Tell whether a process has started others that have not ended."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            _, fields = _stat(int(folder.name))
+        except OSError:  # it has just ended
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            return True
+    return False
+
+
+def _table() -> str:
+    """Return the name of the process table that this process sees."""
+    namespace = os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116
+    short = boot().partition("-")[0]
+    return short if namespace == HOSTS_NAMESPACE else f"{short}-{namespace:x}"
 
 
 def _start_ticks(pid: int) -> int | None:

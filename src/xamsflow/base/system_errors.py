@@ -43,6 +43,15 @@ def kind(number: int | None) -> tuple[type[XamsflowError], str]:
     return _AWAY if number is None else _TABLE.get(number, _AWAY)
 
 
+def readable(error: Exception) -> XamsflowError:
+    """Return any exception as an error in one line, for processes that must outlive it."""
+    if isinstance(error, XamsflowError):
+        return error
+    if isinstance(error, OSError):
+        return cannot("use", "a file", error)
+    return XamsflowError(f"unexpected {type(error).__name__}: {error}", "please report this")
+
+
 def cannot(action: str, where: Path | str, error: OSError) -> XamsflowError:
     """Return an error that says which system call failed and what a person can do about it.
 

@@ -1,6 +1,7 @@
 """The command line: find the verb, run it in the working directory, and show its errors."""
 
 import argparse
+import contextlib
 import difflib
 import importlib
 import os
@@ -14,12 +15,34 @@ from typing import Any
 from xamsflow import __version__, cli
 from xamsflow.base import system_errors
 from xamsflow.base.errors import ConfigurationError, XamsflowError
+from xamsflow.base.printable import PrintableStream
+from xamsflow.views import terminal
 
 USAGE_ERROR = 2
 
 
 def run(arguments: Sequence[str] | None, on_ctrl_c: Any) -> int:
-    """Run the command; `on_ctrl_c` is the SIGINT handler while a verb runs."""
+    """Run the command; `on_ctrl_c` is the SIGINT handler while a verb runs.
+
+    Whatever the verb prints, control characters in it are escaped.
+    """
+    with (
+        contextlib.redirect_stdout(PrintableStream.of(sys.stdout, terminal.SEQUENCES)),
+        contextlib.redirect_stderr(PrintableStream.of(sys.stderr, terminal.SEQUENCES)),
+    ):
+        try:
+            return _run(arguments, on_ctrl_c)
+        except BrokenPipeError:  # the reader of our output, such as `head`, has exited
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except (XamsflowError, OSError) as error:
+            print(f"xamsflow: {system_errors.readable(error)}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            return 130
+
+
+def _run(arguments: Sequence[str] | None, on_ctrl_c: Any) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     verb = words[0] if words and not words[0].startswith("-") else None
     if verb is not None and verb not in cli.VERBS:
@@ -39,18 +62,9 @@ def run(arguments: Sequence[str] | None, on_ctrl_c: Any) -> int:
         meant = did_you_mean(unknown[0].partition("=")[0], known)
         options.parser.error(f"unknown argument {unknown[0]!r}{meant}")
     options.configfile = [path.absolute() for path in options.configfile]
-    try:
-        signal.signal(signal.SIGINT, on_ctrl_c)
-        _enter(options.directory, only_looks=options.only_looks)
-        code: int = options.call(options)
-    except XamsflowError as error:
-        print(f"xamsflow: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # the reader of our output, such as `head`, has exited
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    signal.signal(signal.SIGINT, on_ctrl_c)
+    _enter(options.directory, only_looks=options.only_looks)
+    code: int = options.call(options)
     return code
 
 

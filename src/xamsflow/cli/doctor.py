@@ -63,9 +63,9 @@ def report(settings: config.Config, profile: Path | None, *, as_json: bool = Fal
 
 def _print(result: "Result") -> None:
     verdict = terminal.coloured(f"{result.verdict:<8}", COLOURS[result.verdict])
-    print(f"{verdict} {result.name:<18} {terminal.printable(result.value)}", flush=True)
+    print(f"{verdict} {result.name:<18} {result.value}", flush=True)
     if result.remedy:
-        print(f"{'':<27} -> {terminal.printable(result.remedy)}", flush=True)
+        print(f"{'':<27} -> {result.remedy}", flush=True)
 
 
 def _send_test(settings: config.Notify) -> int:

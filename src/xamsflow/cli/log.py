@@ -10,7 +10,7 @@ from xamsflow.base.errors import ConfigurationError
 from xamsflow.cli import choosing
 from xamsflow.run.failures import Failure
 from xamsflow.state import layout
-from xamsflow.views import run_files, terminal
+from xamsflow.views import run_files
 from xamsflow.views.run_files import Log
 
 HELP = "show a run's log: of the last failure, else of the newest job"
@@ -47,7 +47,7 @@ def _print(name: str, options: argparse.Namespace) -> None:
     for text in _lines(log, follow=options.follow):
         print(text, flush=options.follow)
     if log.failure:
-        print(f"==> failed: {terminal.printable(log.failure)}", file=sys.stderr)
+        print(f"==> failed: {log.failure}", file=sys.stderr)
     sys.stderr.flush()
 
 
@@ -77,12 +77,12 @@ def _lines(log: Log, *, follow: bool) -> Iterator[str]:
             ended = not follow or _has_ended(log)
             while part := file.read(BLOCK):
                 *lines, rest = (rest + part).split("\n")
-                yield from map(terminal.printable, lines)
+                yield from lines
             if ended:
                 break
             time.sleep(PAUSE_S)
     if rest:
-        yield terminal.printable(rest)
+        yield rest
 
 
 def _has_ended(log: Log) -> bool:

@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
 
     page = _Page(settings, options.configfile)
 
-    def after_round(database: RunDatabase, changed: bool) -> None:
+    def after_round(database: RunDatabase | None, changed: bool) -> None:
         notify.check(settings, database)
         page.update(changed=changed)
 
@@ -143,4 +143,9 @@ class _Page:
 
 def say(line: str) -> None:
     """Print one line with the time (UTC)."""
-    print(f"{clock.now():%Y-%m-%d %H:%M:%S} {line}", flush=True)
+    try:
+        print(f"{clock.now():%Y-%m-%d %H:%M:%S} {line}", flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:  # a full disk or a closed terminal takes no messages, but runs go on
+        pass

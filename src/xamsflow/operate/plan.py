@@ -258,5 +258,5 @@ def _writes(
 def _read(path: Path) -> Receipt:
     try:
         return receipts.read(path)
-    except (OSError, BadDataError):
+    except (OSError, XamsflowError):
         return {}

@@ -39,6 +39,12 @@ PAUSE_S = 60.0
 LONGEST_PAUSE_S = 3600.0
 """... up to this."""
 
+STUCK_S = 300.0
+"""A driver whose runs have ended, but which does not end itself for this long, is killed."""
+
+AWAITED_S = 60.0
+"""How often the drivers that are awaited are named while stopping."""
+
 SLICE_S = 0.1
 """Polling interval for signals and drivers that have ended."""
 
@@ -56,6 +62,12 @@ class DriverProcess:
     stages: dict[int, str] = field(default_factory=dict)
     ended: set[int] = field(default_factory=set)
     told_to_stop: int = 0
+    idle_since: float | None = None
+
+    def __str__(self) -> str:
+        """Describe it for people."""
+        names = " ".join(map(layout.run_id, self.runs))
+        return f"the driver of {names} (process {self.process.pid}, see {self.log})"
 
     @property
     def runs_on(self) -> bool:
@@ -81,11 +93,12 @@ class Watcher:
         config: Config,
         options: WatchOptions,
         say: Callable[[str], None],
-        after_round: Callable[[RunDatabase, bool], None] = lambda _database, _changed: None,
+        after_round: Callable[[RunDatabase | None, bool], None] = lambda _database, _changed: None,
     ) -> None:
         """Prepare; `say` is called with one line per event.
 
-        `after_round` is called after each round, with whether anything has changed.
+        `after_round` is called after each round with whether anything has changed; the database is
+        None if it could not be queried. Its errors are reported and change nothing.
         """
         self._config = config
         self._options = options
@@ -97,7 +110,10 @@ class Watcher:
         self._unusable: set[int] = set()
         self._stops = 0
         self._stopping = False
+        self._name_awaited = 0.0
         self._trouble = ""
+        self._trouble_after = ""
+        self._refused: dict[str, str] = {}
         self._off = False
         self._looked = False
         self._waiting = 0
@@ -137,17 +153,30 @@ class Watcher:
                     changed = self._round(database)
                     self._looked = True
                     self._tell_trouble(None)
-                    self._after_round(database, changed)
+                    self._call_after_round(database, changed=changed)
                     if self._is_over():
                         return
                     self._wait()
-        except XamsflowError as error:
+        except Exception as caught:  # whatever it is, the next round may succeed
+            error = system_errors.readable(caught)
             settings = not isinstance(error, TransientError)
             if not self._looked and (settings or self._options.once):
-                raise
+                raise error from caught
             self._tell_trouble(error)
+            self._call_after_round(None, changed=False)
             if not self._is_over():
                 self._wait()
+
+    def _call_after_round(self, database: RunDatabase | None, *, changed: bool) -> None:
+        try:
+            self._after_round(database, changed)
+        except Exception as error:
+            trouble = str(system_errors.readable(error))
+            if trouble != self._trouble_after:
+                self._say(trouble)
+            self._trouble_after = trouble
+        else:
+            self._trouble_after = ""
 
     def _wait(self) -> None:
         """Wait for the next round; return early if a signal arrives or a driver ends."""
@@ -174,7 +203,7 @@ class Watcher:
 
     def _round(self, database: RunDatabase) -> bool:
         """Do one round; return whether anything has changed."""
-        journal.publish(database, self._config)
+        journal.publish(database, self._config, self._tell_refusal)
         self._stop_drivers()
         changed = self._look_after_drivers(database)
         if self._stops:
@@ -190,6 +219,11 @@ class Watcher:
         self._waiting = len(ready) - len(chosen)
         self._start(chosen)
         return changed or bool(chosen)
+
+    def _tell_refusal(self, run: str, error: XamsflowError) -> None:
+        if self._refused.get(run) != str(error):
+            self._refused[run] = str(error)
+            self._say(f"the outcome of run {run} cannot be published: {error}")
 
     def _is_switched_off(self, database: RunDatabase) -> bool:
         switch = self._config.watch.switch
@@ -286,10 +320,22 @@ class Watcher:
                 row = rows.get(number)
                 if row is not None and number not in driver.ended:
                     changed |= self._tell_progress(driver, row)
+        for driver in self._drivers:
+            self._end_if_stuck(driver)
         for driver in over:
             self._take_leave(driver, rows)
             self._drivers.remove(driver)
         return changed
+
+    def _end_if_stuck(self, driver: DriverProcess) -> None:
+        """Kill a driver that has nothing left to do but does not end."""
+        if not set(driver.runs) <= driver.ended or not driver.runs_on:
+            return
+        now = time.monotonic()
+        driver.idle_since = driver.idle_since or now
+        if now - driver.idle_since > STUCK_S:
+            self._say(f"{driver} does not end although its runs have ended: it is killed")
+            _send(driver, signal.SIGKILL)
 
     def _tell_progress(self, driver: DriverProcess, row: RunSummary) -> bool:
         """Report whether a run is done or has failed; return whether it has progressed."""
@@ -336,7 +382,7 @@ class Watcher:
             )
 
     def _stop_drivers(self) -> None:
-        """Stop the drivers: after the first signal gracefully, after the second as Ctrl-C would."""
+        """Stop the drivers: gracefully, after a second signal as Ctrl-C would, then by SIGKILL."""
         if not self._stops:
             return
         late = [one for one in self._drivers if one.runs_on and one.told_to_stop < self._stops]
@@ -348,15 +394,28 @@ class Watcher:
                 else "stopping: running jobs will finish, other runs are released (a second signal "
                 "stops the jobs too)"
                 if self._stops == 1
-                else "stopping the jobs too"
+                else "stopping the jobs too (a third signal kills them)"
+                if self._stops == 2
+                else "killing drivers and jobs"
             )
         for driver in late:
             driver.told_to_stop = self._stops
-            with contextlib.suppress(ProcessLookupError):
-                if self._stops == 1:
-                    driver.process.send_signal(signal.SIGTERM)
-                else:
-                    os.killpg(driver.process.pid, signal.SIGINT)  # its local jobs are in its group
+            if self._stops == 1:
+                driver.process.send_signal(signal.SIGTERM)
+            else:
+                _send(driver, signal.SIGINT if self._stops == 2 else signal.SIGKILL)
+        awaited = [one for one in self._drivers if one.runs_on]
+        if late:
+            self._name_awaited = time.monotonic() + AWAITED_S
+        elif awaited and time.monotonic() > self._name_awaited:
+            self._name_awaited = time.monotonic() + AWAITED_S
+            self._say("waiting for " + ", ".join(map(str, awaited)))
+
+
+def _send(driver: DriverProcess, number: signal.Signals) -> None:
+    """Send a signal to a driver and its local jobs, which are in its process group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(driver.process.pid, number)
 
 
 def in_turn(waiting: Iterable[int], room: int, taken: int, oldest_every: int | None) -> list[int]:

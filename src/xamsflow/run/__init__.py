@@ -9,6 +9,7 @@
     driver        the process that a person starts, responsible for the runs it claims
     claimed_runs  the runs that a driver has claimed
     heartbeat     the driver's signs of life
+    watchdog      ends a driver that hangs
     interrupt     Ctrl-C
     following     processing a run while it is being taken
     progress      how far a job is, in its log and in the run document

@@ -92,7 +92,9 @@ class ClaimedRuns:
             claim = self._claims.pop(run, None)
         if claim is None:
             return False
-        with contextlib.suppress(OSError):  # a file that is left behind claims nothing
+        with contextlib.suppress(
+            OSError, XamsflowError
+        ):  # a file that is left behind claims nothing
             claims.remove(claim)
         return True
 

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
+from xamsflow.base.signal_thread import handle_in_thread
 from xamsflow.batch import cancel
 from xamsflow.run import notify
 from xamsflow.run.claimed_runs import ClaimedRuns, set_published_aside
 from xamsflow.run.heartbeat import beating
 from xamsflow.run.interrupt import Interrupt
 from xamsflow.run.say import say
+from xamsflow.run.watchdog import Watchdog
 from xamsflow.settings.config import Config
 from xamsflow.state import layout, owner, receipts
 from xamsflow.state.claims import Claim
@@ -48,6 +50,7 @@ class Driver:
         self._owner = str(owner.current())
         self._held = ClaimedRuns(config)
         self._interrupt = Interrupt()
+        self._watchdog = Watchdog()
         self._not_begun: set[str] = set()
         self._exit = contextlib.ExitStack()
         self._database: RunDatabase | None = None
@@ -111,12 +114,21 @@ class Driver:
         self._hold(database, claimed, reprocess=reprocess)
         held = self._held.all()
         if not held:
-            self.check_all_begun()
+            self.check_all()
             say(NONE_WAITING)
         return newest_first(claim.number for claim in held.values())
 
-    def check_all_begun(self) -> None:
-        """Raise BadDataError if a claimed run could not be begun, for the exit code."""
+    def check_all(self) -> None:
+        """Raise BadDataError, for the exit code, if a run is stuck in this working directory.
+
+        A claimed run could not be begun, or the run document does not take an outcome.
+        """
+        for run, error in self._outcomes.refused.items():
+            raise BadDataError(
+                f"the outcome of run {run}, kept in {layout.JOURNAL}, cannot be published: "
+                f"{error.what}",
+                error.remedy or "correct its run document, then run snakemake again",
+            )
         if self._not_begun:
             raise BadDataError(
                 f"not begun: run {' '.join(sorted(self._not_begun))}",
@@ -183,7 +195,18 @@ class Driver:
         mode, is_taken = run_document.mode(document), run_document.is_being_taken(document)
         return self._held.want(number, mode, is_taken=is_taken)
 
+    def begins(self) -> None:
+        """Prepare for SIGTERM while jobs are run.
+
+        Snakemake's handler waits for a lock that its main thread often holds.
+        """
+        handle_in_thread(signal.SIGTERM)
+
     # Called by the logger plugin
+
+    def heard(self) -> None:
+        """Note that Snakemake has done something."""
+        self._watchdog.note()
 
     def job_started(self, log: Path) -> None:
         """Note that the job with this log was started, perhaps again after a failure."""
@@ -241,7 +264,8 @@ class Driver:
             self._held.forget(run)
         if summary := self._outcomes.summary(len(unfinished), given_back):
             say(summary)
-        if kept := sum(1 for _ in layout.JOURNAL.glob("*.json")):
+        kept = sum(1 for _ in layout.JOURNAL.glob("*.json")) - len(self._outcomes.refused)
+        if kept > 0:
             say(
                 f"{kept} outcomes are kept in {layout.JOURNAL} until the run database is back; the "
                 "next `snakemake` run publishes them, or xamsflow pend"
@@ -263,6 +287,7 @@ class Driver:
             outcomes = self._outcomes
 
             def beat() -> None:
+                self._watchdog.check()
                 database.heartbeat(self._owner)
                 outcomes.publish_journal(database)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from xamsflow.base.errors import BadDataError, FailureClass, XamsflowError
+from xamsflow.base.errors import FailureClass, XamsflowError
 from xamsflow.batch import job_end, submissions
 from xamsflow.state import layout, receipts
 
@@ -42,7 +42,7 @@ class Failure:
                 left["interrupted"],
                 left.get("killed", False),
             )
-        except (FileNotFoundError, BadDataError, KeyError, ValueError):
+        except (FileNotFoundError, XamsflowError, KeyError, ValueError):
             return None
 
 

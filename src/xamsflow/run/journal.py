@@ -7,13 +7,14 @@ the claim still holds the run.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from xamsflow.base.errors import BadDataError, FailureClass, TransientError, XamsflowError
+from xamsflow.base import system_errors
+from xamsflow.base.errors import FailureClass, TransientError, XamsflowError
 from xamsflow.redax import rundoc
 from xamsflow.run.failures import FailedJob, Failure
 from xamsflow.run.publish import Done, tell_done, tell_failure
@@ -50,12 +51,20 @@ def keeps(number: int, owner: str) -> bool:
     )
 
 
-def publish(database: "RunDatabase", config: Config) -> dict[str, str]:
+def _warn(run: str, error: XamsflowError) -> None:
+    logger.warning("the outcome of run %s cannot be published: %s", run, error)
+
+
+def publish(
+    database: "RunDatabase",
+    config: Config,
+    refused: Callable[[str, XamsflowError], None] = _warn,
+) -> dict[str, str]:
     """Publish every outcome kept for this run database; return "done" or "failed" by run.
 
     An entry is removed when the run document says the same; if the run belongs to another driver by
     now, the entry is set aside. Raises TransientError if the database is away again. If anything
-    else prevents publishing, the log says so and the entry stays.
+    else prevents publishing, `refused` is called with the run and the error, and the entry stays.
     """
     published = {}
     for path, entry in _entries("*.json"):
@@ -76,8 +85,8 @@ def publish(database: "RunDatabase", config: Config) -> dict[str, str]:
                 )
         except TransientError:
             raise
-        except (XamsflowError, OSError) as error:
-            logger.warning("%s cannot be published: %s", path, error)
+        except Exception as error:  # whatever it is, it concerns only this run
+            refused(run, system_errors.readable(error))
     return published
 
 
@@ -104,12 +113,16 @@ def _keep(claim: Claim, outcome: str, about: dict[str, Any], config: Config) -> 
 
 
 def _entries(pattern: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for path in sorted(layout.JOURNAL.glob(pattern)):
+    try:
+        paths = sorted(layout.JOURNAL.glob(pattern))
+    except OSError as error:
+        raise system_errors.cannot("read", layout.JOURNAL, error) from error
+    for path in paths:
         try:
             entry = receipts.read(path, needs=("collection", "claim", "outcome", "about"))
         except FileNotFoundError:
             continue  # another process has just published it
-        except BadDataError as error:
+        except XamsflowError as error:
             logger.warning("ignored: %s", error)
             continue
         if _is_usable(entry):

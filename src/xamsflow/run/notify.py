@@ -25,7 +25,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
-from xamsflow.base import amounts, clock
+from xamsflow.base import amounts, clock, schema
 from xamsflow.base.errors import BadDataError, ConfigurationError, TransientError, XamsflowError
 from xamsflow.run.failures import Failure
 from xamsflow.settings.config import Config, Notify
@@ -137,20 +137,27 @@ def succeeded(config: Config, run: str) -> None:
 
 @_harmless
 def check(config: Config, database: "RunDatabase | None") -> None:
-    """Check for silence and full disks, and send again what could not be sent.
+    """Check for silence, full disks and an unreachable database; resend what could not be sent.
 
     Call it as often as you like: it checks at most every CHECK_PAUSE. If `database` is None, the
-    run database is away, and silence is not checked.
+    run database is unreachable: reported if it was so at the previous check, too.
     """
     now = clock.now()
     with _memory(config.notify) as memory:
         last = memory.kept.get("checked")
-        if last and timedelta() <= now - datetime.fromisoformat(last) < CHECK_PAUSE:
+        if last and _age(last) < CHECK_PAUSE:
             return
         memory.kept["checked"] = now.isoformat()
+        before = memory.kept.get("unreachable")
+        if database is None:
+            memory.kept.setdefault("unreachable", now.isoformat())
+        else:
+            memory.kept.pop("unreachable", None)
     found = _space(config)
     if database is not None:
-        found.append(_absence(config.notify, database.runs(), now))
+        found += [_unreachable(config, None), _absence(config.notify, database.runs(), now)]
+    elif before:
+        found.append(_unreachable(config, before))
     with _memory(config.notify) as memory:
         for message in found:
             memory.tell(message)
@@ -201,6 +208,22 @@ def _space(config: Config) -> list[Message]:
         )
         found.append(message)
     return found
+
+
+def _unreachable(config: Config, since: str | None) -> Message:
+    """Return the message about an unreachable run database; None: it answers."""
+    name = f"{config.rundb.database}.{config.rundb.collection}"
+    return Message(
+        event="absence",
+        key="unreachable",
+        state="unreachable" if since else "",
+        subject=f"the run database {name} does not answer",
+        text=(
+            f"The run database {name} has not answered since {since} or longer.\n"
+            "No runs are taken until it does; outcomes are kept and published then.\n\n"
+            "xamsflow doctor looks for the cause.\n"
+        ),
+    )
 
 
 def _absence(settings: Notify, rows: "Sequence[RunSummary]", now: datetime) -> Message:
@@ -275,7 +298,10 @@ class _Memory:
 
 def _age(time: str) -> timedelta:
     """Return how long ago a time is; one in the future, from a wrong clock, counts as very old."""
-    age = clock.now() - datetime.fromisoformat(time)
+    try:
+        age = clock.now() - datetime.fromisoformat(time)
+    except ValueError:
+        return timedelta.max
     return age if age >= timedelta() else timedelta.max
 
 
@@ -303,12 +329,21 @@ _threads: list[threading.Thread] = []
 def _kept(directory: Path) -> Iterator[dict[str, Any]]:
     path = directory / layout.NOTIFIED
     with lock.exclusive(path.with_suffix(".lock")):
-        try:
-            kept = receipts.read(path)
-        except (FileNotFoundError, BadDataError):
-            kept = {}
-        yield kept
+        yield (kept := _read(path))
         receipts.write(path, kept)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return what was sent; nothing if the file is unusable: people are then told again."""
+    try:
+        kept = receipts.read(path)
+    except (FileNotFoundError, BadDataError):
+        return {}
+    mistake = schema.mistake(kept, layout.SCHEMAS / "notified.schema.yaml")
+    if mistake is not None:
+        logger.warning("%s is replaced: %s", path, mistake)
+        return {}
+    return kept
 
 
 def _send_or_keep(settings: Notify, message: Message, directory: Path) -> None:

@@ -1,5 +1,6 @@
 """How a driver's runs end: written to the run document, or kept until that is possible."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -48,6 +49,8 @@ class Outcomes:
         self._failed: dict[Path, FailedJob] = {}
         self._done: set[str] = set()
         self._were_done: set[str] = set()
+        self.refused: dict[str, XamsflowError] = {}
+        """Why the outcome of a run cannot be published although the run database answers."""
 
     def was_done(self, run: str) -> None:
         """Note that a run was done when it was claimed: if given back, it is done again."""
@@ -68,7 +71,8 @@ class Outcomes:
             self._reported.discard(log)
             self._failed.pop(log, None)
         # A job in a group may never start, and so not remove the failure of an earlier attempt.
-        Failure.file(log).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            Failure.file(log).unlink()
 
     def job_failed(self, rule: str, wildcards: Mapping[str, str]) -> None:
         """Write to the run document at once why a job of a run failed.
@@ -102,7 +106,9 @@ class Outcomes:
 
     def publish_journal(self, database: "RunDatabase") -> None:
         """Publish the outcomes kept on disk while the run database was away."""
-        for run, outcome in journal.publish(database, self._config).items():
+        self.refused = {}
+        published = journal.publish(database, self._config, self.refused.__setitem__)
+        for run, outcome in published.items():
             say(f"run {run}: the run document now says that it is {outcome}")
             if outcome == "done":
                 with self._lock:

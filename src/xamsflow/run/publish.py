@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xamsflow.base import clock
-from xamsflow.base.errors import BadDataError, ConfigurationError
+from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
 from xamsflow.redax import findings, rundoc
 from xamsflow.run import policy
 from xamsflow.run.failures import FailedJob
@@ -186,13 +186,13 @@ def receipts_on_disk(run: str) -> tuple[Receipt | None, list[Receipt]]:
     registered for a failed run.
     """
     transfer: Receipt | None = None
-    with contextlib.suppress(BadDataError, OSError):
+    with contextlib.suppress(XamsflowError, OSError):
         receipt = receipts.read_transfer(layout.transfer_receipt(run))
         data_entries(receipt, [], host="")
         transfer = receipt
     data_types = []
     for path in layout.receipts_of_data_types(run):
-        with contextlib.suppress(BadDataError, OSError):
+        with contextlib.suppress(XamsflowError, OSError):
             receipt = receipts.read_data_type(path)
             data_entries(None, [receipt], host="")
             data_types.append(receipt)

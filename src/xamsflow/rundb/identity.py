@@ -125,8 +125,6 @@ def check_folder(parent: Path, wanted: Identity) -> None:
         held = receipts.read(path)
     except FileNotFoundError:
         return
-    except OSError as error:
-        raise system_errors.cannot("read", path, error) from error
     found = Identity(wanted.number, *(held.get(name) for name in list(WORDS)[1:]))
     difference = found.difference(wanted.without_source())
     if difference is not None and _holds_data(parent, wanted.run_id):

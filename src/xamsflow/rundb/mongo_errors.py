@@ -97,5 +97,8 @@ def _refused(error: errors.OperationFailure, database: str) -> XamsflowError:
     if error.code in INTERRUPTED:
         return TransientError(f"{database} ended the operation ({text})", "try again")
     if error.code in TOO_LARGE:
-        return BadDataError(f"{database}: the run document would be too large ({text})")
+        return BadDataError(
+            f"{database}: the run document would be larger than MongoDB's 16 MB ({text})",
+            "shorten what its other fields hold; processing.history is never shortened",
+        )
     return XamsflowError(f"{database} refuses the operation ({text})")

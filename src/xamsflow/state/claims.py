@@ -4,6 +4,7 @@ A job updates the run document only in the name of its claim, so a job that outl
 cannot overwrite what a later driver writes.
 """
 
+import contextlib
 import os
 import secrets
 from collections.abc import Sequence
@@ -113,7 +114,8 @@ def _write_together(orders: Sequence[Order]) -> dict[str, XamsflowError]:
             except XamsflowError as error:
                 refused[run] = error
     finally:
-        together.unlink()
+        with contextlib.suppress(OSError):
+            together.unlink()
     return refused
 
 

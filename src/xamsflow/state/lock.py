@@ -18,6 +18,8 @@ def is_held(path: Path) -> bool:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise system_errors.cannot("read", path, error) from error
     try:
         return not _lock(path, descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     finally:

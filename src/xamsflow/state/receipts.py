@@ -1,6 +1,5 @@
 """Receipts: small JSON files that record what was done, written last and renamed into place."""
 
-import contextlib
 import json
 import os
 import secrets
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xamsflow.base import schema, system_errors
-from xamsflow.base.durable import make_folder, sync
+from xamsflow.base.durable import make_folder, replacing, sync
 from xamsflow.base.errors import BadDataError, TransientError
 from xamsflow.state import layout
 
@@ -17,6 +16,9 @@ Receipt = dict[str, Any]
 
 PROBE_BYTES = 16_384
 """What must fit on a disk for it to count as having space: a receipt or a log."""
+
+DEEPEST = 200
+"""Levels of nesting; MongoDB allows 100 in a document, and deeper JSON exceeds Python's stack."""
 
 
 def write(path: Path, receipt: Receipt, *, durable: bool = True) -> None:
@@ -27,23 +29,19 @@ def write(path: Path, receipt: Receipt, *, durable: bool = True) -> None:
     """
     # Python's encoder is ten times slower with line breaks, so only durable receipts have them.
     text = json.dumps(receipt, indent=1 if durable else None, ensure_ascii=False) + "\n"
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         if durable:
             make_folder(path.parent)
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as file:
+        with replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
-        partial.replace(path)
         if durable:
             sync(path.parent)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise system_errors.cannot("write", path, error) from error
 
 
@@ -51,14 +49,23 @@ def read(path: Path, needs: Iterable[str] = ()) -> Receipt:
     """Return a receipt.
 
     Raises FileNotFoundError if there is none, BadDataError if it is not a JSON object or lacks one
-    of the keys in `needs`.
+    of the keys in `needs`, and the errors of :func:`xamsflow.base.system_errors.cannot` if the file
+    cannot be read.
     """
     try:
         receipt = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except FileNotFoundError:
+        raise
+    except IsADirectoryError as error:
+        raise _damaged(path, "a folder") from error
+    except OSError as error:
+        raise system_errors.cannot("read", path, error) from error
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(receipt, dict):
         raise _damaged(path, "not a JSON object")
+    if _is_deeper(receipt, DEEPEST):
+        raise _damaged(path, f"nested more than {DEEPEST} levels deep")
     missing = [key for key in needs if key not in receipt]
     if missing:
         raise _damaged(path, f"it lacks {', '.join(missing)}")
@@ -128,6 +135,17 @@ def _read_checked(path: Path, kind: str, **expected: str) -> Receipt:
         if receipt[key] != value:
             raise _damaged(path, f"{key} is {receipt[key]}")
     return receipt
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Tell whether lists and dicts are nested in more than this number of levels."""
+    layer = [value]
+    for _ in range(levels):
+        inner = (one.values() if isinstance(one, dict) else one for one in layer)
+        layer = [one for several in inner for one in several if isinstance(one, dict | list)]
+        if not layer:
+            return False
+    return True
 
 
 def _damaged(path: Path, why: str) -> BadDataError:

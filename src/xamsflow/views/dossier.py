@@ -1,5 +1,6 @@
 """Everything known about a run, in one place: run document, receipts and logs."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ def _transfer(receipt: Receipt) -> dict[str, Any]:
     destination = receipt.get("destination")
     return kept | {
         "n_files": len(receipt.get("files") or ()),
-        "here": isinstance(destination, str) and Path(destination).is_dir(),
+        "here": _is_there(destination),
     }
 
 
@@ -124,9 +125,14 @@ def _stored(made: Sequence[Receipt]) -> list[dict[str, Any]]:
                 found[data_type, facts.get("lineage_hash")] = {
                     "data_type": data_type,
                     **{name: facts.get(name) for name in names},
-                    "here": isinstance(path, str) and Path(path).is_dir(),
+                    "here": _is_there(path),
                 }
     return list(found.values())
+
+
+def _is_there(path: Any) -> bool:
+    """Tell whether a folder exists; one that this user cannot reach does not."""
+    return isinstance(path, str) and os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises
 
 
 def _registered(document: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from xamsflow.base import amounts, process
+from xamsflow.base.printable import printable
 from xamsflow.views import terminal
 from xamsflow.views.dossier import Dossier
 from xamsflow.views.terminal import Column
@@ -66,9 +67,9 @@ def _head(dossier: Dossier) -> Iterator[str]:
         words.append(f"(attempt {status['attempt']})")
     if status["age_s"] is not None:
         words.append(f"last update {amounts.duration(status['age_s'])} ago")
-    yield terminal.printable(f"Run {run}: {' '.join(words)}")
+    yield printable(f"Run {run}: {' '.join(words)}")
     if status["reason"]:
-        yield terminal.printable(f"{status['failure'] or 'reason'}: {status['reason']}")
+        yield printable(f"{status['failure'] or 'reason'}: {status['reason']}")
     if status["retry_at"]:
         yield f"retried automatically at {_time(status['retry_at'])} UTC"
     if status["status"] == "failed":
@@ -76,7 +77,7 @@ def _head(dossier: Dossier) -> Iterator[str]:
     if status["status"] in ("running", "submitted"):
         about = (("on", "host"), ("batch job", "job_id"), ("for", "owner"))
         told = [f"{word} {status[name]}" for word, name in about if status[name]]
-        yield terminal.printable(", ".join(told))
+        yield printable(", ".join(told))
 
 
 def _facts_lines(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -123,7 +124,7 @@ def _transfer_lines(transfer: Mapping[str, Any]) -> Iterator[str]:
 def _pairs(pairs: Iterable[tuple[str, Any]]) -> Iterator[str]:
     for name, value in pairs:
         if value:
-            yield f"{name:<12}{terminal.printable(str(value))}"
+            yield f"{name:<12}{printable(str(value))}"
 
 
 def _stored_table(stored: Sequence[Mapping[str, Any]], line: int | None) -> str:
@@ -178,7 +179,7 @@ def _quality_lines(quality: Mapping[str, Any]) -> Iterator[str]:
         lost = one.get("lost_records")
         more = f" ({lost} records lost)" if lost else ""
         severity, rule = one.get("severity", ""), one.get("rule", "")
-        yield terminal.printable(f"{severity:<12}{rule}: {one.get('message', '')}{more}")
+        yield printable(f"{severity:<12}{rule}: {one.get('message', '')}{more}")
 
 
 def _history_table(history: Sequence[Mapping[str, Any]], line: int | None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from xamsflow.base.errors import BadDataError
+from xamsflow.base.errors import XamsflowError
 from xamsflow.run.failures import Failure
 from xamsflow.state import layout, receipts
 from xamsflow.state.receipts import Receipt
@@ -66,7 +66,7 @@ def receipts_of(run: str) -> dict[str, Receipt]:
             continue
         try:
             found[path.name] = receipts.read(path)
-        except (BadDataError, OSError):
+        except (XamsflowError, OSError):
             found[path.name] = {}
     return found
 

@@ -1,4 +1,4 @@
-"""Terminal output: tables that fit the width, optional color, no control characters."""
+"""Terminal output: tables that fit the width, and optional color."""
 
 import os
 import shutil
@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+
+from xamsflow.base.printable import printable
 
 SEPARATOR = "  "
 """Between two columns."""
@@ -49,14 +51,8 @@ def coloured(text: str, colour: str | None) -> str:
     return f"\x1b[{COLOURS[colour]}m{text}\x1b[0m"
 
 
-def printable(text: str) -> str:
-    """Escape terminal control characters in text from outside, such as reasons and names."""
-    return "".join(
-        character
-        if character.isprintable() or character == "\t"
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
+SEQUENCES = tuple(f"\x1b[{code}m" for code in ("0", *COLOURS.values()))
+"""All that this project sends to a terminal besides text."""
 
 
 def cut(text: str, length: int) -> str:

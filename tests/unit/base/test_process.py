@@ -60,3 +60,19 @@ def test_the_parent_of_a_process_with_any_name():
     assert odd.stdout is not None
     assert process.parent(int(odd.stdout.readline()))[1] == os.getpid()
     odd.communicate("\n")
+
+
+def test_a_process_of_another_container_may_be_alive():
+    """It has the same host and boot, but another table of processes."""
+    other = ME._replace(boot=f"{ME.boot.partition('-')[0]}-1", pid=1, started=1)
+    assert process.parse(str(other)) == other
+    assert process.has_ended(other) is None
+
+
+def test_children_are_found_until_they_end():
+    assert process.has_children(os.getpid()) is False
+    child = subprocess.Popen(["sleep", "60"])
+    assert process.has_children(os.getpid()) is True
+    child.kill()
+    child.wait()
+    assert process.has_children(os.getpid()) is False

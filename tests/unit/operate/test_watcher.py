@@ -1,6 +1,7 @@
 import pytest
 
-from xamsflow.operate.watcher import in_turn
+from xamsflow.operate.watcher import Watcher, WatchOptions, in_turn
+from xamsflow.settings import config
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,23 @@ def test_a_backlog_is_worked_off_however_many_new_runs_come():
         waiting.remove(one)
         taken += 1
         assert taken <= 4 * 100
+
+
+def test_an_error_of_what_follows_a_round_is_reported_once_and_ends_nothing(tmp_path):
+    errors = iter([OSError(30, "read-only", "results"), OSError(30, "read-only", "results"),
+                   KeyError("x"), None, KeyError("x")])  # fmt: skip
+
+    def hook(_database, _changed):
+        error = next(errors)
+        if error is not None:
+            raise error
+
+    said = []
+    watcher = Watcher(config.load(), WatchOptions(tmp_path, [], 1, False), said.append, hook)
+    for _ in range(5):
+        watcher._call_after_round(None, changed=False)
+    assert [line.partition(" (")[0] for line in said] == [
+        "cannot use results",
+        "unexpected KeyError: 'x': please report this",
+        "unexpected KeyError: 'x': please report this",
+    ]

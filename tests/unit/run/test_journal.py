@@ -3,10 +3,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pymongo
 import pytest
 
 from xamsflow import rundb
-from xamsflow.base.errors import FailureClass
+from xamsflow.base.errors import FailureClass, XamsflowError
 from xamsflow.run import journal
 from xamsflow.run.failures import FailedJob, Failure
 from xamsflow.run.publish import Done
@@ -129,3 +130,37 @@ def test_an_outcome_of_a_run_that_is_another_s_by_now_writes_nothing_and_is_kept
         assert "data" not in database.get(8)
     (kept,) = layout.JOURNAL.iterdir()
     assert kept.name.endswith(".json.refused")
+
+
+def test_what_lies_in_the_journal_by_mistake_stops_no_other_run(address: Path) -> None:
+    settings = config.load([address])
+    journal.keep_done(CLAIM, Done([], {}, {}), settings)
+    (layout.JOURNAL / "000001.1.json").mkdir()
+    (layout.JOURNAL / "000002.1.json").write_text('{"a":' * 100_000)
+    (layout.JOURNAL / "000003.1.json").symlink_to("000003.1.json")
+    assert journal.keeps(7, CLAIM.owner)
+    with rundb.open_database(settings.rundb) as database:
+        database.insert({"number": 7, "processing_status": "pending"})
+        claim = database.claim_any(7, CLAIM.owner, ["events"])
+        assert claim is not None
+        assert journal.publish(database, settings) == {"000007": "done"}
+
+
+def test_an_outcome_that_no_longer_fits_into_its_document_is_named(address: Path) -> None:
+    settings = config.load([address])
+    with rundb.open_database(settings.rundb) as database:
+        database.insert({"number": 17, "processing_status": "pending"})
+        claim = database.claim_any(17, CLAIM.owner, ["events"])
+        assert claim is not None
+        failure = Failure("no space left" * 5000, FailureClass.RESOURCES)
+        journal.keep_failure(
+            claim, FailedJob("process", "000017", Path("a.log"), failure), settings
+        )
+        size = 2**24 - 20_000
+        with pymongo.MongoClient[dict[str, Any]](settings.rundb.uri) as client:
+            runs = client[settings.rundb.database][settings.rundb.collection]
+            runs.update_one({"number": 17}, {"$set": {"comments": "x" * size}})
+        refused: dict[str, XamsflowError] = {}
+        assert journal.publish(database, settings, refused.__setitem__) == {}
+    assert "would be larger than MongoDB's 16 MB" in str(refused["000017"])
+    assert len(list(layout.JOURNAL.glob("000017.1.*.json"))) == 1

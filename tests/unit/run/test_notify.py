@@ -1,7 +1,6 @@
 """Messages sent by a real command, a small program that keeps what it receives."""
 
 import json
-import logging
 import subprocess
 import sys
 import time
@@ -226,14 +225,27 @@ def test_a_command_that_cannot_be_run_harms_nothing(settings, inbox, command, ca
     assert f"notify.command {command} cannot be run" in caplog.text
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"told": 3}', '{"failing": 3, "unsent": 4}'])
-def test_broken_memory_harms_nothing(settings, inbox, content, caplog):
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{",
+        '{"told": 3}',
+        '{"told": "x"}',
+        '{"told": {"x": 5}}',
+        '{"failing": 3, "unsent": 4}',
+        '{"unsent": [{"time": "x", "message": {"text": 1}}]}',
+        '{"checked": "never", "told": {"x": ["failed", "2026-02-30"]}}',
+    ],
+)
+def test_people_are_told_although_the_memory_is_unusable(settings, inbox, content):
     path = Path.cwd() / layout.NOTIFIED
     path.parent.mkdir()
     path.write_text(content)
-    with caplog.at_level(logging.WARNING):
+    for _ in range(2):
         fail(settings())
-    assert len(sent(inbox)) == 1 or "notifications: " in caplog.text
+    assert events(inbox) == ["failure"]
 
 
 def test_a_working_directory_that_cannot_be_written_harms_nothing(settings, inbox, caplog):
@@ -267,16 +279,28 @@ def look(chosen, database=None):
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_disk_that_fills_up_is_reported_once_and_again_after_it_was_fixed(settings, inbox):
+def test_an_unreachable_run_database_is_reported_if_it_lasts(settings, inbox):
+    look(settings())
+    assert sent(inbox) == []
     for _ in range(2):
-        look(settings(space_left_gb=1e9))
+        look(settings())
+    (message,) = sent(inbox)
+    assert message["text"].startswith("the run database run.runs_new does not answer\n")
+    assert message["environment"]["XAMSFLOW_EVENT"] == "absence"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_disk_that_fills_up_is_reported_once_and_again_after_it_was_fixed(settings, inbox):
+    low, enough = (settings(space_left_gb=left, events=["space"]) for left in (1e9, 0))
+    for _ in range(2):
+        look(low)
     assert len(sent(inbox)) == 2  # of live data and of strax data
     assert {m["environment"]["XAMSFLOW_SUBJECT"].split()[-1] for m in sent(inbox)} == {
         "storage.live_data",
         "storage.processed",
     }
-    look(settings())
-    look(settings(space_left_gb=1e9))
+    look(enough)
+    look(low)
     assert len(sent(inbox)) == 4
 
 

@@ -100,3 +100,19 @@ def test_a_receipt_that_lacks_a_required_key_is_named(tmp_path, read, content, m
     with pytest.raises(BadDataError, match=rf"records\.json .*{message}.*: move it away") as error:
         read(path)
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("levels", [300, 100_000])
+def test_deeply_nested_json_is_damage_and_no_traceback(tmp_path, levels):
+    path = tmp_path / "transfer.json"
+    path.write_text('{"a":' * levels + "1" + "}" * levels)
+    with pytest.raises(BadDataError, match=r"transfer\.json is not a receipt"):
+        receipts.read(path)
+
+
+def test_a_folder_in_the_place_of_a_receipt_is_damage(tmp_path):
+    (tmp_path / "transfer.json").mkdir()
+    with pytest.raises(BadDataError, match="a folder"):
+        receipts.read(tmp_path / "transfer.json")
+    with pytest.raises(ConfigurationError, match="cannot read"):
+        receipts.read(tmp_path / ("n" * 300))

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from xamsflow.base import amounts
-from xamsflow.base.errors import BadDataError
+from xamsflow.base.errors import XamsflowError
 from xamsflow.operate.doctor.check import Result, errors_are_problems, ok, problem, warning
 from xamsflow.settings import config as configuration
 from xamsflow.settings import data_types
@@ -80,7 +80,7 @@ def folders(config: Config) -> Iterator[Result]:
 def folder(name: str, path: Path, wanted: float) -> Result:
     """Check one folder; warn if less than `wanted` bytes are free."""
     whole = path.absolute()
-    there = next(place for place in (whole, *whole.parents) if place.exists())
+    there = next(place for place in (whole, *whole.parents) if os.path.exists(place))  # noqa: PTH110 - Path.exists raises
     if not there.is_dir():
         return problem(name, f"{there} is not a folder", "correct the configuration")
     room = os.statvfs(there)
@@ -148,7 +148,7 @@ def notifications(config: Config) -> Iterator[Result]:
         return
     try:
         unsent = receipts.read(layout.NOTIFIED).get("unsent") or []
-    except (FileNotFoundError, BadDataError):
+    except (FileNotFoundError, XamsflowError):
         unsent = []
     if unsent:
         yield warning(

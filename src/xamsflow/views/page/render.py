@@ -4,7 +4,6 @@ import base64
 import hashlib
 import logging
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import jinja2
 import markupsafe
 
 from xamsflow.base import amounts, system_errors
+from xamsflow.base.durable import replacing
 from xamsflow.base.errors import XamsflowError
 from xamsflow.settings.config import Config
 from xamsflow.state import claims, layout, run_numbers
@@ -65,16 +65,14 @@ def make(config: Config) -> Path:
         script_hash=base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode(),
     )
     page = layout.PAGE
-    partial = page.with_name(f".{page.name}.{secrets.token_hex(4)}")
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise system_errors.cannot("write", page, error) from error
+    with replacing(page) as partial:
         # File names in messages may contain bytes that are not valid text.
         partial.write_text(text, encoding="utf-8", errors="replace")
         os.chmod(partial, 0o644)  # noqa: PTH101
-        partial.replace(page)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise system_errors.cannot("write", page, error) from error
     return page
 
 
@@ -92,7 +90,7 @@ def make_pictures(config: Config, at_most: int) -> list[str]:
     Return the runs whose pictures were drawn. Failures are only logged. Runs that are being
     processed get their pictures later.
     """
-    wanted = [run for run in run_files.runs() if _out_of_date(run) and claims.read(run) is None]
+    wanted = [run for run in run_files.runs() if _out_of_date(run) and not _is_claimed(run)]
     if not wanted or not at_most:
         return []
     # These modules take seconds to import.
@@ -107,20 +105,33 @@ def make_pictures(config: Config, at_most: int) -> list[str]:
         try:
             overview.make_run(run, loaded, layout.overview(run))
             drawn.append(run)
-        except XamsflowError as error:
+        except (XamsflowError, OSError) as error:
             logger.warning("no picture of run %s: %s", run, error)
         except Exception:  # a bug in a picture must not stop xamsflow watch
             logger.exception("no picture of run %s", run)
     return drawn
 
 
+def _is_claimed(run: str) -> bool:
+    try:
+        return claims.read(run) is not None
+    except XamsflowError:  # unreadable: perhaps
+        return True
+
+
 def _out_of_date(run: str) -> bool:
-    """Tell whether a run has a data type receipt that is newer than its picture."""
+    """Tell whether a run has a data type receipt that is newer than its picture.
+
+    A folder that this user cannot read needs no picture of this user.
+    """
     picture = layout.overview(run)
-    made = picture.stat().st_mtime_ns if picture.is_file() else 0
     others = {layout.rundoc_receipt(run).name, layout.claim_file(run).name}
-    return any(
-        path.stat().st_mtime_ns > made
-        for path in picture.parent.glob("[a-z]*.json")
-        if path.name not in others
-    )
+    try:
+        made = picture.stat().st_mtime_ns if picture.is_file() else 0
+        return any(
+            path.stat().st_mtime_ns > made
+            for path in picture.parent.glob("[a-z]*.json")
+            if path.name not in others
+        )
+    except OSError:
+        return False
