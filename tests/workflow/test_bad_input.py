@@ -1,5 +1,6 @@
 """Errors take one line, also in the run document; other runs go on."""
 
+import shutil
 import subprocess
 
 import pytest
@@ -17,27 +18,54 @@ def assert_one_line(process, *words):
     assert "Traceback" not in process.stdout + process.stderr
 
 
-def test_a_missing_run_folder_fails_that_run_only(site):
-    site.add_run(931)
-    site.add_run(932, on_disk=False)
+def test_bad_runs_fail_for_their_own_reason_and_hold_up_no_other(make_site):
+    site = make_site(retry={"first_pause_s": 0})  # so what is retried is retried at once
+    for number in range(931, 937):
+        site.add_run(number, on_disk=number != 932)
+    site.collection.update_one({"number": 933}, {"$unset": {"daq_config": ""}})
+    truncated = next((site.daq / "000934" / "000001").iterdir())
+    truncated.write_bytes(truncated.read_bytes()[:-5])
+    site.collection.update_one({"number": 935}, {"$set": {"data": "lost"}})
+    shutil.rmtree(site.daq / "000936" / "000001_pre")  # 000000_post is the same data
     done = site.snakemake()
-    assert_one_line(done, "000932", str(site.daq))
-    assert site.status(931) == "done"
-    document = site.document(932)
-    assert document["processing_status"] == "failed"
-    assert document["processing_failed"] == 1
-    assert "000932" in document["processing"]["reason"]
-    assert document["processing"]["stage"] == "transfer"
+    assert_one_line(done, "000932", str(site.daq), "daq_config", truncated.name, "000935")
+    assert {number: site.status(number) for number in range(931, 937)} == {
+        **dict.fromkeys((931, 936), "done"),
+        **dict.fromkeys((932, 933, 934, 935), "failed"),
+    }
+    failed = {number: site.document(number)["processing"] for number in (932, 933, 934)}
+    assert "000932" in failed[932]["reason"]
+    assert failed[932]["stage"] == "transfer"
+    assert {failed[number]["failure"] for number in (933, 934)} == {"bad_data"}
+    # The live data of the damaged run have arrived, and are registered.
+    assert [entry["type"] for entry in site.document(934)["data"]] == ["live", "live"]
+    # A lost overlap whose copy exists is reported, and costs nothing.
+    quality = site.document(936)["processing"]["quality"]
+    assert quality["verdict"] == "degraded"
+    (finding,) = quality["findings"]
+    assert finding["rule"] == "T7"
+    assert not finding.get("lost_records")
+    assert "000001_pre" in finding["message"]
+    said = site.xamsflow("show", "936").stdout
+    assert "degraded" in said
+    assert "000001_pre" in said
+
+    # Bad data are not retried until somebody requests the run; then it is enough to have fixed the
+    # cause.
+    assert "not retried automatically" in done.stdout
     log = site.work / "logs" / "transfer" / "000932.1.log"
-    assert document["processing"]["log"] == str(log)
-    # It stays failed until somebody requests it again; then it is enough to have fixed the cause.
-    assert site.snakemake().returncode == 0
-    assert site.status(932) == "failed"
+    assert failed[932]["log"] == str(log)
+    assert site.snakemake("-n").returncode == 0
     (site.folder / "not-there-000932").rename(site.daq / "000932")
     site.xamsflow("pend", "--yes", "932")
     assert site.snakemake().returncode == 0
-    assert site.status(932) == "done"
-    assert site.document(932)["processing_failed"] == 1
+    assert {number: site.status(number) for number in (932, 933, 934, 935)} == {
+        932: "done",
+        **dict.fromkeys((933, 934, 935), "failed"),
+    }
+    for number in (932, 933, 934):
+        assert site.document(number)["processing_failed"] == 1
+        assert "retry_at" not in site.document(number)["processing"]
     # The log of the failed attempt is kept.
     assert "failed" in log.read_text() or "ERROR" in log.read_text()
     assert log.with_name("000932.log").resolve().name == "000932.2.log"
@@ -48,32 +76,12 @@ def test_an_unknown_run(site):
     assert_one_line(site.snakemake("results/000932/raw_records_v1730.json"), "000932")
 
 
-def test_a_document_without_daq_config(site):
-    site.add_run(932)
-    site.collection.update_one({"number": 932}, {"$unset": {"daq_config": ""}})
-    assert_one_line(site.snakemake(), "daq_config")
-    assert site.status(932) == "failed"
-    assert site.document(932)["processing"]["failure"] == "bad_data"
-
-
 def test_an_unknown_data_type(site):
     """Nothing runs: neither the run nor its document has to be there."""
     said = site.snakemake("-n", "results/000932/peeks.json")
     assert_one_line(said, "there is no data type 'peeks' (did you mean peaks?)")
     said = site.snakemake("-n", "results/932/rundoc.json")
     assert_one_line(said, "'932' is not a run: give the number with six digits, as in 000932")
-
-
-def test_damaged_live_data_keep_what_came_before(site):
-    site.add_run(932)
-    file = next((site.daq / "000932" / "000001").iterdir())
-    file.write_bytes(file.read_bytes()[:-5])
-    assert_one_line(site.snakemake(), file.name)
-    document = site.document(932)
-    assert document["processing_status"] == "failed"
-    assert document["processing"]["failure"] == "bad_data"
-    # The live data have arrived, and are registered.
-    assert [entry["type"] for entry in document["data"]] == ["live", "live"]
 
 
 def test_an_unreachable_run_database(site):
@@ -151,30 +159,3 @@ def test_a_target_that_no_detector_has_is_refused_before_a_run_is_touched(make_s
     before = site.all_documents()
     assert_one_line(site.snakemake("--cores", "1"), "peeks")
     assert site.all_documents() == before
-
-
-def test_a_run_whose_document_accepts_no_data_still_fails(site):
-    site.add_run(932)
-    site.collection.update_one({"number": 932}, {"$set": {"data": "lost"}})
-    assert_one_line(site.snakemake(), "000932")
-    assert site.status(932) == "failed"
-    assert site.snakemake("-n").returncode == 0
-
-
-def test_a_lost_overlap_whose_copy_exists_is_reported_and_costs_nothing(site):
-    site.add_run(932)
-    overlap = site.daq / "000932" / "000001_pre"
-    for file in overlap.iterdir():
-        file.unlink()
-    overlap.rmdir()
-    assert site.snakemake().returncode == 0
-    document = site.document(932)
-    assert document["processing_status"] == "done"
-    assert document["processing"]["quality"]["verdict"] == "degraded"
-    (finding,) = document["processing"]["quality"]["findings"]
-    assert finding["rule"] == "T7"
-    assert not finding.get("lost_records")
-    assert "000001_pre" in finding["message"]
-    said = site.xamsflow("show", "932").stdout
-    assert "degraded" in said
-    assert "000001_pre" in said

@@ -4,8 +4,6 @@ from datetime import timedelta
 
 from workflow.test_bad_input import assert_one_line
 
-AT_ONCE = {"first_pause_s": 0}
-
 
 def let_time_pass(site, number):
     """Bring forward the time at which a run is retried."""
@@ -54,16 +52,16 @@ def test_a_run_whose_disk_was_away_is_retried_when_it_is_due(site):
 
 
 def test_tries_are_counted_until_a_person_requests_the_run(make_site):
-    site = make_site(retry={"first_pause_s": 0, "transient": 2})
+    site = make_site(retry={"first_pause_s": 0, "transient": 1})
     site.add_run(931)
     put_daq_away(site)
-    for tries in (1, 2, 3):
+    for tries in (1, 2):
         assert site.snakemake().returncode != 0
         assert site.document(931)["processing"]["tries"] == tries
     assert "retry_at" not in site.document(931)["processing"]
     # The limit is reached: the driver has nothing to do until somebody requests the run.
     assert site.snakemake().returncode == 0
-    assert site.document(931)["processing_failed"] == 3
+    assert site.document(931)["processing_failed"] == 2
     assert site.xamsflow("pend", "--yes", "931").returncode == 0
     assert "tries" not in site.document(931)["processing"]
     assert site.snakemake().returncode != 0
@@ -72,13 +70,4 @@ def test_tries_are_counted_until_a_person_requests_the_run(make_site):
     site.collection.update_one({"number": 931}, {"$set": {"processing_status": "pending"}})
     assert site.snakemake().returncode != 0
     assert site.document(931)["processing"]["tries"] == 1
-    assert site.document(931)["processing_failed"] == 5
-
-
-def test_bad_data_are_not_retried(make_site):
-    site = make_site(retry=AT_ONCE)
-    site.add_run(931, on_disk=False)
-    assert_one_line(site.snakemake(), "not retried automatically")
-    assert "retry_at" not in site.document(931)["processing"]
-    assert site.snakemake().returncode == 0
-    assert site.document(931)["processing_failed"] == 1
+    assert site.document(931)["processing_failed"] == 4
