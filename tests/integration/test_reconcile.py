@@ -613,3 +613,58 @@ def test_receipts_of_another_run_are_told_and_nothing_of_them_is_registered(plac
         assert "its document _id is" in found["what"]
         assert not found["can_be_repaired"]
     assert place.registered() == ["live"]
+
+
+def test_disagreements_are_grouped_by_kind(place: Processed, ask, capsys):
+    where = ["--directory", str(place.site.work), "--configfile", str(place.site.configfile)]
+    for run in ("000931", "000932"):
+        layout.data_type_receipt(run, TARGET).unlink()
+    assert main(["reconcile", *where]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("data without receipt (10 in 2 runs: 931 932); repair: a receipt is")
+    assert main(["reconcile", "--details", "930-931", *where]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.startswith("000931 data without receipt: there is no receipt for /")
+    assert "xamsflow: not known: 930" in captured.err
+
+
+def test_unfinished_data_of_a_failed_run_are_no_disagreement(place: Processed, ask):
+    folder = place.folder(TARGET)
+    folder.rename(folder.with_name(f"{folder.name}_temp"))
+    layout.data_type_receipt(RUN, TARGET).unlink()
+    layout.rundoc_receipt(RUN).unlink()
+    place.update(processing_status="failed")
+    _, found = ask("932")
+    assert "unfinished strax data" not in kinds(found)
+
+
+def test_a_run_is_transferred_again(place: Processed, capsys):
+    """A file on the DAQ host is mended; the copy and all that was made from it give way."""
+    where = ["--directory", str(place.site.work), "--configfile", str(place.site.configfile)]
+    again = ["retransfer", "932", "--yes", "--reason", "mended", *where]
+    before, entries = place.content(), place.document()["data"]
+    hidden = place.site.folder / "hidden"
+    (place.site.daq / RUN).rename(hidden)
+    assert main(again) == 1
+    assert "the DAQ no longer has run 000932" in capsys.readouterr().err
+    assert (place.live / RUN).is_dir()
+    hidden.rename(place.site.daq / RUN)
+
+    with lock.exclusive(layout.lock_file(place.processed.absolute(), RUN)):
+        assert main(again) == 1
+    assert "a job is working on run 000932" in capsys.readouterr().err
+    assert place.document()["data"] == entries
+
+    assert main(again) == 0
+    assert "transferred again" in capsys.readouterr().out
+    assert place.content().items() >= before.items(), "nothing is deleted"
+    assert not (place.live / RUN).exists() and not layout.transfer_receipt(RUN).exists()
+    assert not list(place.processed.glob(f"{RUN}-*"))
+    document = place.document()
+    assert document["processing_status"] == "pending"
+    assert document["processing"]["history"][-1]["action"] == "retransfer"
+    assert document["data"] == entries[:1], "the DAQ's own entry stays"
+    assert len(document["processing"]["gone"]) == len(entries) - 1
+    process(place.site, 932)
+    assert place.document()["processing_status"] == "done"
+    assert place.registered() == [entry["type"] for entry in entries]

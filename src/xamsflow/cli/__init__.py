@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 VERBS = (
     *("status", "show", "why", "log", "bundle", "plan", "page", "verify"),
-    *("pend", "hold", "release", "retry", "reprocess", "abandon"),
+    *("pend", "hold", "release", "retry", "reprocess", "retransfer", "abandon"),
     *("init", "watch", "doctor", "reconcile", "simulate", "demo"),
 )
 

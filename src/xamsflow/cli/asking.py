@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from xamsflow.base.errors import ConfigurationError
+from xamsflow.base.errors import BadDataError, ConfigurationError
 from xamsflow.cli import choosing
 from xamsflow.settings import config
 from xamsflow.state import layout, owner, run_numbers
@@ -164,13 +164,13 @@ def _do(
     author = Author(owner.user(), action.name, reason)
     changed = 0
     for one in to_do:
-        if action.change(database, one.number, author, state(one.document)):
-            changed += 1
-        else:
-            run = layout.run_id(one.number)
-            print(
-                f"xamsflow: {run} was not changed: somebody else has just changed it",
-                file=sys.stderr,
-            )
+        why = "somebody else has just changed it"
+        try:
+            if action.change(database, one.number, author, state(one.document)):
+                changed += 1
+                continue
+        except BadDataError as error:  # it concerns this run only
+            why = str(error)
+        print(f"xamsflow: {layout.run_id(one.number)} was not changed: {why}", file=sys.stderr)
     print(f"{changed} run{'' if changed == 1 else 's'} {action.outcome}.")
     return 0 if changed == len(to_do) else 1

@@ -31,26 +31,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checksums", action="store_true", help="also compare the SHA-256 of all live data"
     )
     parser.add_argument(
+        "--details", action="store_true", help="print one line per disagreement, as it is found"
+    )
+    parser.add_argument(
         "--json", action="store_true", help="print one JSON object per disagreement"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print one line per disagreement; return 0 if none exists or all were repaired."""
+    """Print one line per kind of disagreement; return 0 if none exists or all were repaired."""
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
     from xamsflow.operate.reconcile import Sources, reconcile  # noqa: PLC0415
 
     settings = config.load(options.configfile)
     settings = config.of_detector(settings, data_types.of(detector.load(settings.detector)))
     run_numbers.parse_all(options.runs)  # report invalid run numbers before connecting
-    left = 0
+    outcomes = []
     with rundb.open_database(settings.rundb) as database:
         sources = Sources(settings, database, checksums=options.checksums)
         chosen = _runs(options.runs, sources)
         for outcome in reconcile(sources, chosen, repair=options.repair):
-            left += not outcome.repaired
-            print(json.dumps(_plain(outcome)) if options.json else _line(outcome), flush=True)
+            outcomes.append(outcome)
+            if options.json or options.details:
+                print(json.dumps(_plain(outcome)) if options.json else _line(outcome), flush=True)
         sources.close()
+    if not (options.json or options.details):
+        print(*_lines(outcomes), sep="\n", end="\n" if outcomes else "")
+        if len(outcomes) > 1:
+            print("xamsflow reconcile --details RUN shows each one", file=sys.stderr)
+    left = sum(not outcome.repaired for outcome in outcomes)
     if sources.daq_away is not None:
         print(f"not compared with the DAQ: {sources.daq_away}", file=sys.stderr)
     if not left:
@@ -66,15 +75,37 @@ def _runs(words: Sequence[str], sources: "Sources") -> set[str]:
     return {layout.run_id(number) for number in known}
 
 
+def _lines(outcomes: "Sequence[Outcome]") -> list[str]:
+    """Return one line for each kind of disagreement and what became of it, with its runs."""
+    groups: dict[tuple[str, str], list[Outcome]] = {}
+    for outcome in outcomes:
+        what_next = _what_next(outcome).partition(":")[0]
+        groups.setdefault((outcome.disagreement.kind, what_next), []).append(outcome)
+    return [_of_group(kind, group) for (kind, _), group in sorted(groups.items())]
+
+
+def _of_group(kind: str, group: "Sequence[Outcome]") -> str:
+    if len(group) == 1:
+        return _line(group[0])
+    runs = {layout.run_number(outcome.disagreement.run) for outcome in group}
+    named = run_numbers.words(runs)
+    more = f" and {len(named) - choosing.SHOWN} more" if len(named) > choosing.SHOWN else ""
+    count = f"{len(group)} in {len(runs)} run{'' if len(runs) == 1 else 's'}"
+    return f"{kind} ({count}: {' '.join(named[: choosing.SHOWN])}{more}); {_what_next(group[0])}"
+
+
 def _line(outcome: "Outcome") -> str:
     found = outcome.disagreement
+    return " ".join(f"{found.run} {found.kind}: {found.what}; {_what_next(outcome)}".split())
+
+
+def _what_next(outcome: "Outcome") -> str:
+    found = outcome.disagreement
     if outcome.repaired:
-        done = f"repaired: {found.remedy}"
-    elif outcome.error is not None:
-        done = f"NOT repaired: {outcome.error}"
-    else:
-        done = f"{'repair' if found.repair else 'to do manually'}: {found.remedy}"
-    return " ".join(f"{found.run} {found.kind}: {found.what}; {done}".split())
+        return f"repaired: {found.remedy}"
+    if outcome.error is not None:
+        return f"NOT repaired: {outcome.error}"
+    return f"{'repair' if found.repair else 'to do manually'}: {found.remedy}"
 
 
 def _plain(outcome: "Outcome") -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 ::
 
-    actions    what a person can do to runs: pend, hold, retry and so on
-    plan       what the workflow would do, run by run
-    watcher    endless mode
-    doctor     what keeps runs from being processed
-    reconcile  where run documents, receipts and data disagree
+    actions     what a person can do to runs: pend, hold, retry and so on
+    retransfer  sets a copy aside, so that the run is transferred again
+    plan        what the workflow would do, run by run
+    watcher     endless mode
+    doctor      what keeps runs from being processed
+    reconcile   where run documents, receipts and data disagree
 """

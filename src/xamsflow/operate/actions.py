@@ -66,6 +66,15 @@ def _refused(effect: str) -> Outlook:
     return Outlook(effect, refused=True)
 
 
+def judge_free(effect: str) -> Callable[[Document, bool], Outlook]:
+    """Return a judgement for an action with this effect on every run that nobody is processing."""
+
+    def judge(document: Document, force: bool) -> Outlook:
+        return _busy(document, force, forceable=True) or _changes(f"{effect}{_but(document)}")
+
+    return judge
+
+
 def _judge_pend(document: Document, force: bool) -> Outlook:
     found = state(document)
     if found is State.PENDING:

@@ -60,7 +60,7 @@ class Rule:
     remedy: str = ""
 
 
-_AGAIN = "transfer the run again, and compare it with the folder on the DAQ host"
+_AGAIN = "compare it with the folder on the DAQ host; if that is right: xamsflow retransfer RUN"
 _DETECTOR = "correct the detector file, or choose the right detector"
 _DOCUMENT = "correct the run document"
 _TWO_RUNS = "the folder may contain two runs"
@@ -108,7 +108,8 @@ RULES = {
             "a file does not hold a whole number of records; a record's length does not fit its "
             f"position in the pulse; {_COPY}",
             SEEN,
-            "strax_fragment_payload_bytes of the run document is wrong, or the file is damaged",
+            "strax_fragment_payload_bytes of the run document is wrong, or the file is damaged: "
+            + _AGAIN,
         ),
         Rule(
             "T6",
@@ -146,7 +147,7 @@ RULES = {
             (REJECT,),
             "each thread that has written data has a file in `THE_END`",
             SEEN,
-            "the DAQ crashed, or the run was copied while it was being taken",
+            "the DAQ crashed, or the run was copied while it was being taken: " + _AGAIN,
         ),
         Rule("T12", "run without any overlap", (), "avoided: chunk 0 needs no overlap", SEEN),
         Rule(
@@ -313,7 +314,7 @@ RULES = {
             (REJECT,),
             "any such file",
             ASSUMED,
-            "compare it with the folder on the DAQ host",
+            _AGAIN,
         ),
         Rule(
             "T34",
@@ -452,7 +453,8 @@ class Findings:
         assert severity in RULES[rule].severities
         finding = Finding(rule, severity, message, lost_ns, lost_records, chunk)
         if self._stop and severity is REJECT:
-            raise BadDataError(f"run {self.run_id}: {finding}", RULES[rule].remedy)
+            remedy = RULES[rule].remedy.replace("RUN", self.run_id)
+            raise BadDataError(f"run {self.run_id}: {finding}", remedy)
         self._count[rule, severity] += 1
         n_more = self._count[rule, severity] - SHOWN_PER_RULE
         plain = asdict(finding) | {"severity": severity.value}

@@ -9,6 +9,6 @@
 """
 
 from xamsflow.transfer.follow import Following
-from xamsflow.transfer.run import IN_PLACE, transfer_run
+from xamsflow.transfer.run import IN_PLACE, parent_on_daq, transfer_run
 
-__all__ = ["IN_PLACE", "Following", "transfer_run"]
+__all__ = ["IN_PLACE", "Following", "parent_on_daq", "transfer_run"]

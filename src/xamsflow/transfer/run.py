@@ -220,7 +220,8 @@ def _difference(there: Folder, listing: Listing, here: Folder) -> str | None:
 def _differs(there: Folder, here: Folder, difference: str) -> BadDataError:
     return BadDataError(
         f"{here} differs from {there}: {difference}",
-        "nothing was overwritten; find out which one is right, move the other away, try again",
+        "nothing was overwritten; find out which one is right; if it is the DAQ's: xamsflow "
+        f"retransfer {Path(here.path).name}",
     )
 
 

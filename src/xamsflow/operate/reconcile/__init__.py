@@ -17,8 +17,8 @@ with its repair.
     claims         claims of drivers that are gone
 """
 
-from xamsflow.operate.reconcile.disagreement import Disagreement
-from xamsflow.operate.reconcile.evidence import Sources
+from xamsflow.operate.reconcile.disagreement import Disagreement, set_aside
+from xamsflow.operate.reconcile.evidence import Evidence, Sources
 from xamsflow.operate.reconcile.reconcile import Outcome, reconcile
 
-__all__ = ["Disagreement", "Outcome", "Sources", "reconcile"]
+__all__ = ["Disagreement", "Evidence", "Outcome", "Sources", "reconcile", "set_aside"]

@@ -94,6 +94,17 @@ class Evidence:
         return run_document.data_entries(self.document or {})
 
     @property
+    def made_from_the_copy(self) -> list[Path]:
+        """The local copy of the live data and all files here that were made from it."""
+        folders = (folder.path for folder in self.folders)
+        files = (self.transfer, *self.data_types, self.published)
+        return [
+            *([self.live_data] if self.live_data else []),
+            *folders,
+            *(file.path for file in files if file is not None),
+        ]
+
+    @property
     def in_work(self) -> bool:
         """Whether a living driver or a job is processing the run, so that anything may change."""
         return self.locked or (self.claimed is not None and not self.stranded)

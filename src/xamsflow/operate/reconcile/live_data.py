@@ -80,17 +80,10 @@ def grown_at_the_source(evidence: Evidence, sources: Sources) -> Iterator[Disagr
     more = sorted(path for path, file in listing.files.items() if file.size > arrived.get(path, -1))
     if not more:
         return
-    made = (*evidence.data_types, evidence.published)
 
     def repair() -> None:
-        for path in (
-            evidence.live_data,
-            *(folder.path for folder in evidence.folders),
-            receipt.path,
-            *(file.path for file in made if file is not None),
-        ):
-            if path is not None:
-                set_aside(path)
+        for path in evidence.made_from_the_copy:
+            set_aside(path)
 
     yield Disagreement(
         evidence.run,

@@ -10,13 +10,19 @@ from xamsflow.operate.reconcile.disagreement import MOUNTED, Disagreement, is_aw
 from xamsflow.operate.reconcile.evidence import Evidence, ReceiptFile, Sources, without_run
 from xamsflow.redax import rundoc
 from xamsflow.run import publish
+from xamsflow.rundb import Status
 from xamsflow.settings import detector
 from xamsflow.state import layout, receipts
 from xamsflow.state.receipts import Receipt
 
 
 def unfinished(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
-    """Find folders that strax left unfinished because its job was killed."""
+    """Find folders that strax left unfinished because its job was killed.
+
+    Those of a failed run are no disagreement: its status tells that it was not finished.
+    """
+    if evidence.status.status is Status.FAILED:
+        return
     for folder in evidence.folders:
         if folder.name.temporary:
             yield Disagreement(

@@ -1,0 +1,20 @@
+"""Transfer runs again from the DAQ host."""
+
+import argparse
+
+from xamsflow.cli import asking
+from xamsflow.settings import config
+
+HELP = "set the copy of a run aside, and what was made from it; the run is then transferred again"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of runs."""
+    asking.add_arguments(parser, force=True)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Transfer runs again from the DAQ host."""
+    from xamsflow.operate import retransfer  # noqa: PLC0415 - keeps --help fast
+
+    return asking.run(options, retransfer.action(config.load(options.configfile)))
