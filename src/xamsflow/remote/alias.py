@@ -9,7 +9,7 @@ from xamsflow.base.errors import ConfigurationError
 from xamsflow.settings.config import SshHost
 
 INDIRECT = ("proxyjump", "proxycommand")
-"""Ways through other hosts, which connections from Python do not support."""
+"""Ways through other hosts, which only ``~/.ssh/config`` can describe."""
 
 Options = dict[str, list[str]]
 
@@ -17,19 +17,16 @@ Options = dict[str, list[str]]
 def resolve(name: str) -> SshHost:
     """Return what OpenSSH would use for a name: host, port, user, key and known hosts.
 
-    Values that are OpenSSH's defaults are None. Raises ConfigurationError if OpenSSH does not
-    accept the name, or if it would go through another host.
+    Values that are OpenSSH's defaults are None. If OpenSSH goes through another host, the alias
+    stays an alias. Raises ConfigurationError if OpenSSH does not accept the name.
     """
     if not name or name.startswith("-") or any(letter.isspace() for letter in name):
         raise ConfigurationError(f"{name!r} is not a host", "give a name such as user@host")
     own = Path.home() / ".ssh" / "config"
     found, usual = _options(name, str(own) if own.exists() else "none"), _options(name, "none")
-    through = [key for key in INDIRECT if found.get(key, ["none"]) != ["none"]]
-    if through:
-        raise ConfigurationError(
-            f"~/.ssh/config reaches {name} through another host ({through[0]})",
-            "xamsflow connects directly: name a host that this machine reaches by itself",
-        )
+    if any(found.get(key, ["none"]) != ["none"] for key in INDIRECT):
+        login, _, host = name.rpartition("@")
+        return SshHost(host, user=login or None)
     user = found["user"][0]
     return SshHost(
         host=found["hostname"][0],

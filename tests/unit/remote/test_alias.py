@@ -53,9 +53,9 @@ def test_what_is_no_host(name):
         alias.resolve(name)
 
 
-def test_a_jump_host_is_refused():
-    with pytest.raises(ConfigurationError, match="through another host"):
-        alias.resolve("far")
+def test_an_alias_that_leads_through_another_host_stays_an_alias():
+    assert alias.resolve("far") == SshHost("far")
+    assert alias.resolve("shift@far") == SshHost("far", user="shift")
 
 
 def test_a_configuration_that_ssh_refuses(own_config):

@@ -140,9 +140,77 @@ def test_paths_that_openssh_cannot_use() -> None:
         ssh.command(SshHost("daq", identity_file=Path('/a"b')))
 
 
-def test_defaults_are_left_to_ssh() -> None:
+def test_defaults_are_left_to_ssh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
     options = " ".join(ssh.command(SshHost("daq")))
     assert "BatchMode=yes" in options
     assert "StrictHostKeyChecking=yes" in options
     for left in ("-l", "IdentityFile", "UserKnownHostsFile"):
         assert left not in options
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's ~/.ssh/config."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    (tmp_path / ".ssh").mkdir(mode=0o700)
+    return tmp_path / ".ssh" / "config"
+
+
+def both_say(target: SshHost) -> tuple[str, str]:
+    """Return what a command prints over both ways."""
+    with ssh.connect(target) as client:
+        _, stdout, _ = client.exec_command("echo $((6*7))")
+        said = stdout.read().decode().strip()
+    answer = run(target)
+    return said, answer.stdout.strip() or answer.stderr
+
+
+@pytest.mark.parametrize(
+    "proxy", ["", "ProxyJump jump", "ProxyCommand ssh -F {config} -W %h:%p jump"]
+)
+def test_an_alias_and_a_jump_host_lead_both_ways_to_the_same_host(
+    server: Sshd, config: Path, proxy: str
+) -> None:
+    reach = (
+        f"  HostName 127.0.0.1\n  Port {server.port}\n"
+        f'  IdentityFile "{str(server.identity_file).replace("%", "%%")}"\n'
+        f'  UserKnownHostsFile "{config.parent}/known"\n'
+    )
+    (config.parent / "known").write_text(server.known_hosts.read_text())
+    config.write_text(
+        f"Host daq\n{reach}  RemoteCommand false\n  {proxy.format(config=config)}\n"
+        f"Host jump\n{reach}"
+    )
+    before = server.log.read_text().count("Accepted publickey")
+    given = {} if not proxy else {"known_hosts": server.known_hosts}
+    target = SshHost("daq", **given)  # type: ignore[arg-type]
+    assert both_say(target) == ("42", "42")
+    logins = server.log.read_text().count("Accepted publickey") - before
+    assert logins == (4 if proxy else 2)
+
+
+def test_an_unknown_name_without_a_dot_is_an_unknown_alias(config: Path) -> None:
+    config.write_text("Host other\n  HostName 127.0.0.1\n")
+    message = refused(SshHost("daq-of-xams"), ConfigurationError)
+    assert "no alias of this name" in message
+
+
+def test_marked_lines_of_known_hosts_are_understood(server: Sshd, tmp_path: Path) -> None:
+    own, (_, *key) = server.known_hosts.read_text(), server.known_hosts.read_text().split()
+    known_hosts = tmp_path / "known_hosts"
+    known_hosts.write_text(f"# a remark\n\n@cert-authority *.nikhef.nl {' '.join(key)}\n{own}")
+    assert both_say(server.target(known_hosts=known_hosts)) == ("42", "42")
+    known_hosts.write_text(f"{own}@revoked {own}")
+    assert "is revoked" in refused(server.target(known_hosts=known_hosts), ConfigurationError)
+
+
+def test_too_many_keys_are_named(tmp_path: Path, server: Sshd, config: Path) -> None:
+    keys = []
+    for number in range(8):
+        make_key(tmp_path / f"key{number}")
+        keys.append(f"IdentityFile {tmp_path}/key{number}\n")
+    config.write_text("".join(keys))
+    message = refused(server.target(identity_file=None), ConfigurationError)
+    assert "too many keys were tried (8, agent included)" in message
