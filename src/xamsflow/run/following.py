@@ -14,12 +14,12 @@ from importlib import metadata
 from typing import Any
 
 from xamsflow.base import clock
-from xamsflow.base.errors import StillTakenError, XamsflowError
+from xamsflow.base.errors import BadDataError, StillTakenError, XamsflowError
 from xamsflow.base.meter import Meter
 from xamsflow.data.processing import follow_run
 from xamsflow.redax.growing import Growing
 from xamsflow.run.policy import patiently
-from xamsflow.rundb import identity
+from xamsflow.rundb import identity, run_document
 from xamsflow.settings import detector
 from xamsflow.settings.config import Config
 from xamsflow.state import layout
@@ -42,9 +42,29 @@ def follow(
 
     `look` returns its current run document, `now` the time by the run database's clock.
 
-    Raises StillTakenError if a run without end stops growing, and the transfer's errors if the run
-    cannot be copied.
+    If the run or its document are damaged or change, following ends early: the later jobs decide
+    what that means. Raises StillTakenError if a run without end stops growing, and the transfer's
+    other errors if the run cannot be copied.
     """
+    try:
+        return _follow(
+            look, configuration, data_type=data_type, threads=threads, meter=meter, now=now
+        )
+    except BadDataError as error:
+        number = run_document.number(look())
+        assert number is not None, "the run was found by its number"
+        return _receipt(layout.run_id(number), data_type, str(error))
+
+
+def _follow(
+    look: Callable[[], Mapping[str, Any]],
+    configuration: Config,
+    *,
+    data_type: str,
+    threads: int,
+    meter: Meter,
+    now: Callable[[], datetime],
+) -> Receipt:
     following = patiently(
         lambda: Following(
             look,
@@ -63,17 +83,31 @@ def follow(
     )
     if reason is not None:
         logger.warning("not processed while it is being taken: %s", reason)
-    while following.duration is None:  # what is copied now need not be copied later
-        following.bring()
-    assert following.ended is not None
+    try:
+        while following.duration is None:  # what is copied now need not be copied later
+            following.bring()
+    except BadDataError as error:
+        logger.warning("no longer followed: %s", error)
+        reason = reason or str(error)
+    run_id = layout.run_id(following.run.number)
+    return _receipt(run_id, data_type, reason) | {
+        "copied_bytes": 0 if following.in_place else following.copied,
+        "after_end_s": (
+            None if following.ended is None else round(time.monotonic() - following.ended, 3)
+        ),
+        "checksums": growing.checksums,
+    }
+
+
+def _receipt(run_id: str, data_type: str, reason: str | None) -> Receipt:
     return {
-        "run_id": layout.run_id(following.run.number),
+        "run_id": run_id,
         "data_type": data_type,
         "processed": reason is None,
         "reason": reason,
-        "copied_bytes": 0 if following.in_place else following.copied,
-        "after_end_s": round(time.monotonic() - following.ended, 3),
-        "checksums": growing.checksums,
+        "copied_bytes": 0,
+        "after_end_s": None,
+        "checksums": {},
         "versions": {"xamsflow": metadata.version("xamsflow")},
         "host": socket.gethostname(),
         "time": clock.now().isoformat(),

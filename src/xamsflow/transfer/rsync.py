@@ -44,17 +44,33 @@ def copy(
     count as copied, unless `by_checksum` is set; files that match the pattern `without` are
     skipped. `on_bytes` is called about once a second with the number of bytes in finished files.
     """
-    # --inplace reuses the part of a file that an interrupted copy has left.
-    options = ["--times", "--inplace", "--chmod=u+rwX", "--stats", "--no-human-readable"]
+    # The umask rules access rights here, not the DAQ host.
+    options = ["--times", "--chmod=ugo=rwX", "--stats", "--no-human-readable"]
     if by_checksum:
         options.append("--checksum")
     if without is not None:
         options.append(f"--exclude={without}")
     if on_bytes is not None:
         options += ["--info=progress2", "--outbuf=L"]
-    output = _run(options, source, destination, on_bytes)
+    try:
+        # --inplace reuses the part of a file that an interrupted copy has left.
+        output = _run([*options, "--inplace"], source, destination, on_bytes)
+    except ConfigurationError:
+        if not _has_parts_of_others(destination):
+            raise
+        # Only their owner can set the times of folders.
+        output = _run([*options, "--omit-dir-times"], source, destination, on_bytes)
     sent = re.search(r"^Literal data: (\d+)", output, flags=re.MULTILINE)
     return int(sent[1]) if sent else 0
+
+
+def _has_parts_of_others(destination: Path) -> bool:
+    """Tell whether another user's copy ended within a file, which only that user can write."""
+    return any(
+        not os.access(Path(folder) / name, os.W_OK)
+        for folder, _, names in os.walk(destination)
+        for name in names
+    )
 
 
 def differences(source: Folder, destination: Path) -> list[str]:
@@ -161,6 +177,11 @@ def _check_installed(program: str) -> None:
 
 
 _BY_TEXT: tuple[tuple[str, type[XamsflowError], str], ...] = (
+    (
+        r"is your shell clean",
+        ConfigurationError,
+        "a login file there (such as .bashrc) prints text: let it do so only on a terminal",
+    ),
     (
         r"Host key verification failed|Permission denied \((?!13\))",
         ConfigurationError,

@@ -79,7 +79,7 @@ def looking(host: SshHost | None) -> Iterator[Look]:
                 )
             try:
                 return _find(host, parent, run, sftp.normalize, lambda path: _scan_sftp(sftp, path))
-            except (paramiko.SSHException, EOFError) as error:
+            except (paramiko.SSHException, paramiko.SFTPError, EOFError) as error:
                 raise _lost(host, error) from error
 
         yield look
@@ -179,6 +179,11 @@ def _sftp(host: SshHost) -> Iterator[paramiko.SFTPClient]:
     with ssh.connect(host) as client:
         try:
             sftp = client.open_sftp()
+        except paramiko.SFTPError as error:
+            raise ConfigurationError(
+                f"{ssh.describe(host)} does not speak SFTP ({error})",
+                "a login file there (such as .bashrc) prints text: let it do so only on a terminal",
+            ) from error
         except (paramiko.SSHException, EOFError) as error:
             transport = client.get_transport()
             if transport is None or not transport.is_active():

@@ -1,8 +1,11 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from servers.rights import without_roots_rights
 from xamsflow.base.errors import (
     ConfigurationError,
     ResourcesError,
@@ -115,3 +118,41 @@ def test_failures(source: Folder, code: int, message: str, kind: type[XamsflowEr
     error = rsync.failure(code, message, source, Path("/cluster/000932.incoming"))
     assert type(error) is kind, error
     assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o027, 0o640), (0o077, 0o600)])
+def test_access_rights_come_from_the_umask(
+    source: Folder, here: Path, umask: int, mode: int
+) -> None:
+    (Path(source.path) / "a").chmod(0o600)
+    (Path(source.path) / "b").chmod(0o666)
+    before = os.umask(umask)
+    try:
+        rsync.copy(source, here)
+    finally:
+        os.umask(before)
+    assert {(here / name).stat().st_mode & 0o777 for name in "ab"} == {mode}
+
+
+ANOTHER_USER = """
+import sys
+from pathlib import Path
+from xamsflow.transfer import rsync
+from xamsflow.transfer.source import Folder
+print(rsync.copy(Folder(None, sys.argv[1]), Path(sys.argv[2])))
+"""
+
+
+def test_another_user_can_go_on_within_a_file(source: Folder, here: Path) -> None:
+    """The part is not writable, as rsync leaves it for others; only its folder is."""
+    (here / "a").write_bytes(b"12")
+    (here / "a").chmod(0o400)
+    answer = subprocess.run(
+        [sys.executable, "-c", ANOTHER_USER, source.path, str(here)],
+        preexec_fn=without_roots_rights,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert (here / "a").read_bytes() == b"1234"

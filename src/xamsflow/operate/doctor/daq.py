@@ -33,6 +33,11 @@ def examine(daq: Daq) -> Iterator[Result]:
         return
     with errors_are_problems("DAQ ssh") as found, ssh.connect(daq.ssh) as client:
         found.append(login(daq.ssh, client))
+        if (noise := _run(client, "true")[1]) != "":
+            remedy = "let the login files there (such as .bashrc) print only on a terminal"
+            found.append(problem("DAQ shell", f"prints {noise[:60]!r} at each command", remedy))
+            yield from found
+            return
         found.append(remote_rsync(daq.ssh, client))
         if daq.live_data is not None:
             found.append(remote_folder(client, daq.live_data))
