@@ -16,6 +16,7 @@ from servers.mongod import collection, scratch
 from servers.sshd import make_key, running_sshd
 from site_for_tests import XAMSFLOW
 from xamsflow.base import clock
+from xamsflow.batch import here
 from xamsflow.operate import doctor
 from xamsflow.operate.doctor import batch_system, daq, run_database, this_host
 from xamsflow.operate.doctor.check import Result
@@ -344,8 +345,8 @@ def test_a_host_without_the_batch_systems_commands(monkeypatch, tmp_path):
 
 def test_every_profile_is_known():
     for path in layout.REPOSITORY.glob("profiles/*/config.yaml"):
-        system = batch_system.system_of(path.parent)
-        assert system in batch_system.COMMANDS or path.parent.name == "local"
+        system = here.system_of(path.with_name("submit"))
+        assert system in here.COMMANDS or path.parent.name == "local"
 
 
 # The command

@@ -149,3 +149,25 @@ def test_a_job_has_the_settings_of_its_driver(settled):
     assert done.returncode == 0, done.stdout
     receipt = receipts.read(settled.work / "results" / "000932" / "raw_records_v1730.json")
     assert receipt["path"].startswith(str(settled.work / "elsewhere") + os.sep)
+
+
+def test_a_batch_system_that_is_not_here_takes_no_run(site, tmp_path):
+    site.add_run(901, duration=0.6, rate=50)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("sh", "bash"):
+        (programs / name).symlink_to(f"/bin/{name}")
+    site.environment["PATH"] = str(programs)
+    command = site.command()
+    command[command.index("--profile") + 1] = str(layout.REPOSITORY / "profiles" / "htcondor")
+    watch = [str(XAMSFLOW), "watch", "--profile", "htcondor", "--directory", str(site.work)]
+    for tried in (command, [*watch, "--configfile", str(site.configfile)]):
+        answer = subprocess.run(
+            tried, env=os.environ | site.environment, capture_output=True, text=True, check=False
+        )
+        said = answer.stdout + answer.stderr
+        assert answer.returncode == 1, said
+        assert "profile htcondor: condor_submit, condor_q" in said
+        assert "Traceback" not in said
+    assert site.status(901) == "pending"
+    assert "processing" not in site.document(901)

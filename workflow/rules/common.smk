@@ -50,7 +50,14 @@ try:
 except XamsflowError as error:
     sys.exit(f"xamsflow: {error}")
 
-driver.configure(settings)
+
+
+def submit_program():
+    """Return the program that submits batch jobs, None if the jobs run on this machine."""
+    return getattr(workflow.executor_settings, "submit_cmd", None)
+
+
+driver.configure(settings, submit_program)
 
 # The configuration of the scripts: each is a separate process, started from this one.
 os.environ |= configuration.to_environment(config)

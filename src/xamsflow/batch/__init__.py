@@ -13,5 +13,6 @@ the standard library, and of that only what is needed, and starts in a few milli
     queues        which queue may hold it
     systems       what every batch system can do, and which there are
     pbs, slurm, htcondor   how each does it
+    here          which commands this host must have
     commands      the one way to run a batch system's commands
 """

@@ -64,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
     """Watch for runs, and print one line per event."""
     from dataclasses import replace  # noqa: PLC0415
 
+    from xamsflow.batch import here  # noqa: PLC0415
     from xamsflow.operate.watcher import Watcher, WatchOptions  # noqa: PLC0415
     from xamsflow.run import notify  # noqa: PLC0415 - keeps --help fast
     from xamsflow.rundb import RunDatabase  # noqa: PLC0415
@@ -72,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
     if options.interval is not None:
         settings = replace(settings, watch=replace(settings.watch, interval_s=options.interval))
     profile = start.profile_folder(options.profile or settings.watch.profile)
+    here.check(profile / "submit")
     max_jobs = options.max_jobs or settings.watch.max_jobs or start.usual_jobs(profile)
 
     page = _Page(settings, options.configfile)

@@ -10,7 +10,7 @@ import contextlib
 import gc
 import signal
 import sys
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
 from xamsflow.base.signal_thread import handle_in_thread
-from xamsflow.batch import cancel
+from xamsflow.batch import cancel, here
 from xamsflow.run import notify
 from xamsflow.run.claimed_runs import ClaimedRuns, set_published_aside
 from xamsflow.run.heartbeat import beating
@@ -44,8 +44,9 @@ NONE_WAITING = "no runs are waiting; xamsflow why RUN says why a run is not take
 class Driver:
     """This process: what it takes, and how it ends. Unused, it queries and writes nothing."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, submit: Callable[[], str | None]) -> None:
         self._config = config
+        self._submit = submit
         self._directory = Path.cwd()
         self._owner = str(owner.current())
         self._held = ClaimedRuns(config)
@@ -279,6 +280,8 @@ class Driver:
         if self._database is None:
             from xamsflow import rundb  # noqa: PLC0415
 
+            if submit := self._submit():
+                here.check(Path(submit))
             for folder in layout.FOLDERS:
                 receipts.check_writable(folder)
             database = self._exit.enter_context(rundb.open_database(self._config.rundb))
@@ -322,9 +325,12 @@ def newest_first(numbers: Iterable[int]) -> list[str]:
 _drivers: list[Driver] = []
 
 
-def configure(config: Config) -> None:
-    """Make this process's driver; it queries and writes nothing before it is used."""
-    _drivers[:] = [Driver(config)]
+def configure(config: Config, submit: Callable[[], str | None] = lambda: None) -> None:
+    """Make this process's driver; it queries and writes nothing before it is used.
+
+    `submit` returns the program that submits batch jobs, None if jobs run on this host.
+    """
+    _drivers[:] = [Driver(config, submit)]
     gc.set_threshold(GARBAGE)
 
 

@@ -24,6 +24,9 @@ OUT_OF_DISK_SPACE = 14031
 INTERRUPTED = frozenset({91, 262, 11600, 11601, 11602})  # it shuts down, or ended the operation
 TOO_LARGE = frozenset({10334, 17419, 17420})
 
+OLDEST_SERVER = "4.2"
+"""The oldest MongoDB that pymongo talks to and that knows the expressions we send."""
+
 CREDENTIALS_REMEDY = (
     "check MONGO_USER and MONGO_PASSWORD (which batch jobs do not get) or the file "
     "rundb.credentials_file, and authSource in rundb.uri"
@@ -60,6 +63,11 @@ class Endpoint:
             return self._away(error, database)
         if isinstance(error, errors.OperationFailure):
             return _refused(error, database)
+        if isinstance(error, errors.ConfigurationError) and "wire version" in str(error):
+            return ConfigurationError(
+                f"{database} is older than MongoDB {OLDEST_SERVER} ({error})",
+                "ask its administrator to update it",
+            )
         if isinstance(error, errors.ConfigurationError):  # including unreadable addresses
             return ConfigurationError(f"{database} cannot be used ({error})", "correct rundb.uri")
         if isinstance(error, BSONError):
