@@ -10,6 +10,7 @@ them (`data`) and publish the outcome (`run` again).
     jobs      the jobs of the workflow, one function for each rule
     simulate  runs as redax writes them, with their truth; demo and tests
     operate   what people do: plan, watch, request, diagnose, reconcile
+    analysis  what analysts call: tables of runs and events, displays
     views     what people see: tables, pictures and pages
     run       a run's way through the workflow: the driver, failures, publishing
     data      from live data to events: everything that uses strax
@@ -23,4 +24,34 @@ them (`data`) and publish the outcome (`run` again).
     base      what every room may use: errors, time, amounts, memory
 """
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xamsflow.analysis.site import Site
+
 __version__ = "0.1.0"
+
+
+def open(  # noqa: A001 - xamsflow.open
+    settings: str | Path | Sequence[str | Path] = (),
+    *,
+    directory: str | Path = ".",
+    run_database: bool | None = None,
+) -> "Site":
+    """Return a site for analysis, with the settings that the workflow finds in `directory`.
+
+    `settings` are files that override single keys, as ``--configfile`` does. `run_database` says
+    whether to ask the run database for runs; None: if it can be reached, and the disk otherwise.
+    Raises ConfigurationError for wrong settings.
+
+    Example::
+
+        site = xamsflow.open()
+        runs = site.runs("2241-2243", status="done")
+        events = site.load("event_basics", runs, selection="s2_area > 1000")
+    """
+    from xamsflow.analysis.site import open_site  # noqa: PLC0415 - `import xamsflow` is fast
+
+    return open_site(settings, directory=directory, run_database=run_database)

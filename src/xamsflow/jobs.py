@@ -164,6 +164,7 @@ def publish(
         ]
         transferred = receipts.read_or_set_aside(Path(transfer_receipt), publishing.TRANSFER_NEEDS)
         done = publishing.done(transferred, made, host=configuration.storage.host)
+        publishing.tell_strax(transferred, made, configuration)
         claim = claims.read(run_id)
         if claim is None:
             raise _not_ours(run_id)

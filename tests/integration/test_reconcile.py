@@ -74,7 +74,9 @@ class Processed:
         found: dict[str, int] = {}
         for folder in (self.live, self.processed, self.site.daq):
             for path in folder.rglob("*"):
-                if path.is_file() and path.parent.name != ".runs":
+                # What lies directly in the folder of strax data is copied from the run document.
+                copied = path.parent == self.processed
+                if path.is_file() and path.parent.name != ".runs" and not copied:
                     digest = hashlib.sha256(path.read_bytes()).hexdigest()
                     found[digest] = found.get(digest, 0) + 1
         return found
@@ -97,6 +99,7 @@ def process(site: Site, number: int) -> None:
             data_type=TARGET,
         )
         receipts.write(layout.data_type_receipt(run, TARGET), made)
+        publish.tell_strax(transferred, [made], settings)
         done = publish.done(transferred, [made], settings.storage.host)
         published = publish.tell_done(database, claim, done)
         assert published is not None
@@ -282,6 +285,14 @@ def tear_claim_file(place: Processed) -> None:
     layout.claim_file(RUN).write_text("{")
 
 
+def forget_run_metadata(place: Processed) -> None:
+    (place.processed / f"{RUN}-metadata.json").unlink()
+
+
+def tag_the_run(place: Processed) -> None:
+    place.update(tags=[{"name": "good"}])
+
+
 DAMAGES: dict[Damage, set[str]] = {
     cut_strax_file: LOST | {"damaged strax data", "data without receipt"},
     move_strax_folder_away: LOST | {"data without receipt"},
@@ -314,6 +325,8 @@ DAMAGES: dict[Damage, set[str]] = {
     die_as_driver: {"driver dead", "claim of nobody", "stored, not done"},
     leave_claim_file: {"claim of nobody"},
     tear_claim_file: {"claim of nobody"},
+    forget_run_metadata: {"run metadata"},
+    tag_the_run: {"run metadata"},
 }
 """With all kinds that are found during the repair, the later ones as a consequence."""
 

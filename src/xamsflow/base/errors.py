@@ -10,7 +10,8 @@
     └── ResourcesError       memory, time or disk space ran out; try again with more
 """
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 from xamsflow.base.printable import printable
@@ -77,3 +78,9 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(following))
         yield following
         following = following.__cause__ or following.__context__
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a question with the closest `known` word, empty if no word is close."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import difflib
 import importlib
 import os
 import re
@@ -14,7 +13,7 @@ from typing import Any
 
 from xamsflow import __version__, cli
 from xamsflow.base import system_errors
-from xamsflow.base.errors import ConfigurationError, XamsflowError
+from xamsflow.base.errors import ConfigurationError, XamsflowError, did_you_mean
 from xamsflow.base.printable import PrintableStream
 from xamsflow.views import terminal
 
@@ -80,12 +79,6 @@ def _enter(directory: Path, *, only_looks: bool) -> None:
         os.chdir(directory)
     except OSError as error:
         raise system_errors.cannot("write", directory, error) from error
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a question with the closest `known` word, empty if no word is close."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _parser(names: Iterable[str]) -> argparse.ArgumentParser:

@@ -8,6 +8,7 @@
     ahead          work on the next item while the current one is used
     storage        strax's storage, which never overwrites complete data
     stored         reading stored data, chunk by chunk
+    loading        reading stored data of many runs at once
     lineage        the lineage hashes of all data types
     strax_private  strax's private names, all in one place
 """

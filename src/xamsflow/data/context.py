@@ -9,11 +9,33 @@ from typing import Any
 import strax
 
 from xamsflow.base.errors import ConfigurationError
-from xamsflow.data.storage import DataDirectory
+from xamsflow.data.storage import DataDirectory, DefinedRuns
 from xamsflow.redax.growing import Growing
 from xamsflow.redax.rundoc import NS_PER_S, Run
 from xamsflow.settings import data_types
 from xamsflow.settings.detector import Detector
+
+
+class Context(strax.Context):  # type: ignore[misc]  # strax has no types
+    """A strax context in which a superrun is the data of its runs, one after the other.
+
+    strax would compute a superrun from its lowest data. Here the quantities that change from run to
+    run, such as gains, have no value for a superrun.
+    """
+
+    def get_iter(
+        self,
+        run_id: str,
+        targets: Any,
+        save: Any = (),
+        *arguments: Any,
+        combining: bool | None = None,
+        **options: Any,
+    ) -> Any:
+        """Iterate over the chunks of a run or superrun; `combining` is strax's option."""
+        if combining is None:
+            combining = not save and strax.to_str_tuple(run_id)[0].startswith("_")
+        return super().get_iter(run_id, targets, save, *arguments, combining=combining, **options)
 
 
 def context(
@@ -29,13 +51,46 @@ def context(
     settings, see :func:`run_config`. With `readonly`, nothing is ever written. A run that is still
     being taken is read from `growing`.
     """
-    return strax.Context(
+    return Context(
         storage=[DataDirectory(str(processed), deep_scan=True, readonly=readonly)],
         config=dict(config or {}),
         register=plugins(detector, growing),
         allow_multiprocess=False,
         use_per_run_defaults=True,
     )
+
+
+def for_analysis(
+    detector: Detector,
+    processed: Path,
+    other_context: str | None = None,
+    output: Path | None = None,
+) -> strax.Context:
+    """Return a context for people who analyze stored data; it never writes to `processed`.
+
+    It knows the runs' metadata, such as times, modes and tags, if they are stored with the data.
+    `other_context` is as in the configuration. What the context makes and the superruns that are
+    defined in it go to the folder `output`, or are only kept in memory if it is None.
+    """
+    if other_context is None:
+        made = context(detector, processed, readonly=True)
+    else:
+        made = other(other_context)(detector, processed, {})
+    for frontend in made.storage:
+        frontend.readonly = True
+        frontend.provide_run_metadata = True
+    own = (
+        DefinedRuns()
+        if output is None
+        else DataDirectory(str(output), deep_scan=True, provide_run_metadata=True)
+    )
+    made.storage.append(own)
+    made.set_context_config({"store_run_fields": RUN_FIELDS})
+    return made
+
+
+RUN_FIELDS = ("start", "end", "source")
+"""What strax's table of runs has beside name, number, mode and tags."""
 
 
 ContextFunction = Callable[[Detector, Path, Mapping[str, Any]], strax.Context]
@@ -85,6 +140,9 @@ def plugins(detector: Detector, growing: Growing | None = None) -> list[type[str
         module = importlib.import_module(f"{PLUGINS}.{entry.module}")
         made.append(getattr(module, entry.names[0])(part))
     made[0].growing = growing  # the first plugin reads live data
+    for plugin in made:
+        # Superruns may be joined from the data of their runs, except for the lowest data types.
+        plugin.allow_superrun = plugin is not made[0]
     return made
 
 

@@ -6,7 +6,7 @@ can read the stored data.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,50 @@ class DataDirectory(strax.DataDirectory):  # type: ignore[misc]  # strax has no 
 
     def __init__(self, path: str, **options: Any) -> None:
         super().__init__(path, **options)
-        self.backends = [_Backend()]
+        self.backends = [Backend()]
+
+    def run_metadata(self, run_id: str, projection: Any = None) -> dict[str, Any]:
+        """Return the run metadata in this folder."""
+        try:
+            metadata: dict[str, Any] = super().run_metadata(run_id, projection)
+        except strax.RunMetadataNotAvailable as error:
+            raise strax.DataNotAvailable(str(error)) from error  # strax then asks other storage
+        except ValueError as error:
+            raise BadDataError(
+                f"run {run_id}: the run metadata in {self.path} cannot be read ({error})",
+                f"`xamsflow reconcile {run_id} --repair` writes them again",
+            ) from error
+        return metadata
 
 
-class _Backend(strax_private.Backend):
+class DefinedRuns(strax_private.RunDefinitions):
+    """Superruns that are defined in this process and not written to disk."""
+
+    storage_type = strax.StorageType.MEMORY  # asked first
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runs: dict[str, dict[str, Any]] = {}
+
+    def write_run_metadata(self, run_id: str, metadata: dict[str, Any]) -> None:
+        """Keep the definition of a superrun."""
+        self._runs[run_id] = {"name": run_id, **metadata}
+
+    def run_metadata(self, run_id: str, projection: Any = None) -> dict[str, Any]:
+        """Return the definition of a superrun."""
+        if run_id not in self._runs:
+            raise strax.DataNotAvailable(f"{run_id} was not defined here")
+        found = strax.flatten_run_metadata(self._runs[run_id])
+        return {key: found[key] for key in found if projection is None or key in projection}
+
+    def scan_runs(self, store_fields: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Yield the definitions of all superruns, reduced to these fields."""
+        return (self.run_metadata(run_id, store_fields) for run_id in self._runs)
+
+
+class Backend(strax_private.Backend):
+    """Strax's storage in folders of files, with clear errors and background writing."""
+
     def make_saver(self, dirname: str, metadata: dict[str, Any], **options: Any) -> "_Saver":
         """Return a saver for a folder, unless another job has just written that folder."""
         Path(dirname).parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ Any new version of strax may change these names, so pyproject.toml pins strax to
 they have been checked; ``tests/unit/data/test_strax_private.py`` lists them all.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,17 @@ def plugins_of(context: strax.Context, data_type: str, run_id: str) -> dict[str,
     """
     plugins: dict[str, strax.Plugin] = context._get_plugins((data_type,), run_id)
     return plugins
+
+
+def starts_by_run(context: strax.Context) -> set[int]:
+    """Return the first runs of all ranges of runs for which options have different values."""
+    options = [
+        option
+        for plugin in context._plugin_class_registry.values()
+        for option in plugin.takes_config.values()
+        if option.default_by_run is not strax.OMITTED
+    ]
+    return {int(first) for option in options for first, _ in option.default_by_run}
 
 
 def keep_compiled() -> None:
@@ -52,6 +63,24 @@ class Backend(strax.FileSytemBackend):  # type: ignore[misc]  # strax has no typ
         self, dirname: str, chunk_info: dict[str, Any], dtype: Any, compressor: str
     ) -> Array:
         return self.read_chunk(dirname, chunk_info, dtype, compressor)
+
+
+class RunDefinitions(strax.StorageFrontend):  # type: ignore[misc]
+    """Storage of definitions of superruns, without data."""
+
+    can_define_runs = True
+    provide_run_metadata = True
+    backends = ()
+
+    def scan_runs(self, store_fields: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Yield the metadata of all runs, reduced to these fields."""
+        raise NotImplementedError
+
+    def _scan_runs(self, store_fields: Sequence[str]) -> Iterator[dict[str, Any]]:
+        return self.scan_runs(store_fields)
+
+    def _find(self, key: strax.DataKey, *_: Any, **__: Any) -> Any:
+        raise strax.DataNotAvailable(f"no data of {key.run_id} are stored with its definition")
 
 
 class Saver(strax.FileSaver):  # type: ignore[misc]

@@ -14,6 +14,7 @@
     following     processing a run while it is being taken
     progress      how far a job is, in its log and in the run document
     publish       what the run document says about a finished run
+    run_metadata  what strax knows about a run, beside its data
     outcomes      writes a driver's outcomes to the run document, or keeps them
     journal       outcomes kept on disk while the run database is unreachable
     failures      why a job failed

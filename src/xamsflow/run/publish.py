@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
 from xamsflow.redax import findings, rundoc
-from xamsflow.run import policy
+from xamsflow.run import policy, run_metadata
 from xamsflow.run.failures import FailedJob
 from xamsflow.rundb import identity
 from xamsflow.settings.config import Config
@@ -69,6 +69,14 @@ def check_whose(transfer_receipt: Receipt, database: "RunDatabase", config: Conf
     identity.check_receipt(transfer_receipt, wanted)
 
 
+def tell_strax(
+    transfer_receipt: Receipt, data_type_receipts: Sequence[Receipt], config: Config
+) -> None:
+    """Write the run's metadata beside its strax data."""
+    document = rundoc.from_json(transfer_receipt["run_document"])
+    run_metadata.write(config.storage.processed, run_metadata.of(document, data_type_receipts))
+
+
 def tell_done(database: "RunDatabase", claim: Claim, done: Done) -> Receipt | None:
     """Register the stored data, set the run done, and return the receipt of that.
 
@@ -104,13 +112,18 @@ def tell_failure(
     number = layout.run_number(job.run)
     if claim is not None and not database.is_held(claim):
         return False
+    transferred, data_types = receipts_on_disk(job.run)
     try:
-        transferred, data_types = receipts_on_disk(job.run)
         _check_whose_on_disk(job.run, database, config)
         for entry in data_entries(transferred, data_types, host=config.storage.host):
             database.add_data(number, entry)
     except (BadDataError, ConfigurationError) as error:
         logger.warning("run %s: the stored data could not be registered: %s", job.run, error)
+    if transferred is not None and data_types:
+        try:
+            tell_strax(transferred, data_types, config)
+        except XamsflowError as error:
+            logger.warning("run %s: no run metadata for strax: %s", job.run, error)
     failure = job.failure.failure
     write = (
         partial(database.fail_unclaimed, number)

@@ -12,6 +12,7 @@
     selection     the conditions that a run must meet to be taken
     run_document  the fields of a run document, whichever tool wrote them
     runs          a run as a value: pending, claimed, or in a table
+    run_rows      a row for each of many runs, fast
     identity      which run a receipt or a folder belongs to
     mongo_errors  what pymongo's errors mean for a person
 """

@@ -13,12 +13,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from bson import decode_all
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.collection import Collection
 
 from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, ConfigurationError, FailureClass, TransientError
-from xamsflow.rundb import changes, claiming, run_document, selection, status
+from xamsflow.rundb import changes, claiming, run_document, run_rows, selection, status
 from xamsflow.rundb.changes import CHANGE_TRIES, Change, TagChange
 from xamsflow.rundb.claiming import Claiming
 from xamsflow.rundb.mongo_errors import Endpoint
@@ -212,6 +213,28 @@ class RunDatabase:
         return [RunSummary.of(document) for document in self.documents(RunSummary.FIELDS, numbers)]
 
     @_translated
+    def rows(self, numbers: Sequence[range] | None = None) -> list[list[Any]]:
+        """Return a row for every run in `numbers` (None: all), newest first, with one query.
+
+        The fields are those of :mod:`xamsflow.rundb.run_rows`. Documents without a usable run
+        number are left out.
+        """
+        if numbers is not None and not numbers:
+            return []
+        batches: Iterable[Any] = self._collection.aggregate_raw_batches(
+            [{"$match": _in_ranges(numbers)}, {"$project": run_rows.PROJECTION}]
+        )
+        rows = []
+        for batch in batches:
+            for document in decode_all(batch, self._collection.codec_options):
+                row = document["row"]
+                number = run_document.number({"number": row[0]})
+                if number is not None:
+                    row[0] = number
+                    rows.append(row)
+        return sorted(rows, key=operator.itemgetter(0), reverse=True)
+
+    @_translated
     def documents(
         self, fields: Iterable[str] | None, numbers: Sequence[range] | None = None
     ) -> list[Document]:
@@ -220,14 +243,11 @@ class RunDatabase:
         With `fields` None, the documents are whole. Each also has `now`, the server's time of the
         query. Documents without a usable run number are left out.
         """
-        wanted: Document = {"number": USABLE_NUMBER}
-        if numbers is not None:
-            if not numbers:
-                return []
-            wanted["$or"] = [{"number": {"$gte": part.start, "$lt": part.stop}} for part in numbers]
+        if numbers is not None and not numbers:
+            return []
         found = self._collection.aggregate(
             [
-                {"$match": wanted},
+                {"$match": _in_ranges(numbers)},
                 *([] if fields is None else [{"$project": _fields(*fields)}]),
                 {"$addFields": {"now": "$$NOW"}},
             ]
@@ -629,6 +649,14 @@ class RunDatabase:
 
 def _fields(*names: str) -> dict[str, int]:
     return dict.fromkeys(names, 1)
+
+
+def _in_ranges(numbers: Sequence[range] | None) -> Document:
+    """Return the filter for runs in one of these ranges; None for all runs."""
+    wanted: Document = {"number": USABLE_NUMBER}
+    if numbers is not None:
+        wanted["$or"] = [{"number": {"$gte": part.start, "$lt": part.stop}} for part in numbers]
+    return wanted
 
 
 def _newest_first(runs: Iterable[_Run]) -> list[_Run]:

@@ -18,7 +18,10 @@ Document = dict[str, Any]
 LIVE = "live"
 """The `type` of `data` entries for live data."""
 
-COMPARED = ("number", "mode", "start", "data", "processing_status", "processing")
+COMPARED = (
+    *("number", "mode", "source", "tags", "comments", "start", "end"),
+    *("data", "processing_status", "processing"),
+)
 """The fields compared with what is stored; the DAQ's settings, which are large, are not."""
 
 TOUCHED = ("number", "processing_status", "data.host")
@@ -45,6 +48,14 @@ def mode(document: Mapping[str, Any]) -> str:
 def tag_names(document: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of a run's tags, including those written by hand as plain text."""
     return rundoc.tag_names(document)
+
+
+def comments(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the texts of a run's comments."""
+    found = document.get("comments")
+    notes = found if isinstance(found, list) else [found]
+    texts = (note.get("comment") if isinstance(note, dict) else note for note in notes)
+    return tuple(one for one in texts if type(one) is str)
 
 
 def listed_tag_names(document: Mapping[str, Any]) -> tuple[str, ...]:

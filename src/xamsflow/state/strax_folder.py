@@ -47,13 +47,13 @@ def check(path: Path) -> dict[str, Any]:
     """
     name = parse_name(path.name)
     run = path.name.partition("-")[0]
-    metadata = _metadata(run, path)
+    metadata = read_metadata(run, path)
     try:
         if name is not None and metadata["lineage_hash"] != name.lineage_hash:
-            raise _damaged(run, f"{path} holds data of the lineage {metadata['lineage_hash']}")
+            raise damaged(run, f"{path} holds data of the lineage {metadata['lineage_hash']}")
         chunks = metadata["chunks"]
         if "exception" in metadata or "writing_ended" not in metadata or not chunks:
-            raise _damaged(run, f"{path} is not complete")
+            raise damaged(run, f"{path} is not complete")
         return {
             "lineage_hash": metadata["lineage_hash"],
             "path": str(path),
@@ -66,21 +66,32 @@ def check(path: Path) -> dict[str, Any]:
             "quality": metadata.get("quality", {}),
         }
     except (KeyError, TypeError, AttributeError) as error:
-        raise _damaged(run, f"the metadata of {path} are not from strax ({error!r})") from error
+        raise damaged(run, f"the metadata of {path} are not from strax ({error!r})") from error
 
 
-def _metadata(run: str, path: Path) -> dict[str, Any]:
-    file = path / f"{path.name.partition('-')[2]}-metadata.json"
+def metadata_file(path: Path) -> Path:
+    """Return the file with strax's metadata in a folder."""
+    return path / f"{path.name.partition('-')[2]}-metadata.json"
+
+
+def run_metadata_file(processed: Path, run: str) -> Path:
+    """Return the file with strax's metadata on a run, which lies beside the folders of its data."""
+    return processed / f"{run}-metadata.json"
+
+
+def read_metadata(run: str, path: Path) -> dict[str, Any]:
+    """Return strax's metadata in a folder; raises BadDataError if they are missing or damaged."""
+    file = metadata_file(path)
     try:
         metadata = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise _damaged(run, f"{file} is missing") from error
+        raise damaged(run, f"{file} is missing") from error
     except NotADirectoryError as error:
-        raise _damaged(run, f"{path} is not a folder") from error
+        raise damaged(run, f"{path} is not a folder") from error
     except ValueError as error:
-        raise _damaged(run, f"{file} is not valid JSON ({error})") from error
+        raise damaged(run, f"{file} is not valid JSON ({error})") from error
     if not isinstance(metadata, dict):
-        raise _damaged(run, f"{file} is not a JSON object")
+        raise damaged(run, f"{file} is not a JSON object")
     return metadata
 
 
@@ -89,7 +100,7 @@ def _size(run: str, path: Path, chunks: list[Mapping[str, Any]]) -> int:
     size = 0
     for number, chunk in enumerate(chunks):
         if chunk["chunk_i"] != number or (number and chunk["start"] != chunks[number - 1]["end"]):
-            raise _damaged(run, f"chunk {number} of {path} does not follow the previous chunk")
+            raise damaged(run, f"chunk {number} of {path} does not follow the previous chunk")
         if chunk["n"]:
             size += _file_size(run, path / chunk["filename"], chunk.get("filesize"))
     return size
@@ -99,13 +110,14 @@ def _file_size(run: str, file: Path, expected: int | None) -> int:
     try:
         size = file.stat().st_size
     except FileNotFoundError as error:
-        raise _damaged(run, f"{file} is missing") from error
+        raise damaged(run, f"{file} is missing") from error
     if not size or (expected is not None and size != expected):
-        raise _damaged(run, f"{file} has {size} bytes, but was written with {expected or 'some'}")
+        raise damaged(run, f"{file} has {size} bytes, but was written with {expected or 'some'}")
     return size
 
 
-def _damaged(run: str, what: str) -> BadDataError:
+def damaged(run: str, what: str) -> BadDataError:
+    """Return the error for data that are not as strax wrote them."""
     return BadDataError(
         f"run {run}: {what}",
         "`xamsflow reconcile --repair` moves its folder aside; then process the run again",

@@ -2,13 +2,14 @@
 
 ::
 
-    run_files     a run's logs and receipts
-    dossier       everything known about a run
-    dossier_text  the same as text
-    bundle        a run's provenance in one archive
-    causes        failed runs grouped by cause
-    page          the page `results/index.html`
-    overview      the picture of a run
-    terminal      tables and colors on a terminal
-    colors        the colors of all plots
+    run_files      a run's logs and receipts
+    reconstructed  run documents from receipts
+    dossier        everything known about a run
+    dossier_text   the same as text
+    bundle         a run's provenance in one archive
+    causes         failed runs grouped by cause
+    page           the page `results/index.html`
+    overview       the picture of a run
+    terminal       tables and colors on a terminal
+    colors         the colors of all plots
 """

@@ -13,6 +13,9 @@ from xamsflow.state import layout
 PACKAGE = Path(layout.__file__).parents[1]
 USED = (
     (strax.Context, "_get_plugins"),
+    (strax.Context(), "_plugin_class_registry"),
+    (strax.StorageFrontend, "_scan_runs"),
+    (strax.StorageFrontend, "_find"),
     (strax.FileSytemBackend, "_saver"),
     (strax.FileSytemBackend, "_read_chunk"),
     (strax.FileSaver, "_save_chunk"),

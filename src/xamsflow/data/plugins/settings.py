@@ -38,8 +38,22 @@ def options(settings: Iterable[Setting], end: str = "") -> immutabledict[str, st
 
 def _option(name: str, value: Any, text: str) -> strax.Option:
     if isinstance(value, ByRun):
-        return strax.Option(name, default_by_run=value.starts(), help=text)
+        return _OptionByRun(name, default_by_run=value.starts(), help=text)
     return strax.Option(name, default=value, infer_type=False, help=text)
+
+
+class _OptionByRun(strax.Option):  # type: ignore[misc]  # strax has no types
+    """An option with one value for each range of runs.
+
+    A superrun joins runs with different values. In its lineage, the option has a hash of the values
+    of all runs, so that a superrun is stored under another name whenever one of them changes.
+    """
+
+    def get_default(self, run_id: Any, run_defaults: Mapping[str, Any] | None = None) -> Any:
+        """Return the value for a run, or the hash for a superrun."""
+        if isinstance(run_id, str) and not run_id.isdecimal():
+            run_id = f"_{run_id}"  # strax knows a superrun by the underscore, but has removed it
+        return super().get_default(run_id, run_defaults)
 
 
 class SignalsPlugin(strax_private.Plugin):

@@ -43,6 +43,7 @@ AT_REST: tuple[Check, ...] = (
     # Then add what is missing.
     live_data.unverified,
     strax_data.data_without_receipt,
+    strax_data.outdated_run_metadata,
     entries.unregistered,
     receipt_files.published_otherwise,
     documents.stored_yet_not_done,

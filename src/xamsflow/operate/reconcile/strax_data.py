@@ -9,10 +9,10 @@ from xamsflow.base.errors import BadDataError
 from xamsflow.operate.reconcile.disagreement import MOUNTED, Disagreement, is_away, set_aside
 from xamsflow.operate.reconcile.evidence import Evidence, ReceiptFile, Sources, without_run
 from xamsflow.redax import rundoc
-from xamsflow.run import publish
+from xamsflow.run import publish, run_metadata
 from xamsflow.rundb import Status
 from xamsflow.settings import detector
-from xamsflow.state import layout, receipts
+from xamsflow.state import layout, receipts, strax_folder
 from xamsflow.state.receipts import Receipt
 
 
@@ -86,6 +86,24 @@ def data_without_receipt(evidence: Evidence, sources: Sources) -> Iterator[Disag
                 "a receipt is written from strax's metadata",
                 partial(_write, layout.data_type_receipt(evidence.run, data_type), receipt),
             )
+
+
+def outdated_run_metadata(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
+    """Find runs whose metadata for strax are missing or differ from the run document."""
+    if evidence.document is None or not evidence.complete:
+        return
+    wanted = run_metadata.of(evidence.document, believed(evidence))
+    fields = run_metadata.outdated(sources.processed, wanted)
+    if not fields:
+        return
+    path = strax_folder.run_metadata_file(sources.processed, evidence.run)
+    yield Disagreement(
+        evidence.run,
+        "run metadata",
+        f"strax's metadata on the run ({path}) lack {', '.join(fields)} of the run document",
+        "they are written from the run document",
+        partial(run_metadata.write, sources.processed, wanted),
+    )
 
 
 def believed(evidence: Evidence) -> list[Receipt]:

@@ -12,13 +12,13 @@ from typing import Any
 
 from xamsflow import rundb
 from xamsflow.base import clock
-from xamsflow.base.errors import BadDataError, XamsflowError
+from xamsflow.base.errors import XamsflowError
 from xamsflow.redax import rundoc
-from xamsflow.rundb import RunSummary, Status, run_document
+from xamsflow.rundb import RunSummary, Status
 from xamsflow.rundb.runs import ACTIVE
 from xamsflow.settings.config import Config
 from xamsflow.state import layout
-from xamsflow.views import causes, run_files
+from xamsflow.views import causes, reconstructed, run_files
 from xamsflow.views.causes import Cause
 
 MB = 1_000_000
@@ -31,9 +31,6 @@ DAYS = 14
 
 RUNS_TIMED = 100
 """Number of newest runs whose receipts are read for the latency."""
-
-BROKEN = (BadDataError, OSError, KeyError, TypeError, ValueError, AttributeError)
-"""Errors raised by a receipt with damaged content; such a receipt is ignored."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +159,7 @@ def latencies(runs: Iterable[str]) -> list[Latency]:
         for name, receipt in found.items():
             step = name.removesuffix(".json")
             step = {"transfer": "transferred", "rundoc": "published"}.get(step, step)
-            moment = _moment(receipt.get("time"))
+            moment = reconstructed.moment(receipt.get("time"))
             if "run_id" in receipt and "." not in step and moment is not None:
                 times.setdefault(step, []).append((moment - end).total_seconds())
     made = [
@@ -181,17 +178,9 @@ def _quantile(values: Sequence[float], share: float) -> float:
 def _end(transferred: Mapping[str, Any] | None) -> datetime | None:
     try:
         end = rundoc.from_json((transferred or {})["run_document"])["end"]
-    except BROKEN:
+    except reconstructed.BROKEN:
         return None
     return end if isinstance(end, datetime) else None
-
-
-def _moment(text: Any) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _days(rows: Iterable[RunSummary], now: datetime) -> list[Day]:
@@ -226,44 +215,7 @@ def _rows_from_receipts() -> list[RunSummary]:
     rows = []
     for run in run_files.runs():
         try:
-            rows.append(RunSummary.of(_document(run)))
-        except BROKEN:
+            rows.append(RunSummary.of(reconstructed.document(run)))
+        except reconstructed.BROKEN:
             continue
     return rows
-
-
-def _document(run: str) -> dict[str, Any]:
-    """Reconstruct a run document from the files on disk."""
-    found = run_files.receipts_of(run)
-    transferred = found.get(layout.transfer_receipt(run).name) or {}
-    published = found.get(layout.rundoc_receipt(run).name) or {}
-    document: dict[str, Any] = {}
-    if "run_document" in transferred:
-        document = rundoc.from_json(transferred["run_document"])
-    moments = [_moment(receipt.get("time")) for receipt in found.values()]
-    last = max((moment for moment in moments if moment is not None), default=None)
-    about: dict[str, Any] = {"time": last}
-    failed = [log for log in run_files.logs(run) if log.failure is not None]
-    if published:
-        status = Status.DONE
-    elif failed:
-        status = Status.FAILED
-        about |= {
-            "stage": failed[-1].rule,
-            "reason": failed[-1].failure,
-            "log": str(failed[-1].path),
-            "time": failed[-1].changed,
-        }
-    else:
-        status = Status.RUNNING
-        about["stage"] = "process" if transferred else "transfer"
-    verdicts = [
-        receipt["quality"].get("verdict") for receipt in run_files.data_type_receipts(found)
-    ]
-    if verdicts:
-        about["quality"] = {"verdict": verdicts[-1]}
-    data = (
-        [{"type": run_document.LIVE, "size_mb": transferred["bytes"] / MB}] if transferred else []
-    )
-    numbered = document | {"number": layout.run_number(run)}
-    return run_document.with_outcome(numbered, status.value, data=data, **about)

@@ -1,0 +1,7 @@
+"""What analysts call: from a question to a table or a picture.
+
+::
+
+    site  a site as analysts see it: runs, load, context
+    runs  the table of runs, and which of them are meant
+"""

@@ -1,0 +1,123 @@
+"""The table of runs, and which of them are meant."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.run import run_metadata
+from xamsflow.rundb import run_rows
+from xamsflow.state import layout, run_numbers
+from xamsflow.views import reconstructed, run_files
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Runs: TypeAlias = "int | str | Iterable[int | str] | pd.DataFrame | None"
+"""Runs as people give them: a number, a word such as ``"2241-2243"``, several of these, or a table
+with the column ``run_id``; None for all runs."""
+
+Patterns: TypeAlias = "str | Sequence[str] | None"
+"""One or several patterns of the shell, such as ``*Cs137*``; None for anything."""
+
+
+RUN_ID = "run_id"
+
+
+def ranges(runs: Runs) -> tuple[range, ...] | None:
+    """Return the run numbers that are meant, None for all.
+
+    Raises ConfigurationError for what is not a run.
+    """
+    if runs is None:
+        return None
+    if isinstance(runs, str):
+        return run_numbers.parse_all(runs.replace(",", " ").split())
+    words: Any = runs
+    if hasattr(runs, "columns"):
+        if RUN_ID not in words.columns:
+            raise ConfigurationError(
+                "the table of runs has no column run_id", "give what site.runs() returns"
+            )
+        words = words[RUN_ID].unique()
+    elif not isinstance(runs, Iterable):
+        words = [runs]
+    return run_numbers.parse_all(map(str, words))
+
+
+def table(rows: list[list[Any]]) -> "pd.DataFrame":
+    """Return a table of runs from rows of :mod:`xamsflow.rundb.run_rows`.
+
+    `start` and `end` are in UTC, `length_s` in s; tags and comments are tuples.
+    """
+    import pandas as pd  # noqa: PLC0415 - takes a second
+
+    columns: dict[str, Any] = run_rows.columns(rows)
+    for name in ("start", "end"):
+        times = pd.array(columns[name], dtype="Int64")
+        columns[name] = pd.to_datetime(times, unit="ms", utc=True, errors="coerce")
+    names = [layout.run_id(number) for number in columns["number"]]
+    runs = pd.DataFrame({"run_id": pd.Series(names, dtype=object)} | columns)
+    length = (runs["end"] - runs["start"]).dt.total_seconds()
+    runs.insert(runs.columns.get_loc("end") + 1, "length_s", length)
+    return runs
+
+
+def select(
+    runs: "pd.DataFrame",
+    *,
+    patterns: Mapping[str, Patterns],
+    tags: Patterns,
+    exclude_tags: Patterns,
+) -> "pd.DataFrame":
+    """Return the runs whose columns match `patterns` and that have the right tags.
+
+    A run needs a tag that matches one of `tags`, and none that matches `exclude_tags`.
+    """
+    for name, wanted in patterns.items():
+        if wanted is not None:
+            values = runs[name]
+            found = {value for value in values.unique() if _matches(value, wanted)}
+            runs = runs[values.isin(found)]
+    if tags is not None:
+        runs = runs[[any(_matches(tag, tags) for tag in has) for has in runs["tags"]]]
+    if exclude_tags is not None:
+        runs = runs[[not any(_matches(tag, exclude_tags) for tag in has) for has in runs["tags"]]]
+    return runs.reset_index(drop=True)
+
+
+def on_disk(processed: Path, numbers: Sequence[range] | None) -> list[list[Any]]:
+    """Return the rows of the runs with receipts or strax data, without the run database.
+
+    Receipts are read from the working directory.
+    """
+    names = set(run_files.runs()) | _stored(processed)
+    wanted = [
+        run
+        for run in sorted(names, reverse=True)
+        if numbers is None or any(layout.run_number(run) in part for part in numbers)
+    ]
+    return [run_rows.of_document(_document(processed, run)) for run in wanted]
+
+
+def _stored(processed: Path) -> set[str]:
+    if not processed.is_dir():
+        return set()
+    names = (path.name.partition("-")[0] for path in processed.iterdir())
+    return {name for name in names if layout.is_run_id(name)}
+
+
+def _document(processed: Path, run: str) -> dict[str, Any]:
+    """Return what the files say about a run: its receipts, and the metadata beside its data."""
+    try:
+        document = reconstructed.document(run) if run_files.receipts_of(run) else {}
+    except reconstructed.BROKEN:
+        document = {}
+    metadata = run_metadata.read(processed, run) or {}
+    return document | metadata | {"number": layout.run_number(run)}
+
+
+def _matches(value: str, patterns: str | Sequence[str]) -> bool:
+    wanted = [patterns] if isinstance(patterns, str) else patterns
+    return any(fnmatchcase(value, pattern) for pattern in wanted)

@@ -1,0 +1,308 @@
+"""A site as analysts see it: its runs, and their data as tables."""
+
+import html
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, chdir
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xamsflow.analysis import runs as run_tables
+from xamsflow.analysis.runs import Patterns, Runs
+from xamsflow.base.errors import BadDataError, ConfigurationError, TransientError, XamsflowError
+from xamsflow.settings import config, detector
+from xamsflow.settings.config import Config
+from xamsflow.state import layout, lock, run_numbers, strax_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import strax
+
+    from xamsflow.data.loading import Loader
+    from xamsflow.rundb import RunDatabase
+
+ASK_AGAIN_S = 60
+"""How long the run database is left alone after it could not be reached."""
+
+NAMED = 5
+"""How many runs an error names."""
+
+Range = tuple[float, float]
+
+
+class Site:
+    """The runs and the stored data of a site; see :func:`xamsflow.open`."""
+
+    def __init__(
+        self, settings: Config, directory: Path, *, run_database: bool | None = None
+    ) -> None:
+        """`run_database`: whether to ask it; None: if it can be reached."""
+        self.directory = directory
+        storage = settings.storage
+        self.settings = replace(
+            settings, storage=replace(storage, processed=directory / storage.processed)
+        )
+        self._run_database = run_database
+        self._opened = ExitStack()
+        self._database: RunDatabase | None = None
+        self._away_since = -float(ASK_AGAIN_S)
+
+    @property
+    def processed(self) -> Path:
+        """The folder of strax data."""
+        return self.settings.storage.processed
+
+    @cached_property
+    def detector(self) -> detector.Detector:
+        """The detector, with gains, channels and corrections."""
+        with chdir(self.directory):
+            return detector.load(self.settings.detector)
+
+    def runs(
+        self,
+        runs: Runs = None,
+        *,
+        mode: Patterns = None,
+        status: Patterns = None,
+        quality: Patterns = None,
+        source: Patterns = None,
+        tags: Patterns = None,
+        exclude_tags: Patterns = None,
+    ) -> "pd.DataFrame":
+        """Return a table with one row per run, newest first.
+
+        `runs` are numbers such as ``2241`` or ``"2241-2243, 2250"``, or a table of runs; None for
+        all runs. The other arguments are one or several patterns such as ``"*Cs137*"``. A run needs
+        one of `tags` and none of `exclude_tags`.
+
+        The columns are ``run_id`` (six digits), ``number``, ``mode``, ``source``, ``user``,
+        ``tags``, ``comments``, ``start`` and ``end`` (UTC), ``length_s``, ``status``, ``quality``
+        (the verdict on the data) and ``reason`` (why the run failed); unknown texts are empty.
+
+        If the run database cannot be reached, a warning says so, and the files on disk are used.
+        """
+        numbers = run_tables.ranges(runs)
+        return run_tables.select(
+            run_tables.table(self._rows(numbers)),
+            patterns={"mode": mode, "status": status, "quality": quality, "source": source},
+            tags=tags,
+            exclude_tags=exclude_tags,
+        )
+
+    def load(
+        self,
+        data_type: str | Sequence[str],
+        runs: Runs = None,
+        *,
+        columns: str | Sequence[str] | None = None,
+        selection: str | Sequence[str] | Callable[[Any], Any] | None = None,
+        seconds_range: Range | None = None,
+        time_range: tuple[int, int] | None = None,
+        skip_missing: bool = False,
+        make: bool = False,
+        **which: Patterns,
+    ) -> "pd.DataFrame":
+        """Return the rows of a data type for all these runs, in the order of time.
+
+        `runs` and `which` (mode, status, quality, source, tags, exclude_tags) are as for
+        :meth:`runs`. Several data types that describe the same things, such as ``("peak_basics",
+        "peak_classification")``, are merged.
+
+        The first column is ``run_id``. `columns` are the fields to load, `selection` is a condition
+        such as ``"s2_area > 1000"``, several of them, or a function that takes the structured array
+        of a run and returns a mask. Rows must lie entirely within `seconds_range` (s since the
+        start of the run) or `time_range` (ns since the epoch).
+
+        Only stored data are loaded. If a run lacks them, an error names the run and the command
+        that makes them. With `skip_missing` the run is left out, with `make` they are made from
+        what is stored and stored in the folder of strax data.
+        """
+        from xamsflow.data.loading import Selection  # noqa: PLC0415 - strax takes seconds
+
+        data_types = (data_type,) if isinstance(data_type, str) else tuple(data_type)
+        names = (columns,) if isinstance(columns, str) else columns
+        wanted = Selection(
+            columns=None if names is None else tuple(names),
+            condition=selection,
+            time_range=time_range,
+            seconds_range=seconds_range,
+        )
+        if time_range is not None and seconds_range is not None:
+            raise ConfigurationError("time_range and seconds_range exclude each other", "give one")
+        self._loader.check(data_types, wanted.columns)
+        chosen = self._chosen(runs, which)
+        lacking = [
+            run
+            for run in chosen
+            if not all(self._loader.is_stored(run, name) for name in data_types)
+        ]
+        if lacking and make:
+            self._make(lacking, data_types)
+        elif lacking and not skip_missing:
+            raise self._not_stored(lacking, len(chosen), data_types)
+        left_out = set() if make else set(lacking)
+        return self._loader.table(
+            [run for run in chosen if run not in left_out], data_types, wanted
+        )
+
+    def context(self, output: Path | str | None = None) -> "strax.Context":
+        """Return a strax context for the stored data, which knows runs, modes and tags.
+
+        It never writes to the site's folder of strax data. What it makes, and the superruns that
+        are defined in it, are stored in the folder `output`; None: they are kept in memory.
+        """
+        from xamsflow.data.context import for_analysis  # noqa: PLC0415 - strax takes seconds
+
+        with chdir(self.directory):
+            return for_analysis(
+                self.detector,
+                self.processed,
+                self.settings.context,
+                None if output is None else Path(output).expanduser().absolute(),
+            )
+
+    def close(self) -> None:
+        """Close the connection to the run database; it is opened again when it is needed."""
+        self._opened.close()
+        self._database = None
+
+    def __repr__(self) -> str:
+        return f"Site(detector={self.settings.detector!r}, directory={str(self.directory)!r})"
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "detector": self.settings.detector,
+            "directory": self.directory,
+            "strax data": self.processed,
+            "run database": f"{self.settings.rundb.database}.{self.settings.rundb.collection}",
+            "next": "site.runs(), site.load(data_type, runs), site.context()",
+        }
+        cells = "".join(
+            f"<tr><th style='text-align: left'>{name}</th><td>{html.escape(str(value))}</td></tr>"
+            for name, value in rows.items()
+        )
+        return f"<table>{cells}</table>"
+
+    @cached_property
+    def _loader(self) -> "Loader":
+        from xamsflow.data.loading import Loader  # noqa: PLC0415
+
+        return Loader(self.context(), self.processed)
+
+    def _rows(self, numbers: Sequence[range] | None) -> list[list[Any]]:
+        if self._run_database is not False and self._is_due():
+            try:
+                return self._rows_from_database(numbers)
+            except TransientError as error:
+                if self._run_database:
+                    raise
+                self.close()
+                self._away_since = time.monotonic()
+                warnings.warn(f"{error}. The runs on disk are used.", stacklevel=3)
+        with chdir(self.directory):
+            return run_tables.on_disk(self.processed, numbers)
+
+    def _is_due(self) -> bool:
+        return bool(self._run_database) or time.monotonic() - self._away_since >= ASK_AGAIN_S
+
+    def _rows_from_database(self, numbers: Sequence[range] | None) -> list[list[Any]]:
+        if self._database is None:
+            from xamsflow import rundb  # noqa: PLC0415 - keeps `import xamsflow` fast
+
+            with chdir(self.directory):  # the settings name files
+                self._database = self._opened.enter_context(
+                    rundb.open_database(self.settings.rundb)
+                )
+        return self._database.rows(numbers)
+
+    def _chosen(self, runs: Runs, which: Mapping[str, Patterns]) -> list[str]:
+        """Return the runs to load, oldest first; runs that are named one by one need not exist."""
+        named = _named(runs)
+        if named is not None and not which:
+            return named
+        chosen: list[str] = sorted(self.runs(runs, **which)["run_id"])
+        if not chosen:
+            of = "" if runs is None else f" of {runs if isinstance(runs, str) else 'these runs'}"
+            having = ", ".join(f"{name} {value!r}" for name, value in which.items())
+            raise ConfigurationError(
+                f"no run{of} {f'has {having}' if having else 'exists'}", "see site.runs()"
+            )
+        return chosen
+
+    def _make(self, runs: Iterable[str], data_types: Sequence[str]) -> None:
+        """Make and store the data types that runs lack."""
+        context = self.context(output=self.processed)
+        for run in runs:
+            with lock.exclusive(layout.lock_file(self.processed, run)):
+                for name in data_types:
+                    try:
+                        context.make(run, name, save=name, progress_bar=False)
+                    except XamsflowError:
+                        raise
+                    except Exception as error:
+                        first_line = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+                        raise BadDataError(
+                            f"run {run}: {name} cannot be made from what is stored ({first_line})",
+                            f"process the run: `xamsflow pend {int(run)}`",
+                        ) from error
+
+    def _not_stored(
+        self, lacking: Sequence[str], n_runs: int, data_types: Sequence[str]
+    ) -> ConfigurationError:
+        """Return the error for runs that lack data, which says how to get them."""
+        words = run_numbers.words(map(int, lacking))
+        shown = ", ".join(words[:NAMED]) + (" ..." if len(words) > NAMED else "")
+        of = f"run {shown}" if n_runs == 1 else f"{len(lacking)} of {n_runs} runs ({shown})"
+        hints = {hint for run in lacking[:NAMED] for hint in self._hints(run, data_types)}
+        target = layout.data_type_receipt(lacking[0], data_types[-1])
+        return ConfigurationError(
+            "; ".join([f"{' and '.join(data_types)} not stored for {of}", *sorted(hints)]),
+            f"make them with `snakemake --profile profiles/local {target}`"
+            f"{' and so on' if len(lacking) > 1 else ''}, or here with make=True; or leave them "
+            "out with skip_missing=True",
+        )
+
+    def _hints(self, run: str, data_types: Sequence[str]) -> Iterator[str]:
+        """Yield what is there instead of the data types that a run lacks."""
+        folders = [path.name for path in self.processed.glob(f"{run}-*")]
+        if not folders:
+            yield f"nothing of run {run} is in {self.processed}"
+        for name in folders:
+            found = strax_folder.parse_name(name)
+            if found is None or found.data_type not in data_types:
+                continue
+            if found.temporary:
+                yield f"{name} is unfinished: it is being made, or its job was stopped"
+            elif self._loader.folder(run, found.data_type).name != name:
+                yield f"{name} was made with other settings or another version"
+
+
+def _named(runs: Runs) -> list[str] | None:
+    """Return runs that are named one by one, ascending; None if there is a range, or for all."""
+    ranges = run_tables.ranges(runs)
+    if ranges is None or any(len(part) > 1 for part in ranges):
+        return None
+    return [layout.run_id(number) for number in sorted({part.start for part in ranges})]
+
+
+def open_site(
+    settings: str | Path | Sequence[str | Path] = (),
+    *,
+    directory: str | Path = ".",
+    run_database: bool | None = None,
+) -> Site:
+    """Return a site; see :func:`xamsflow.open`."""
+    files = [settings] if isinstance(settings, str | Path) else settings
+    paths = [Path(file).expanduser().absolute() for file in files]
+    folder = Path(directory).expanduser().absolute()
+    if not folder.is_dir():
+        raise ConfigurationError(
+            f"the working directory {folder} does not exist",
+            "give the directory in which snakemake runs with directory=",
+        )
+    with chdir(folder):
+        loaded = config.load(paths)
+    return Site(loaded, folder, run_database=run_database)
