@@ -6,6 +6,7 @@ import secrets
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -322,6 +323,29 @@ def test_the_rights_of_an_account(mongod_with_users, monkeypatch, role, verdict,
 def test_the_administrator_of_the_server_may_read_and_write(mongod_with_users):
     found = by_name(run_database.examine(scratch(mongod_with_users)))
     assert found["database rights"].value == "read and write"
+
+
+def test_no_credentials_where_a_login_is_required(mongod_with_users):
+    found = by_name(
+        run_database.examine(replace(scratch(mongod_with_users), credentials_file=None))
+    )
+    assert verdicts(found.values()) == {
+        "run database": "ok",
+        "database rights": "problem",
+        "database clock": "ok",
+    }
+    assert "there are no credentials" in found["database rights"].value
+
+
+def test_impossible_run_numbers_and_the_switch(mongod):
+    where = scratch(mongod)
+    documents = [{"number": number} for number in (1, 932.0, "933", -1, 1e7, None)]
+    with collection(mongod, where) as there:
+        there.insert_many(documents)
+    found = by_name(run_database.examine(where, f"{where.database}.processing"))
+    assert found["run numbers"].verdict == "warning"
+    assert found["run numbers"].value == "unusable: '933', -1, 10000000.0, None"
+    assert found["watch switch"].value.endswith("none, so runs are processed")
 
 
 def test_a_tunnel_that_is_refused_is_told(tmp_path, mongod):

@@ -80,6 +80,9 @@ def busy(site: Site) -> Site:
     site.insert(document(105, "failed", reason="host away", mode=LONG, retry_at=retry_at))
     site.insert(document(106, "done", quality={"verdict": "degraded", "findings": []}))
     site.insert(document(107, "done", quality={"verdict": "clean", "findings": []}))
+    sign = {"owner": "here:1:me:1", "host": "login<b>", "interval_s": 10.0}
+    sign |= {"last_look": (NOW - timedelta(hours=3)).isoformat()}
+    receipts.write(site.work / layout.WATCHING, sign)
     picture = site.work / "results" / "000107" / "overview.png"
     picture.parent.mkdir(parents=True)
     picture.write_bytes(b"not looked at")
@@ -106,6 +109,8 @@ def test_it_can_be_read_on_any_screen_and_asks_nobody(busy, browser, size, dark)
     (busy.folder / "screenshot.png").write_bytes(seen.screenshot)
     assert len(seen.screenshot) > 10_000
     for words in (
+        "watch on login<b> has died, last look ",
+        "(3 h ago)",
         "2\nwaiting",
         "2\nin progress",
         "2\nfailed",

@@ -343,6 +343,28 @@ def test_source_gone(places: Places, host: SshHost | None) -> None:
     assert missing_end.name in places.fails(BadDataError, host)
 
 
+@pytest.mark.parametrize("listed", ["only the copy", "the copy first", "nothing"])
+def test_a_copy_counts_by_its_host(places: Places, host: SshHost | None, listed: str) -> None:
+    """Other tools add entries in any order, and move the DAQ's to deleted_data."""
+    places.transfer()
+    document = run_document(location=places.daq)
+    copy = {"type": "live", "host": "cluster", "location": str(places.storage)}
+    document["data"] = {
+        "only the copy": [copy],
+        "the copy first": [copy, *document["data"]],
+        "nothing": [],
+    }[listed]
+    storage = Storage(places.storage, places.storage / "processed", host="cluster")
+    daq = Daq(host, None, cluster="cluster")
+    shared = host is None and listed == "only the copy"  # then the folders are one
+    expected = {"the copy first": "checksums"}.get(listed, "in place" if shared else "source gone")
+    assert transfer_run(document, daq, storage)["compared"] == expected
+    if listed != "the copy first":
+        places.destination.rename(places.daq / "elsewhere")
+        with pytest.raises((BadDataError, ConfigurationError)):
+            transfer_run(document, daq, storage)
+
+
 def test_source_gone_and_nothing_here(places: Places) -> None:
     shutil.rmtree(places.run)
     places.destination.mkdir(parents=True)

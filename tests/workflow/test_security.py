@@ -152,8 +152,8 @@ def accounts(mongod_with_users: MongoServer, tmp_path: Path) -> Iterator[str]:
             yield database
         finally:
             for name, command in commands:
-                if "createUser" in command:
-                    client[name].command("dropUser", command["createUser"])
+                ((kind, who),) = [item for item in command.items() if item[0].startswith("create")]
+                client[name].command(kind.replace("create", "drop"), who)
 
 
 def test_the_documented_accounts_are_enough_and_the_readers_cannot_write(
@@ -180,6 +180,7 @@ def test_the_documented_accounts_are_enough_and_the_readers_cannot_write(
     for verb in (["status"], ["show", "932"], ["reconcile"], ["why", "932"], ["plan"]):
         answer = site.xamsflow(*verb)
         assert "not allow" not in answer.stderr, answer.stderr
+        assert "cannot be read" not in answer.stdout
         assert "Traceback" not in answer.stderr
     assert_one_line(site.snakemake(), "not authorized")
     assert_one_line(site.xamsflow("pend", "930", "--yes"), "not authorized")
@@ -191,6 +192,7 @@ def test_the_documented_accounts_are_enough_and_the_readers_cannot_write(
     site.environment = admin
     assert (site.status(932), site.status(931)) == ("done", "failed")
     site.environment = {"MONGO_USER": "processing", "MONGO_PASSWORD": "CHANGE-ME"}
+    assert "ok       watch switch" in site.xamsflow("doctor").stdout
     assert site.xamsflow("pend", "930", "--yes").returncode == 0
     assert site.xamsflow("reconcile", "932").returncode == 0
 

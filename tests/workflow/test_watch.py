@@ -14,7 +14,7 @@ import pytest
 from servers.mongod import restartable
 from servers.sshd import descendants
 from site_for_tests import XAMSFLOW, Site
-from xamsflow.base import clock
+from xamsflow.base import clock, process
 from xamsflow.settings import detector
 from xamsflow.simulate import LiveRun, SimulatedRun
 from xamsflow.state import claims, layout, lock
@@ -35,7 +35,7 @@ class Watched:
         command = [str(XAMSFLOW), "watch", "--profile", "local", "--interval", "0.3", *arguments]
         where = ["--directory", str(self.site.work), "--configfile", str(self.site.configfile)]
         with (self.site.folder / "said").open("a") as said:
-            process = subprocess.Popen(
+            started = subprocess.Popen(
                 [*command, *where],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
@@ -43,8 +43,8 @@ class Watched:
                 text=True,
                 start_new_session=True,
             )
-        self._processes.append(process)
-        return process
+        self._processes.append(started)
+        return started
 
     @property
     def said(self) -> str:
@@ -70,10 +70,10 @@ class Watched:
         return process.wait(PATIENCE_S)
 
     def clean(self) -> None:
-        for process in self._processes:
-            for pid in [process.pid, *descendants(process.pid)]:
+        for started in self._processes:
+            for pid in [started.pid, *descendants(started.pid)]:
                 kill(pid)
-            process.wait()
+            started.wait()
 
 
 def kill(pid: int) -> None:
@@ -194,8 +194,10 @@ def test_a_killed_watch_is_followed_by_another(site, watched):
         first = watched.start("--max-jobs", "2")
         watched.wait_for_status(901, "submitted", "running")
         (driver,) = drivers(first)
+        assert site.xamsflow("status").stdout.startswith(f"watch on {process.host()}, last look ")
         kill(first.pid)
         first.wait()
+        assert site.xamsflow("status").stdout.startswith(f"watch on {process.host()} has died")
         second = watched.start("--max-jobs", "2")
         site.add_run(902, **SHORT)
         watched.wait_for_status(902, "done")

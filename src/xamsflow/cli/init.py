@@ -303,7 +303,7 @@ def _check_daq(loaded: config.Config) -> "Iterable[Result]":
 def _check_rundb(loaded: config.Config) -> "Iterable[Result]":
     from xamsflow.operate.doctor import run_database  # noqa: PLC0415 - keeps --help fast
 
-    return run_database.examine(loaded.rundb)
+    return run_database.examine(loaded.rundb, loaded.watch.switch)
 
 
 def _check_storage(loaded: config.Config) -> "Iterable[Result]":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from xamsflow.base import amounts, clock
 from xamsflow.cli import choosing
 from xamsflow.settings import config
-from xamsflow.state import run_numbers
+from xamsflow.state import run_numbers, watching
 from xamsflow.views import causes, terminal
 from xamsflow.views.terminal import Column
 
@@ -126,6 +126,8 @@ def run(options: argparse.Namespace) -> int:
     if narrowed and rows and not chosen:
         print(f"No runs in {where} match.")
         return 0
+    if (watch := watching.current()) is not None:
+        print(terminal.coloured(str(watch), None if watch.is_well else "red"))
     print(summary(counts, where, sum(_is_being_taken(row) for row in chosen)))
     if shown:
         print()

@@ -1,6 +1,7 @@
 """Endless mode: process runs as soon as they end."""
 
 import argparse
+import contextlib
 import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -10,11 +11,15 @@ from xamsflow.base import clock
 from xamsflow.base.errors import XamsflowError
 from xamsflow.run import start
 from xamsflow.settings import config
+from xamsflow.state import watching
 
 HELP = "process runs as soon as they end, until stopped"
 
 PAGE_PAUSE = timedelta(seconds=30)
 """Minimum time between two page updates, each of which reads all run documents."""
+
+PAGE_AT_LEAST = timedelta(minutes=5)
+"""Maximum time between two page updates, so that the page shows that the watch is alive."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +84,9 @@ def run(options: argparse.Namespace) -> int:
     page = _Page(settings, options.configfile)
 
     def after_round(database: RunDatabase | None, changed: bool) -> None:
+        if database is not None:
+            with contextlib.suppress(XamsflowError):  # a full disk
+                watching.looked(settings.watch.interval_s)
         notify.check(settings, database)
         page.update(changed=changed)
 
@@ -92,6 +100,8 @@ def run(options: argparse.Namespace) -> int:
         page.end(with_pictures=options.once)
     finally:
         page.stop()
+        with contextlib.suppress(OSError):
+            watching.ended()
     notify.finish()
     say("ended")
     return code
@@ -114,8 +124,8 @@ class _Page:
     def update(self, *, changed: bool) -> None:
         """Update page and pictures if due."""
         self._changed |= changed
-        soon = self._made is not None and clock.now() - self._made < PAGE_PAUSE
-        due = self._changed and not soon
+        age = None if self._made is None else clock.now() - self._made
+        due = age is None or age > PAGE_AT_LEAST or (self._changed and age >= PAGE_PAUSE)
         if due:
             self._make()
         self._pictures.draw(wanted=due)

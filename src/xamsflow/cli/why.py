@@ -167,16 +167,17 @@ def _of_all_runs(
         )
     switch = settings.watch.switch
     if switch is not None:
+        remedy = f"set status: on in {switch}; a manual `snakemake` run ignores it"
         try:
             status = database.switch(switch)
-        except ConfigurationError:
-            status = "cannot be read"
+        except ConfigurationError as error:
+            status, remedy = "cannot be read", error.remedy
         found.append(
             Condition(
                 f"for xamsflow watch: {switch} is not off",
                 status or "there is none",
-                status != "off",
-                f"set status: on in {switch}; a manual `snakemake` run ignores it",
+                status not in ("off", "cannot be read"),
+                remedy,
             )
         )
     return found

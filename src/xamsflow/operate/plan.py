@@ -21,7 +21,7 @@ from xamsflow.settings import detector
 from xamsflow.settings.config import Config
 from xamsflow.state import layout, receipts
 from xamsflow.state.receipts import Receipt
-from xamsflow.transfer import source
+from xamsflow.transfer import parent_on_daq, source
 
 LEARN_FROM = 200
 """Number of newest runs with receipts from which speeds and sizes are estimated."""
@@ -171,10 +171,7 @@ def _live_data(document: Document, config: Config) -> tuple[int | None, int | No
     if here.is_dir() and isinstance(transferred.get("bytes"), int):
         return transferred["bytes"], 0, None
     try:
-        parent = config.daq.live_data or rundoc.live_location(document)
-        if parent is None:
-            raise BadDataError(f"the run document of {run} gives no location of its live data")
-        _, listing = source.find(config.daq.ssh, str(parent), run)
+        _, listing = source.find(config.daq.ssh, parent_on_daq(document, config.daq), run)
     except XamsflowError as error:
         return None, None, str(error)
     if listing is None:

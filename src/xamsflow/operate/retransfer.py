@@ -6,7 +6,6 @@ from typing import Any
 from xamsflow.base.errors import BadDataError
 from xamsflow.operate.actions import Action, Author, judge_free
 from xamsflow.operate.reconcile import Evidence, Sources, set_aside
-from xamsflow.redax import rundoc
 from xamsflow.rundb import RunDatabase
 from xamsflow.rundb.status import State
 from xamsflow.settings.config import Config
@@ -37,7 +36,7 @@ def action(settings: Config) -> Action:
 
 def _check_the_original(document: Mapping[str, Any], settings: Config, run: str) -> None:
     """Raise BadDataError unless the DAQ has the run, in another folder than the copy."""
-    parent = parent_on_daq(rundoc.parse(document), settings.daq)
+    parent = parent_on_daq(document, settings.daq)
     there, listing = source.find(settings.daq.ssh, parent, run)
     copy = settings.storage.live_data / run
     if listing is None or not listing.files:

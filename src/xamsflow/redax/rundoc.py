@@ -66,12 +66,11 @@ class Run:
     """A run as its document describes it.
 
     Times are ns since the epoch; `start` keeps the fraction of a second, `end` is None while the
-    run is being taken. `readers` maps a reader's name to its number of threads. `location` is the
-    parent folder of the run's live data on the DAQ host, `rate` the average in MB/s that the DAQ
-    read from the digitizers; both are None if unknown. Durations of chunks and overlaps are ns,
-    `record_length` is in samples. `pre_triggers` are samples by board, for the boards in the
-    document. `buffered_chunks` is the number of chunks that redax buffers. `boards` are the
-    digitizers.
+    run is being taken. `readers` maps a reader's name to its number of threads. `rate` is the
+    average in MB/s that the DAQ read from the digitizers, None if unknown. Durations of chunks and
+    overlaps are ns, `record_length` is in samples. `pre_triggers` are samples by board, for the
+    boards in the document. `buffered_chunks` is the number of chunks that redax buffers. `boards`
+    are the digitizers.
     """
 
     number: int
@@ -79,7 +78,6 @@ class Run:
     start: int
     end: int | None
     tags: tuple[str, ...]
-    location: str | None
     readers: Mapping[str, int]
     compressor: str
     record_length: int
@@ -122,7 +120,6 @@ def parse(document: Mapping[str, Any]) -> Run:
         start=_time(fields, "start"),
         end=None if document.get("end") is None else _time(fields, "end"),
         tags=tag_names(document),
-        location=live_location(document),
         readers=_readers(daq_config, boards),
         compressor="blosc" if daq_config.get("compressor") == "blosc" else "lz4",
         record_length=payload // 2,
@@ -344,13 +341,18 @@ def start_time(document: Mapping[str, Any]) -> str | None:
     return aware.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-def live_location(document: Mapping[str, Any]) -> str | None:
-    """Return the folder in the DAQ's live entry, the first one; copies are appended after it."""
+def live_location(document: Mapping[str, Any], cluster: str | None = None) -> str | None:
+    """Return the folder in the DAQ's live entry: the first one that is not on the host `cluster`.
+
+    Live data there are a copy. None if there is no such entry.
+    """
     entries = document.get("data")
     if not isinstance(entries, list):
         return None
     for entry in entries:
-        if isinstance(entry, dict) and entry.get("type") == "live":
+        if not isinstance(entry, dict) or entry.get("type") != "live":
+            continue
+        if cluster is None or entry.get("host") != cluster:
             location = entry.get("location")
             return location if isinstance(location, str) and location else None
     return None

@@ -116,6 +116,13 @@ class RunDatabase:
         return self._collection.estimated_document_count()
 
     @_translated
+    def unusable(self, at_most: int) -> list[str]:
+        """Return the numbers of documents that are missing or impossible, as text."""
+        query = {"number": {"$not": USABLE_NUMBER}}
+        found = self._collection.find(query, {"number": 1}).limit(at_most)
+        return [repr(document.get("number")) for document in found]
+
+    @_translated
     def now(self) -> datetime:
         """Return the time by the server's clock, in UTC."""
         time: datetime = self._collection.database.command("hello")["localTime"]

@@ -110,11 +110,13 @@ class Rundb:
 class Daq:
     """Where the DAQ writes runs: on the host `ssh`, or on a file system of this machine if None.
 
-    `live_data` is the parent folder of the runs; None takes it from the run document.
+    `live_data` is the parent folder of the runs; None takes it from the run document. There, live
+    data on the host `cluster` (``storage.host``) are a copy, not the DAQ's own.
     """
 
     ssh: SshHost | None
     live_data: Path | None
+    cluster: str | None = None
 
 
 @dataclass(frozen=True)
@@ -347,7 +349,7 @@ def _typed(settings: Mapping[str, Any], origin: Origin) -> Config:
             collection=rundb["collection"],
             tunnel=_ssh_host(rundb["tunnel"]),
         ),
-        daq=Daq(ssh=_ssh_host(daq), live_data=_path(daq["live_data"])),
+        daq=Daq(_ssh_host(daq), _path(daq["live_data"]), cluster=storage["host"]),
         storage=Storage(
             live_data=_expanded(storage["live_data"]),
             processed=_expanded(storage["processed"]),

@@ -41,6 +41,9 @@ JOURNAL = Path("journal")
 NOTIFIED = Path(".xamsflow") / "notified.json"
 """Which events people have been notified of."""
 
+WATCHING = Path(".xamsflow") / "watching.json"
+"""The sign of life of ``xamsflow watch``."""
+
 FOLLOW_LOG = "logs/follow/{run_id}.log"
 TRANSFER_LOG = "logs/transfer/{run_id}.log"
 PROCESS_LOG = "logs/process/{run_id}.{data_type}.log"

@@ -61,7 +61,7 @@ class Following:
         self._idle_after_s = idle_after.total_seconds()
         self._run_id = layout.run_id(self.run.number)
         destination = Path(os.path.abspath(storage.live_data)) / self._run_id  # noqa: PTH100
-        self._there, _ = source.find(daq.ssh, parent_on_daq(self.run, daq), self._run_id)
+        self._there, _ = source.find(daq.ssh, parent_on_daq(self.document, daq), self._run_id)
         self.in_place = self._there == Folder(None, os.path.realpath(destination))
         arriving = layout.incoming(destination.parent, destination.name)
         self.folder = Path(self._there.path) if self.in_place else arriving
@@ -153,7 +153,7 @@ class Following:
 
 
 def _what_is_read_by(run: Run) -> Run:
-    return replace(run, end=None, tags=(), rate=None, mode="", boards=(), location=None)
+    return replace(run, end=None, tags=(), rate=None, mode="", boards=())
 
 
 def _size(folder: Path) -> int:

@@ -17,7 +17,6 @@ from xamsflow.base.errors import BadDataError, ConfigurationError, StillTakenErr
 from xamsflow.base.meter import Meter
 from xamsflow.redax import ending, rundoc
 from xamsflow.redax.listing import Listing
-from xamsflow.redax.rundoc import Run
 from xamsflow.rundb import identity
 from xamsflow.settings.config import Daq, Rundb, Storage
 from xamsflow.state import layout
@@ -51,10 +50,10 @@ def transfer_run(
     A run that already exists there is compared, not copied; an interrupted copy is continued.
     Nothing is deleted or overwritten on either host. `compared` in the receipt says how source and
     destination were compared: ``checksums``, ``in place`` (they are the same folder) or
-    ``source gone`` (the DAQ no longer has the run, but the local copy is complete according to its
-    THE_END). `settings` are those of the run database that holds the document, `now` is its clock.
-    If a thread has written nothing, the ended run must stay unchanged for `idle_after`. `meter`
-    receives the progress.
+    ``source gone`` (the DAQ no longer has the run, or its document lists only the copy here, and
+    the copy is complete according to its THE_END). `settings` are those of the run database that
+    holds the document, `now` is its clock. If a thread has written nothing, the ended run must stay
+    unchanged for `idle_after`. `meter` receives the progress.
 
     Raises StillTakenError while the DAQ may still write, BadDataError if the run is incomplete
     or differs from the local copy, TransientError if host or disk are unavailable, ResourcesError
@@ -67,14 +66,16 @@ def transfer_run(
     run_id = layout.run_id(run.number)
     if run.end is None:
         raise StillTakenError(f"run {run_id} is still being taken: its document has no end yet")
-    parent = parent_on_daq(run, daq)
     destination = Path(os.path.abspath(storage.live_data)) / run_id  # noqa: PTH100
-    there, listing = source.find(daq.ssh, parent, run_id)
     exists = os.path.lexists(destination)
     here = Folder(None, os.path.realpath(destination))
+    there, listing = here, None
+    if _folder_on_daq(document, daq) is not None or not exists:
+        there, listing = source.find(daq.ssh, parent_on_daq(document, daq), run_id)
+    in_place = listing is not None and there == here
 
     whose = identity.of_document(document, settings, daq)
-    if there != here:
+    if not in_place:
         identity.hold_folder(destination.parent, whose)
     copied = 0
     if listing is None:
@@ -90,7 +91,7 @@ def transfer_run(
         the_end = ending.check(run, listing, str(there), now())
         may_begin = ending.may_begin(run, listing, str(there), now())
         until = time.monotonic() + idle_after.total_seconds() if may_begin else 0.0
-        compared = IN_PLACE if there == here else CHECKSUMS
+        compared = IN_PLACE if in_place else CHECKSUMS
         if compared == CHECKSUMS and not exists:
             copied = _copy(there, listing, destination, meter, until)
         elif may_begin:
@@ -118,27 +119,36 @@ def transfer_run(
     }
 
 
-def parent_on_daq(run: Run, daq: Daq) -> str:
+def parent_on_daq(document: Mapping[str, Any], daq: Daq) -> str:
     """Return the folder on the DAQ host that contains the run's folder.
 
     Raises ConfigurationError if neither settings nor run document give it, BadDataError if the run
     document gives anything but an absolute path.
     """
-    if daq.live_data is not None:
-        return str(daq.live_data)
-    run_id = layout.run_id(run.number)
-    if run.location is None:
+    location = _folder_on_daq(document, daq)
+    run = document.get("number")
+    if location is None:
         raise ConfigurationError(
-            f"the run document of {run_id} gives no location of its live data",
-            "set daq.live_data",
+            f"the run document of {run} gives no location of its live data on the DAQ host",
+            "the DAQ may have deleted them; otherwise set daq.live_data",
         )
-    if not run.location.startswith("/") or "\0" in run.location:
+    if not location.startswith("/") or "\0" in location:
         raise BadDataError(
-            f"run {run_id}: location of the live data is {run.location!r:.80} in the run document, "
+            f"run {run}: location of the live data is {location!r:.80} in the run document, "
             "expected an absolute path",
             "correct it, or set daq.live_data",
         )
-    return run.location
+    return location
+
+
+def _folder_on_daq(document: Mapping[str, Any], daq: Daq) -> str | None:
+    """Return the folder from the settings or the run document, None if neither gives it."""
+    if daq.live_data is not None:
+        return str(daq.live_data)
+    location = rundoc.live_location(document, daq.cluster)
+    if location is None and daq.ssh is None:
+        return rundoc.live_location(document)  # the DAQ and the cluster share this disk
+    return location
 
 
 def _copy(there: Folder, listing: Listing, destination: Path, meter: Meter, until: float) -> int:

@@ -30,10 +30,9 @@ def test_writes_each_run_and_its_document(tmp_path, capsys):
         "rundoc_000932.json",
         "rundoc_000933.json",
     ]
-    first, second = (
-        rundoc.parse(document_of(tmp_path / "daq" / f"rundoc_00093{last}.json")) for last in (2, 3)
-    )
-    assert first.location == str(tmp_path / "daq")
+    documents = [document_of(tmp_path / "daq" / f"rundoc_00093{last}.json") for last in (2, 3)]
+    first, second = map(rundoc.parse, documents)
+    assert rundoc.live_location(documents[0]) == str(tmp_path / "daq")
     assert second.start > first.end
     assert capsys.readouterr().out.count("is in daq") == 2
 

@@ -49,14 +49,15 @@ def test_prints_what_was_written(tmp_path):
         chunk_overlap=0.0125,
         mode="some_led",
     )
-    run = rundoc.parse(from_mongo(simulate(settings, tmp_path)))
+    document = from_mongo(simulate(settings, tmp_path))
+    run = rundoc.parse(document)
     assert run.number == 932
     assert run.mode == "some_led"
     assert run.readers == {"xams-daq_reader_0": 3, "xams-daq_reader_1": 3}
     assert run.compressor == "blosc"
     assert run.record_length == 58
     assert (run.chunk_duration, run.overlap_duration) == (90_000_000, 12_500_000)
-    assert run.location == str(tmp_path)
+    assert rundoc.live_location(document) == str(tmp_path)
     assert run.start % 10**9 == 797_000_000
     assert run.end == run.start + 300_000_000
 

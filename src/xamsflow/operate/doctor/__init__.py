@@ -26,7 +26,8 @@ def examine(config: Config, profile: Path | None) -> Iterator[Result]:
     yield from this_host.detector_file(config)
     yield from this_host.compiled()
     yield from this_host.notifications(config)
+    yield from this_host.watch()
     yield from daq.examine(config.daq)
-    yield from run_database.examine(config.rundb)
+    yield from run_database.examine(config.rundb, config.watch.switch)
     if profile is not None:
         yield from batch_system.examine(profile)

@@ -16,7 +16,7 @@ from xamsflow.settings import config as configuration
 from xamsflow.settings import data_types
 from xamsflow.settings import detector as detectors
 from xamsflow.settings.config import Config
-from xamsflow.state import layout, receipts
+from xamsflow.state import layout, receipts, watching
 from xamsflow.transfer import rsync
 
 PACKAGES = ("snakemake", "strax", "straxen", "numpy", "numba", "pymongo", "paramiko")
@@ -135,6 +135,19 @@ def compiled() -> Iterator[Result]:
         "the first jobs spend a minute compiling; python -m xamsflow.simulate.warm_up does this "
         "once for all jobs",
     )
+
+
+def watch() -> Iterator[Result]:
+    """Check that ``xamsflow watch``, if it was started in this working directory, is alive."""
+    found = watching.current()
+    if found is None:
+        return
+    if found.is_well:
+        yield ok("watch", str(found))
+    elif found.has_died:
+        yield problem("watch", str(found), "start xamsflow watch again")
+    else:
+        yield warning("watch", str(found), "look at its output: is the run database away?")
 
 
 def notifications(config: Config) -> Iterator[Result]:

@@ -17,7 +17,8 @@ from xamsflow.redax import rundoc
 from xamsflow.rundb import RunSummary, Status
 from xamsflow.rundb.runs import ACTIVE
 from xamsflow.settings.config import Config
-from xamsflow.state import layout
+from xamsflow.state import layout, watching
+from xamsflow.state.watching import Watching
 from xamsflow.views import causes, reconstructed, run_files
 from xamsflow.views.causes import Cause
 
@@ -77,6 +78,7 @@ class Page:
     detector: str
     source: str
     source_problem: str
+    watch: Watching | None
     counts: Mapping[str, int]
     n_pending: int
     backlog_bytes: float
@@ -119,6 +121,7 @@ def collect(config: Config) -> Page:
         detector=config.detector,
         source=source,
         source_problem=problem,
+        watch=watching.current(),
         counts=Counter(row.status.value for row in rows if row.status),
         n_pending=len(pending),
         backlog_bytes=sum(row.size_mb or 0 for row in pending) * MB,

@@ -26,11 +26,20 @@ LONGEST = 500
 """Maximum number of characters shown of a value."""
 
 SCRIPT = """
-const made = new Date(document.getElementById("made").dateTime);
+const silent = 10;  // minutes without a new page, after which the watch seems to have ended
+function age(id) {
+  return Math.round((Date.now() - new Date(document.getElementById(id).dateTime)) / 60000);
+}
+function ago(minutes) {
+  return " (" + (minutes < 120 ? minutes + " min" : Math.round(minutes / 60) + " h") + " ago)";
+}
 function tell() {
-  const minutes = Math.round((Date.now() - made) / 60000);
-  const words = minutes < 120 ? minutes + " min" : Math.round(minutes / 60) + " h";
-  document.getElementById("ago").textContent = " (" + words + " ago)";
+  document.getElementById("ago").textContent = ago(age("made"));
+  const watch = document.getElementById("watch");
+  if (watch) {
+    document.getElementById("lookago").textContent = ago(age("look"));
+    if (age("look") > silent) watch.className = "bad";
+  }
 }
 tell();
 setInterval(tell, 30000);
