@@ -66,7 +66,7 @@ def test_a_site_with_an_alias_a_tunnel_and_a_password(tmp_path, mongod_with_user
     assert "0 problem" not in done.stdout and "database rights" in done.stdout
     written = yaml.safe_load((tmp_path / "work" / "site.yaml").read_text())
     assert written["daq"] | {"live_data": None} == written["rundb"]["tunnel"] | {"live_data": None}
-    assert (written["daq"]["host"], written["daq"]["port"]) == ("127.0.0.1", sshd.port)
+    assert written["daq"]["host"] == "xams"
     file = tmp_path / ".config" / "xamsflow" / "credentials"
     assert file.stat().st_mode & 0o777 == 0o600
     assert yaml.safe_load(file.read_text())["password"] == server.password
@@ -77,7 +77,8 @@ def test_a_site_with_an_alias_a_tunnel_and_a_password(tmp_path, mongod_with_user
 def test_a_dialogue_checks_each_answer(tmp_path):
     typed = [
         *("xenon", "", "xams"),  # no such detector; change; again
-        *("", str(tmp_path / "nowhere"), "", "", str(tmp_path)),  # a missing DAQ folder; change
+        *("-oX=y", "none", str(tmp_path / "nowhere")),  # not a host; then a missing folder
+        *("", "", str(tmp_path)),  # change; as before; another folder
         *("", AWAY, "", "", "n"),  # nobody answers there: kept
         *("", "strax", ""),
         "",
@@ -85,7 +86,7 @@ def test_a_dialogue_checks_each_answer(tmp_path):
     done = init(tmp_path / "work", typed="\n".join(typed) + "\n", PATH=str(XAMSFLOW.parent))
     said = done.stdout
     assert done.returncode == 1, said + done.stderr  # the doctor reports what was kept
-    assert said.count("problem: ") >= 3 and "'xenon'" in said and "nowhere is missing" in said
+    assert said.count("problem: ") >= 4 and "'xenon'" in said and "nowhere is missing" in said
     written = yaml.safe_load((tmp_path / "work" / "site.yaml").read_text())
     assert written == {
         "detector": "xams",

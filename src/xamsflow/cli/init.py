@@ -3,10 +3,11 @@
 import argparse
 import getpass
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -183,15 +184,11 @@ def _put(*keys: str) -> Callable[[Settings, str], None]:
 
 
 def _host(name: str) -> Settings:
-    """Return the settings for an ssh host, without those that are ssh's defaults."""
-    from xamsflow.remote import alias  # noqa: PLC0415 - keeps --help fast
-
-    usual = config.SshHost("")
-    return {
-        key: str(value) if isinstance(value, Path) else value
-        for key, value in asdict(alias.resolve(name)).items()
-        if value != getattr(usual, key)
-    }
+    """Return the settings for an ssh host, which OpenSSH's own configuration completes."""
+    user, _, host = name.rpartition("@")
+    if not re.fullmatch(r"[\w.:%\[\]][\w.:%\[\]-]*", host):
+        raise ConfigurationError(f"{name!r} is not a host", "give a name such as user@host")
+    return {"host": host, "user": user} if user else {"host": host}
 
 
 def _put_daq_host(settings: Settings, answer: str) -> None:

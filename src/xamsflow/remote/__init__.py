@@ -2,6 +2,5 @@
 
 ::
 
-    ssh    connections that look, copy and forward, with host keys checked
-    alias  host names as people type them
+    ssh  connections that look, copy and forward, with host keys checked
 """
