@@ -34,7 +34,9 @@ def xams() -> Detector:
         shipped.tpc,
         signals=signals,
         positions=POSITIONS,
+        position_polynomials=None,
         electron_lifetime=100_000.0,
+        s1_map=None,
         gate_time=0,
     )
     return replace(shipped, tpc=tpc)

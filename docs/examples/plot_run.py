@@ -36,12 +36,12 @@ def load_by_context(processed, run, data_type, detector):
     return st.get_array(run, data_type, progress_bar=False)
 
 
-def plot(peaks, kinds, events, title):
+def plot(peaks, events, title):
     """Return a figure: peaks by area and width, areas of S1 and S2 in events, drift times."""
     figure, (width, area, drift) = plt.subplots(1, 3, figsize=(14, 4.4), layout="constrained")
     figure.suptitle(title, fontweight="bold")
     for kind, color, label in ((0, "0.6", "unknown"), (1, S1_COLOR, "S1"), (2, S2_COLOR, "S2")):
-        chosen = peaks[kinds == kind]
+        chosen = peaks[peaks["type"] == kind]
         width.plot(chosen["area"], chosen["range_50p_area"], ".", color=color, ms=3, label=label)
     width.set(xscale="log", yscale="log", xlabel="area (PE)", ylabel="width, central 50 % (ns)")
     width.legend(markerscale=3)
@@ -62,11 +62,10 @@ def plot(peaks, kinds, events, title):
 def main(processed, run, picture, detector="xamsl"):
     """Load a run in both ways and plot it."""
     peaks = load(processed, run, "peak_basics")
-    kinds = load(processed, run, "peak_classification")["type"]
     events = load(processed, run, "event_basics")
     again = load_by_context(processed, run, "event_basics", detector)
     assert again.tobytes() == events.tobytes(), "the two ways must read the same data"
-    plot(peaks, kinds, events, f"run {run}: {len(peaks)} peaks, {len(events)} events").savefig(
+    plot(peaks, events, f"run {run}: {len(peaks)} peaks, {len(events)} events").savefig(
         picture, dpi=100
     )
     print(f"{len(peaks)} peaks and {len(events)} events of run {run}: {picture}")

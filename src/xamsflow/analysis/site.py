@@ -109,7 +109,7 @@ class Site:
 
         `runs` and `which` (mode, status, quality, source, tags, exclude_tags) are as for
         :meth:`runs`. Several data types that describe the same things, such as ``("peak_basics",
-        "peak_classification")``, are merged.
+        "peak_positions")``, are merged.
 
         The first column is ``run_id``. `columns` are the fields to load, `selection` is a condition
         such as ``"s2_area > 1000"``, several of them, or a function that takes the structured array

@@ -11,6 +11,9 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
+import strax
+
+from xamsflow.data import strax_private
 from xamsflow.data.context import context, other
 from xamsflow.settings import detector as detectors
 from xamsflow.settings.detector import Detector
@@ -36,9 +39,10 @@ def of(detector: Detector, other_context: str | None = None, run: str = "000000"
         strax_context = context(detector, nowhere, readonly=True)
     else:
         strax_context = other(other_context)(detector, nowhere, {})
+    plugins = strax_private.plugins_of(strax_context, strax_context.tree, run)
     return {
-        data_type: strax_context.key_for(run, data_type).lineage_hash
-        for data_type in sorted(strax_context.tree)
+        data_type: strax.DataKey(run, data_type, plugins[data_type].lineage).lineage_hash
+        for data_type in sorted(plugins)
     }
 
 

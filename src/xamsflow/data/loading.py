@@ -130,7 +130,7 @@ class Loader:
         return sorted(strax_private.starts_by_run(self._context))
 
     def _plugin(self, data_type: str) -> strax.Plugin:
-        return strax_private.plugins_of(self._context, data_type, "0")[data_type]
+        return strax_private.plugins_of(self._context, [data_type], "0")[data_type]
 
     def _dtype(self, data_types: Sequence[str]) -> np.dtype[Any]:
         dtypes = [self._plugin(name).dtype_for(name) for name in sorted(data_types)]

@@ -245,7 +245,7 @@ def to_be_stored(
         raise ConfigurationError(
             f"data type {data_type!r} is unknown", f"the detector has {', '.join(sorted(known))}"
         )
-    plugins = strax_private.plugins_of(strax_context, data_type, run_id)
+    plugins = strax_private.plugins_of(strax_context, [data_type], run_id)
     saved = {
         name for name, plugin in plugins.items() if plugin.save_when[name] == strax.SaveWhen.ALWAYS
     }

@@ -4,7 +4,7 @@ Any new version of strax may change these names, so pyproject.toml pins strax to
 they have been checked; ``tests/unit/data/test_strax_private.py`` lists them all.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,14 @@ import strax
 Array = npt.NDArray[Any]
 
 
-def plugins_of(context: strax.Context, data_type: str, run_id: str) -> dict[str, strax.Plugin]:
-    """Return the plugins of a data type and all its dependencies, by data type.
+def plugins_of(
+    context: strax.Context, data_types: Iterable[str], run_id: str
+) -> dict[str, strax.Plugin]:
+    """Return the plugins of data types and all their dependencies, by data type.
 
     strax's public methods also set up the plugins, which requires the live data.
     """
-    plugins: dict[str, strax.Plugin] = context._get_plugins((data_type,), run_id)
+    plugins: dict[str, strax.Plugin] = context._get_plugins(tuple(data_types), run_id)
     return plugins
 
 

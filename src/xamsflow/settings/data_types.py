@@ -25,8 +25,8 @@ class DetectorPart(Enum):
     SIGNALS = auto()
     """The TPC's signals and each other group of signals: one data type for each."""
     TPC = auto()
-    POSITIONS = auto()
-    """A TPC with known channel positions."""
+    COINCIDENCES = auto()
+    """The TPC together with another detector."""
     LED = auto()
 
     def of(self, detector: Detector) -> list[Any]:
@@ -39,8 +39,8 @@ class DetectorPart(Enum):
                 return [*(one.signals for one in tpc), *detector.signals]
             case DetectorPart.TPC:
                 return tpc
-            case DetectorPart.POSITIONS:
-                return [one for one in tpc if one.positions]
+            case DetectorPart.COINCIDENCES:
+                return [] if detector.coincidences is None else [detector.coincidences]
             case DetectorPart.LED:
                 return [] if detector.led is None else [detector.led]
 
@@ -78,12 +78,19 @@ TABLE = (
     DataTypes(("records", "pulse_counts"), DetectorPart.SIGNALS, "records"),
     DataTypes(("peaks",), DetectorPart.SIGNALS, "peaks"),
     DataTypes(("peak_basics",), DetectorPart.SIGNALS, "peaks"),
-    DataTypes(("peak_classification",), DetectorPart.TPC, "peak_classification"),
-    DataTypes(("peak_positions",), DetectorPart.POSITIONS, "peak_positions"),
+    DataTypes(("raw_records",), DetectorPart.TPC, "raw_records_of_tpc"),
+    DataTypes(("peak_positions",), DetectorPart.TPC, "peak_positions"),
     DataTypes(("events",), DetectorPart.TPC, "events"),
-    DataTypes(("event_basics",), DetectorPart.TPC, "events"),
+    DataTypes(("event_basics",), DetectorPart.TPC, "event_basics"),
+    DataTypes(("event_positions",), DetectorPart.TPC, "event_positions"),
     DataTypes(("corrected_areas",), DetectorPart.TPC, "corrected_areas"),
     DataTypes(("event_info",), DetectorPart.TPC, "corrected_areas"),
+    DataTypes(
+        ("event_area_per_channel", "event_n_channel"), DetectorPart.TPC, "event_area_per_channel"
+    ),
+    DataTypes(("event_waveform",), DetectorPart.TPC, "event_waveform"),
+    DataTypes(("peak_coincidences",), DetectorPart.COINCIDENCES, "coincidences"),
+    DataTypes(("event_coincidences",), DetectorPart.COINCIDENCES, "coincidences"),
     DataTypes(("records_led",), DetectorPart.LED, "led"),
     DataTypes(("led_calibration",), DetectorPart.LED, "led"),
 )

@@ -22,6 +22,9 @@ QUIET_SAMPLES = 8
 """Minimum number of samples before a pulse's rise for a baseline. With noise of 2 ADC counts rms,
 their mean has an rms of 0.7."""
 
+N_TOP_OF_POLYNOMIALS = 4
+"""Channels of the top array from whose shares of light polynomials give positions."""
+
 MEASURES_BASELINE = ("V1725", "V1730")
 """Digitizer types that write their own baseline into each record; the others write 0."""
 
@@ -46,6 +49,17 @@ class Digitizer:
 
 
 @dataclass(frozen=True)
+class Classification:
+    """How peaks become S1s and S2s: areas in photoelectrons, widths of the central half in ns."""
+
+    s1_min_area: float
+    s1_min_width: float
+    s1_max_width: float
+    s2_min_area: float
+    s2_min_width: float
+
+
+@dataclass(frozen=True)
 class Signals:
     """Channels of one digitizer whose pulses are combined into peaks.
 
@@ -54,7 +68,7 @@ class Signals:
     count and sample: a list, or a :class:`xamsflow.settings.corrections.ByRun`. `hit_threshold` and
     `baseline_max_rms` are in ADC counts, `hit_extension` in samples before and after a hit,
     `max_gap` and `coincidence` in ns, `min_area` in photoelectrons, `split_min_height` in
-    photoelectrons per waveform sample.
+    photoelectrons per waveform sample. Only the peaks of a TPC have a `classification`.
     """
 
     name: str
@@ -75,6 +89,7 @@ class Signals:
     coincidence: tuple[int, int]
     top: tuple[int, ...] = ()
     bottom: tuple[int, ...] = ()
+    classification: Classification | None = None
 
     @property
     def min_pre_trigger(self) -> int:
@@ -91,20 +106,15 @@ class Signals:
 class Tpc:
     """The properties of the TPC beyond its signals.
 
-    Areas are in photoelectrons, widths (of the central half of the area) and times in ns,
-    `positions` (x and y by channel) in mm, `drift_velocity` in mm per ns. `gate_time` is the drift
-    time from the gate. `electron_lifetime` (ns) and `s1_map` are each a value, or None for no
-    correction, or a :class:`xamsflow.settings.corrections.ByRun`. `max_drift_time` is the drift
-    time from the cathode, or None if unknown.
+    Areas are in photoelectrons, times in ns, `positions` (x and y by channel) in mm,
+    `drift_velocity` in mm per ns. `gate_time` is the drift time from the gate. `electron_lifetime`
+    (ns), `s1_map` and `position_polynomials` are each a value, or None for no correction or unknown
+    positions, or a :class:`xamsflow.settings.corrections.ByRun`. `max_drift_time` is the drift time
+    from the cathode, or None if unknown.
     """
 
     signals: Signals
     positions: tuple[tuple[int, float, float], ...]
-    s1_min_area: float
-    s1_min_width: float
-    s1_max_width: float
-    s2_min_area: float
-    s2_min_width: float
     drift_velocity: float
     gate_time: float
     max_drift_time: float | None
@@ -113,6 +123,20 @@ class Tpc:
     event_right: int
     electron_lifetime: Any
     s1_map: Any
+    position_polynomials: Any
+
+
+@dataclass(frozen=True)
+class Coincidences:
+    """Peaks of the TPC at the same time as peaks of another detector.
+
+    The other detector's peak starts within `window` (ns, relative to the start of the TPC's peak,
+    both ends included) and has an area within `area` (in the unit of its gains).
+    """
+
+    signals: Signals
+    window: tuple[int, int]
+    area: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -141,6 +165,7 @@ class Detector:
     dead_time_channel: int
     tpc: Tpc | None = None
     signals: tuple[Signals, ...] = ()
+    coincidences: Coincidences | None = None
     led: Led | None = None
 
     @property
@@ -152,6 +177,7 @@ class Detector:
                 "gains": self.tpc.signals.gains,
                 "electron_lifetime": self.tpc.electron_lifetime,
                 "s1_map": self.tpc.s1_map,
+                "position_polynomials": self.tpc.position_polynomials,
             }
         quantities |= {f"gains{signals.suffix}": signals.gains for signals in self.signals}
         return {name: found for name, found in quantities.items() if isinstance(found, ByRun)}
@@ -202,13 +228,15 @@ def parse(name: str, settings: Mapping[str, Any], what: str) -> Detector:
     groups = {"tpc": settings["tpc"]} if "tpc" in settings else {}
     groups |= settings.get("signals", {})
     _check_groups(groups, what)
+    signals = tuple(
+        _signals(key, values, detector, f"{what}: signals.{key}")
+        for key, values in settings.get("signals", {}).items()
+    )
     return replace(
         detector,
         tpc=_tpc(settings["tpc"], detector, what) if "tpc" in settings else None,
-        signals=tuple(
-            _signals(key, values, detector, f"{what}: signals.{key}")
-            for key, values in settings.get("signals", {}).items()
-        ),
+        signals=signals,
+        coincidences=_coincidences(settings, signals, what),
         led=_led(settings["led"], detector, f"{what}: led") if "led" in settings else None,
     )
 
@@ -300,21 +328,28 @@ def _tpc(values: Mapping[str, Any], detector: Detector, what: str) -> Tpc:
             f"{drift['gate_time']} (gate_time)"
         )
     pinned = values.get("corrections", {})
-    lifetime, s1_map = (
+    lifetime, s1_map, polynomials = (
         _by_run(pinned.get(key), f"{what}: tpc.corrections.{key}")
-        for key in ("electron_lifetime", "s1_map")
+        for key in ("electron_lifetime", "s1_map", "position_polynomials")
     )
     _check_values(
         lifetime, _is_positive, "one number above 0", f"{what}: tpc.corrections.electron_lifetime"
     )
-    return Tpc(
-        signals=replace(signals, top=top, bottom=bottom),
-        positions=tuple((channel, float(x), float(y)) for channel, (x, y) in positions.items()),
+    if polynomials is not None and len(top) != N_TOP_OF_POLYNOMIALS:
+        raise ConfigurationError(
+            f"{what}: tpc.corrections.position_polynomials needs {N_TOP_OF_POLYNOMIALS} channels "
+            f"in tpc.top, which contains {_listed(top)}"
+        )
+    classification = Classification(
         s1_min_area=s1["min_area"],
         s1_min_width=s1["min_width"],
         s1_max_width=s1["max_width"],
         s2_min_area=s2["min_area"],
         s2_min_width=s2["min_width"],
+    )
+    return Tpc(
+        signals=replace(signals, top=top, bottom=bottom, classification=classification),
+        positions=tuple((channel, float(x), float(y)) for channel, (x, y) in positions.items()),
         drift_velocity=drift["velocity"],
         gate_time=drift["gate_time"],
         max_drift_time=drift.get("max_time"),
@@ -323,7 +358,28 @@ def _tpc(values: Mapping[str, Any], detector: Detector, what: str) -> Tpc:
         event_right=values["events"]["right"],
         electron_lifetime=lifetime,
         s1_map=s1_map,
+        position_polynomials=polynomials,
     )
+
+
+def _coincidences(
+    settings: Mapping[str, Any], signals: tuple[Signals, ...], what: str
+) -> Coincidences | None:
+    if "coincidences" not in settings:
+        return None
+    values = settings["coincidences"]
+    by_name = {one.name: one for one in signals}
+    if values["signals"] not in by_name or "tpc" not in settings:
+        raise ConfigurationError(
+            f"{what}: coincidences.signals is {values['signals']!r}, allowed: "
+            f"{' or '.join(by_name) or 'none, as there are no signals'}, in a detector with a tpc"
+        )
+    for key in ("window", "area"):
+        if values[key][0] > values[key][1]:
+            raise ConfigurationError(
+                f"{what}: coincidences.{key} is {values[key]}, allowed: the lower number first"
+            )
+    return Coincidences(by_name[values["signals"]], tuple(values["window"]), tuple(values["area"]))
 
 
 def _signals(name: str, values: Mapping[str, Any], detector: Detector, key: str) -> Signals:

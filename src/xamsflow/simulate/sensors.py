@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xamsflow.settings import corrections
-from xamsflow.settings.detector import Detector, Signals
+from xamsflow.settings.detector import N_TOP_OF_POLYNOMIALS, Detector, Signals
 from xamsflow.simulate.xenon import Physics
 
 Array = NDArray[Any]
@@ -71,10 +71,21 @@ def sensors(detector: Detector, run: int, physics: Physics) -> tuple[Sensor, ...
             role, gain = known.get(channel, (Role.UNUSED, UNKNOWN_GAIN))
             x, y = positions.get(channel, (0.0, 0.0))
             if role is Role.TOP and channel not in positions:
-                angle = 2 * math.pi * (top.index(channel) + 0.5) / len(top)
-                x, y = physics.radius / 2 * math.cos(angle), physics.radius / 2 * math.sin(angle)
+                x, y = _on_a_ring(top.index(channel), len(top), physics.radius / 2)
             result.append(Sensor(channel, role, x, y, gain))
     return tuple(result)
+
+
+def _on_a_ring(number: int, n: int, radius: float) -> tuple[float, float]:
+    """Return the position of a sensor of unknown position, in mm.
+
+    Of four, light in the first and second one means a high x, light in the first and third one a
+    high y, as in XAMS.
+    """
+    if n == N_TOP_OF_POLYNOMIALS:
+        number = (0, 3, 1, 2)[number]
+    angle = 2 * math.pi * (number + 0.5) / n
+    return radius * math.cos(angle), radius * math.sin(angle)
 
 
 def _known(detector: Detector, run: int) -> dict[int, tuple[Role, float]]:

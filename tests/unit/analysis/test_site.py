@@ -81,7 +81,7 @@ def test_runs_of_different_lineages_are_loaded_together(shared_site, place):
     [
         ("event_info", {}),
         ("event_info", {"columns": ["time", "cs1", "cs2"], "selection": "s2_area > 1000"}),
-        (("peak_classification", "peak_basics"), {"selection": ["type == 2", "area > 100"]}),
+        (("peak_positions", "peak_basics"), {"selection": ["type == 2", "area > 100"]}),
         ("peak_basics", {"seconds_range": (0.3, 1.0), "columns": "area"}),
         ("peaks", {"selection": lambda peaks: peaks["n_hits"] > 20}),
     ],
@@ -231,7 +231,7 @@ def test_what_the_context_makes_goes_to_a_folder_of_the_analyst(shared_site, pla
     assert files(place) == before
 
 
-@pytest.mark.parametrize("data_type", ["event_info", ("peak_basics", "peak_classification")])
+@pytest.mark.parametrize("data_type", ["event_info", ("peak_basics", "peak_positions")])
 @pytest.mark.parametrize("whose", ["site", "strax"])
 def test_a_superrun_has_the_rows_of_its_runs(changeable, data_type, whose):
     """Its runs have different gains, so it has no lineage of its own to compute it by."""

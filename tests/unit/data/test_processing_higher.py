@@ -24,8 +24,9 @@ from xamsflow.state.receipts import Receipt
 RUN_ID = f"{RUN:06d}"
 MS = 1_000_000
 RAW = ("raw_records_aqmon", "raw_records_v1730")
-BELOW_EVENTS = ("pulse_counts", "records", "peaks", "peak_basics", "peak_classification")
-EVENTS = ("events", "event_basics", "corrected_areas", "event_info")
+PEAKS = ("peaks", "peak_basics", "peak_positions")
+BELOW_EVENTS = ("pulse_counts", "records", *PEAKS)
+EVENTS = ("events", "event_basics", "event_positions", "corrected_areas", "event_info")
 
 
 def interaction(time: int) -> list[Array]:
@@ -93,7 +94,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, Receipt, lis
 
 def test_all_dependencies_are_stored(stored: tuple[Site, Receipt, list[Receipt]]) -> None:
     site, receipt, told = stored
-    assert set(receipt["stored"]) == {*RAW, *BELOW_EVENTS, "peak_positions", *EVENTS}
+    assert set(receipt["stored"]) == {*RAW, *BELOW_EVENTS, *EVENTS}
     assert receipt["data_type"] == "event_info"
     assert receipt["n_items"] == 12
     assert receipt["quality"]["records_lost"] == 0
@@ -124,11 +125,11 @@ def test_a_changed_setting_remakes_only_its_dependents(tmp_path: Path) -> None:
     site.process()
     before = site.written()
     assert site.one.tpc is not None
-    site.one = replace(site.one, tpc=replace(site.one.tpc, s1_max_width=100))
+    site.one = replace(site.one, tpc=replace(site.one.tpc, trigger_min_area=200))
     assert site.process()["already_stored"] is False
     after = site.written()
     assert {name: after[name] for name in before} == before
-    assert data_types(after.keys() - before.keys()) == sorted(["peak_classification", *EVENTS])
+    assert data_types(after.keys() - before.keys()) == sorted(EVENTS)
 
     site.one = replace(site.one, tpc=replace(xams().tpc, electron_lifetime=50_000.0))
     before = after
@@ -233,9 +234,9 @@ def test_data_below_a_failure_are_kept(tmp_path: Path, foreign: str) -> None:
         f"run {RUN_ID}: strax could not make events in chunk 0 of plugin Events "
         "(ZeroDivisionError: what a bug says): see the log for details"
     )
-    assert {one["data_type"] for one in told} == {*RAW, *BELOW_EVENTS, "peak_positions"}
+    assert {one["data_type"] for one in told} == {*RAW, *BELOW_EVENTS}
     # strax keeps what failed too, with all above it, says so in its metadata, and makes it anew.
-    whole = {*RAW, *BELOW_EVENTS, "peak_positions"}
+    whole = {*RAW, *BELOW_EVENTS}
     before = {name: time for name, time in site.written().items() if data_types([name])[0] in whole}
     assert data_types(before) == sorted(whole)
     peaks = site.load("peaks")
@@ -285,9 +286,7 @@ def test_ranges_for_other_runs_keep_stored_data_valid(tmp_path: Path) -> None:
     quality = site.process()["quality"]
     after = site.written()
     assert {name: after[name] for name in before} == before
-    assert data_types(after.keys() - before.keys()) == sorted(
-        ["peaks", "peak_basics", "peak_classification", "peak_positions", *EVENTS]
-    )
+    assert data_types(after.keys() - before.keys()) == sorted([*PEAKS, *EVENTS])
     # One context for all runs: each has its own gains.
     keys = [
         context(with_gains(site, mine, Entry(RUN + 10, RUN + 20, [2.0] * 5)), tmp_path).key_for(

@@ -126,4 +126,4 @@ def test_plugins_are_found_without_setting_them_up():
             raise AssertionError
 
     context = strax.Context(storage=[], register=[NeedsLiveData])
-    assert set(strax_private.plugins_of(context, "numbers", "000001")) == {"numbers"}
+    assert set(strax_private.plugins_of(context, ["numbers"], "000001")) == {"numbers"}

@@ -28,7 +28,7 @@ def test_each_data_type_of_a_detector_exists(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["peak_basic", "raw_records", "events_sipm", "led_calibration_", ""]
+    "name", ["peak_basic", "raw_records_", "events_sipm", "led_calibration_", ""]
 )
 def test_names_that_no_detector_can_have(name):
     assert not data_types.exists(name)

@@ -21,6 +21,7 @@ PEAKS = {
     "split_min_ratio": 4,
     "coincidence": [50, 50],
 }
+COINCIDENCES = {"signals": "sipm", "window": [0, 100], "area": [1, 2]}
 SETTINGS = {
     "description": "a test",
     "digitizers": {
@@ -85,6 +86,8 @@ def test_properties_of_the_included_detectors():
         "gains_external",
         "gains_sipm",
         "electron_lifetime",
+        "s1_map",
+        "position_polynomials",
     }
     assert set(old.corrections) == {"gains", "gains_v1724"}
     for one in (xams, xamsl, old):  # so that every run can be processed
@@ -150,6 +153,14 @@ def test_an_unknown_detector_names_the_known_ones():
         ),
         (("tpc", "corrections"), {"electron_lifetime": -1}, "tpc.corrections.electron_lifetime is"),
         (("tpc", "corrections"), {"s2_map": None}, "unknown key tpc.corrections.s2_map"),
+        (
+            ("tpc", "corrections"),
+            {"position_polynomials": {"file": "xams_positions_v0"}},
+            "needs 4 channels in tpc.top, which contains none",
+        ),
+        (("coincidences",), {**COINCIDENCES, "signals": "nai"}, "signals is 'nai', allowed: sipm"),
+        (("coincidences",), {**COINCIDENCES, "window": [9, 0]}, "window is [9, 0], allowed: the"),
+        (("coincidences",), {**COINCIDENCES, "window": [0, 1001]}, "1001"),
         (("tpc", "peaks"), {**PEAKS, "max_gap": 1001}, "tpc.peaks.max_gap is 1001"),
         (("tpc", "pulses"), {}, "missing key tpc.pulses.baseline_samples"),
         (

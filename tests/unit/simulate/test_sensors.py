@@ -49,3 +49,19 @@ def test_all_light_is_seen_without_separate_arrays(name):
     all_sensors = sensors(detector.load(name), 932, Physics())
     shares = light_shares(all_sensors, Physics(), *np.zeros((3, 1)))
     assert shares.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_published_polynomials_follow_the_light(axis):
+    all_sensors = sensors(XAMS, 6800, Physics())
+    where = np.zeros((2, 9))
+    where[axis] = np.linspace(-15, 15, 9)
+    shares = light_shares(all_sensors, Physics(), *where, np.zeros(9))
+    top = shares[:, list(XAMS.tpc.signals.top)]
+    found = []
+    for pair, polynomial in zip(
+        ((0, 1), (0, 2)), XAMS.tpc.position_polynomials.entry(6800).value, strict=True
+    ):
+        found.append(np.polyval(polynomial, top[:, pair].sum(axis=1) / top.sum(axis=1)))
+    assert (np.diff(found[axis]) > 0).all()
+    assert found[1 - axis] == pytest.approx(np.zeros(9), abs=1)

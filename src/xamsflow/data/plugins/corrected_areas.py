@@ -1,5 +1,11 @@
-"""Corrected areas: S1 and S2 areas independent of the position; and all properties of an event."""
+"""Corrected areas: S1 and S2 areas independent of the position; and all properties of an event.
 
+A map of the relative light of S1s has the keys ``r_edges`` and ``z_edges`` (mm, ascending; z is 0
+at the gate and negative below) and ``hist_ratio``, a value per bin, r first. Its scale does not
+matter: it is divided by its mean over the volume. Between bin centers, values are interpolated.
+"""
+
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +24,7 @@ def corrected_areas(tpc: Tpc) -> type[Any]:
     """Return the plugin that provides ``corrected_areas``."""
     settings = (
         ("electron_lifetime", tpc.electron_lifetime, "ns, or None for no correction"),
-        ("s1_map", tpc.s1_map, "Relative S1 area by depth, or None for no correction"),
+        ("s1_map", tpc.s1_map, "Relative light of S1s by r and z, or None"),
     )
 
     class CorrectedAreas(_CorrectedAreas):
@@ -30,9 +36,9 @@ def corrected_areas(tpc: Tpc) -> type[Any]:
 class _CorrectedAreas(strax.Plugin):  # type: ignore[misc]
     """S2s are corrected for electrons lost during drift, S1s for light by the event's position."""
 
-    __version__ = "1.0.0"
+    __version__ = "2.0.0"
     chunk_target_size_mb = CHUNK_MB
-    depends_on = "event_basics"
+    depends_on = ("event_basics", "event_positions")
     provides = "corrected_areas"
     data_kind = "events"
     dtype = (
@@ -47,43 +53,75 @@ class _CorrectedAreas(strax.Plugin):  # type: ignore[misc]
         """Look up the correction values for the run."""
         run = int(self.run_id)
         self.lifetime = corrections.of_option(self.config["electron_lifetime"], run)
-        self.s1_map = corrections.of_option(self.config["s1_map"], run)
-        if self.s1_map is not None:
-            _check_map(self.s1_map, f"S1 map of run {run:06d}")
+        found = corrections.of_option(self.config["s1_map"], run)
+        self.s1_map = None if found is None else LightMap.of(found, f"S1 map of run {run:06d}")
 
     def compute(self, events: Array) -> Array:
-        """Return corrected areas; NaN if an event lacks a peak or a drift time."""
+        """Return corrected areas; NaN if an event lacks a peak, a drift time or a position."""
         result: Array = np.zeros(len(events), self.dtype)
         result["time"], result["endtime"] = events["time"], events["endtime"]
-        drift_time = events["drift_time"].astype(np.float64)
         relative = np.ones(len(events))
         if self.s1_map is not None:
-            relative = np.interp(events["z"], self.s1_map["z"], self.s1_map["relative_area"])
+            relative = self.s1_map(events["r"], events["z"])
         result["cs1"] = events["s1_area"] / relative
         result["alt_cs1"] = events["alt_s1_area"] / relative
-        result["cs2"] = events["s2_area"] * self._loss(drift_time)
-        result["alt_cs2"] = events["alt_s2_area"] * self._loss(drift_time + events["alt_s2_delay"])
+        result["cs2"] = events["s2_area"] * self._loss(events["drift_time"])
+        alternative = events["alt_s2_interaction_drift_time"]
+        result["alt_cs2"] = events["alt_s2_area"] * self._loss(alternative)
         return result
 
     def _loss(self, drift_time: Array) -> Array:
         if self.lifetime is None:
             return np.ones(len(drift_time))
-        factor: Array = np.exp(drift_time / self.lifetime)
+        factor: Array = np.exp(drift_time.astype(np.float64) / self.lifetime)
         return factor
 
 
-def _check_map(found: Any, what: str) -> None:
-    try:
-        z, relative = (np.array(found[key], np.float64) for key in ("z", "relative_area"))
-        is_map = z.ndim == 1 and z.shape == relative.shape and len(z) > 1
-        is_map = is_map and bool((np.diff(z) > 0).all() and (relative > 0).all())
-    except (KeyError, TypeError, ValueError):
-        is_map = False
-    if not is_map:
-        raise ConfigurationError(
-            f"{what} is not a map",
-            "give 'z' (mm, ascending) and 'relative_area' (above 0) of equal length",
-        )
+@dataclass(frozen=True)
+class LightMap:
+    """The light of S1s at bin centers `r` and `z` (mm), relative to its mean over the volume."""
+
+    r: Array
+    z: Array
+    relative: Array
+
+    @classmethod
+    def of(cls, found: Any, what: str) -> "LightMap":
+        """Return the map of a correction file; raise ConfigurationError if it is none."""
+        try:
+            r, z, light = (
+                np.array(found[key], np.float64) for key in ("r_edges", "z_edges", "hist_ratio")
+            )
+            is_map = light.shape == (len(r) - 1, len(z) - 1) and light.size > 0
+            is_map = is_map and bool((np.diff(r) > 0).all() and (np.diff(z) > 0).all())
+            is_map = is_map and bool(np.isfinite(light).all() and (light > 0).all() and r[0] >= 0)
+        except (KeyError, TypeError, ValueError):
+            is_map = False
+        if not is_map:
+            raise ConfigurationError(
+                f"{what} is not a map",
+                "give 'r_edges' and 'z_edges' (mm, ascending) and 'hist_ratio' (above 0), a value "
+                "per bin, r first",
+            )
+        volume = np.outer(np.diff(r**2), np.diff(z))
+        mean = np.average(light, weights=volume)
+        return cls((r[1:] + r[:-1]) / 2, (z[1:] + z[:-1]) / 2, light / mean)
+
+    def __call__(self, r: Array, z: Array) -> Array:
+        """Return the relative light at positions; that of the nearest one outside the map."""
+        (r_low, r_high, r_part), (z_low, z_high, z_part) = _between(r, self.r), _between(z, self.z)
+        nearer = self.relative[r_low, z_low] * (1 - z_part) + self.relative[r_low, z_high] * z_part
+        further = self.relative[r_high, z_low] * (1 - z_part)
+        further += self.relative[r_high, z_high] * z_part
+        light: Array = nearer * (1 - r_part) + further * r_part
+        return light
+
+
+def _between(value: Array, centers: Array) -> tuple[Array, Array, Array]:
+    """Return the indices of the centers on both sides, and the part of the way between them."""
+    place = np.interp(value, centers, np.arange(len(centers)))
+    low = np.nan_to_num(place).astype(np.int64)
+    return low, np.minimum(low + 1, len(centers) - 1), place - low
 
 
 def event_info(tpc: Tpc) -> type[Any]:  # noqa: ARG001 - plugins are made for a part of a detector
@@ -96,6 +134,6 @@ class EventInfo(strax.MergeOnlyPlugin):  # type: ignore[misc]
 
     __version__ = "1.0.0"
     chunk_target_size_mb = CHUNK_MB
-    depends_on = ("event_basics", "corrected_areas")
+    depends_on = ("event_basics", "event_positions", "corrected_areas")
     provides = "event_info"
     save_when = strax.SaveWhen.ALWAYS

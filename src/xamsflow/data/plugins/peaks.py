@@ -11,6 +11,7 @@ the whole peak.
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ import numpy.typing as npt
 import strax
 
 from xamsflow.data.plugins import hits, splitting, waveforms
-from xamsflow.data.plugins.settings import SignalsPlugin, options
+from xamsflow.data.plugins.peak_classification import LIMITS, classify
+from xamsflow.data.plugins.settings import Setting, SignalsPlugin, options
 from xamsflow.settings import corrections
-from xamsflow.settings.detector import Signals
+from xamsflow.settings.detector import Classification, Signals
 
 Array = npt.NDArray[Any]
 
@@ -30,14 +32,17 @@ N_SAMPLES = 200
 MAX_DURATION = 10_000_000
 """ns after which a peak ends in any case, to limit the size of waveforms in memory."""
 
-UNKNOWN = -1
+UNKNOWN_GAP = -1
 """Longest gap of a peak that was split."""
+
+HALF, NINE_TENTHS = 5, 9
+"""Indices in ``width`` of the central 50 % and 90 % of the area."""
 
 
 def peaks(signals: Signals) -> type[Any]:
     """Return the plugin that provides ``peaks`` for a group of signals."""
     end = signals.suffix
-    settings = (
+    settings: tuple[Setting, ...] = (
         ("channels", list(signals.channels), "Channels, in the order of arrays by channel"),
         ("top_channels", list(signals.top), "Channels of the top array"),
         ("gains", signals.gains, "PE per ADC count x sample by channel"),
@@ -50,6 +55,9 @@ def peaks(signals: Signals) -> type[Any]:
         ("split_min_ratio", signals.split_min_ratio, "Minimum depth of a split, as a ratio"),
         ("coincidence", list(signals.coincidence), "ns around the maximum for tight_coincidence"),
     )
+    if signals.classification is not None:
+        limits = asdict(signals.classification)
+        settings += tuple((name, limit, LIMITS[name]) for name, limit in limits.items())
     return type(
         f"Peaks{signals.name.capitalize()}",
         (_Peaks,),
@@ -59,6 +67,7 @@ def peaks(signals: Signals) -> type[Any]:
             "depends_on": f"records{end}",
             "provides": f"peaks{end}",
             "data_kind": f"peaks{end}",
+            "has_types": signals.classification is not None,
             # Chunks of records are passed on as they are: joining them copies each peak many times.
             "rechunk_on_save": False,
             "takes_config": options(settings, end),
@@ -68,10 +77,11 @@ def peaks(signals: Signals) -> type[Any]:
 
 class _Peaks(SignalsPlugin):
     __version__ = "1.0.1"
+    has_types = False
 
     def infer_dtype(self) -> Any:
         """Return strax's fields; arrays by channel have one entry per channel of the group."""
-        return _dtype(len(self.setting("channels")))
+        return _dtype(len(self.setting("channels")), self.has_types)
 
     def setup(self) -> None:
         """Look up the gains for the run."""
@@ -117,6 +127,9 @@ class _Peaks(SignalsPlugin):
         self._set_area_fraction(result)
         before, after = self.setting("coincidence")
         waveforms.count_hits(result, ends, hitlets, (before, after))
+        if self.has_types:
+            limits = Classification(**{name: self.setting(name) for name in LIMITS})
+            result["type"] = classify(result["area"], result["width"][:, HALF], limits)
         return result
 
     def _split(
@@ -141,7 +154,7 @@ class _Peaks(SignalsPlugin):
         parts["dt"] = dt
         parts["length"] = (end - time) // dt
         parts["channel"] = strax.DIGITAL_SUM_WAVEFORM_CHANNEL
-        parts["max_gap"] = UNKNOWN
+        parts["max_gap"] = UNKNOWN_GAP
         sum_up(parts, np.sort(np.concatenate([peaks["time"][is_whole], time])))
         peaks = np.concatenate([peaks[is_whole], parts])
         ends = np.concatenate([ends[is_whole], end])
@@ -157,9 +170,10 @@ class _Peaks(SignalsPlugin):
         peaks["area_fraction_top"] = np.where(peaks["area"] > 0, fraction, np.nan)
 
 
-def _dtype(n_channels: int) -> list[Any]:
+def _dtype(n_channels: int, has_types: bool) -> list[Any]:
     """Return the meaningful fields of strax's peaks; arrays of a single channel stay arrays."""
-    left_out = ("type", "max_goodness_of_split", "data_top", "data_start")
+    left_out = ["max_goodness_of_split", "data_top", "data_start"]
+    left_out += [] if has_types else ["type"]
     by_channel = ("area_per_channel", "saturated_channel")
     fields = strax.peak_dtype(n_channels=2, n_sum_wv_samples=N_SAMPLES, hits_timing=False)
     return [
@@ -195,9 +209,46 @@ def _n_channels(peaks: Array) -> Array:
     return n_channels
 
 
+PEAK_BASICS = (
+    *strax.time_fields,
+    (("Weighted average center time of the peak [ns]", "center_time"), np.int64),
+    (("Median time of the area since the start of the peak [ns]", "median_time"), np.float32),
+    (("Peak integral [PE]", "area"), np.float32),
+    (("Number of hits in the peak", "n_hits"), np.int32),
+    (("Number of channels that contribute", "n_channels"), np.int16),
+    (("Channels whose maximum is close to the peak's", "tight_coincidence"), np.int16),
+    (("Channel that contributes most", "max_pmt"), np.int16),
+    (("Area of the channel that contributes most [PE]", "max_pmt_area"), np.float32),
+    (("Number of channels that reach the ADC's limit", "n_saturated_channels"), np.int16),
+    (("Width of the central 50% of the area [ns]", "range_50p_area"), np.float32),
+    (("Width of the central 90% of the area [ns]", "range_90p_area"), np.float32),
+    (("Time between 10% and 50% of the area [ns]", "rise_time"), np.float32),
+    (("Fraction of area seen by the top array, NaN without", "area_fraction_top"), np.float32),
+    (("Length of the peak in samples of the waveform", "length"), np.int32),
+    (("Width of one sample of the waveform [ns]", "dt"), np.int32),
+)
+
+TYPE = (("Type of the peak, 0: unknown, 1: S1, 2: S2", "type"), np.int8)
+
+COPIED = (
+    "time",
+    "center_time",
+    "median_time",
+    "area",
+    "n_hits",
+    "tight_coincidence",
+    "n_saturated_channels",
+    "area_fraction_top",
+    "length",
+    "dt",
+)
+"""Fields that are those of ``peaks``."""
+
+
 def peak_basics(signals: Signals) -> type[Any]:
     """Return the plugin that provides ``peak_basics`` for a group of signals."""
     end = signals.suffix
+    has_types = signals.classification is not None
     settings = (
         ("channels", list(signals.channels), "Channels, in the order of arrays by channel"),
     )
@@ -210,6 +261,8 @@ def peak_basics(signals: Signals) -> type[Any]:
             "depends_on": f"peaks{end}",
             "provides": f"peak_basics{end}",
             "data_kind": f"peaks{end}",
+            "dtype": (*PEAK_BASICS, TYPE) if has_types else PEAK_BASICS,
+            "copied": (*COPIED, "type") if has_types else COPIED,
             "takes_config": options(settings, end),
         },
     )
@@ -217,38 +270,7 @@ def peak_basics(signals: Signals) -> type[Any]:
 
 class _PeakBasics(SignalsPlugin):
     __version__ = "1.0.0"
-
-    dtype = (
-        *strax.time_fields,
-        (("Weighted average center time of the peak [ns]", "center_time"), np.int64),
-        (("Median time of the area since the start of the peak [ns]", "median_time"), np.float32),
-        (("Peak integral [PE]", "area"), np.float32),
-        (("Number of hits in the peak", "n_hits"), np.int32),
-        (("Number of channels that contribute", "n_channels"), np.int16),
-        (("Channels whose maximum is close to the peak's", "tight_coincidence"), np.int16),
-        (("Channel that contributes most", "max_pmt"), np.int16),
-        (("Area of the channel that contributes most [PE]", "max_pmt_area"), np.float32),
-        (("Number of channels that reach the ADC's limit", "n_saturated_channels"), np.int16),
-        (("Width of the central 50% of the area [ns]", "range_50p_area"), np.float32),
-        (("Width of the central 90% of the area [ns]", "range_90p_area"), np.float32),
-        (("Time between 10% and 50% of the area [ns]", "rise_time"), np.float32),
-        (("Fraction of area seen by the top array, NaN without", "area_fraction_top"), np.float32),
-        (("Length of the peak in samples of the waveform", "length"), np.int32),
-        (("Width of one sample of the waveform [ns]", "dt"), np.int32),
-    )
-
-    copied = (
-        "time",
-        "center_time",
-        "median_time",
-        "area",
-        "n_hits",
-        "tight_coincidence",
-        "n_saturated_channels",
-        "area_fraction_top",
-        "length",
-        "dt",
-    )
+    copied = COPIED
 
     def compute(self, **inputs: Array) -> Array:
         """Return one row per peak."""
@@ -261,7 +283,7 @@ class _PeakBasics(SignalsPlugin):
         largest = np.argmax(peaks["area_per_channel"], axis=1)
         result["max_pmt"] = np.asarray(self.setting("channels"))[largest]
         result["max_pmt_area"] = peaks["area_per_channel"].max(axis=1, initial=0)
-        result["range_50p_area"] = peaks["width"][:, 5]
-        result["range_90p_area"] = peaks["width"][:, 9]
+        result["range_50p_area"] = peaks["width"][:, HALF]
+        result["range_90p_area"] = peaks["width"][:, NINE_TENTHS]
         result["rise_time"] = -peaks["area_decile_from_midpoint"][:, 1]
         return result

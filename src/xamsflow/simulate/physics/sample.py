@@ -97,9 +97,7 @@ def reconstruct(settings: SimulatedRun, document: Mapping[str, Any], folder: Pat
     )
     start = rundoc.parse(document).start
     stored = context(settings.detector, processed, readonly=True)
-    peaks = stored.get_array(
-        settings.run_id, ("peak_basics", "peak_classification"), progress_bar=False
-    )
+    peaks = stored.get_array(settings.run_id, "peak_basics", progress_bar=False)
     events = stored.get_array(settings.run_id, "event_basics", progress_bar=False)
     gain = np.zeros(max(tpc.signals.channels) + 1)
     gain[list(tpc.signals.channels)] = corrections.of_run(tpc.signals.gains, settings.number)

@@ -298,36 +298,17 @@ def _peaks(contents: Contents, stored: _AllStored, _detector: Detector) -> None:
     edges = _time_edges(contents)
     counts = np.zeros((len(KINDS), len(edges) - 1))
     contents.area_width = {kind: np.zeros((len(AREA) - 1, len(WIDTH) - 1)) for kind in KINDS}
-    for peaks, kinds in _with_kinds(stored):
+    for chunk in stored["peak_basics"].chunks():
+        peaks = chunk.data
         seconds = contents.seconds(peaks["time"])
         for value, kind in enumerate(KINDS):
-            mine = kinds == value
+            mine = peaks["type"] == value
             counts[value] += np.histogram(seconds[mine], edges)[0]
             contents.n_peaks[kind] = contents.n_peaks.get(kind, 0) + int(mine.sum())
             both = peaks["area"][mine], peaks["range_50p_area"][mine]
             contents.area_width[kind] += np.histogram2d(*both, (AREA, WIDTH))[0]
     for value, kind in enumerate(KINDS):
         contents.rates[kind] = Rate(edges, counts[value] / np.diff(edges))
-
-
-def _with_kinds(stored: _AllStored) -> Iterator[tuple[Array, Array]]:
-    """Yield the peaks of each chunk and their kinds; the kind is -1 if none is stored."""
-    classified = stored.get("peak_classification")
-    more = classified.chunks() if classified is not None else iter(())
-    kinds = np.zeros(0, np.int8)
-    for chunk in stored["peak_basics"].chunks():
-        peaks = chunk.data
-        if "type" in peaks.dtype.names:
-            yield peaks, peaks["type"]
-            continue
-        # Both have the same rows but may have different chunks.
-        while len(kinds) < len(peaks):
-            following = next(more, None)
-            missing = len(peaks) - len(kinds)
-            found = np.zeros(missing, np.int8) if following is None else following.data["type"]
-            kinds = np.append(kinds, found)
-        yield peaks, kinds[: len(peaks)]
-        kinds = kinds[len(peaks) :]
 
 
 def _events(contents: Contents, stored: _AllStored, detector: Detector) -> None:

@@ -202,13 +202,13 @@ def test_chunks_do_not_matter(seed: int) -> None:
     possible = pauses(records, end)
     assert len(possible) > 10
     expected = Made({"raw_records_v1730": records}, [0, end])
-    types = expected["peak_classification"]["type"]
+    types = expected["peaks"]["type"]
     assert {1, 2} <= set(types)
     assert len(expected["events"]) > 1
     chunkings = [possible, rng.choice(possible, 5, replace=False), possible[::3] - 999]
     for borders in chunkings:
         made = Made({"raw_records_v1730": records}, [0, *sorted(borders), end])
-        for data_type in ("records", "peaks", "peak_classification", "events", "event_info"):
+        for data_type in ("records", "peaks", "peak_positions", "events", "event_info"):
             ours, theirs = made[data_type], expected[data_type]
             assert len(ours) == len(theirs)
             for name in ours.dtype.names:
@@ -253,7 +253,6 @@ def test_no_peaks() -> None:
         for data_type in (
             "peaks",
             "peak_basics",
-            "peak_classification",
             "peak_positions",
             "events",
             "event_info",
