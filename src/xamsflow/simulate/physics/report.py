@@ -32,26 +32,23 @@ def write(findings: Measurements, folder: Path, title: str) -> list[Path]:
     picture, page = folder / "physics.png", folder / "physics.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _figure(findings, results, title).savefig(picture, dpi=130)
+        _figure(findings, title).savefig(picture, dpi=130)
         page.write_text(_page(picture.read_bytes(), results, title), encoding="utf-8")
     except OSError as error:
         raise system_errors.cannot("write", folder, error) from error
     return [picture, page]
 
 
-def _figure(findings: Measurements, results: Sequence[Check], title: str) -> Figure:
-    figure = Figure(figsize=(14, 11.6), layout="constrained")
+def _figure(findings: Measurements, title: str) -> Figure:
+    figure = Figure(figsize=(14, 8.2), layout="constrained")
     figure.suptitle(title, fontsize=13, fontweight="bold")
-    plots = figure.add_gridspec(2, 1, height_ratios=(2.35, 1))
-    upper, lower = figure.add_subfigure(plots[0]), figure.add_subfigure(plots[1])
-    axes = upper.subplots(2, 3)
+    axes = figure.subplots(2, 3)
     _draw_efficiency(axes[0, 0], findings)
     _draw_bias(axes[0, 1], findings)
     _draw_resolution(axes[0, 2], findings)
     _draw_time(axes[1, 0], findings)
     _draw_drift(axes[1, 1], findings)
     _draw_confusion(axes[1, 2], findings)
-    _draw_table(lower.subplots(), results)
     return figure
 
 
@@ -206,27 +203,6 @@ def _draw_confusion(axes: Axes, findings: Measurements) -> None:
     axes.set_xlabel("type of peak")
 
 
-def _draw_table(axes: Axes, results: Sequence[Check]) -> None:
-    axes.axis("off")
-    table = axes.table(
-        [[one.name, one.value, one.required, "yes" if one.holds else "NO"] for one in results],
-        colLabels=["", "found", "required", "reached"],
-        colWidths=[0.46, 0.16, 0.16, 0.1],
-        cellLoc="left",
-        loc="center",
-    )
-    table.auto_set_font_size(False)
-    table.set_fontsize(10)
-    table.scale(1, 1.35)
-    for (row, column), cell in table.get_celld().items():
-        cell.set_edgecolor("#dddddd")
-        if row == 0:
-            cell.set_text_props(fontweight="bold")
-        elif column == 3:
-            holds = results[row - 1].holds
-            cell.set_facecolor("#d9efdf" if holds else "#f6cfc4")
-
-
 def _histogram(axes: Axes, values: Array, reach: float, color: str, label: str) -> None:
     """Draw values within ± `reach`; the outermost bins include those beyond."""
     edges = np.linspace(-reach, reach, 61)
@@ -262,22 +238,27 @@ def _page(picture: bytes, results: Sequence[Check], title: str) -> str:
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(title)}</title>
 <style>
-body {{ font-family: sans-serif; max-width: 80em; margin: 1em auto; }}
-img {{ width: 100%; }}
-table {{ border-collapse: collapse; width: 100%; }}
-td, th {{ border: 1px solid #ddd; padding: 0.3em 0.6em; text-align: left; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; color: #1c2430; background: #f6f7f9;
+  max-width: 80rem; margin: 0 auto; padding: 1rem 1.5rem 2rem; }}
+h1 {{ font-size: 1.5rem; }}
+img {{ width: 100%; border: 1px solid #dde2e8; margin-top: 1rem; }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; width: 100%; background: #ffffff; border: 1px solid #dde2e8; }}
+td, th {{ border-top: 1px solid #dde2e8; padding: 0.4rem 0.6rem; text-align: left; }}
+th {{ color: #5b6675; font-size: 0.85rem; border-top: 0; }}
 tr.yes td:nth-child(4) {{ background: #d9efdf; }}
 tr.no td:nth-child(4) {{ background: #f6cfc4; }}
 </style>
 </head>
 <body>
 <h1>{html.escape(title)}</h1>
-<table>
-<tr><th></th><th>found</th><th>required</th><th>reached</th><th>how</th></tr>
+<div class="wide"><table>
+<tr><th>quantity</th><th>found</th><th>required</th><th>reached</th><th>how</th></tr>
 {rows}
-</table>
+</table></div>
 <img src="data:image/png;base64,{encoded}" alt="efficiency, area, time and confusion plots">
 </body>
 </html>

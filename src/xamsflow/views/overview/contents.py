@@ -21,6 +21,9 @@ Array = npt.NDArray[Any]
 KINDS = ("unknown", "S1", "S2")
 """By the value of ``type``."""
 
+FAILED = "failed"
+"""The verdict on a run without data because its processing failed."""
+
 SAMPLED_CHUNKS = 5
 """Number of raw-record chunks, spread over the run, that are sampled to characterize channels."""
 
@@ -117,21 +120,37 @@ class Contents:
     waveforms: list[Waveform] = field(default_factory=list)
     light: dict[int, tuple[Array, Array]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    is_processed: bool = True
 
     @property
     def duration(self) -> float:
         """Length of the run in s."""
         return (self.end - self.start) / NS_PER_S
 
+    def end_within(self, start: int, end: int) -> int:
+        """Return when the data of a chunk end: the last one goes on to its nominal end."""
+        return self.end if start < self.end < end else end
+
     def seconds(self, time: Any) -> Any:
         """Return times in ns since the epoch as s since the run's start."""
         return (time - self.start) / NS_PER_S
 
 
-def collect(transferred: Receipt | None, made: Sequence[Receipt], detector: Detector) -> Contents:
-    """Read the data that a run's receipts name; `missing` lists what cannot be read."""
+def collect(
+    transferred: Receipt | None,
+    made: Sequence[Receipt],
+    detector: Detector,
+    failure: str | None = None,
+) -> Contents:
+    """Read the data that a run's receipts name; `missing` lists what cannot be read.
+
+    `failure` is why the run was not processed, None if it was not tried or succeeded.
+    """
     facts = {name: each for receipt in made for name, each in receipt["stored"].items()}
     contents = _begin(transferred, made, facts, detector)
+    if failure is not None and not made:
+        contents.verdict, contents.findings = FAILED, (failure,)
+    contents.is_processed = bool(made)
     stored: dict[str, Stored] = {}
     for name, each in facts.items():
         with _noted(contents, name):
@@ -221,6 +240,7 @@ def _raw_rates(contents: Contents, stored: _AllStored, _detector: Detector) -> N
     for digitizer, data in _raw_records(stored):
         chunks = data.metadata["chunks"]
         edges = [chunks[0]["start"], *(chunk["end"] for chunk in chunks)]
+        edges[-1] = contents.end_within(edges[-2], edges[-1])
         seconds = contents.seconds(np.array(edges))
         length = np.maximum(np.diff(seconds), 1e-9)
         counts = np.array([chunk["n"] for chunk in chunks])
@@ -244,7 +264,7 @@ def _channels(contents: Contents, stored: _AllStored, detector: Detector) -> Non
         contents.sampled = f"{len(numbers)} of {len(chunks)} chunks"
         for number in numbers.tolist():
             chunk = data.chunk(number)
-            live_time = (chunk.end - chunk.start) / NS_PER_S
+            live_time = (contents.end_within(chunk.start, chunk.end) - chunk.start) / NS_PER_S
             first = chunk.data[chunk.data["record_i"] == 0]
             for channel in np.unique(first["channel"]).tolist():
                 known = contents.channels.setdefault(channel, Channel(digitizer_name, 1))

@@ -16,7 +16,7 @@ from matplotlib.gridspec import GridSpec
 from xamsflow.base import amounts, system_errors
 from xamsflow.redax.rundoc import NS_PER_S
 from xamsflow.views import colors
-from xamsflow.views.overview.contents import AREA, KINDS, WIDTH, Channel, Contents, Waveform
+from xamsflow.views.overview.contents import AREA, FAILED, KINDS, WIDTH, Channel, Contents, Waveform
 
 COLORS = {
     "S1": colors.S1,
@@ -28,7 +28,7 @@ COLORS = {
     "ADC": colors.CHANNELS[0],
 }
 RECORDS = ("#8f6bb3", "#c2aad6")
-VERDICTS = {"clean": "#2a7f6f", "degraded": colors.S2}
+VERDICTS = {"clean": "#2a7f6f", "degraded": colors.S2, FAILED: "#a3231f"}
 
 SIZE = (16.0, 12.8)
 """Inches; at DPI, the picture fills a screen and is readable on a phone when zoomed in."""
@@ -181,6 +181,13 @@ def _live_time(axes: Axes, contents: Contents) -> None:
     """Draw live time, gaps and dead time as one bar; even the shortest span stays visible."""
     axes.set_yticks([])
     axes.set_ylim(0, 1)
+    for side in ("top", "left", "right"):
+        axes.spines[side].set_visible(False)
+    axes.set_xlabel("time since the start of the run (s)", labelpad=1)
+    if not contents.is_processed:
+        text = "live time, gaps and dead time: unknown, because the run is not processed"
+        axes.set_title(text, fontsize=8.5, loc="left", pad=2, color="#444444")
+        return
     axes.axvspan(0, contents.duration, color="#cfe3dd", linewidth=0)
     at_least = contents.duration / 800
     for first, last in contents.gaps:
@@ -190,11 +197,8 @@ def _live_time(axes: Axes, contents: Contents) -> None:
         axes.axvspan(first, max(last, first + at_least), color=colors.S2, linewidth=0)
     gaps = sum(last - first for first, last in contents.gaps)
     dead = contents.dead_time_ns / NS_PER_S
-    axes.set_xlabel("time since the start of the run (s)", labelpad=1)
     text = f"live: green   gaps, hatched: {_seconds(gaps)}   dead time, orange: {_seconds(dead)}"
     axes.set_title(text, fontsize=8.5, loc="left", pad=2, color="#444444")
-    for side in ("top", "left", "right"):
-        axes.spines[side].set_visible(False)
 
 
 def _joined(spans: Sequence[tuple[float, float]], gap: float) -> list[tuple[float, float]]:

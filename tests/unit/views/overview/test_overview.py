@@ -117,6 +117,15 @@ def test_channels_are_judged_from_their_pulses(raw: Made) -> None:
     assert np.nanmax(channel.shapes) == pytest.approx(1)
 
 
+def test_the_rate_holds_to_the_end_of_a_run(make: Callable[..., Made]) -> None:
+    """The last chunk is stored with its nominal end, long after that of the run."""
+    seen = make(5, "raw_records_v1730", duration=2.5, rate=200.0).contents()
+    rate = seen.rates["records v1730"]
+    assert rate.edges[-1] == seen.duration == pytest.approx(2.5)
+    assert rate.rate[-1] == pytest.approx(np.mean(rate.rate[:-1]), rel=0.3)
+    assert seen.channels[0].live_time == pytest.approx(2.5, abs=0.1)
+
+
 def test_raw_records_alone_are_worth_a_picture(raw: Made, tmp_path: Path) -> None:
     seen = raw.contents()
     assert seen.missing == []
@@ -141,8 +150,12 @@ def test_a_run_without_data_has_a_picture(make: Callable[..., Made], tmp_path: P
 
 def test_a_run_that_was_only_transferred_has_a_picture(raw: Made, tmp_path: Path) -> None:
     overview.make(raw.transferred, [], DETECTOR, tmp_path / "picture.png")
+    overview.make(raw.transferred, [], DETECTOR, tmp_path / "failed.png", failure="T1: torn")
+    seen = contents.collect(raw.transferred, [], DETECTOR, "T1: torn")
+    assert (seen.verdict, seen.findings, seen.is_processed) == ("failed", ("T1: torn",), False)
+    assert contents.collect(raw.transferred, [raw.receipt], DETECTOR, "T1").verdict == "clean"
     overview.make(None, [raw.receipt], DETECTOR, tmp_path / "other.png")
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_gaps_and_findings_are_shown(raw: Made, tmp_path: Path) -> None:
