@@ -1,5 +1,7 @@
 """A site for tests: a DAQ folder, a run database, a working directory, the real workflow."""
 
+import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -11,7 +13,7 @@ from typing import Any
 import pymongo
 import yaml
 
-from xamsflow import rundb
+from xamsflow import cli, rundb
 from xamsflow.settings import config, detector
 from xamsflow.simulate import SimulatedRun, simulate
 from xamsflow.state import layout
@@ -156,6 +158,23 @@ class Site:
             check=False,
             env=os.environ | self.environment,
         )
+
+    def verb(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run the operator's command in this process, which saves the seconds of its start."""
+        command = [*arguments, "--directory", str(self.work), "--configfile", str(self.configfile)]
+        out, err = io.StringIO(), io.StringIO()
+        before, here = dict(os.environ), Path.cwd()
+        os.environ |= self.environment
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = cli.main(command)
+        except SystemExit as end:  # of a wrong command line
+            code = int(end.code or 0)
+        finally:
+            os.environ.clear()
+            os.environ |= before
+            os.chdir(here)
+        return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
 
     def tree(self) -> dict[str, bytes]:
         """Return every file of the site with its content, but Snakemake's own bookkeeping."""

@@ -227,7 +227,7 @@ def fail_in_document(place: Processed) -> None:
 
 
 def pend_in_document(place: Processed) -> None:
-    place.site.xamsflow("pend", "--yes", "--force", "932")
+    place.site.verb("pend", "--yes", "--force", "932")
 
 
 def strip_data(place: Processed) -> None:

@@ -109,7 +109,7 @@ def test_everybody_gives_the_same_answer(asked):
     watcher = Watcher(settings, options, say=lambda _line: None)
     with rundb.open_database(settings.rundb) as database:
         answers["watch"] = watcher._wait_list(database)
-    planned = site.xamsflow("plan")
+    planned = site.verb("plan")
     answers["plan"] = [
         int(line.split()[0]) for line in planned.stdout.splitlines() if line[:1] == "0"
     ]

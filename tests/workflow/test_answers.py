@@ -26,7 +26,7 @@ def site(tmp_path_factory, mongod):
     site = Site(folder, mongod.uri, f"test_{secrets.token_hex(6)}", settings)
     site.add_run(932, on_disk=False)
     assert site.snakemake().returncode == 1
-    site.xamsflow("pend", "--yes", "932")
+    site.verb("pend", "--yes", "932")
     (site.folder / "not-there-000932").rename(site.daq / "000932")
     site.add_run(933, on_disk=False)
     assert site.snakemake().returncode == 1
@@ -36,7 +36,7 @@ def site(tmp_path_factory, mongod):
 
 
 def test_show_says_everything_about_a_run(site):
-    said = site.xamsflow("show", "932")
+    said = site.verb("show", "932")
     assert said.returncode == 0, said.stderr
     text = said.stdout
     assert text.startswith("Run 000932: done (attempt 2) last update ")
@@ -68,7 +68,7 @@ def test_people_were_notified_of_the_failure_and_the_recovery(site):
 
 
 def test_show_as_json(site):
-    made = json.loads(site.xamsflow("show", "932", "--json").stdout)
+    made = json.loads(site.verb("show", "932", "--json").stdout)
     assert made["run"] == "000932"
     assert made["status"]["status"] == "done"
     assert made["status"]["size_mb"] == made["transfer"]["bytes"] / 1e6
@@ -89,13 +89,13 @@ def test_show_as_json(site):
 
 
 def test_show_of_a_run_that_failed(site):
-    text = site.xamsflow("show", "933").stdout
+    text = site.verb("show", "933").stdout
     assert text.startswith("Run 000933: failed in transfer (attempt 1)")
     assert "is missing" in text.splitlines()[1]
 
 
 def test_show_of_a_run_that_nobody_requested(site):
-    text = site.xamsflow("show", "940").stdout
+    text = site.verb("show", "940").stdout
     assert text.startswith("Run 000940: not requested")
     assert "Live data" not in text
 
@@ -114,7 +114,7 @@ def test_show_uses_the_files_if_the_database_is_away(site):
 
 
 def test_log_shows_what_failed_last(site):
-    said = site.xamsflow("log", "933")
+    said = site.verb("log", "933")
     assert said.returncode == 0
     log = site.work / "logs/transfer/000933.1.log"
     assert said.stderr.startswith(f"==> {log}\n==> failed: ")
@@ -122,7 +122,7 @@ def test_log_shows_what_failed_last(site):
 
 
 def test_log_of_a_run_that_is_done_is_the_last_one(site):
-    assert "logs/publish/000932.1.log" in site.xamsflow("log", "932").stderr
+    assert "logs/publish/000932.1.log" in site.verb("log", "932").stderr
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_log_of_a_run_that_is_done_is_the_last_one(site):
     ],
 )
 def test_the_requested_log_is_shown(site, arguments, expected):
-    said = site.xamsflow("log", "932", *arguments)
+    said = site.verb("log", "932", *arguments)
     assert said.stderr.strip().endswith(expected)
     assert said.stdout == (site.work / expected).read_text()
 
@@ -152,7 +152,7 @@ def test_the_requested_log_is_shown(site, arguments, expected):
     ],
 )
 def test_errors_say_what_to_do(site, arguments, told):
-    said = site.xamsflow(*arguments)
+    said = site.verb(*arguments)
     assert said.returncode == 1
     assert told in said.stderr
     assert said.stderr.count("\n") == 1
@@ -160,20 +160,20 @@ def test_errors_say_what_to_do(site, arguments, told):
 
 @pytest.mark.parametrize("runs", [["932", "933", "940"], ["932-"], ["930-939", "940"]])
 def test_several_runs(site, runs):
-    said = site.xamsflow("show", *runs)
+    said = site.verb("show", *runs)
     assert said.returncode == 0
     heads = [line for line in said.stdout.splitlines() if re.match(r"(Run|run) +\d{6}", line)]
     assert [line.split()[1][:6] for line in heads] == ["000932", "000933", "000940"]
-    made = json.loads(site.xamsflow("show", *runs, "--json").stdout)
+    made = json.loads(site.verb("show", *runs, "--json").stdout)
     assert [one["run"] for one in made] == ["000932", "000933", "000940"]
-    answers = site.xamsflow("why", *runs).stdout.splitlines()
+    answers = site.verb("why", *runs).stdout.splitlines()
     assert [line[:6] for line in answers[:3]] == ["000932", "000933", "000940"]
-    made = json.loads(site.xamsflow("why", *runs, "--json").stdout)
+    made = json.loads(site.verb("why", *runs, "--json").stdout)
     assert [one["run"] for one in made] == ["000932", "000933", "000940"]
 
 
 def test_logs_and_bundles_of_several_runs(site):
-    said = site.xamsflow("log", "930-939")
+    said = site.verb("log", "930-939")
     assert said.returncode == 0
     assert [line for line in said.stderr.splitlines() if line.startswith("==> /")] == [
         f"==> {site.work}/logs/publish/000932.1.log",
@@ -203,7 +203,7 @@ def test_without_a_verb_the_verbs_are_shown():
     ],
 )
 def test_the_right_spelling_is_suggested(site, arguments, told):
-    said = site.xamsflow(*arguments)
+    said = site.verb(*arguments)
     assert said.returncode == 2
     assert told in said.stderr
 

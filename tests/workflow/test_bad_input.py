@@ -46,7 +46,7 @@ def test_bad_runs_fail_for_their_own_reason_and_hold_up_no_other(make_site):
     assert finding["rule"] == "T7"
     assert not finding.get("lost_records")
     assert "000001_pre" in finding["message"]
-    said = site.xamsflow("show", "936").stdout
+    said = site.verb("show", "936").stdout
     assert "degraded" in said
     assert "000001_pre" in said
 
@@ -57,7 +57,7 @@ def test_bad_runs_fail_for_their_own_reason_and_hold_up_no_other(make_site):
     assert failed[932]["log"] == str(log)
     assert site.snakemake("-n").returncode == 0
     (site.folder / "not-there-000932").rename(site.daq / "000932")
-    site.xamsflow("pend", "--yes", "932")
+    site.verb("pend", "--yes", "932")
     assert site.snakemake().returncode == 0
     assert {number: site.status(number) for number in (932, 933, 934, 935)} == {
         932: "done",
@@ -88,7 +88,7 @@ def test_an_unreachable_run_database(site):
     site.configure(rundb={"uri": "mongodb://127.0.0.1:1"})
     assert_one_line(site.snakemake(), "127.0.0.1:1")
     assert_one_line(site.snakemake("-n"), "127.0.0.1:1")
-    assert_one_line(site.xamsflow("status"), "127.0.0.1:1")
+    assert_one_line(site.verb("status"), "127.0.0.1:1")
 
 
 def test_an_unreachable_daq_host(site):
@@ -118,7 +118,7 @@ def test_an_unwritable_folder(site):
 def test_a_wrong_configuration(site, settings, words):
     site.configure(**settings)
     assert_one_line(site.snakemake("-n"), words)
-    assert_one_line(site.xamsflow("status"), words)
+    assert_one_line(site.verb("status"), words)
 
 
 def test_an_unknown_target_stops_before_any_run_is_touched(site):

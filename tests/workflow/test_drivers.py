@@ -89,7 +89,7 @@ def test_drivers_and_jobs_killed_at_random_points(site):
 def pend_failed(site, numbers):
     failed = [str(number) for number in numbers if site.status(number) == "failed"]
     if failed:
-        assert site.xamsflow("pend", "--yes", *failed).returncode == 0
+        assert site.verb("pend", "--yes", *failed).returncode == 0
     return failed
 
 

@@ -76,7 +76,7 @@ def test_without_the_setting_it_is_left_alone(site, take):
     done = site.snakemake()
     assert done.returncode == 0, done.stdout
     assert site.status(932) == "pending"
-    why = site.xamsflow("why", "932").stdout
+    why = site.verb("why", "932").stdout
     assert "it is still being taken" in why
 
 
@@ -134,7 +134,7 @@ def test_ctrl_c_gives_it_back(site, take):
 def test_watch_takes_runs_as_they_begin(site, take):
     site.configure(select={"follow": True}, follow={"interval_s": 0.3}, watch={"interval_s": 0.5})
     daq = take(932, status=None)
-    watch = site.xamsflow("watch", "--profile", "local", "--once")
+    watch = site.verb("watch", "--profile", "local", "--once")
     assert watch.returncode == 0, watch.stdout + watch.stderr
     assert "000932 has begun: pending" in watch.stdout
     document = site.document(932)

@@ -100,15 +100,15 @@ def test_two_collections_in_one_working_folder(first: Site) -> None:
     assert other.status(902) == "done", said.stdout
     assert first.document(901) == before
 
-    compared = other.xamsflow("reconcile", RUN)
+    compared = other.verb("reconcile", RUN)
     assert compared.returncode == 1
     assert "another run" in compared.stdout
 
     move_away(other)
-    other.xamsflow("retry", "901", "--yes")
+    other.verb("retry", "901", "--yes")
     said = other.snakemake()
     assert other.status(901) == "done", said.stdout
-    assert other.xamsflow("reconcile").stdout == ""
+    assert other.verb("reconcile").stdout == ""
 
 
 def test_process_does_not_begin_with_another_run(first: Site) -> None:
@@ -130,7 +130,7 @@ def test_a_run_document_replaced_by_another_of_the_same_number(first: Site) -> N
     assert "its document _id is " in refused(first)
 
     move_away(first)
-    first.xamsflow("retry", "901", "--yes")
+    first.verb("retry", "901", "--yes")
     assert first.snakemake().returncode == 0
     assert first.status(901) == "done"
 
@@ -163,7 +163,7 @@ def test_two_collections_with_one_storage(first: Site) -> None:
 
     apart = str(first.folder / "live_data_gas")
     other.configure(storage=storage | {"live_data": apart})
-    other.xamsflow("retry", "901", "--yes")
+    other.verb("retry", "901", "--yes")
     assert other.snakemake().returncode == 1
     document = other.document(901)
     assert document["processing_status"] == "failed"

@@ -69,7 +69,7 @@ def test_a_failed_run_is_published_by_the_next_driver(outage):
     assert len(list(site.work.glob("journal/*.json"))) == 2
     shutil.copytree(site.work / "journal", site.folder / "copy")
 
-    assert site.xamsflow("pend", "--yes", "932").returncode == 0
+    assert site.verb("pend", "--yes", "932").returncode == 0
     assert outcomes(site, 931) == ["failed"]
     assert outcomes(site, 932) == ["done"]
     assert site.status(932) == "pending", "asked for again"

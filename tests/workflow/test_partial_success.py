@@ -37,7 +37,7 @@ def test_events_fail_and_peaks_are_registered(make_site):
     written = [file.stat().st_mtime_ns for file in peaks]
     assert peaks
     site.configure(context=None)
-    site.xamsflow("pend", "--yes", "932")
+    site.verb("pend", "--yes", "932")
     assert site.snakemake().returncode == 0
     assert site.status(932) == "done"
     assert [file.stat().st_mtime_ns for file in peaks] == written
@@ -56,7 +56,7 @@ def test_a_changed_setting_makes_exactly_what_depends_on_it(make_site):
     changed = site.work / layout.DETECTORS / "xamsl.yaml"
     changed.parent.mkdir(parents=True)
     changed.write_text(shipped.replace("right: 50000", "right: 40000"))
-    site.xamsflow("pend", "--yes", "--force", "932")
+    site.verb("pend", "--yes", "--force", "932")
     done = site.snakemake()
     assert done.returncode == 0, done.stdout
     assert site.status(932) == "done"

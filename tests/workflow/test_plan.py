@@ -8,7 +8,7 @@ from xamsflow.base import clock
 
 
 def planned(site, *arguments):
-    said = site.xamsflow("plan", *arguments, "--json")
+    said = site.verb("plan", *arguments, "--json")
     assert said.stdout, said.stderr
     told = json.loads(said.stdout)
     return said.returncode, {plan["run"]: plan for plan in told["runs"]}, told
@@ -52,7 +52,7 @@ def test_the_plan_is_what_then_happens_and_writes_nothing(make_site):
     moved, stored = told["space"]
     assert (moved["needed"], stored["needed"]) == (like["live"], like["space"])
     assert moved["free"] > 0
-    said = site.xamsflow("plan", "--writes")
+    said = site.verb("plan", "--writes")
     assert said.returncode == 0, said.stderr
     assert "000932" in said.stdout
     assert "-> done, targets peaks" in said.stdout
@@ -63,15 +63,15 @@ def test_the_plan_of_a_missing_run_says_what_is_wrong(site):
     site.add_run(931, on_disk=False, duration=0.6, rate=50)
     _, plans, _ = planned(site)
     assert "the DAQ never had 000931 or no longer has it" in plans["000931"]["trouble"]
-    said = site.xamsflow("plan", "932")
+    said = site.verb("plan", "932")
     assert (said.returncode, "the nearest is 000931" in said.stderr) == (1, True)
-    assert "would not take" not in site.xamsflow("plan", "931").stdout
-    assert site.xamsflow("hold", "931", "--yes").returncode == 0
-    assert "would not take 000931 now: see xamsflow why RUN" in site.xamsflow("plan", "931").stdout
-    said = site.xamsflow("plan", "940-949")
+    assert "would not take" not in site.verb("plan", "931").stdout
+    assert site.verb("hold", "931", "--yes").returncode == 0
+    assert "would not take 000931 now: see xamsflow why RUN" in site.verb("plan", "931").stdout
+    said = site.verb("plan", "940-949")
     assert (said.returncode, "no runs 940-949 are in the run database" in said.stderr) == (1, True)
     site.collection.delete_many({})
-    assert "No runs are waiting" in site.xamsflow("plan").stdout
+    assert "No runs are waiting" in site.verb("plan").stdout
 
 
 def test_why(site):
@@ -80,14 +80,14 @@ def test_why(site):
         {"number": 931},
         {"$set": {"processing": {"reason": "no space", "stage": "process", "log": "/x/931.log"}}},
     )
-    said = site.xamsflow("why", "931")
+    said = site.verb("why", "931")
     assert said.returncode == 0, said.stderr
     assert "000931 failed in process: no space (log: /x/931.log)" in said.stdout
     assert "`xamsflow retry 931`" in said.stdout
 
     def answer(**fields):
         site.collection.update_one({"number": 931}, {"$set": fields})
-        said = site.xamsflow("why", "931", "--json")
+        said = site.verb("why", "931", "--json")
         assert said.returncode == 0, said.stderr
         return json.loads(said.stdout)
 
@@ -113,5 +113,5 @@ def test_why(site):
     told = answer(processing_status=None)
     assert "a running xamsflow watch will" in told["answer"]
     assert told["conditions_to_be_asked_for_by_watch"]
-    said = site.xamsflow("why", "930")
+    said = site.verb("why", "930")
     assert (said.returncode, "the nearest is 000931" in said.stderr) == (1, True)

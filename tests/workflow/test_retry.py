@@ -62,7 +62,7 @@ def test_tries_are_counted_until_a_person_requests_the_run(make_site):
     # The limit is reached: the driver has nothing to do until somebody requests the run.
     assert site.snakemake().returncode == 0
     assert site.document(931)["processing_failed"] == 2
-    assert site.xamsflow("pend", "--yes", "931").returncode == 0
+    assert site.verb("pend", "--yes", "931").returncode == 0
     assert "tries" not in site.document(931)["processing"]
     assert site.snakemake().returncode != 0
     assert site.document(931)["processing"]["tries"] == 1

@@ -113,7 +113,7 @@ def test_no_password_in_any_failure(failure: str, remote_site: RemoteSite, sshd:
         site.configure(rundb={"uri": f"{site.uri}/?authMechanism=NO", "tunnel": None})
     for answer in (
         site.snakemake("--verbose"),
-        site.xamsflow("status"),
+        site.verb("status"),
     ):
         assert answer.returncode != 0
         said = answer.stdout + answer.stderr
@@ -124,7 +124,7 @@ def test_no_password_in_any_failure(failure: str, remote_site: RemoteSite, sshd:
 
 def test_credentials_in_the_address_are_refused_and_the_right_place_is_named(site: Site):
     site.configure(rundb={"uri": "mongodb://me:s3cret@127.0.0.1:1"})
-    for answer in (site.snakemake("-n"), site.xamsflow("status")):
+    for answer in (site.snakemake("-n"), site.verb("status")):
         assert_one_line(answer, "rundb.uri", "MONGO_PASSWORD", "rundb.credentials_file")
         assert "s3cret" not in answer.stdout + answer.stderr
 
@@ -178,12 +178,12 @@ def test_the_documented_accounts_are_enough_and_the_readers_cannot_write(
     preview = site.snakemake("-n")
     assert preview.returncode == 0, preview.stdout
     for verb in (["status"], ["show", "932"], ["reconcile"], ["why", "932"], ["plan"]):
-        answer = site.xamsflow(*verb)
+        answer = site.verb(*verb)
         assert "not allow" not in answer.stderr, answer.stderr
         assert "cannot be read" not in answer.stdout
         assert "Traceback" not in answer.stderr
     assert_one_line(site.snakemake(), "not authorized")
-    assert_one_line(site.xamsflow("pend", "930", "--yes"), "not authorized")
+    assert_one_line(site.verb("pend", "930", "--yes"), "not authorized")
     assert list(runs.find()) == before
 
     site.environment = {"MONGO_USER": "processing", "MONGO_PASSWORD": "CHANGE-ME"}
@@ -192,9 +192,9 @@ def test_the_documented_accounts_are_enough_and_the_readers_cannot_write(
     site.environment = admin
     assert (site.status(932), site.status(931)) == ("done", "failed")
     site.environment = {"MONGO_USER": "processing", "MONGO_PASSWORD": "CHANGE-ME"}
-    assert "ok       watch switch" in site.xamsflow("doctor").stdout
-    assert site.xamsflow("pend", "930", "--yes").returncode == 0
-    assert site.xamsflow("reconcile", "932").returncode == 0
+    assert "ok       watch switch" in site.verb("doctor").stdout
+    assert site.verb("pend", "930", "--yes").returncode == 0
+    assert site.verb("reconcile", "932").returncode == 0
 
 
 # What a run document may hold to do harm. `harm` is the file that must never appear.
@@ -335,6 +335,6 @@ def test_a_hostile_document_is_shown_as_text(site: Site):
         {"$set": {"mode": "\x1b]0;harm\x07\nbad", "processing.reason": "\x1b[31mred\r\nline"}},
     )
     for verb in (["status"], ["show", "932"], ["status", "--json"], ["reconcile"]):
-        answer = site.xamsflow(*verb)
+        answer = site.verb(*verb)
         assert "\x1b]" not in answer.stdout + answer.stderr, verb
         assert "\x1b[31m" not in answer.stdout + answer.stderr, verb

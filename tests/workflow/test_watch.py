@@ -275,10 +275,10 @@ def test_a_run_in_progress_gets_its_picture_afterwards(site):
     with contextlib.chdir(site.work):
         claims.write([Order(Claim(901, "here:1:me:1", 1), ())])
     picture = site.work / layout.overview("000901")
-    assert "drawn" not in site.xamsflow("page").stdout
+    assert "drawn" not in site.verb("page").stdout
     assert not picture.exists()
     claims_file.unlink()
-    assert "pictures drawn: 1, " in site.xamsflow("page").stdout
+    assert "pictures drawn: 1, " in site.verb("page").stdout
     assert picture.is_file()
 
 
@@ -307,8 +307,8 @@ def is_alive(pid: int) -> bool:
 
 def test_wrong_settings_end_it_at_once(site):
     site.configure(rundb={"uri": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"})
-    said = site.xamsflow("watch", "--once")
+    said = site.verb("watch", "--once")
     assert (said.returncode, "does not answer" in said.stderr) == (1, True)
-    said = site.xamsflow("watch", "--profile", "stoomboot")
+    said = site.verb("watch", "--profile", "stoomboot")
     assert said.returncode == 1
     assert "there is no profile 'stoomboot': there are htcondor, local" in said.stderr

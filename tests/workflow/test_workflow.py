@@ -55,7 +55,7 @@ def test_a_run_set_pending_again_is_published_again_and_nothing_is_made_twice(si
     stored = {
         path: path.stat().st_mtime_ns for path in (site.work / "data").rglob("*") if path.is_file()
     }
-    assert site.xamsflow("pend", "--force", "--yes", "932").returncode == 0
+    assert site.verb("pend", "--force", "--yes", "932").returncode == 0
     preview = site.snakemake("-n")
     assert "publish" in preview.stdout
     assert site.status(932) == "pending"

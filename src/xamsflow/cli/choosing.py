@@ -94,7 +94,10 @@ def documents(words: Sequence[str], settings: config.Config) -> Documents:
     run_numbers.parse_all(words)  # report invalid run numbers before connecting
     try:
         with rundb.open_database(settings.rundb) as database:
-            return Documents(in_database(words, database), database.now())
+            found = in_database(words, database)
+            for document in found.values():
+                del document["now"]  # the time of the query; the rest is as stored
+            return Documents(found, database.now())
     except TransientError as error:
         print(f"xamsflow: {error}", file=sys.stderr)
         return Documents(dict.fromkeys(on_disk(words)), now=None)

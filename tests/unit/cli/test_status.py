@@ -60,7 +60,7 @@ def test_one_glance(site, runs):
             document(935, {"status": "failed", "reason": "an old tool's"}),
         ]
     )
-    said = site.xamsflow("status")
+    said = site.verb("status")
     assert said.returncode == 0, said.stderr
     first = said.stdout.splitlines()[0]
     assert first.startswith(f"7 runs in {site.database}.runs_new on 127.0.0.1:")
@@ -105,10 +105,10 @@ def test_the_choice_of_runs(site, runs, arguments, expected):
             document(936, ago_h=1),
         ]
     )
-    said = site.xamsflow("status", *arguments)
+    said = site.verb("status", *arguments)
     assert said.returncode == 0, said.stderr
     assert numbers(said.stdout) == [f"000{number}" for number in expected]
-    made = json.loads(site.xamsflow("status", "--json", *arguments).stdout)
+    made = json.loads(site.verb("status", "--json", *arguments).stdout)
     assert [run["run"] for run in made["runs"]] == [f"000{number}" for number in expected]
 
 
@@ -120,7 +120,7 @@ def test_of_many_runs_those_that_matter_are_shown_and_the_others_counted(site, r
         + [document(50, "running"), document(51, "submitted")]
         + [document(number) for number in range(300, 310)]
     )
-    said = site.xamsflow("status").stdout
+    said = site.verb("status").stdout
     assert said.splitlines()[0].endswith(
         "1 running, 1 submitted, 30 pending, 30 failed, 100 done, 10 not requested"
     )
@@ -128,7 +128,7 @@ def test_of_many_runs_those_that_matter_are_shown_and_the_others_counted(site, r
     assert len(shown) == 20
     assert {"000050", "000051", "000199", "000229", "000259"} <= set(shown)
     assert "… and 24 more pending, 24 more failed, 94 more done, 10 more not requested" in said
-    assert len(numbers(site.xamsflow("status", "--all").stdout)) == 172
+    assert len(numbers(site.verb("status", "--all").stdout)) == 172
 
 
 def test_failures_are_grouped_by_cause(site, runs):
@@ -137,19 +137,19 @@ def test_failures_are_grouped_by_cause(site, runs):
         about = {"failure": "transient", "stage": "transfer", "reason": away.format(number % 7)}
         runs.insert_one(document(number, "failed", **about))
     runs.insert_one(document(160, "failed", failure="bad_data", reason="chunk 3 is torn"))
-    said = site.xamsflow("status").stdout
+    said = site.verb("status").stdout
     (line,) = (line for line in said.splitlines() if "100-129 140 150 151" in line)
     assert line.split()[:3] == ["33", "transient", "transfer"]
     assert away.format(151 % 7) in line  # in the words of the newest
     (line,) = (line for line in said.splitlines() if line.endswith("  160"))
     assert line.split()[:2] == ["1", "bad_data"]
     # One of a kind stands in the table of runs already.
-    assert "bad_data" not in site.xamsflow("status", "151-160").stdout
+    assert "bad_data" not in site.verb("status", "151-160").stdout
 
 
 def test_json_has_the_documented_keys(site, runs):
     runs.insert_one(document(932, "done"))
-    made = json.loads(site.xamsflow("status", "--json").stdout)
+    made = json.loads(site.verb("status", "--json").stdout)
     assert set(made) == {"time", "collection", "counts", "runs"}
     assert made["counts"] == {
         "running": 0, "submitted": 0, "pending": 0, "failed": 0, "done": 1, "none": 0,
@@ -190,12 +190,12 @@ def test_a_terminal_gets_colour_and_lines_that_fit(site, runs, monkeypatch):
 
 
 def test_no_run_is_no_error(site):
-    said = site.xamsflow("status")
+    said = site.verb("status")
     assert said.returncode == 0
     assert said.stdout.startswith("0 runs in ")
     assert "none at all" in said.stdout
     site.add_run(7)
-    said = site.xamsflow("status", "--failed").stdout
+    said = site.verb("status", "--failed").stdout
     assert said.startswith("No runs in ")
     assert said.endswith(" match.\n")
 
@@ -213,7 +213,7 @@ def test_no_run_is_no_error(site):
 )
 def test_what_is_wrong_is_said_with_what_to_do(site, runs, arguments, told):
     runs.insert_many([document(932, "done"), document(940, "done")])
-    said = site.xamsflow("status", *arguments)
+    said = site.verb("status", *arguments)
     assert said.returncode != 0
     assert told in said.stderr
     assert "Traceback" not in said.stderr
@@ -221,7 +221,7 @@ def test_what_is_wrong_is_said_with_what_to_do(site, runs, arguments, told):
 
 def test_without_a_run_database(make_site):
     site = make_site(rundb={"uri": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"})
-    said = site.xamsflow("status")
+    said = site.verb("status")
     assert said.returncode == 1
     assert said.stderr.count("\n") == 1
     assert "does not answer" in said.stderr

@@ -29,7 +29,7 @@ class Site:
         self.folder = folder
         self.detector = detector.load(name)
         physics = Physics.of(self.detector, RUN, event_rate=40)
-        taking: dict[str, Any] = {"duration": 4.0, "chunk_length": 0.5, "chunk_overlap": 0.05}
+        taking: dict[str, Any] = {"duration": 2.5, "chunk_length": 0.5, "chunk_overlap": 0.05}
         taking |= {"physics": physics, "border_pulses": True, **settings}
         run = SimulatedRun(number=RUN, detector=self.detector, seed=seed, **taking)
         self.live_run = LiveRun(run, folder / "live")
