@@ -1,6 +1,7 @@
 """The runs that a driver has claimed, and the targets of each."""
 
 import contextlib
+import os
 import threading
 from collections.abc import Container, Iterable
 
@@ -44,8 +45,8 @@ class ClaimedRuns:
         If following was interrupted and the run has ended since, it is not followed.
         """
         if run in self._targets:
-            return run in self._followed or layout.follow_receipt(run).exists()
-        return claims.follows(run) or layout.follow_receipt(run).exists()
+            return run in self._followed or _was_followed(run)
+        return claims.follows(run) or _was_followed(run)
 
     def shortages(self, run: str) -> int:
         """Return how often a run ran out of resources; its jobs know it from the claim."""
@@ -97,6 +98,10 @@ class ClaimedRuns:
         ):  # a file that is left behind claims nothing
             claims.remove(claim)
         return True
+
+
+def _was_followed(run: str) -> bool:
+    return os.path.exists(layout.follow_receipt(run))  # noqa: PTH110 - False if it may not be read
 
 
 def set_published_aside(run: str) -> None:

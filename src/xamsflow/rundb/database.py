@@ -241,25 +241,25 @@ class RunDatabase:
                     rows.append(row)
         return sorted(rows, key=operator.itemgetter(0), reverse=True)
 
-    @_translated
     def documents(
         self, fields: Iterable[str] | None, numbers: Sequence[range] | None = None
-    ) -> list[Document]:
-        """Return these fields of every run in `numbers` (None: all), newest first, with one query.
+    ) -> Iterator[Document]:
+        """Yield these fields of every run in `numbers` (None: all), newest first, with one query.
 
         With `fields` None, the documents are whole. Each also has `now`, the server's time of the
-        query. Documents without a usable run number are left out.
+        query. Documents without a usable run number are left out. The server sorts them, so this
+        process never holds all.
         """
         if numbers is not None and not numbers:
-            return []
-        found = self._collection.aggregate(
-            [
-                {"$match": _in_ranges(numbers)},
-                *([] if fields is None else [{"$project": _fields(*fields)}]),
-                {"$addFields": {"now": "$$NOW"}},
-            ]
-        )
-        return sorted(_numbered(found), key=operator.itemgetter("number"), reverse=True)
+            return
+        steps: list[Document] = [
+            {"$match": _in_ranges(numbers)},
+            *([] if fields is None else [{"$project": _fields(*fields)}]),
+            {"$addFields": {"now": "$$NOW"}},
+            {"$sort": {"number": DESCENDING}},
+        ]
+        with self.endpoint.errors():
+            yield from _numbered(self._collection.aggregate(steps, allowDiskUse=True))
 
     @_translated
     def claim_pending(

@@ -104,7 +104,7 @@ class ClaimedRun:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RunSummary:
     """A run in a table: how far it is and why. None if the run document does not say.
 

@@ -61,18 +61,18 @@ def read(run: str) -> Claim | None:
 
 def targets(run: str) -> tuple[str, ...]:
     """Return the final data types of a claimed run, empty if the run is not claimed."""
-    return tuple(_read(run).get("targets", ()))
+    return tuple(_known(run).get("targets", ()))
 
 
 def follows(run: str) -> bool:
     """Return whether a claimed run is followed while it is being taken."""
-    return _read(run).get("follow") is True
+    return _known(run).get("follow") is True
 
 
 def shortages(run: str) -> int:
     """Return how often a run has run out of resources, 0 if it is not claimed."""
-    claim = read(run)
-    return 0 if claim is None else claim.shortages
+    about = _known(run)
+    return Claim(**about["claim"]).shortages if about else 0
 
 
 def remove(claim: Claim) -> None:
@@ -126,6 +126,14 @@ def _link(together: Path, file: Path, entry: receipts.Receipt) -> None:
         os.link(together, file)
     except OSError:  # some file systems do not support links, or limit their number
         receipts.write(file, entry, durable=False)
+
+
+def _known(run: str) -> receipts.Receipt:
+    """Return what is known of a claim, nothing if its file cannot be read: for previews."""
+    try:
+        return _read(run)
+    except XamsflowError:
+        return {}
 
 
 def _read(run: str) -> receipts.Receipt:

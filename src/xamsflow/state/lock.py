@@ -13,11 +13,16 @@ logger = logging.getLogger(__name__)
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether another process holds the lock `path` now; nothing is written."""
+    """Tell whether another process holds the lock `path` now; nothing is written.
+
+    Another user's lock that cannot be opened counts as held.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
+    except PermissionError:
+        return True
     except OSError as error:
         raise system_errors.cannot("read", path, error) from error
     try:

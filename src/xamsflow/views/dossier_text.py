@@ -32,7 +32,7 @@ def _lines(dossier: Dossier, line: int | None) -> Iterator[str]:
     if dossier["stored"]:
         yield from _headed("Stored data", [_stored_table(dossier["stored"], line)])
     here = {one["path"] for one in dossier["stored"]}
-    elsewhere = [one for one in dossier["registered"] if one.get("location") not in here]
+    elsewhere = [one for one in dossier["registered"] if str(one.get("location")) not in here]
     if elsewhere:
         yield from _headed("Also in the run document", [_registered_table(elsewhere, line)])
     if dossier["quality"]:
@@ -47,6 +47,11 @@ def _lines(dossier: Dossier, line: int | None) -> Iterator[str]:
             for one in dossier["receipts"]
         ]
         yield from _headed("Receipts", paths)
+
+
+def _listed(value: Any) -> str:
+    """Return a list in one line; a document may hold anything in its place."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "")
 
 
 def _headed(title: str, lines: Iterable[str]) -> Iterator[str]:
@@ -84,7 +89,7 @@ def _facts_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     length = f" ({amounts.duration(facts['length_s'])})" if facts["length_s"] else ""
     pairs = [
         ("mode", facts["mode"]),
-        ("detectors", ", ".join(map(str, facts["detectors"] or ()))),
+        ("detectors", _listed(facts["detectors"])),
         ("user", facts["user"]),
         ("source", facts["source"]),
         ("start", f"{_time(facts['start'], seconds=True)} UTC" if facts["start"] else ""),

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from xamsflow.base import system_errors
 from xamsflow.base.errors import BadDataError, XamsflowError
 from xamsflow.batch import submissions, systems
 from xamsflow.batch.systems import Unreachable
@@ -58,7 +59,8 @@ class Evidence:
     """Everything found about one run.
 
     `claimed` is the claim of a driver of this project, `claim_file` the copy for its jobs. `jobs`
-    are its queued or running batch jobs submitted from this working directory.
+    are its queued or running batch jobs submitted from this working directory. `unreadable` says
+    why its files cannot be read; the other fields then say nothing.
     """
 
     run: str
@@ -72,6 +74,7 @@ class Evidence:
     live_data: Path | None
     locked: bool
     jobs: tuple[str, ...]
+    unreadable: XamsflowError | None = None
 
     @property
     def number(self) -> int:
@@ -210,25 +213,36 @@ class Sources:
             if (run := layout.run_id(document["number"])) in documents:
                 documents[run].append(document)
         claimed = {layout.run_id(run.number): run for run in self.database.claimed()}
-        folders: dict[str, list[StraxFolder]] = {run: [] for run in runs}
+        folders: dict[str, list[tuple[Path, strax_folder.Name]]] = {run: [] for run in runs}
         for path in sorted(_children(self.processed)):
             name = _name(path)
             if name is not None and name.run in folders and path.is_dir():
-                folders[name.run].append(_strax_folder(path, name))
+                folders[name.run].append((path, name))
         jobs = batch_jobs()
-        return [
-            Evidence(
+
+        def of(run: str) -> Evidence:
+            return Evidence(
                 run=run,
                 documents=tuple(documents[run]),
                 claimed=claimed.get(run),
-                folders=tuple(folders[run]),
+                folders=tuple(_strax_folder(path, name) for path, name in folders[run]),
                 live_data=self.live_data / run if (self.live_data / run).is_dir() else None,
                 locked=not locked_by_us and lock.is_held(layout.lock_file(self.processed, run)),
                 jobs=tuple(jobs.get(run, ())),
                 **_receipts(run),
             )
-            for run in sorted(runs, reverse=True)
-        ]
+
+        found = []
+        for run in sorted(runs, reverse=True):
+            try:
+                found.append(of(run))
+            except (XamsflowError, OSError) as error:  # it concerns only this run
+                found.append(_unreadable(run, system_errors.readable(error)))
+        return found
+
+
+def _unreadable(run: str, error: XamsflowError) -> Evidence:
+    return Evidence(run, (), None, None, (), None, None, (), None, False, (), error)
 
 
 def _range(runs: set[str]) -> list[range]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from xamsflow.base.errors import XamsflowError
 from xamsflow.operate.reconcile import (
@@ -50,6 +51,9 @@ AT_REST: tuple[Check, ...] = (
 )
 """Checks only for runs that are not being processed: a running job causes all of these states."""
 
+TOGETHER = 2000
+"""Maximum number of runs whose evidence is in memory at the same time."""
+
 ROUNDS = 4
 """Maximum number of rounds per run; a repair can make further repairs possible."""
 
@@ -77,7 +81,9 @@ def reconcile(
     run's lock as soon as it is found; those that cannot be repaired are also yielded. Raises
     TransientError if the run database cannot be reached, ConfigurationError if it denies access.
     """
-    for evidence in sources.gather(sources.all_runs() if runs is None else set(runs)):
+    chosen = sorted(sources.all_runs() if runs is None else set(runs), reverse=True)
+    together = (chosen[i : i + TOGETHER] for i in range(0, len(chosen), TOGETHER))
+    for evidence in chain.from_iterable(sources.gather(set(part)) for part in together):
         found = list(_disagreements(evidence, sources))
         if repair and any(one.repair is not None for one in found):
             yield from _repair(evidence.run, sources)
@@ -86,6 +92,9 @@ def reconcile(
 
 
 def _disagreements(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
+    if (error := evidence.unreadable) is not None:
+        yield Disagreement(evidence.run, "unreadable", error.what, error.remedy)
+        return
     if another := list(receipt_files.of_another_run(evidence, sources)):
         yield from another  # the files belong to another run, so no other check applies
         return
