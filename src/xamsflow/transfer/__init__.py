@@ -5,6 +5,7 @@
     run     the transfer of one run: look, copy, compare, put into place
     source  what lies in a folder, on the DAQ host or here
     rsync   copies and compares
+    newest  which folders of a growing run have changed
     follow  copies a run again and again while it is being taken
 """
 

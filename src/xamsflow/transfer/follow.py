@@ -23,6 +23,7 @@ from xamsflow.rundb import identity
 from xamsflow.settings.config import Daq, Follow, Rundb, Storage
 from xamsflow.state import layout
 from xamsflow.transfer import rsync, source
+from xamsflow.transfer.newest import Newest
 from xamsflow.transfer.run import parent_on_daq
 from xamsflow.transfer.source import Folder
 
@@ -72,6 +73,7 @@ class Following:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise system_errors.cannot("write", self.folder, error) from error
+        self._newest = Newest(self._there)
         self.copied = 0
         self.ended: float | None = None
         self.duration: int | None = None
@@ -92,7 +94,8 @@ class Following:
         # Copy after reading the document: once it has an end, redax is writing the last files.
         self._copy()
         if run is not None and run.end is not None and self._is_whole(run):
-            self._copy()  # files written during the previous copy
+            self._copy(everything=True)  # also files that were written again
+            self._newest.close()
             self.duration = run.end - run.start
         elif time.monotonic() - self._last_news > self._timing.patience_s:
             raise StillTakenError(
@@ -118,13 +121,25 @@ class Following:
             )
         return run
 
-    def _copy(self) -> None:
-        """Copy new files; if the host cannot be reached, leave it to the next call."""
+    def _copy(self, *, everything: bool = False) -> None:
+        """Copy new files; if the host cannot be reached, leave it to the next call.
+
+        Looks only into folders that have changed, unless `everything` is compared.
+        """
         if self.in_place:
             self._note_what_is_new(_size(self.folder))
             return
         try:
-            new = rsync.copy(self._there, self.folder, without=f"*{UNFINISHED}/*")
+            names, began = self._newest.look(), time.monotonic()
+            if not names and not everything:
+                return
+            new = rsync.copy(
+                self._there,
+                self.folder,
+                without=f"*{UNFINISHED}/*",
+                only=None if everything else names,
+            )
+            self._newest.done(names, began)
         except TransientError as error:  # also raised if redax moves a file during the copy
             logger.warning("%s", error)
             return

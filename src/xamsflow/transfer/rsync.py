@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from xamsflow.base import system_errors
@@ -36,13 +36,15 @@ def copy(
     *,
     by_checksum: bool = False,
     without: str | None = None,
+    only: Iterable[str] | None = None,
     on_bytes: Callable[[int], None] | None = None,
 ) -> int:
     """Copy everything in `source` into the existing folder `destination`; return the bytes sent.
 
     Continues an interrupted copy and deletes nothing. Files of equal size and modification time
     count as copied, unless `by_checksum` is set; files that match the pattern `without` are
-    skipped. `on_bytes` is called about once a second with the number of bytes in finished files.
+    skipped, as is everything that is not below a folder in `only` (None: no limit). `on_bytes` is
+    called about once a second with the number of bytes in finished files.
     """
     # The umask rules access rights here, not the DAQ host.
     options = ["--times", "--chmod=ugo=rwX", "--stats", "--no-human-readable"]
@@ -50,6 +52,9 @@ def copy(
         options.append("--checksum")
     if without is not None:
         options.append(f"--exclude={without}")
+    if only is not None:
+        options += [f"--include=/{_escaped(name)}/***" for name in sorted(only)]
+        options.append("--exclude=/*")
     if on_bytes is not None:
         options += ["--info=progress2", "--outbuf=L"]
     try:
@@ -163,7 +168,11 @@ def _argument(source: Folder) -> str:
 
 def _literal(name: str) -> str:
     """Escape wildcards for the remote rsync, which treats a name without any as literal."""
-    return re.sub(r"([*?[\\])", r"\\\1", name) if re.search(r"[*?[]", name) else name
+    return _escaped(name) if re.search(r"[*?[]", name) else name
+
+
+def _escaped(name: str) -> str:
+    return re.sub(r"([*?[\\])", r"\\\1", name)
 
 
 def _quoted(word: str) -> str:

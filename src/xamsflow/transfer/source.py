@@ -69,7 +69,7 @@ def looking(host: SshHost | None) -> Iterator[Look]:
             _scan_local,
         )
         return
-    with _sftp(host) as sftp:
+    with sftp(host) as client:
 
         def look(parent: str, run: str) -> tuple[Folder, Listing | None]:
             if not parent.startswith("/"):
@@ -78,9 +78,11 @@ def looking(host: SshHost | None) -> Iterator[Look]:
                     "correct daq.live_data",
                 )
             try:
-                return _find(host, parent, run, sftp.normalize, lambda path: _scan_sftp(sftp, path))
+                return _find(
+                    host, parent, run, client.normalize, lambda path: _scan_sftp(client, path)
+                )
             except (paramiko.SSHException, paramiko.SFTPError, EOFError) as error:
-                raise _lost(host, error) from error
+                raise lost(host, error) from error
 
         yield look
 
@@ -175,10 +177,11 @@ def _scan_sftp(sftp: paramiko.SFTPClient, path: str) -> Iterator[Entry]:
 
 
 @contextmanager
-def _sftp(host: SshHost) -> Iterator[paramiko.SFTPClient]:
+def sftp(host: SshHost) -> Iterator[paramiko.SFTPClient]:
+    """Hold an SFTP connection to a host; raises as :func:`xamsflow.remote.ssh.connect` does."""
     with ssh.connect(host) as client:
         try:
-            sftp = client.open_sftp()
+            opened = client.open_sftp()
         except paramiko.SFTPError as error:
             raise ConfigurationError(
                 f"{ssh.describe(host)} does not speak SFTP ({error})",
@@ -187,17 +190,18 @@ def _sftp(host: SshHost) -> Iterator[paramiko.SFTPClient]:
         except (paramiko.SSHException, EOFError) as error:
             transport = client.get_transport()
             if transport is None or not transport.is_active():
-                raise _lost(host, error) from error
+                raise lost(host, error) from error
             raise ConfigurationError(
                 f"{ssh.describe(host)} offers no SFTP ({error})",
                 "ask its administrator to enable it",
             ) from error
-        channel = sftp.get_channel()
+        channel = opened.get_channel()
         if channel is not None:
             channel.settimeout(SFTP_TIMEOUT)
-        yield sftp
+        yield opened
 
 
-def _lost(host: SshHost, error: Exception) -> TransientError:
+def lost(host: SshHost, error: Exception) -> TransientError:
+    """Return the error for a connection that has ended."""
     text = str(error) or type(error).__name__
     return TransientError(f"lost the connection to {ssh.describe(host)} ({text})", "try again")

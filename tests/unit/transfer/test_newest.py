@@ -1,0 +1,52 @@
+"""Only folders with news are copied while a run grows, over one connection."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from servers.sshd import running_sshd
+from xamsflow.base.errors import StillTakenError
+from xamsflow.transfer import newest, rsync
+from xamsflow.transfer.newest import Newest
+from xamsflow.transfer.source import Folder
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(newest, "SETTLED_S", 0.0)
+
+
+def test_a_folder_is_new_until_it_was_copied_and_again_after_a_change(tmp_path: Path) -> None:
+    watched = Newest(Folder(None, str(tmp_path / "run")))
+    with pytest.raises(StillTakenError):
+        watched.look()
+    (tmp_path / "run" / "000000").mkdir(parents=True)
+    (tmp_path / "run" / "000000_post").mkdir()
+    names = watched.look()
+    assert names == watched.look() == {"000000", "000000_post"}
+    watched.done(names, time.monotonic())
+    assert watched.look() == frozenset()
+    (tmp_path / "run" / "000000" / "late").touch()
+    assert watched.look() == {"000000"}
+
+
+def test_all_looks_share_a_connection_and_copies_what_is_new(tmp_path: Path) -> None:
+    run, here = tmp_path / "run", tmp_path / "here"
+    for name in ("000000", "[0]*", "000001_temp"):
+        (run / name).mkdir(parents=True)
+        (run / name / "file").write_text("x")
+    here.mkdir()
+    with running_sshd(tmp_path / "sshd") as server:
+        there = Folder(server.target(), str(run))
+        watched = Newest(there)
+        for _ in range(5):
+            assert watched.look() == {"000000", "[0]*", "000001_temp"}
+        assert server.log.read_text().count("Accepted publickey") == 1
+        watched.close()
+        assert rsync.copy(there, here, without="*_temp/*", only=["[0]*", "000001_temp"]) == 1
+    assert sorted(str(path.relative_to(here)) for path in here.rglob("*")) == [
+        "000001_temp",
+        "[0]*",
+        "[0]*/file",
+    ]
