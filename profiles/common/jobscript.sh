@@ -7,6 +7,13 @@
 marker=
 ended_by=
 
+# Libraries keep files in the user's home, which some nodes do not have.
+cache=${{XDG_CACHE_HOME:-${{HOME:-/nowhere}}/.cache}}
+mkdir -p "$cache" 2>/dev/null
+if [ ! -w "$cache" ] && [ -n "$marker" ]; then
+    export XDG_CACHE_HOME="${{marker%/submissions/*}}/caches"
+fi
+
 leave_exit_code() {{
     code=${{ended_by:-$?}}
     trap '' TERM INT HUP

@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from xamsflow.base import clock, memory, system_errors
+from xamsflow.base import caches, clock, memory, system_errors
 from xamsflow.base.errors import (
     BadDataError,
     FailureClass,
@@ -287,6 +287,8 @@ def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter]]:
             raise system_errors.cannot("write", log, error) from error
         logger.info("run %s: %s on %s", run_id, rule, platform.node())
         configuration = config.from_environment()
+        if (compiled := caches.compiled_elsewhere(layout.COMPILED)) is not None:
+            os.environ[caches.COMPILED] = str(compiled)  # before numba is imported
         with lock.exclusive(layout.lock_file(configuration.storage.processed, run_id)):
             claim = claims.read(run_id)
             _report_start(rule, claim, configuration, log)

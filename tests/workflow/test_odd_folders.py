@@ -12,6 +12,7 @@ ODD = {
 
 @pytest.mark.parametrize("alone", [False, True])
 def test_odd_folders_do_not_hold_up_other_runs(alone, site):
+    site.configure(storage={"processed": "data/{braces} {run_id}"})
     results = site.work / "results"
     results.mkdir()
     for number, make in enumerate(ODD.values(), start=902):

@@ -51,7 +51,6 @@ except XamsflowError as error:
     sys.exit(f"xamsflow: {error}")
 
 
-
 def submit_program():
     """Return the program that submits batch jobs, None if the jobs run on this machine."""
     return getattr(workflow.executor_settings, "submit_cmd", None)
@@ -80,6 +79,11 @@ def script(name):
     python = "python" if by_conda else sys.executable
     command = shlex.join([python, str(layout.SCRIPTS / name)])
     return command.replace("{", "{{").replace("}", "}}")
+
+
+def literally(value):
+    """Return a parameter in which Snakemake does not take braces for wildcards."""
+    return lambda wildcards: value
 
 
 def runs_jobs():

@@ -27,9 +27,9 @@ rule process:
         runtime=growing(60),
     params:
         # These determine what is stored, and where.
-        detector=asdict(detector),
-        context=settings.context,
-        processed=str(settings.storage.processed),
+        detector=literally(asdict(detector)),
+        context=literally(settings.context),
+        processed=literally(str(settings.storage.processed)),
     message:
         "Run {wildcards.run_id}: make {wildcards.data_type}"
     shell:

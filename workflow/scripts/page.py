@@ -2,7 +2,11 @@
 
 import sys
 
-from xamsflow import jobs
+from xamsflow.base import starting
+
+starting.begin()
+
+from xamsflow import jobs  # noqa: E402
 
 (log,) = sys.argv[1:]
 jobs.page(log=log)

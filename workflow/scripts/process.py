@@ -1,10 +1,10 @@
 """Make a data type of a run, and all data types below it."""
 
-import signal
 import sys
 
-# No traceback on Ctrl-C while modules are imported; later it is handled.
-signal.signal(signal.SIGINT, signal.SIG_DFL)
+from xamsflow.base import starting
+
+starting.begin()
 
 from xamsflow import jobs  # noqa: E402
 

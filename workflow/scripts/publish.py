@@ -1,10 +1,10 @@
 """Write the outcome of a run to its run document."""
 
-import signal
 import sys
 
-# No traceback on Ctrl-C while modules are imported; later it is handled.
-signal.signal(signal.SIGINT, signal.SIG_DFL)
+from xamsflow.base import starting
+
+starting.begin()
 
 from xamsflow import jobs  # noqa: E402
 

@@ -13,6 +13,8 @@
     process           which process, on which host, and whether it still runs
     signal_thread     signals whose handlers may wait for locks
     exec_with_parent  a command that ends with the process that started it
+    starting          what comes before all other imports
+    caches            where libraries keep their files
     durable           files that survive a power cut
     schema            checks plain data against a JSON schema
     plain_json        any value as plain JSON

@@ -14,6 +14,8 @@ imported only when it is called.
 import signal
 from collections.abc import Sequence
 
+from xamsflow.base import starting
+
 VERBS = (
     *("status", "show", "why", "log", "bundle", "plan", "page", "verify"),
     *("pend", "hold", "release", "retry", "reprocess", "retransfer", "abandon"),
@@ -26,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during imports needs no traceback
+    starting.prefer_own_packages()
     from xamsflow.cli import command  # noqa: PLC0415
 
     return command.run(arguments, on_ctrl_c=before)

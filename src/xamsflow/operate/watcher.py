@@ -21,7 +21,7 @@ from math import ceil
 from pathlib import Path
 from types import FrameType
 
-from xamsflow.base import amounts, clock, process, system_errors
+from xamsflow.base import amounts, caches, clock, process, system_errors
 from xamsflow.base.errors import BadDataError, TransientError, XamsflowError
 from xamsflow.run import journal, selecting, start
 from xamsflow.rundb import RunDatabase, RunSummary, Status, open_database
@@ -301,6 +301,7 @@ class Watcher:
                     stdin=subprocess.DEVNULL,
                     stdout=said,
                     stderr=subprocess.STDOUT,
+                    env=caches.environment(layout.CACHES),
                     start_new_session=True,  # Ctrl-C at the terminal reaches only this process
                 )
         except OSError as error:

@@ -65,6 +65,12 @@ LOGS = {
     "process": PROCESS_LOG,
     "publish": PUBLISH_LOG,
 }
+COMPILED = Path(".snakemake") / "compiled"
+"""Compiled functions, if the environment belongs to somebody else."""
+
+CACHES = Path(".snakemake") / "caches"
+"""What libraries keep, if the user's home cannot be written."""
+
 RECEIPTS = {
     "follow": FOLLOW_RECEIPT,
     "transfer": TRANSFER_RECEIPT,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from xamsflow.base.errors import XamsflowError
 from xamsflow.run.failures import Failure
@@ -72,14 +73,28 @@ def receipts_of(run: str) -> dict[str, Receipt]:
 
 
 def data_type_receipts(found: dict[str, Receipt]) -> list[Receipt]:
-    """Return the receipts that describe data types, earliest first."""
+    """Return the receipts that describe data types, earliest first.
+
+    What is stored has the names of data types, which are safe in file names, and facts about each.
+    """
     made = [
-        receipt
+        {**receipt, "stored": _data_types(receipt["stored"])}
         for name, receipt in found.items()
-        if re.fullmatch(layout.DATA_TYPE_PATTERN, name.removesuffix(".json"))
-        and isinstance(receipt.get("stored"), dict)
+        if _is_data_type(name.removesuffix(".json")) and isinstance(receipt.get("stored"), dict)
     ]
     return sorted(made, key=lambda receipt: str(receipt.get("time")))
+
+
+def _is_data_type(name: str) -> bool:
+    return re.fullmatch(layout.DATA_TYPE_PATTERN, name) is not None
+
+
+def _data_types(stored: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: facts
+        for name, facts in stored.items()
+        if _is_data_type(name) and isinstance(facts, dict)
+    }
 
 
 def _of_rule(rule: str, run: str) -> Iterator[Log]:

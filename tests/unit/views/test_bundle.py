@@ -113,3 +113,11 @@ def test_a_file_that_is_there_is_not_overwritten(tmp_path):
     assert path.read_bytes() == b"one"
     with pytest.raises(ConfigurationError, match="cannot write"):
         bundle.write(path / "y", b"two")
+
+
+def test_what_a_receipt_says_chooses_no_place_in_the_bundle(settings, tmp_path):
+    stored = {"events": {"lineage": {}}, "../../../evil": {"lineage": {}}, "peaks": 5}
+    receipts.write(tmp_path / "work/results/000932/events.json", {"stored": stored})
+    files = unpacked(bundle.make("000932", DOCUMENT, settings))
+    assert [name for name in files if name.startswith("lineage/")] == ["lineage/events.json"]
+    assert not any(".." in name for name in files)

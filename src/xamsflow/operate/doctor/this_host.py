@@ -5,18 +5,19 @@ import platform
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from xamsflow.base import amounts
+from xamsflow.base import amounts, caches, starting, system_errors
 from xamsflow.base.errors import XamsflowError
 from xamsflow.operate.doctor.check import Result, errors_are_problems, ok, problem, warning
 from xamsflow.settings import config as configuration
 from xamsflow.settings import data_types
 from xamsflow.settings import detector as detectors
 from xamsflow.settings.config import Config
-from xamsflow.state import layout, receipts, watching
+from xamsflow.state import layout, lock, receipts, watching
 from xamsflow.transfer import rsync
 
 PACKAGES = ("snakemake", "strax", "straxen", "numpy", "numba", "pymongo", "paramiko")
@@ -37,6 +38,8 @@ def software() -> Iterator[Result]:
         yield problem("python", version, f"use Python {' or '.join(PYTHONS)}: make install")
     for name in PACKAGES:
         yield package(name)
+    yield from shadows()
+    yield from home()
     yield local_rsync()
     yield local_ssh()
 
@@ -52,6 +55,28 @@ def package(name: str) -> Result:
     if not good or found in good:
         return ok(name, found)
     return warning(name, found, f"install the tested version, {' or '.join(good)}: make install")
+
+
+def shadows() -> Iterator[Result]:
+    """Find packages outside this environment that snakemake would import instead of its own."""
+    for folder in starting.added_folders():
+        there = [name for name in (*PACKAGES, "yaml") if any(Path(folder).glob(f"{name}*"))]
+        if there:
+            yield problem(
+                "python packages",
+                f"{folder} has its own {', '.join(there)}",
+                "unset PYTHONPATH and set PYTHONNOUSERSITE=1 before you start snakemake",
+            )
+
+
+def home() -> Iterator[Result]:
+    """Check that snakemake can keep files in the user's home."""
+    if not caches.home_is_usable():
+        yield problem(
+            "home",
+            "the folder ~/.cache cannot be written, so snakemake does not start",
+            f"set {caches.OTHERS} to a folder of your own",
+        )
 
 
 def local_rsync() -> Result:
@@ -75,6 +100,23 @@ def folders(config: Config) -> Iterator[Result]:
     yield folder("working directory", Path.cwd(), LEAST_FREE)
     yield folder("storage.live_data", config.storage.live_data, least)
     yield folder("storage.processed", config.storage.processed, least)
+    yield from locks(config.storage.processed)
+
+
+def locks(processed: Path) -> Iterator[Result]:
+    """Try a lock, in a file that is removed at once; jobs lock their run in this folder."""
+    if not os.access(processed, os.W_OK | os.X_OK):
+        return  # already reported, or it will be created
+    with errors_are_problems("locks") as found:
+        try:
+            with (
+                tempfile.NamedTemporaryFile(dir=processed, prefix=".lock-") as file,
+                lock.at_once(Path(file.name)),
+            ):
+                pass
+        except OSError as error:
+            raise system_errors.cannot("lock", processed, error) from error
+    yield from found
 
 
 def folder(name: str, path: Path, wanted: float) -> Result:
@@ -117,14 +159,14 @@ def _names(config: Config) -> str:
 
 
 def compiled() -> Iterator[Result]:
-    """Check the folder with numba's compiled functions: NUMBA_CACHE_DIR, or next to strax."""
+    """Check the folder with numba's compiled functions, as the jobs will use it."""
     name = "numba cache"
-    told = os.environ.get("NUMBA_CACHE_DIR")
+    told = caches.compiled_elsewhere(layout.COMPILED)
     try:
         beside = Path(str(metadata.distribution("strax").locate_file("strax")))
     except metadata.PackageNotFoundError:
         return  # already reported
-    folder = Path(told) if told else beside / "processing" / "__pycache__"
+    folder = told or beside / "processing" / "__pycache__"
     kept = len(list(folder.rglob("*.nbi"))) if folder.is_dir() else 0
     if kept:
         yield ok(name, f"{folder}, {kept} functions")
