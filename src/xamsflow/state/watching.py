@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from xamsflow.base import amounts, clock, process
-from xamsflow.base.errors import BadDataError
+from xamsflow.base.errors import XamsflowError
 from xamsflow.state import layout, owner, receipts
 
 SILENT_S = 60.0
@@ -74,5 +74,5 @@ def current() -> Watching | None:
         sign = receipts.read(layout.WATCHING)
         moment = datetime.fromisoformat(sign["last_look"]).astimezone(UTC)
         return Watching(str(sign["owner"]), str(sign["host"]), moment, float(sign["interval_s"]))
-    except (OSError, BadDataError, KeyError, TypeError, ValueError):
+    except (OSError, XamsflowError, KeyError, TypeError, ValueError):
         return None
