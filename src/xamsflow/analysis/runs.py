@@ -57,7 +57,7 @@ def table(rows: list[list[Any]]) -> "pd.DataFrame":
     for name in ("start", "end"):
         times = pd.array(columns[name], dtype="Int64")
         columns[name] = pd.to_datetime(times, unit="ms", utc=True, errors="coerce")
-    names = [layout.run_id(number) for number in columns["number"]]
+    names = [f"{number:0{layout.RUN_DIGITS}d}" for number in columns["number"]]
     runs = pd.DataFrame({"run_id": pd.Series(names, dtype=object)} | columns)
     length = (runs["end"] - runs["start"]).dt.total_seconds()
     runs.insert(runs.columns.get_loc("end") + 1, "length_s", length)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from xamsflow.analysis import runs as run_tables
 from xamsflow.analysis.runs import Patterns, Runs
+from xamsflow.base import memory
 from xamsflow.base.errors import BadDataError, ConfigurationError, TransientError, XamsflowError
 from xamsflow.settings import config, detector
 from xamsflow.settings.config import Config
@@ -85,8 +86,10 @@ class Site:
         If the run database cannot be reached, a warning says so, and the files on disk are used.
         """
         numbers = run_tables.ranges(runs)
+        with memory.gathering():
+            known = run_tables.table(self._rows(numbers))
         return run_tables.select(
-            run_tables.table(self._rows(numbers)),
+            known,
             patterns={"mode": mode, "status": status, "quality": quality, "source": source},
             tags=tags,
             exclude_tags=exclude_tags,

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import strax
 
 from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError, did_you_mean
@@ -23,9 +24,6 @@ from xamsflow.data import strax_private
 from xamsflow.data.storage import Backend, DataDirectory
 from xamsflow.redax.rundoc import NS_PER_S
 from xamsflow.state import strax_folder
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Array = npt.NDArray[Any]
 
@@ -94,36 +92,37 @@ class Loader:
 
     def table(
         self, runs: Sequence[str], data_types: Sequence[str], wanted: Selection
-    ) -> "pd.DataFrame":
+    ) -> pd.DataFrame:
         """Return the wanted rows of all runs, which must be stored, with the column `run_id`.
 
         The rows are in the order of `runs`, and of time within a run. A field with several values
         becomes a column of arrays. Raises BadDataError naming the damaged file, ConfigurationError
         for a condition that does not apply to the data types.
         """
-        parts = [self.rows(run, data_types, wanted) for run in runs]
-        if not parts:
-            empty = np.empty(0, self._dtype(data_types))
-            parts = [strax.apply_selection(empty, keep_columns=wanted.columns)]
-        data = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        table: pd.DataFrame = strax.convert_structured_array_to_df(data)
-        names = np.repeat(np.array(runs, object), [len(part) for part in parts[: len(runs)]])
-        table.insert(0, RUN_ID, names)
-        return table
+        found = [self._folders(run, data_types) for run in runs]
+        columns = _Columns(
+            self._selected_dtype(data_types, wanted), n_rows=sum(map(_n_rows, found))
+        )
+        n_rows = [
+            columns.append(self._rows(run, folders, wanted))
+            for run, folders in zip(runs, found, strict=True)
+        ]
+        return columns.table(np.repeat(np.array(runs, object), n_rows))
 
-    def rows(self, run: str, data_types: Sequence[str], wanted: Selection) -> Array:
-        """Return the wanted rows of a run as a structured array; raises as :meth:`table`."""
-        folders = {name: _Folder.at(run, self.folder(run, name)) for name in data_types}
-        time_range = self._time_range(run, wanted, folders[data_types[0]])
+    def _folders(self, run: str, data_types: Sequence[str]) -> dict[str, "_Folder"]:
+        return {name: _Folder.at(run, self.folder(run, name)) for name in data_types}
+
+    def _rows(self, run: str, folders: Mapping[str, "_Folder"], wanted: Selection) -> Array:
+        """Return the wanted rows of a run as a structured array."""
+        time_range = self._time_range(run, wanted, next(iter(folders.values())))
         found = {
             name: strax.apply_selection(folder.read(time_range), time_range=time_range)
             for name, folder in folders.items()
         }
         data = _merged(run, found)
         if wanted.condition is not None:
-            data = data[_mask(data, wanted.condition, data_types)]
-        selected: Array = strax.apply_selection(data, keep_columns=wanted.columns)
-        return selected
+            data = data[_mask(data, wanted.condition, tuple(folders))]
+        return data
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -137,6 +136,11 @@ class Loader:
         merged: np.dtype[Any] = np.dtype(strax.merged_dtype(dtypes))
         return merged
 
+    def _selected_dtype(self, data_types: Sequence[str], wanted: Selection) -> np.dtype[Any]:
+        empty = np.empty(0, self._dtype(data_types))
+        selected: Array = strax.apply_selection(empty, keep_columns=wanted.columns)
+        return selected.dtype
+
     def _time_range(self, run: str, wanted: Selection, folder: "_Folder") -> tuple[int, int] | None:
         if wanted.seconds_range is None:
             return wanted.time_range
@@ -149,6 +153,39 @@ class Loader:
             NS_PER_S * start_s + int(NS_PER_S * seconds) for seconds in wanted.seconds_range
         )
         return first, last
+
+
+class _Columns:
+    """The columns of a table, filled run by run, as a run fits into the processor's cache.
+
+    `n_rows` is the number of rows at most; memory that is not filled is not used.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], n_rows: int) -> None:
+        self._arrays: dict[str, Array] = {
+            name: np.empty((n_rows, *dtype[name].shape), dtype[name].base)
+            for name in dtype.names or ()
+        }
+        self._filled = 0
+
+    def append(self, rows: Array) -> int:
+        """Append the rows of a structured array; return their number."""
+        first, last = self._filled, self._filled + len(rows)
+        for name, array in self._arrays.items():
+            array[first:last] = rows[name]
+        self._filled = last
+        return len(rows)
+
+    def table(self, runs: Array) -> pd.DataFrame:
+        """Return the table, with the run of each row."""
+        filled = {name: array[: self._filled] for name, array in self._arrays.items()}
+        columns = {name: list(one) if one.ndim > 1 else one for name, one in filled.items()}
+        return pd.DataFrame({RUN_ID: runs} | columns, copy=False)
+
+
+def _n_rows(folders: Mapping[str, "_Folder"]) -> int:
+    folder = next(iter(folders.values()))
+    return sum(chunk["n"] for chunk in folder.chunks)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from bson import decode_all
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.collection import Collection
 
@@ -228,18 +227,15 @@ class RunDatabase:
         """
         if numbers is not None and not numbers:
             return []
-        batches: Iterable[Any] = self._collection.aggregate_raw_batches(
+        found = self._collection.aggregate(
             [{"$match": _in_ranges(numbers)}, {"$project": run_rows.PROJECTION}]
         )
-        rows = []
-        for batch in batches:
-            for document in decode_all(batch, self._collection.codec_options):
-                row = document["row"]
-                number = run_document.number({"number": row[0]})
-                if number is not None:
-                    row[0] = number
-                    rows.append(row)
-        return sorted(rows, key=operator.itemgetter(0), reverse=True)
+        rows = [document["row"] for document in found]
+        for row in rows:
+            if type(row[0]) is not int:
+                row[0] = run_document.number({"number": row[0]})
+        numbered = (row for row in rows if row[0] is not None)
+        return sorted(numbered, key=operator.itemgetter(0), reverse=True)
 
     def documents(
         self, fields: Iterable[str] | None, numbers: Sequence[range] | None = None
