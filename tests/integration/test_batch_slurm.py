@@ -76,8 +76,7 @@ def test_the_doctor_asks_the_batch_system(
         (result,) = batch_system.examine(start.profile_folder(profile))
         assert result.verdict == "ok", result
         assert "; your jobs: " in result.value
-    monkeypatch.setenv("SLURM_CONF", "/nonexistent")
-    for profile in ("stbc", "slurm"):
-        (result,) = batch_system.examine(start.profile_folder(profile))
-        assert result.verdict == "problem", result
-        assert "does not answer" in result.value
+    monkeypatch.setenv("SLURM_CONF", "/nonexistent")  # Slurm's commands try for 20 s
+    (result,) = batch_system.examine(start.profile_folder("stbc"))
+    assert result.verdict == "problem", result
+    assert "does not answer" in result.value
