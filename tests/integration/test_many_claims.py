@@ -194,7 +194,7 @@ def test_a_document_that_would_be_too_large_keeps_nobody_from_the_others(databas
     runs.insert_one(document(2, comments=["x" * (MONGODB_LIMIT - 300)]))
     assert sorted(claim(database, database.pending(SELECT), "me")) == [1, 3]
     assert "not processed: run 000002" in caplog.text
-    assert "too large" in caplog.text
+    assert "larger than MongoDB" in caplog.text
     assert statuses(runs) == {1: "submitted", 2: "pending", 3: "submitted"}
 
 

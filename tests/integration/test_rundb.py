@@ -1036,7 +1036,7 @@ def test_a_user_who_may_only_read_can_look(mongod_with_users, monkeypatch):
 
 def test_a_document_that_grows_too_large_is_bad_data(database, runs):
     runs.insert_one(document(932, comments=["x" * (16 * 2**20 - 10_000)]))
-    with pytest.raises(BadDataError, match="too large"):
+    with pytest.raises(BadDataError, match="larger than MongoDB"):
         database.add_data(932, {**ENTRY, "meta": "x" * 20_000})
 
 

@@ -75,7 +75,7 @@ import os, pathlib, sys
 from xamsflow.run.driver import Driver
 from xamsflow.settings import config
 
-driver = Driver(config.load([pathlib.Path(sys.argv[1])]))
+driver = Driver(config.load([pathlib.Path(sys.argv[1])]), submit=lambda: None)
 print(*driver.take_pending(), flush=True)
 os._exit(0)
 """
@@ -103,7 +103,7 @@ def asked(make_site, monkeypatch):
 def test_everybody_gives_the_same_answer(asked):
     site, settings, runs = asked
     expected = sorted(runs.taken, reverse=True)
-    driver = Driver(settings)
+    driver = Driver(settings, submit=lambda: None)
     answers = {"the driver's preview": [int(run) for run in driver.preview_pending()]}
     options = WatchOptions(PROFILE, configfiles=[site.configfile], max_jobs=1, once=True)
     watcher = Watcher(settings, options, say=lambda _line: None)
