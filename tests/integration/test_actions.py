@@ -184,6 +184,13 @@ def test_retry_counts_anew_and_is_for_failed_runs_only(ask, runs):
     assert ask("retry", "932", "--yes")[0] == 1
 
 
+def test_all_failed_runs_are_retried(ask, runs):
+    runs.insert_many([document(931, "failed"), document(932, "done"), document(935, "failed")])
+    code, said = ask("retry", "--failed", "--yes")
+    assert (code, statuses(runs)) == (0, {931: "pending", 932: "done", 935: "pending"})
+    assert "2 runs pending" in said and "not in the run database" not in said
+
+
 def test_runs_by_mode(ask, runs):
     runs.insert_many(
         [

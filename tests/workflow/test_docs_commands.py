@@ -50,7 +50,8 @@ NOT_HERE = {
     r"source .*": "activates the environment, as this test does",
     r"xamsflow init.*": "asks; tests of its own",
     r"xamsflow watch.*": "does not end; tests of its own",
-    r"xamsflow (pend|retry|reprocess|verify)": "the verb as such, which needs runs",
+    r"xamsflow retransfer.*": "moves the files that other commands need; a test of its own",
+    r"xamsflow (pend|retry|reprocess|verify)( --force)?": "the verb as such, which needs runs",
     r".*….*": "an abbreviation, not a command",
 }
 """Patterns of commands that are not run here, and why."""

@@ -19,7 +19,7 @@ from xamsflow.base import starting
 VERBS = (
     *("status", "show", "why", "log", "bundle", "plan", "page", "verify"),
     *("pend", "hold", "release", "retry", "reprocess", "retransfer", "abandon"),
-    *("init", "watch", "doctor", "reconcile", "simulate", "demo"),
+    *("init", "watch", "doctor", "reconcile", "simulate", "demo", "completion"),
 )
 
 

@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, force: bool = False) -> No
     add("--reason", metavar="TEXT", help="why; recorded in the run document")
     add("--yes", action="store_true", help="do not ask for confirmation")
     add("--dry-run", action="store_true", help="show what would be done without doing it")
+    parser.set_defaults(all_runs=False)
     if force:
         add(
             "--force",
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace, action: "Action") -> int:
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
     from xamsflow.run import journal  # noqa: PLC0415 - keeps --help fast
 
-    if not (options.runs or options.mode or options.tag):
+    if not (options.runs or options.mode or options.tag or options.all_runs):
         raise ConfigurationError(
             f"{action.name} which runs?",
             "give run numbers, ranges such as 932-940, --mode or --tag",

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help=choosing.HELP)
     parser.add_argument(
         "--output",
-        type=lambda name: Path(name).absolute(),  # before changing to the working directory
+        type=choosing.path,
         metavar="FILE",
         help="output file, for a single run [run_RUN.tar.gz in the working directory]",
     )

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xamsflow.base.errors import ConfigurationError, TransientError
@@ -33,6 +34,14 @@ class Documents:
     def complete(self) -> bool:
         """Whether the run database could be read."""
         return self.now is not None
+
+
+def path(text: str) -> Path:
+    """Return a path of the command line, relative to where the person typed it.
+
+    Parsing does this, before the command goes to its working directory.
+    """
+    return Path(text).expanduser().absolute()
 
 
 def numbers(words: Sequence[str], existing: Callable[[], Iterable[int]], where: str) -> list[int]:

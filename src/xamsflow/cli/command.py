@@ -57,8 +57,7 @@ def _run(arguments: Sequence[str] | None, on_ctrl_c: Any) -> int:
         return 0
     options, unknown = parser.parse_known_args(words)
     if unknown:
-        known = re.findall(r"--[a-z-]+", options.parser.format_help())
-        meant = did_you_mean(unknown[0].partition("=")[0], known)
+        meant = did_you_mean(unknown[0].partition("=")[0], options_of(words[0]))
         options.parser.error(f"unknown argument {unknown[0]!r}{meant}")
     options.configfile = [path.absolute() for path in options.configfile]
     signal.signal(signal.SIGINT, on_ctrl_c)
@@ -81,6 +80,12 @@ def _enter(directory: Path, *, only_looks: bool) -> None:
         raise system_errors.cannot("write", directory, error) from error
 
 
+def options_of(verb: str) -> list[str]:
+    """Return the long options of a verb."""
+    parser = _add_verb(argparse.ArgumentParser().add_subparsers(), verb)
+    return sorted(set(re.findall(r"--[a-z][a-z0-9-]+", parser.format_help())))
+
+
 def _parser(names: Iterable[str]) -> argparse.ArgumentParser:
     """Return the parser for these verbs; importing all verbs would take time."""
     parser = argparse.ArgumentParser(
@@ -89,25 +94,33 @@ def _parser(names: Iterable[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"xamsflow {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for name in names:
-        verb = importlib.import_module(f"xamsflow.cli.{name}")
-        subparser = verbs.add_parser(name, help=verb.HELP, description=verb.HELP)
-        subparser.add_argument(
-            "--configfile",
-            type=Path,
-            action="append",
-            default=[],
-            metavar="FILE",
-            help="settings that override individual keys of config/config.yaml and site.yaml; may "
-            "be repeated",
-        )
-        subparser.add_argument(
-            "--directory",
-            type=Path,
-            default=Path(),
-            metavar="DIR",
-            help="working directory, as for snakemake",
-        )
-        verb.add_arguments(subparser)
-        only_looks = getattr(verb, "ONLY_LOOKS", False)
-        subparser.set_defaults(call=verb.run, only_looks=only_looks, parser=subparser)
+        _add_verb(verbs, name)
     return parser
+
+
+def _add_verb(verbs: Any, name: str) -> argparse.ArgumentParser:
+    """Add the parser of a verb to those of others, and return it."""
+    verb = importlib.import_module(f"xamsflow.cli.{name}")
+    subparser: argparse.ArgumentParser = verbs.add_parser(
+        name, help=verb.HELP, description=verb.HELP
+    )
+    subparser.add_argument(
+        "--configfile",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="settings that override individual keys of config/config.yaml and site.yaml; may "
+        "be repeated",
+    )
+    subparser.add_argument(
+        "--directory",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="working directory, as for snakemake",
+    )
+    verb.add_arguments(subparser)
+    only_looks = getattr(verb, "ONLY_LOOKS", False)
+    subparser.set_defaults(call=verb.run, only_looks=only_looks, parser=subparser)
+    return subparser

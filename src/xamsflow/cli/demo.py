@@ -8,11 +8,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from xamsflow.base import clock
 from xamsflow.redax import rundoc
 from xamsflow.run import start
 from xamsflow.settings import config
@@ -34,6 +36,9 @@ COLUMNS = (
 )
 
 DAQ = Path("daq")
+DURATION_S = 8.0
+AGO = timedelta(minutes=15)
+"""The simulated runs began this long ago, so that nobody waits for late files of the DAQ."""
 SIMULATED_RUNS: dict[int, dict[str, Any]] = {
     2241: {},
     2242: {"readers": 2, "threads": 2},
@@ -89,7 +94,9 @@ def run(options: argparse.Namespace) -> int:
         code = _snakemake([*options.configfile, settings])
         with rundb.open_database(demo.rundb) as database:
             _print_table(database.runs(numbers))
-        page.make_pictures(demo, len(documents))
+        pictures = page.make_pictures(demo, len(documents))
+        for run in sorted(pictures):
+            print(f"picture      {Path.cwd() / layout.overview(run)}")
         print(f"page         {Path.cwd() / page.make(demo)}")
         if options.stay:
             _stay(settings)
@@ -118,7 +125,12 @@ def _simulate(detector: str) -> list[dict[str, Any]]:
             chosen = detectors.load(detector)
             physics = Physics.of(chosen, number, event_rate=20.0)
             settings = SimulatedRun(
-                number=number, detector=chosen, duration=8.0, physics=physics, **choices
+                number=number,
+                detector=chosen,
+                duration=DURATION_S,
+                physics=physics,
+                start=clock.now() - AGO,
+                **choices,
             )
             # Write next to the others, then rename, so that an interrupted demo can be restarted.
             DAQ.mkdir(exist_ok=True)

@@ -10,6 +10,9 @@ HELP = "mark failed runs pending and reset their attempt count"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the choice of runs."""
     asking.add_arguments(parser)
+    parser.add_argument(
+        "--failed", action="store_true", dest="all_runs", help="all runs that have failed"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

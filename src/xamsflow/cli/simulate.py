@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from xamsflow.base import clock
 from xamsflow.base.errors import ConfigurationError
+from xamsflow.cli import choosing
 from xamsflow.redax import rundoc
 from xamsflow.settings import config, detector
-from xamsflow.state import layout, receipts
+from xamsflow.state import layout, receipts, run_numbers
 
 if TYPE_CHECKING:
     from xamsflow.simulate import SimulatedRun
@@ -22,6 +23,7 @@ HELP = "write simulated runs in redax's format, and their run documents"
 PAUSE = timedelta(minutes=1)
 """Time from the end of a simulated run to the start of the next."""
 
+MOST_RUNS = 10_000
 
 OF_REDAX = {
     "chunk_length": (float, "S", "strax_chunk_length in s [5]"),
@@ -53,8 +55,14 @@ def _threads(text: str) -> int | None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the runs and the parameters of the simulation."""
     add = parser.add_argument
-    add("runs", nargs="+", type=int, metavar="RUN", help="run numbers")
-    add("--output", type=Path, required=True, metavar="DIR", help="parent folder of the runs")
+    add("runs", nargs="+", metavar="RUN", help=choosing.HELP)
+    add(
+        "--output",
+        type=choosing.path,
+        required=True,
+        metavar="DIR",
+        help="parent folder of the runs",
+    )
     add("--detector", metavar="NAME", help="a file in config/detectors [the configured one]")
     add("--duration", type=float, default=12.0, metavar="S", help="duration of a run in s [12]")
     add(
@@ -136,6 +144,9 @@ def run(options: argparse.Namespace) -> int:
         if folder.exists():
             raise ConfigurationError(f"{folder} exists", "choose another run number or folder")
 
+    if options.insert:
+        _check_may_insert(configuration)
+
     def tell(document: dict[str, Any], *, is_new: bool) -> None:
         if options.insert:
             from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
@@ -160,8 +171,7 @@ def run(options: argparse.Namespace) -> int:
 def _settings(options: argparse.Namespace, detector_name: str) -> "list[SimulatedRun]":
     from xamsflow.simulate import Physics, SimulatedRun  # noqa: PLC0415 - keeps --help fast
 
-    if len(set(options.runs)) < len(options.runs):
-        raise ConfigurationError("a run number is given twice", "give each run once")
+    numbers = _numbers(options.runs)
     one_detector = detector.load(detector_name)
     physics = _physics(options)
     of_redax: dict[str, Any] = {
@@ -186,8 +196,33 @@ def _settings(options: argparse.Namespace, detector_name: str) -> "list[Simulate
             physics=Physics.of(one_detector, number, **physics) if options.physics else None,
             **of_redax,
         )
-        for number in options.runs
+        for number in numbers
     ]
+
+
+def _numbers(words: Sequence[str]) -> list[int]:
+    """Return the numbers of the runs to simulate, in the order given."""
+    numbers = [number for part in run_numbers.parse_all(words) for number in part]
+    if len(numbers) > MOST_RUNS:
+        raise ConfigurationError(
+            f"{' '.join(words)} are {len(numbers)} runs", f"simulate at most {MOST_RUNS} at a time"
+        )
+    if len(set(numbers)) < len(numbers):
+        raise ConfigurationError("a run number is given twice", "give each run once")
+    return numbers
+
+
+def _check_may_insert(settings: config.Config) -> None:
+    """Raise ConfigurationError, before anything is written, if the account may not insert."""
+    from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
+
+    with rundb.open_database(settings.rundb) as database:
+        actions = database.actions()
+        where = database.name
+    if actions is not None and "insert" not in actions:
+        raise ConfigurationError(
+            f"the account may not insert into {where}", "use an account with the role readWrite"
+        )
 
 
 def _physics(options: argparse.Namespace) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -9,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from xamsflow.base import amounts, clock
+from xamsflow.base.printable import printable
 from xamsflow.cli import choosing
 from xamsflow.settings import config
 from xamsflow.state import run_numbers, watching
@@ -45,14 +47,6 @@ COLUMNS = (
     Column("reason", cut=24),
 )
 
-
-CAUSE_COLUMNS = (
-    Column("failed", right=True),
-    Column("class", drop=2),
-    Column("stage", drop=1),
-    Column("reason", cut=40),
-    Column("runs", cut=12),
-)
 SHOWN_CAUSES = 10
 
 
@@ -135,9 +129,11 @@ def run(options: argparse.Namespace) -> int:
     elif narrowed:
         print("No runs match.")
     grouped = causes.of(row for row in chosen if word(row) == "failed")
-    if any(len(cause.runs) > 1 for cause in grouped):
+    line = terminal.width()
+    # The table cuts reasons at a narrow terminal.
+    if any(len(cause.runs) > 1 for cause in grouped) or (grouped and line is not None):
         print()
-        print(by_cause(grouped))
+        print(by_cause(grouped, line))
     if len(shown) < len(chosen):
         print()
         print(more(Counter(word(row) for row in chosen), Counter(word(row) for row in shown)))
@@ -199,21 +195,28 @@ def more(all_runs: Counter[str], shown: Counter[str]) -> str:
     return f"… and {', '.join(words)} (--all shows all runs, --failed the failed ones)"
 
 
-def by_cause(grouped: "Sequence[Cause]") -> str:
-    """Return the table of failures, one line per cause."""
-    rows = [
-        [
-            str(len(cause.runs)),
-            cause.newest.failure or "",
-            cause.newest.stage or "",
-            cause.newest.reason or "",
-            " ".join(run_numbers.words(row.number for row in cause.runs)),
-        ]
-        for cause in grouped[:SHOWN_CAUSES]
-    ]
-    made = terminal.table(CAUSE_COLUMNS, rows, line=terminal.width())
-    left = len(grouped) - len(rows)
-    return f"{made}\n… and {left} more" if left > 0 else made
+def by_cause(grouped: "Sequence[Cause]", line: int | None) -> str:
+    """Return each cause of failures with its runs, and its whole reason on lines of its own.
+
+    Lines have at most `line` characters (None: no limit).
+    """
+    made = []
+    for cause in grouped[:SHOWN_CAUSES]:
+        one = cause.newest
+        where = f" in {one.stage}" if one.stage else ""
+        kind = f" ({one.failure})" if one.failure else ""
+        runs = " ".join(run_numbers.words(row.number for row in cause.runs))
+        made.append(_wrapped(f"{len(cause.runs)} failed{where}{kind}: {runs}", line))
+        made.append(_wrapped(f"    {one.reason or 'no reason given'}", line))
+    left = len(grouped) - SHOWN_CAUSES
+    return "\n".join([*made, *([f"… and {left} more causes"] if left > 0 else [])])
+
+
+def _wrapped(text: str, line: int | None) -> str:
+    text = printable(text)
+    if line is None:
+        return text
+    return textwrap.fill(text, line, subsequent_indent="    ", break_on_hyphens=False)
 
 
 def table(rows: "Sequence[RunSummary]", now: datetime, skip_tags: Collection[str]) -> str:

@@ -33,13 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("runs", nargs="+", metavar="RUN", help=choosing.HELP)
     add(
         "--live-data",
-        type=Path,
+        type=choosing.path,
         metavar="DIR",
         help="parent folder of the runs [storage.live_data of the configuration]",
     )
     add(
         "--rundoc",
-        type=Path,
+        type=choosing.path,
         metavar="FILE",
         help="the run document as JSON [from the transfer's receipt, or the run database]",
     )

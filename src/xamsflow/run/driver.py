@@ -38,6 +38,9 @@ GARBAGE = 100_000
 jobs lives to the end; scanning it at the usual interval (700) takes a tenth of the startup time.
 """
 
+SHOWN_FAILURES = 10
+"""Maximum number of failures that are repeated at the end."""
+
 NONE_WAITING = "no runs are waiting; xamsflow why RUN says why a run is not taken"
 
 
@@ -263,6 +266,9 @@ class Driver:
                 self._outcomes.tell_again(self._open())
         for run in self._held.all():
             self._held.forget(run)
+        # Snakemake's own messages may have pushed these lines far up.
+        for line in self._outcomes.told_failures(SHOWN_FAILURES):
+            say(line)
         if summary := self._outcomes.summary(len(unfinished), given_back):
             say(summary)
         kept = sum(1 for _ in layout.JOURNAL.glob("*.json")) - len(self._outcomes.refused)

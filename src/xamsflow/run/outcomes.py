@@ -145,6 +145,16 @@ class Outcomes:
             return ""
         return f"{len(self._done)} done, {len(failed)} failed, {given_back} given back"
 
+    def told_failures(self, at_most: int) -> list[str]:
+        """Return one line for each failed run, as people are told when it fails."""
+        failed = {job.run: job for job in self.failed_jobs()}
+        lines = [
+            f"run {job.run}: {job.rule} failed: {job.failure.reason} (log: {job.log})"
+            for job in sorted(failed.values(), key=lambda job: job.run)
+        ]
+        left = len(lines) - at_most
+        return [*lines[:at_most], *([f"… and {left} more failed runs"] if left > 0 else [])]
+
     def _write_failure(self, job: FailedJob) -> str:
         """Write a failure to the run document; return what people are told about what follows."""
         claim = self._held.claim(job.run)

@@ -9,6 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from site_for_tests import XAMSFLOW
+from xamsflow.cli import status
+from xamsflow.rundb import RunSummary
+from xamsflow.views import causes
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -138,13 +141,21 @@ def test_failures_are_grouped_by_cause(site, runs):
         runs.insert_one(document(number, "failed", **about))
     runs.insert_one(document(160, "failed", failure="bad_data", reason="chunk 3 is torn"))
     said = site.verb("status").stdout
-    (line,) = (line for line in said.splitlines() if "100-129 140 150 151" in line)
-    assert line.split()[:3] == ["33", "transient", "transfer"]
-    assert away.format(151 % 7) in line  # in the words of the newest
-    (line,) = (line for line in said.splitlines() if line.endswith("  160"))
-    assert line.split()[:2] == ["1", "bad_data"]
+    # In the words of the newest.
+    first = f"33 failed in transfer (transient): 100-129 140 150 151\n    {away.format(151 % 7)}\n"
+    assert first in said
+    assert "1 failed (bad_data): 160\n    chunk 3 is torn\n" in said
     # One of a kind stands in the table of runs already.
     assert "bad_data" not in site.verb("status", "151-160").stdout
+
+
+def test_a_narrow_terminal_shows_whole_reasons():
+    words = [f"word{n}" for n in range(40)]
+    row = RunSummary.of(document(932, "failed", stage="transfer", reason=" ".join(words)))
+    lines = status.by_cause(causes.of([row]), 80).splitlines()
+    assert lines[0] == "1 failed in transfer: 932"
+    assert " ".join(lines[1:]).split() == words
+    assert max(map(len, lines)) <= 80
 
 
 def test_json_has_the_documented_keys(site, runs):

@@ -1,5 +1,6 @@
 import json
 
+import pymongo
 import pytest
 import yaml
 
@@ -7,6 +8,7 @@ from xamsflow import rundb
 from xamsflow.cli import main
 from xamsflow.redax import rundoc
 from xamsflow.redax.rundoc import NS_PER_S
+from xamsflow.rundb import credentials
 from xamsflow.settings import config, detector
 from xamsflow.simulate import Signal, load_signals
 
@@ -34,7 +36,7 @@ def test_writes_each_run_and_its_document(tmp_path, capsys):
     first, second = map(rundoc.parse, documents)
     assert rundoc.live_location(documents[0]) == str(tmp_path / "daq")
     assert second.start > first.end
-    assert capsys.readouterr().out.count("is in daq") == 2
+    assert capsys.readouterr().out.count(f"is in {tmp_path / 'daq'}/00093") == 2
 
 
 def test_options_reach_the_run(tmp_path):
@@ -107,6 +109,35 @@ def test_run_that_a_correction_file_does_not_cover(tmp_path, capsys):
         "xamsflow: run 000932: config/corrections/xams_gains_v0.json has no value"
     )
     assert error.count("\n") == 1
+    assert not (tmp_path / "daq").exists()
+
+
+def test_a_range_of_runs(tmp_path):
+    assert main(["simulate", "932-933", "940", "--output", "daq", *SHORT]) == 0
+    runs = [path.name for path in sorted((tmp_path / "daq").glob("[0-9]*"))]
+    assert runs == ["000932", "000933", "000940"]
+    assert main(["simulate", "932-", "--output", "other", *SHORT]) == 1
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_output_is_where_the_person_typed_it(tmp_path):
+    assert main(["simulate", "932", "--output", "daq", "--directory", "work", *SHORT]) == 0
+    assert (tmp_path / "daq" / "000932").is_dir()
+    assert not list((tmp_path / "work").iterdir())
+
+
+def test_insert_without_the_right_to_do_so_writes_nothing(tmp_path, mongod_with_users, capsys):
+    server = mongod_with_users
+    name = f"reader_{tmp_path.name}"[:60]
+    with pymongo.MongoClient(server.uri, username=server.user, password=server.password) as client:
+        client.admin.command("createUser", name, pwd="word", roles=["readAnyDatabase"])
+    file = tmp_path / "credentials"
+    credentials.write(file, credentials.Credentials(name, "word"))
+    settings = {"rundb": {"uri": server.uri, "credentials_file": str(file)}}
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump(settings))
+    command = ["simulate", "932", "--output", "daq", "--insert", "--configfile", "my.yaml"]
+    assert main([*command, *SHORT]) == 1
+    assert "may not insert into run.runs_new" in capsys.readouterr().err
     assert not (tmp_path / "daq").exists()
 
 

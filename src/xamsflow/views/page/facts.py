@@ -65,9 +65,9 @@ class Space:
     total: int
 
     @property
-    def used_share(self) -> float:
-        """The used share, 0 to 1."""
-        return 1 - self.free / self.total if self.total else 1.0
+    def free_share(self) -> float:
+        """The free share, 0 to 1."""
+        return self.free / self.total if self.total else 0.0
 
 
 @dataclass(frozen=True)
