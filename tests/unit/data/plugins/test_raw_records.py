@@ -46,7 +46,7 @@ SAFE_BREAK = 1000
 
 
 def raw_data_types(strax_context: strax.Context) -> list[str]:
-    return sorted(name for name in strax_context.tree if name.startswith("raw_records"))
+    return sorted(name for name in strax_context.tree if name.startswith("raw_records_"))
 
 
 class Reading:
