@@ -343,7 +343,6 @@ def test_another_owner_can_do_nothing(database, runs):
     assert not database.set_pending(932, "astrid")
     assert claim_pending(database, 932, "driver 2", []) is None
     assert database.claim_any(932, "driver 2", []) is None
-    assert not database.fail_unclaimed(932, "x", reason="y", failure=FailureClass.UNKNOWN)
     assert database.get(932) == before
 
 
@@ -352,29 +351,6 @@ def test_the_same_owner_gets_its_claim_again(database, runs):
     claim = claimed(database, runs)
     before = database.get(932)
     assert claim_pending(database, 932, "driver 1", ["events"]) == claim
-    assert database.get(932) == before
-
-
-def test_a_failure_without_a_claim(database, runs):
-    runs.insert_one(document(932))
-    about = {"reason": "no space", "failure": FailureClass.RESOURCES, "host": "wn1"}
-    assert database.fail_unclaimed(932, "transfer", log="/logs/1", **about)
-    assert not database.fail_unclaimed(932, "transfer", log="/logs/1", **about)
-    assert database.fail_unclaimed(932, "transfer", log="/logs/2", **about)
-    found = database.get(932)
-    assert (found["processing_status"], found["processing_failed"]) == ("failed", 2)
-    assert history(found) == [(None, "failed"), ("failed", "failed")]
-    assert all(entry["by"] for entry in found["processing"]["history"])
-    assert database.claimed() == []
-
-
-@pytest.mark.parametrize(
-    "status", ["done", "submitted", "running", "processing", {"status": "done"}, "queued"]
-)
-def test_a_failure_without_a_claim_leaves_others_alone(status, database, runs):
-    runs.insert_one(document(932, processing_status=status))
-    before = database.get(932)
-    assert not database.fail_unclaimed(932, "x", reason="y", failure=FailureClass.UNKNOWN)
     assert database.get(932) == before
 
 
@@ -660,14 +636,10 @@ def test_drivers_together_take_over_each_run_once(database, config, runs):
 
 def test_repeated_reports_together_count_once(database, config, runs):
     claim = claimed(database, runs)
-    runs.insert_one(document(933))
-    about = {"reason": "x", "failure": FailureClass.UNKNOWN, "log": "/logs/1"}
     assert sum(together(8, lambda _: fail(database, claim))) == 1
-    assert sum(together(8, lambda _: database.fail_unclaimed(933, "transfer", **about))) == 1
     assert sum(together(8, lambda _: database.add_data(932, ENTRY))) == 1
     assert sum(together(8, lambda i: database.add_data(932, {**ENTRY, "host": f"h{i % 2}"}))) == 2
-    for number in (932, 933):
-        assert database.get(number)["processing_failed"] == 1
+    assert database.get(932)["processing_failed"] == 1
     assert len(database.get(932)["data"]) == 4
     assert database.started(claim, "process")
     assert all(together(8, lambda _: database.done(claim)))
@@ -783,13 +755,12 @@ MAY_LEAVE = {
     "failed": OWN,
     "done": OWN,
     "release": OWN,
-    "fail_unclaimed": (None, "pending", "failed"),
     "set_pending": (None, "done", "failed"),
 }
 REACHES = {
     "claim": "submitted", "claim_any": "submitted", "take_over": "submitted",
     "started": "running", "failed": "failed", "done": "done", "release": "pending",
-    "fail_unclaimed": "failed", "set_pending": "pending",
+    "set_pending": "pending",
 }  # fmt: skip
 OWNERS = st.sampled_from(["driver 1", "driver 2"])
 
@@ -867,14 +838,6 @@ def machine(database, runs):
         def release(self, owner):
             happened = database.release(Claim(self.number, owner, 1), "stopped")
             if self.expect("release", happened, whose=owner == self.owner):
-                self.owner = None
-
-        @rule()
-        def fail_unclaimed(self):
-            happened = database.fail_unclaimed(
-                self.number, "transfer", reason="x", failure=FailureClass.TRANSIENT
-            )
-            if self.expect("fail_unclaimed", happened):
                 self.owner = None
 
         @rule()

@@ -101,16 +101,14 @@ def tell_done(database: "RunDatabase", claim: Claim, done: Done) -> Receipt | No
     }
 
 
-def tell_failure(
-    database: "RunDatabase", claim: Claim | None, job: FailedJob, config: Config
-) -> bool:
+def tell_failure(database: "RunDatabase", claim: Claim, job: FailedJob, config: Config) -> bool:
     """Register the stored data of a failed run, and write why it failed and what follows.
 
-    `claim` is None for a run that nobody claimed. Returns False, with the status unchanged, if the
-    claim no longer holds the run, or this failure was written before.
+    Returns False, with the status unchanged, if the claim no longer holds the run, or this failure
+    was written before.
     """
     number = layout.run_number(job.run)
-    if claim is not None and not database.is_held(claim):
+    if not database.is_held(claim):
         return False
     transferred, data_types = receipts_on_disk(job.run)
     try:
@@ -125,15 +123,14 @@ def tell_failure(
         except XamsflowError as error:
             logger.warning("run %s: no run metadata for strax: %s", job.run, error)
     failure = job.failure.failure
-    write = (
-        partial(database.fail_unclaimed, number)
-        if claim is None
-        else partial(
-            database.failed, claim, pause_s=partial(policy.pause_s, failure, retry=config.retry)
-        )
+    return database.failed(
+        claim,
+        job.rule,
+        reason=job.failure.reason,
+        failure=failure,
+        log=str(job.log.resolve()),
+        pause_s=partial(policy.pause_s, failure, retry=config.retry),
     )
-    log = str(job.log.resolve())
-    return write(job.rule, reason=job.failure.reason, failure=failure, log=log)
 
 
 def _check_whose_on_disk(run: str, database: "RunDatabase", config: Config) -> None:

@@ -28,7 +28,6 @@ from xamsflow.rundb.status import State, Status
 from xamsflow.settings.config import Select, Watch
 from xamsflow.state import layout
 from xamsflow.state.claims import Claim
-from xamsflow.state.owner import user
 
 logger = logging.getLogger(__name__)
 
@@ -435,39 +434,6 @@ class RunDatabase:
                 owner=claim.owner,
                 clears=("owner", "heartbeat", "reason", "failure"),
                 told={"reason": _encodable(reason)},
-            ),
-        )
-
-    @_translated
-    def fail_unclaimed(
-        self,
-        number: int,
-        stage: str,
-        *,
-        reason: str,
-        failure: FailureClass,
-        log: str | None = None,
-        host: str | None = None,
-        by: str | None = None,
-    ) -> bool:
-        """Record the failure of a run that was processed without a claim.
-
-        The same failure, identified by its stage and log, is counted once. `by` None is the user.
-        """
-        sets = _failure(stage, reason, failure, log, host)
-        told_before = {
-            "processing_status": Status.FAILED.value,
-            "processing.stage": stage,
-            "processing.log": sets.get("log"),
-        }
-        return self._change(
-            number,
-            Change(
-                status.FAIL_UNCLAIMED,
-                by=by or user(),
-                sets=sets,
-                clears=("owner", "heartbeat"),
-                only_if={"$nor": [told_before]} if log is not None else {},
             ),
         )
 

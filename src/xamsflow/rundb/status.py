@@ -123,8 +123,5 @@ FAILED = Transition(leaves=_CLAIMED, reaches=Status.FAILED)
 DONE = Transition(leaves=_CLAIMED, reaches=Status.DONE)
 RELEASE = Transition(leaves=_CLAIMED, reaches=Status.PENDING)
 RELEASE_DONE = Transition(leaves=_CLAIMED, reaches=Status.DONE)
-FAIL_UNCLAIMED = Transition(
-    leaves=frozenset({State.ABSENT, State.PENDING, State.FAILED}), reaches=Status.FAILED
-)
 SET_PENDING = Transition(leaves=_FREE - {State.PENDING}, reaches=Status.PENDING)
 REPROCESS = Transition(leaves=_FREE, reaches=Status.PENDING)

@@ -63,5 +63,5 @@ def test_a_run_is_ours_only_in_our_words_and_with_an_owner(document, expected):
 
 
 def test_nothing_takes_a_claimed_run_but_a_take_over():
-    for transition in (status.CLAIM, status.CLAIM_ANY, status.SET_PENDING, status.FAIL_UNCLAIMED):
+    for transition in (status.CLAIM, status.CLAIM_ANY, status.SET_PENDING):
         assert not transition.leaves & {State.SUBMITTED, State.RUNNING}
