@@ -125,8 +125,10 @@ def parent_on_daq(document: Mapping[str, Any], daq: Daq) -> str:
     Raises ConfigurationError if neither settings nor run document give it, BadDataError if the run
     document gives anything but an absolute path.
     """
+    if daq.live_data is not None:
+        return str(daq.live_data)
     location = _folder_on_daq(document, daq)
-    run = document.get("number")
+    run = layout.run_id(document["number"])
     if location is None:
         raise ConfigurationError(
             f"the run document of {run} gives no location of its live data on the DAQ host",
