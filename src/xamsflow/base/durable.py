@@ -40,6 +40,8 @@ def replacing(path: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):  # a disk that has become read-only keeps it
             partial.unlink()
         if isinstance(error, OSError):
+            if error.filename == str(partial):
+                error.filename = str(path)
             raise system_errors.cannot("write", path, error) from error
         raise
 

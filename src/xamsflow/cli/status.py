@@ -30,6 +30,9 @@ STATUSES = ("running", "submitted", "pending", "failed", "done", "none")
 COLOURS = {"running": "cyan", "submitted": "cyan", "failed": "red", "done": "green"}
 USUAL_ROWS = 20
 
+SETTLED = ("pending", "done", "none")
+"""Of runs with these statuses, beyond USUAL_ROWS, only the number is shown."""
+
 COLUMNS = (
     Column("run"),
     Column("mode", cut=12),
@@ -91,18 +94,27 @@ def run(options: argparse.Namespace) -> int:
     numbers = run_numbers.parse_all(options.runs) or None
     since = amounts.since(options.since, clock.now()) if options.since else None
     settings = config.load(options.configfile)
+    statuses = set(options.status or ()) | ({"failed"} if options.failed else set())
+    narrowed = bool(numbers or statuses or options.mode or since or options.newest)
+    everything = narrowed or options.all or options.json
+    found: set[int] = set()
+    counts: Counter[str] = Counter()
+    being_taken = 0
+    chosen = []  # without the many settled runs that are only counted
     with rundb.open_database(settings.rundb) as database:
-        rows = database.runs(numbers)
-        found = {row.number for row in rows}
+        for row in database.each_run(numbers):
+            found.add(row.number)
+            if not _wanted(row, statuses, options.mode, since):
+                continue
+            counts[word(row)] += 1
+            being_taken += _is_being_taken(row)
+            if everything or word(row) not in SETTLED or counts[word(row)] <= USUAL_ROWS:
+                chosen.append(row)
         for single in sorted(run_numbers.single(numbers or ()) - found):
             database.get(single)  # raises: the run is unknown; names similar ones
         choosing.tell_missing(options.runs, found, "in the run database")
         where = database.name
-    statuses = set(options.status or ()) | ({"failed"} if options.failed else set())
-    chosen = [row for row in rows if _wanted(row, statuses, options.mode, since)]
-    narrowed = bool(numbers or statuses or options.mode or since or options.newest)
-    counts = Counter(word(row) for row in chosen)
-    shown = chosen if narrowed or options.all or options.json else usual(chosen)
+    shown = chosen if everything else usual(chosen)
     shown = shown[: options.newest]
     if options.json:
         print(
@@ -117,12 +129,12 @@ def run(options: argparse.Namespace) -> int:
             )
         )
         return 0
-    if narrowed and rows and not chosen:
+    if narrowed and found and not chosen:
         print(f"No runs in {where} match.")
         return 0
     if (watch := watching.current()) is not None:
         print(terminal.coloured(str(watch), None if watch.is_well else "red"))
-    print(summary(counts, where, sum(_is_being_taken(row) for row in chosen)))
+    print(summary(counts, where, being_taken))
     if shown:
         print()
         print(table(shown, clock.now(), (*settings.select.skip_tags, *selection.HOLDING_TAGS)))
@@ -134,9 +146,9 @@ def run(options: argparse.Namespace) -> int:
     if any(len(cause.runs) > 1 for cause in grouped) or (grouped and line is not None):
         print()
         print(by_cause(grouped, line))
-    if len(shown) < len(chosen):
+    if len(shown) < counts.total():
         print()
-        print(more(Counter(word(row) for row in chosen), Counter(word(row) for row in shown)))
+        print(more(counts, Counter(word(row) for row in shown)))
     return 0
 
 

@@ -19,9 +19,9 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
@@ -155,7 +155,7 @@ def check(config: Config, database: "RunDatabase | None") -> None:
             memory.kept.pop("unreachable", None)
     found = _space(config)
     if database is not None:
-        found += [_unreachable(config, None), _absence(config.notify, database.runs(), now)]
+        found += [_unreachable(config, None), _absence(config.notify, database.each_run(), now)]
     elif before:
         found.append(_unreachable(config, before))
     with _memory(config.notify) as memory:
@@ -226,25 +226,25 @@ def _unreachable(config: Config, since: str | None) -> Message:
     )
 
 
-def _absence(settings: Notify, rows: "Sequence[RunSummary]", now: datetime) -> Message:
+def _absence(settings: Notify, rows: "Iterable[RunSummary]", now: datetime) -> Message:
     """Return the message about silence: no run was finished for long, although runs wait."""
     limit = timedelta(hours=settings.absence_h)
-    ended = [row for row in rows if row.status == "done" and row.changed is not None]
-    last = max(ended, key=lambda row: (row.changed, row.number), default=None)
-    waiting = [
-        row
-        for row in rows
-        if row.status in ("pending", "submitted", "running")
-        and row.end is not None
-        # A run set pending by hand has no time of change: it has been waiting since its end.
-        and now - (row.changed if row.status == "pending" and row.changed else row.end) > limit
-    ]
-    silent = last is None or (last.changed is not None and now - last.changed > limit)
+    last, finished, waiting = None, datetime.min.replace(tzinfo=UTC), []
+    for row in rows:
+        if row.status == "done" and row.changed is not None:
+            if row.changed > finished:
+                last, finished = row, row.changed
+        elif row.status in ("pending", "submitted", "running") and row.end is not None:
+            # A run set pending by hand has no time of change: it has been waiting since its end.
+            since = row.changed if row.status == "pending" and row.changed else row.end
+            if now - since > limit:
+                waiting.append(row)
+    silent = last is None or now - finished > limit
     quiet = bool(waiting) and silent
     before = (
         "no run was ever finished"
         if last is None
-        else f"the last one was {last.run} at {amounts.time(last.changed)} UTC"
+        else f"the last one was {last.run} at {amounts.time(finished)} UTC"
     )
     numbers = " ".join(row.run for row in waiting[:20])
     return Message(

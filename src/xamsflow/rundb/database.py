@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 IDENTITY = ("type", "host", "location", "lineage_hash")
 """The fields that identify a `data` entry."""
 
+BATCH = 1000
+"""Documents per answer of the server if all are read; by default, an answer has 16 MB."""
+
 CLAIMED = {
     "processing_status": {"$in": [Status.SUBMITTED.value, Status.RUNNING.value]},
     "processing.owner": {"$type": "string"},
@@ -215,7 +218,11 @@ class RunDatabase:
 
     def runs(self, numbers: Sequence[range] | None = None) -> list[RunSummary]:
         """Return every run in `numbers` (None: all), newest first, with one query."""
-        return [RunSummary.of(document) for document in self.documents(RunSummary.FIELDS, numbers)]
+        return list(self.each_run(numbers))
+
+    def each_run(self, numbers: Sequence[range] | None = None) -> Iterator[RunSummary]:
+        """Yield what :meth:`runs` returns: of many runs, few are needed at the same time."""
+        return map(RunSummary.of, self.documents(RunSummary.FIELDS, numbers))
 
     @_translated
     def rows(self, numbers: Sequence[range] | None = None) -> list[list[Any]]:
@@ -254,7 +261,9 @@ class RunDatabase:
             {"$sort": {"number": DESCENDING}},
         ]
         with self.endpoint.errors():
-            yield from _numbered(self._collection.aggregate(steps, allowDiskUse=True))
+            yield from _numbered(
+                self._collection.aggregate(steps, batchSize=BATCH, allowDiskUse=True)
+            )
 
     @_translated
     def claim_pending(

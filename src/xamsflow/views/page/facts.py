@@ -108,11 +108,11 @@ def collect(config: Config) -> Page:
     problem = ""
     try:
         with rundb.open_database(config.rundb) as database:
-            rows = database.runs()
+            tally = _Tally.of(database.each_run())
             source = database.name
     except XamsflowError as error:
-        rows, source, problem = _rows_from_receipts(), "receipts", str(error)
-    rows = [row for row in rows if row.status is not None]
+        tally, source, problem = _Tally.of(_rows_from_receipts()), "receipts", str(error)
+    rows = tally.rows
     pending = [row for row in rows if row.status is Status.PENDING]
     failed = [row for row in rows if row.status is Status.FAILED]
     grouped = causes.of(failed)
@@ -122,7 +122,7 @@ def collect(config: Config) -> Page:
         source=source,
         source_problem=problem,
         watch=watching.current(),
-        counts=Counter(row.status.value for row in rows if row.status),
+        counts=tally.counts,
         n_pending=len(pending),
         backlog_bytes=sum(row.size_mb or 0 for row in pending) * MB,
         oldest_pending=min((row.end for row in pending if row.end), default=None),
@@ -137,7 +137,7 @@ def collect(config: Config) -> Page:
             for row in rows[:SHOWN]
             if os.path.isfile(layout.overview(row.run))  # noqa: PTH113 - no error if not readable
         ),
-        days=_days(rows, now),
+        days=tally.days(now),
         latencies=latencies(run_files.runs()[:RUNS_TIMED]),
         spaces=[
             space
@@ -186,21 +186,46 @@ def _end(transferred: Mapping[str, Any] | None) -> datetime | None:
     return end if isinstance(end, datetime) else None
 
 
-def _days(rows: Iterable[RunSummary], now: datetime) -> list[Day]:
-    n_runs: Counter[date] = Counter()
-    n_bytes: Counter[date] = Counter()
-    for row in rows:
-        if row.status is Status.DONE and row.changed is not None:
+class _Tally:
+    """Runs that the page may show, newest first, and numbers of all runs.
+
+    Most runs are done: of those beyond the newest SHOWN runs, only what was done by day is kept.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[RunSummary] = []
+        self.counts: Counter[str] = Counter()
+        self._n_runs: Counter[date] = Counter()
+        self._n_bytes: Counter[date] = Counter()
+
+    @classmethod
+    def of(cls, rows: Iterable[RunSummary]) -> "_Tally":
+        """Count runs, given newest first; those without a status are left out."""
+        tally = cls()
+        for row in rows:
+            if row.status is not None:
+                tally._add(row, row.status)
+        return tally
+
+    def _add(self, row: RunSummary, status: Status) -> None:
+        if status is not Status.DONE or self.counts.total() < SHOWN:
+            self.rows.append(row)
+        self.counts[status.value] += 1
+        if status is Status.DONE and row.changed is not None:
             day = row.changed.astimezone(UTC).date()
-            n_runs[day] += 1
-            n_bytes[day] += round((row.size_mb or 0) * MB)
-    days = [now.date() - timedelta(days=back) for back in reversed(range(DAYS))]
-    most_runs = max([1, *(n_runs[day] for day in days)])
-    most_bytes = max([1, *(n_bytes[day] for day in days)])
-    return [
-        Day(day, n_runs[day], n_bytes[day], n_runs[day] / most_runs, n_bytes[day] / most_bytes)
-        for day in days
-    ]
+            self._n_runs[day] += 1
+            self._n_bytes[day] += round((row.size_mb or 0) * MB)
+
+    def days(self, now: datetime) -> list[Day]:
+        """Return what was done on each of the last DAYS days."""
+        n_runs, n_bytes = self._n_runs, self._n_bytes
+        days = [now.date() - timedelta(days=back) for back in reversed(range(DAYS))]
+        most_runs = max([1, *(n_runs[day] for day in days)])
+        most_bytes = max([1, *(n_bytes[day] for day in days)])
+        return [
+            Day(day, n_runs[day], n_bytes[day], n_runs[day] / most_runs, n_bytes[day] / most_bytes)
+            for day in days
+        ]
 
 
 def _space(what: str, folder: Path) -> Space | None:
