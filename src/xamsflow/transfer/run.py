@@ -128,7 +128,7 @@ def parent_on_daq(document: Mapping[str, Any], daq: Daq) -> str:
     if daq.live_data is not None:
         return str(daq.live_data)
     location = _folder_on_daq(document, daq)
-    run = layout.run_id(document["number"])
+    run = layout.run_id(rundoc.parse(document).number)
     if location is None:
         raise ConfigurationError(
             f"the run document of {run} gives no location of its live data on the DAQ host",
