@@ -672,7 +672,7 @@ def test_a_run_is_transferred_again(place: Processed, capsys):
     assert "transferred again" in capsys.readouterr().out
     assert place.content().items() >= before.items(), "nothing is deleted"
     assert not (place.live / RUN).exists() and not layout.transfer_receipt(RUN).exists()
-    assert not list(place.processed.glob(f"{RUN}-*"))
+    assert not list(place.processed.glob(f"{RUN}-*-*"))
     document = place.document()
     assert document["processing_status"] == "pending"
     assert document["processing"]["history"][-1]["action"] == "retransfer"
