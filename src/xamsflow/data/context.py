@@ -1,5 +1,6 @@
 """The strax context of a detector: its plugins and its data folder."""
 
+import html
 import importlib
 import sys
 from collections.abc import Callable, Mapping
@@ -36,6 +37,17 @@ class Context(strax.Context):  # type: ignore[misc]  # strax has no types
         if combining is None:
             combining = not save and strax.to_str_tuple(run_id)[0].startswith("_")
         return super().get_iter(run_id, targets, save, *arguments, combining=combining, **options)
+
+    def _repr_html_(self) -> str:
+        """Return where the data are and what the context can load, for notebooks."""
+        facts = {
+            "storage": [getattr(one, "path", None) or "in memory" for one in self.storage],
+            "data types": sorted(self.tree),
+        }
+        return "".join(
+            f"<p><b>{name}</b>: {html.escape(', '.join(map(str, values)))}</p>"
+            for name, values in facts.items()
+        )
 
 
 def context(

@@ -264,6 +264,8 @@ def test_the_lineage_of_a_superrun_changes_with_the_corrections(shared_site):
 def test_a_notebook_shows_the_site(shared_site):
     assert "xams" in shared_site._repr_html_()
     assert "xams" in repr(shared_site)
+    shown = shared_site.context()._repr_html_()
+    assert "event_info" in shown and "in memory" in shown and "processed" in shown
 
 
 def test_a_wrong_directory(tmp_path):
