@@ -2,6 +2,9 @@
 
 ::
 
-    site  a site as analysts see it: runs, load, context
-    runs  the table of runs, and which of them are meant
+    site        a site as analysts see it: runs, load, context
+    runs        the table of runs, and which of them are meant
+    display     the event display
+    event_page  events of a run on one page
+    one_event   all that is stored of one event
 """

@@ -21,6 +21,7 @@ from xamsflow.state import layout, lock, run_numbers, strax_folder
 if TYPE_CHECKING:
     import pandas as pd
     import strax
+    from matplotlib.figure import Figure
 
     from xamsflow.data.loading import Loader
     from xamsflow.rundb import RunDatabase
@@ -167,6 +168,15 @@ class Site:
                 None if output is None else Path(output).expanduser().absolute(),
             )
 
+    def display(self, run: int | str, event: int) -> "Figure":
+        """Return a picture of one event, by its number in the run.
+
+        Raises ConfigurationError if there is no such event, or if its data are not stored.
+        """
+        from xamsflow.analysis.display import event_display  # noqa: PLC0415 - loads matplotlib
+
+        return event_display(self.context(), run, event)
+
     def close(self) -> None:
         """Close the connection to the run database; it is opened again when it is needed."""
         self._opened.close()
@@ -181,7 +191,7 @@ class Site:
             "directory": self.directory,
             "strax data": self.processed,
             "run database": f"{self.settings.rundb.database}.{self.settings.rundb.collection}",
-            "next": "site.runs(), site.load(data_type, runs), site.context()",
+            "next": "site.runs(), site.load(data_type, runs), site.display(run, event)",
         }
         cells = "".join(
             f"<tr><th style='text-align: left'>{name}</th><td>{html.escape(str(value))}</td></tr>"

@@ -10,6 +10,7 @@ from typing import Any
 import strax
 
 from xamsflow.base.errors import ConfigurationError
+from xamsflow.data import straxen_gains
 from xamsflow.data.storage import DataDirectory, DefinedRuns
 from xamsflow.redax.growing import Growing
 from xamsflow.redax.rundoc import NS_PER_S, Run
@@ -85,7 +86,7 @@ def for_analysis(
     defined in it go to the folder `output`, or are only kept in memory if it is None.
     """
     if other_context is None:
-        made = context(detector, processed, readonly=True)
+        made = context(detector, processed, straxen_gains.options(detector), readonly=True)
     else:
         made = other(other_context)(detector, processed, {})
     for frontend in made.storage:

@@ -32,6 +32,8 @@ TRANSFER_RECEIPT = "results/{run_id}/transfer.json"
 DATA_TYPE_RECEIPT = "results/{run_id}/{data_type}.json"
 RUNDOC_RECEIPT = "results/{run_id}/rundoc.json"
 OVERVIEW = "results/{run_id}/overview.png"
+EVENT_PICTURE = "results/{run_id}/event_{number}.png"
+EVENTS_PAGE = "results/{run_id}/events.html"
 PAGE = Path("results") / "index.html"
 CLAIM = "results/{run_id}/claim.json"
 
@@ -152,6 +154,16 @@ def rundoc_receipt(run: str) -> Path:
 def overview(run: str) -> Path:
     """Return the overview picture of a run."""
     return Path(OVERVIEW.format(run_id=run))
+
+
+def event_picture(run: str, number: int) -> Path:
+    """Return the picture of one event of a run."""
+    return Path(EVENT_PICTURE.format(run_id=run, number=number))
+
+
+def events_page(run: str) -> Path:
+    """Return the page with pictures of events of a run."""
+    return Path(EVENTS_PAGE.format(run_id=run))
 
 
 def watch_log(run: str, time: datetime) -> Path:

@@ -19,12 +19,20 @@ def raw_records(tpc: Tpc) -> type[Any]:
 
     class RawRecordsOfTpc(_RawRecordsOfTpc):
         depends_on = below
-        takes_config = options((("channels", list(channels), CHANNELS),))
+        takes_config = options((("channels", list(channels), CHANNELS),)) | OF_DISPLAYS
 
     return RawRecordsOfTpc
 
 
 CHANNELS = "Channels, in the order of arrays by channel"
+OF_DISPLAYS = {
+    name: strax.Option(name, default=None, track=False, infer_type=False, help=text)
+    for name, text in (
+        ("n_tpc_pmts", "Number of channels, for straxen's mini-analyses"),
+        ("gain_model", "Address of the gains, for straxen's mini-analyses"),
+    )
+}
+"""Read by mini-analyses only; strax warns of options that no plugin takes."""
 
 
 class _RawRecordsOfTpc(strax.Plugin):  # type: ignore[misc]

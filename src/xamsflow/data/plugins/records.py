@@ -50,6 +50,18 @@ def records(signals: Signals) -> type[strax.Plugin]:
 class _Records(SignalsPlugin):
     __version__ = "1.2.0"
 
+    @property
+    def hit_thresholds(self) -> int:
+        """The threshold of hits, under the name that straxen's mini-analyses know."""
+        threshold: int = self.setting("hit_threshold")
+        return threshold
+
+    @property
+    def save_outside_hits(self) -> tuple[int, int]:
+        """The samples kept around hits, under the name that straxen's mini-analyses know."""
+        before, after = self.setting("hit_extension")
+        return before, after
+
     def infer_dtype(self) -> dict[str, Any]:
         """Return the type of records, as long as the raw ones."""
         (raw,) = self.depends_on
