@@ -1,6 +1,7 @@
 """A site as analysts see it: its runs, and their data as tables."""
 
 import html
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -310,7 +311,7 @@ def open_site(
     """Return a site; see :func:`xamsflow.open`."""
     files = [settings] if isinstance(settings, str | Path) else settings
     paths = [Path(file).expanduser().absolute() for file in files]
-    folder = Path(directory).expanduser().absolute()
+    folder = Path(os.path.abspath(Path(directory).expanduser()))  # noqa: PTH100 - keeps links
     if not folder.is_dir():
         raise ConfigurationError(
             f"the working directory {folder} does not exist",

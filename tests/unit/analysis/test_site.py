@@ -268,6 +268,11 @@ def test_a_notebook_shows_the_site(shared_site):
     assert "event_info" in shown and "in memory" in shown and "processed" in shown
 
 
+def test_a_directory_is_named_without_detours(place):
+    site = xamsflow.open(directory=place / "results" / "..", run_database=False)
+    assert site.directory == place
+
+
 def test_a_wrong_directory(tmp_path):
     with pytest.raises(ConfigurationError, match="does not exist"):
         xamsflow.open(directory=tmp_path / "nowhere")
