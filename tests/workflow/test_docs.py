@@ -164,9 +164,9 @@ def test_the_report_of_snakemake_holds_the_picture_with_its_caption(site):
     wanted = ["results/000932/overview.png", "results/index.html"]
     assert site.snakemake(*wanted).returncode == 0
     report = site.folder / "report.html"
-    made = subprocess.run(
-        site.command(*wanted, "--report", str(report)), capture_output=True, text=True, check=False
-    )
+    shown = [*wanted, "results/000932/transfer.json"]
+    command = site.command(*shown, "--report", str(report))
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
     text = report.read_text()
     assert "SHA-256" in text
