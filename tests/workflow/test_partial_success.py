@@ -31,6 +31,7 @@ def test_events_fail_and_peaks_are_registered(make_site):
     registered = {entry["type"] for entry in document["data"] if entry["type"] != "live"}
     assert {"raw_records_v1730", "records", "peaks", "peak_basics"} <= registered
     assert not {"events", "event_info"} & registered
+    assert (site.work / "data" / "processed" / "000932-metadata.json").is_file()
 
     # Once fixed, only what failed is made.
     peaks = sorted(site.work.glob("data/processed/000932-peaks-*/*"))

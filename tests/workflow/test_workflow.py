@@ -2,6 +2,8 @@
 
 import json
 
+import strax
+
 from xamsflow.redax import rundoc
 from xamsflow.state import receipts
 
@@ -38,6 +40,9 @@ def test_all_pending_runs_end_done(site):
     assert entry["location"] == receipt["path"]
     assert entry["n_items"] == receipt["n_items"] > 0
     assert entry["lineage_hash"] == receipt["lineage_hash"]
+    known = strax.DataDirectory(str(site.work / "data" / "processed")).run_metadata("000932")
+    assert known["mode"] == document["mode"]
+    assert known["start"] == document["start"].replace(tzinfo=None)  # as strax has it
     for rule in ("transfer", "process", "publish"):
         assert list((site.work / "logs" / rule).glob("000932*.log"))
         assert list((site.work / "usage" / rule).glob("000932*.tsv"))
