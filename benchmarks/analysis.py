@@ -22,6 +22,7 @@ import strax
 import xamsflow
 from xamsflow.analysis.site import Site
 from xamsflow.data.processing import process_run
+from xamsflow.run import run_metadata
 from xamsflow.settings import detector
 from xamsflow.simulate import Physics, SimulatedRun, embedded_mongod, simulate
 from xamsflow.state import layout
@@ -60,9 +61,11 @@ def process(folder: Path) -> dict[str, Any]:
         data_type=DATA_TYPE,
     )
     (made,) = processed.glob(f"*-{DATA_TYPE}-*")
-    for number in range(FIRST + 1, FIRST + N_RUNS):
-        rest = made.name.partition("-")[2]
-        shutil.copytree(made, processed / f"{layout.run_id(number)}-{rest}")
+    for number in range(FIRST, FIRST + N_RUNS):
+        if number != FIRST:
+            rest = made.name.partition("-")[2]
+            shutil.copytree(made, processed / f"{layout.run_id(number)}-{rest}")
+        run_metadata.write(processed, run_metadata.of(document | {"number": number}))
     return document
 
 
