@@ -5,7 +5,7 @@ from typing import Any
 
 from xamsflow.redax import rundoc
 from xamsflow.rundb import run_document
-from xamsflow.rundb.run_document import section, text, time
+from xamsflow.rundb.run_document import section, time
 from xamsflow.rundb.status import understand
 
 FIELDS = (
@@ -67,11 +67,15 @@ def columns(rows: list[list[Any]]) -> dict[str, list[Any]]:
         result[name] = [value if type(value) is str else "" for value in result[name]]
     for name in ("tags", "comments"):
         result[name] = [
-            tuple(value for value in values if type(value) is str) for values in result[name]
+            tuple(value for value in values if type(value) is str) if values else ()
+            for values in result[name]
         ]
-    words = {value: _word(value) for value in set(filter(text, result["status"]))}
+    words: dict[str, str] = {}
     result["status"] = [
-        words[value] if type(value) is str else _word(value) for value in result["status"]
+        (words.get(value) or words.setdefault(value, _word(value)))
+        if type(value) is str
+        else _word(value)
+        for value in result["status"]
     ]
     return result
 
