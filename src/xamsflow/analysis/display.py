@@ -28,7 +28,7 @@ NAMED_PEAKS = 12
 """The largest peaks of the event have their name and area beside them."""
 
 MARGIN = 0.03
-"""Shown before the peaks of an event, as a part of their time; behind them is room for a name."""
+"""Shown before the peaks of an event, as a part of their time; after them is room for a name."""
 
 LABEL, ROWS = 0.07, 3
 """Width of a name as a part of the axis; names that would overlap are in different rows."""
