@@ -10,7 +10,7 @@ from typing import Any
 import strax
 
 from xamsflow.base.errors import ConfigurationError
-from xamsflow.data import straxen_gains
+from xamsflow.data import strax_private, straxen_gains
 from xamsflow.data.storage import DataDirectory, DefinedRuns
 from xamsflow.redax.growing import Growing
 from xamsflow.redax.rundoc import NS_PER_S, Run
@@ -19,25 +19,7 @@ from xamsflow.settings.detector import Detector
 
 
 class Context(strax.Context):  # type: ignore[misc]  # strax has no types
-    """A strax context in which a superrun is the data of its runs, one after the other.
-
-    strax would compute a superrun from its lowest data. Here the quantities that change from run to
-    run, such as gains, have no value for a superrun.
-    """
-
-    def get_iter(
-        self,
-        run_id: str,
-        targets: Any,
-        save: Any = (),
-        *arguments: Any,
-        combining: bool | None = None,
-        **options: Any,
-    ) -> Any:
-        """Iterate over the chunks of a run or superrun; `combining` is strax's option."""
-        if combining is None:
-            combining = not save and strax.to_str_tuple(run_id)[0].startswith("_")
-        return super().get_iter(run_id, targets, save, *arguments, combining=combining, **options)
+    """A strax context that shows itself in a notebook."""
 
     def _repr_html_(self) -> str:
         """Return where the data are and what the context can load, for notebooks."""
@@ -154,8 +136,7 @@ def plugins(detector: Detector, growing: Growing | None = None) -> list[type[str
         made.append(getattr(module, entry.names[0])(part))
     made[0].growing = growing  # the first plugin reads live data
     for plugin in made:
-        # Superruns may be joined from the data of their runs, except for the lowest data types.
-        plugin.allow_superrun = plugin is not made[0]
+        plugin.allow_superrun = strax_private.JOINED
     return made
 
 

@@ -36,6 +36,19 @@ def starts_by_run(context: strax.Context) -> set[int]:
     return {int(first) for option in options for first, _ in option.default_by_run}
 
 
+class _Joined(int):
+    def __bool__(self) -> bool:
+        return False
+
+
+JOINED = _Joined(1)
+"""The value of a plugin's ``allow_superrun`` with which a superrun is the data of its runs, one
+after the other. strax would compute it from its lowest data, but quantities that change from run to
+run, such as gains, have no value for a superrun. strax joins only data types that do not allow
+superruns, and only if something that allows them asks. It counts the requested data types that
+allow superruns, so this one counts, and is joined nevertheless, as it is not true."""
+
+
 def keep_compiled() -> None:
     """Make numba cache what strax compiles for events.
 

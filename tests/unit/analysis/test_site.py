@@ -236,17 +236,16 @@ def test_what_the_context_makes_goes_to_a_folder_of_the_analyst(shared_site, pla
 def test_a_superrun_has_the_rows_of_its_runs(changeable, data_type, whose):
     """Its runs have different gains, so it has no lineage of its own to compute it by."""
     if whose == "site":
-        st, options = changeable.context(), {}
+        st = changeable.context()
     else:
         storage = strax.DataDirectory(str(changeable.processed), provide_run_metadata=True)
         st = strax.Context(
             storage=[storage], register=plugins(changeable.detector), use_per_run_defaults=True
         )
-        options = {"combining": True}
     st.check_superrun()
     assert list(st.select_runs(run_mode="bg*", include_tags="bad")["name"]) == ["007200"]
     st.define_run("_joined", BOTH)
-    joined = st.get_array("_joined", data_type, progress_bar=False, **options)
+    joined = st.get_array("_joined", data_type, progress_bar=False)
     parts = [st.get_array(run, data_type, progress_bar=False) for run in BOTH]
     assert joined.tobytes() == np.concatenate(parts).tobytes()
     assert "_joined" in set(st.select_runs(force_reload=True)["name"])
