@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 HELP = "show what `snakemake` would do (bytes, data types, jobs, time, writes) without doing it"
 ONLY_LOOKS = True
+
+MANY = 20
+"""From this number of runs on, a plan takes long enough to say so."""
 
 COLUMNS = (
     Column("run"),
@@ -63,6 +67,8 @@ def run(options: argparse.Namespace) -> int:
         wanted = options.runs or [layout.run_id(number) for number in taken]
         found = choosing.in_database(wanted, database) if wanted else {}
         numbers, documents = [*found][::-1], [*found.values()][::-1]
+    if len(numbers) >= MANY and sys.stderr.isatty():
+        print(f"planning {len(numbers)} runs …", file=sys.stderr)
     targets, select = [], {}
     if options.runs:
         targets = [str(layout.rundoc_receipt(layout.run_id(number))) for number in numbers]
@@ -70,15 +76,7 @@ def run(options: argparse.Namespace) -> int:
         select = {"runs": [layout.run_id(number) for number in numbers]}
     jobs = preview.jobs(profile, options.configfile, targets, select) if numbers else []
     experience = plan.learn()
-    plans = [
-        plan.run_plan(
-            document,
-            [job for job in jobs if layout.run_number(job.run) == document["number"]],
-            settings,
-            experience,
-        )
-        for document in documents
-    ]
+    plans = plan.run_plans(documents, jobs, settings, experience)
     spaces = plan.spaces(plans, settings)
     if options.json:
         print(json.dumps(_as_json(plans, spaces, experience), indent=1))

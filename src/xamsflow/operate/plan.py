@@ -4,6 +4,7 @@ Jobs and resources come from Snakemake's dry run, stored data types from strax, 
 time and size from the receipts of runs processed here.
 """
 
+import contextlib
 import shutil
 import statistics
 import tempfile
@@ -14,11 +15,12 @@ from typing import Any
 
 from xamsflow.base.errors import BadDataError, XamsflowError
 from xamsflow.redax import rundoc
+from xamsflow.redax.listing import Listing
 from xamsflow.run.preview import Job
 from xamsflow.rundb import run_document
 from xamsflow.rundb.status import State, state
 from xamsflow.settings import detector
-from xamsflow.settings.config import Config
+from xamsflow.settings.config import Config, Daq
 from xamsflow.state import layout, receipts
 from xamsflow.state.receipts import Receipt
 from xamsflow.transfer import parent_on_daq, source
@@ -114,14 +116,60 @@ def learn() -> Experience:
     )
 
 
-def run_plan(
-    document: Document, jobs: Sequence[Job], config: Config, experience: Experience
+def run_plans(
+    documents: Iterable[Document], jobs: Iterable[Job], config: Config, experience: Experience
+) -> list[RunPlan]:
+    """Return the plan for each run, given the jobs from the dry run."""
+    of_run: dict[str, list[Job]] = {}
+    for job in jobs:
+        of_run.setdefault(job.run, []).append(job)
+    with contextlib.ExitStack() as stack:
+        daq = _DaqHost(config.daq, stack)
+        return [
+            _run_plan(
+                document,
+                of_run.get(layout.run_id(document["number"]), []),
+                config,
+                experience,
+                daq,
+            )
+            for document in documents
+        ]
+
+
+class _DaqHost:
+    """What the DAQ has, over one connection; if it cannot be made, that holds for all runs."""
+
+    def __init__(self, daq: Daq, stack: contextlib.ExitStack) -> None:
+        self._daq = daq
+        self._stack = stack
+        self._look: source.Look | None = None
+        self._away: XamsflowError | None = None
+
+    def listing(self, document: Document) -> Listing | None:
+        parent = parent_on_daq(document, self._daq)
+        if self._away is not None:
+            raise self._away
+        try:
+            if self._look is None:
+                self._look = self._stack.enter_context(source.looking(self._daq.ssh))
+        except XamsflowError as error:
+            self._away = error
+            raise
+        return self._look(parent, layout.run_id(document["number"]))[1]
+
+
+def _run_plan(
+    document: Document,
+    jobs: Sequence[Job],
+    config: Config,
+    experience: Experience,
+    daq: _DaqHost,
 ) -> RunPlan:
-    """Return the plan for a run, given the jobs from the dry run."""
     run = layout.run_id(document["number"])
     mode = run_document.mode(document)
     targets = config.targets_for(mode)
-    live, to_move, trouble = _live_data(document, config)
+    live, to_move, trouble = _live_data(document, config, daq)
     stored, to_make = _data_types(document, targets, config)
     processed = [job.data_type for job in jobs if job.rule == "process" and job.data_type]
     return RunPlan(
@@ -163,7 +211,9 @@ def _free(folder: Path) -> int:
     return shutil.disk_usage(existing).free
 
 
-def _live_data(document: Document, config: Config) -> tuple[int | None, int | None, str | None]:
+def _live_data(
+    document: Document, config: Config, daq: _DaqHost
+) -> tuple[int | None, int | None, str | None]:
     """Return the size of a run's live data, the part not yet here, and what went wrong, if so."""
     run = layout.run_id(document["number"])
     transferred = _read(layout.transfer_receipt(run))
@@ -171,7 +221,7 @@ def _live_data(document: Document, config: Config) -> tuple[int | None, int | No
     if here.is_dir() and isinstance(transferred.get("bytes"), int):
         return transferred["bytes"], 0, None
     try:
-        _, listing = source.find(config.daq.ssh, parent_on_daq(document, config.daq), run)
+        listing = daq.listing(document)
     except XamsflowError as error:
         return None, None, str(error)
     if listing is None:
