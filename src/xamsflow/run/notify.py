@@ -187,27 +187,37 @@ def finish() -> None:
 
 
 def _space(config: Config) -> list[Message]:
-    found = []
+    """Return a message for each disk that holds folders of `storage`."""
+    disks: dict[int, list[str]] = {}
     for name in ("live_data", "processed"):
-        folder: Path = getattr(config.storage, name)
-        there = next(path for path in (folder.absolute(), *folder.absolute().parents)
-                     if path.exists())  # fmt: skip
-        free = shutil.disk_usage(there).free
+        there = _existing(getattr(config.storage, name))
+        disks.setdefault(there.stat().st_dev, []).append(name)
+    found = []
+    for names in disks.values():
+        folder: Path = getattr(config.storage, names[0]).absolute()
+        free = shutil.disk_usage(_existing(folder)).free
         low = free < config.notify.space_left_gb * GB
         left = amounts.size(free)
+        settings = " and ".join(f"storage.{name}" for name in names)
         message = Message(
             event="space",
-            key=f"space {folder.absolute()}",
+            key=f"space {folder}",
             state="low" if low else "",
-            subject=f"only {left} left for storage.{name}",
+            subject=f"only {left} left for {settings}",
             text=(
-                f"{folder.absolute()} (storage.{name}) has {left} left; "
+                f"The disk with {folder} ({settings}) has {left} left; "
                 f"notify.space_left_gb is {config.notify.space_left_gb:g}.\n"
             ),
-            facts={"folder": str(folder.absolute()), "free_bytes": str(free)},
+            facts={"folder": str(folder), "free_bytes": str(free)},
         )
         found.append(message)
     return found
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder or, if it does not exist yet, the closest parent that does."""
+    whole = folder.absolute()
+    return next(path for path in (whole, *whole.parents) if path.exists())
 
 
 def _unreachable(config: Config, since: str | None) -> Message:
