@@ -18,9 +18,6 @@ from xamsflow.simulate.embedded_mongod import MongoServer
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
-# Tests have settings of their own: no site.yaml of whoever runs them.
-os.environ["XAMSFLOW_SITE"] = os.devnull
-
 OF_THE_USER = ("BASH_ENV", "MONGO_", "SNAKEMAKE_", "SSH_", "XAMSFLOW_", "XDG_")
 """What the names of variables begin with that lead to files, keys and servers of the user."""
 CHOICES = ("XAMSFLOW_GOOD_RUNS",)
@@ -37,6 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name.startswith(OF_THE_USER) and name not in CHOICES:
             del os.environ[name]
+    # Tests have settings of their own: no site.yaml of whoever runs them.
+    os.environ["XAMSFLOW_SITE"] = os.devnull
     os.environ["HOME"] = tempfile.mkdtemp(prefix="xamsflow-home-")
     config.add_cleanup(lambda: shutil.rmtree(os.environ["HOME"], ignore_errors=True))
 
