@@ -41,9 +41,6 @@ def read(site: Site, run: str, name: str):
 
 def test_a_followed_run_is_done_soon_after_its_end(site, take):
     take(932)
-    preview = site.snakemake("-n")
-    assert preview.returncode == 0, preview.stdout
-    assert "follow it while it is taken" in preview.stdout
     done = site.snakemake()
     assert done.returncode == 0, done.stdout
     document = site.document(932)
@@ -72,12 +69,16 @@ def test_a_followed_run_is_done_soon_after_its_end(site, take):
 
 def test_without_the_setting_it_is_left_alone(site, take):
     site.configure(select={"follow": False})
-    take(932)
+    take(932).crash()  # so that it never ends
     done = site.snakemake()
     assert done.returncode == 0, done.stdout
     assert site.status(932) == "pending"
     why = site.verb("why", "932").stdout
     assert "it is still being taken" in why
+    site.configure(select={"follow": True})
+    preview = site.snakemake("-n")
+    assert preview.returncode == 0, preview.stdout
+    assert "follow it while it is taken" in preview.stdout
 
 
 def test_a_crashed_daq_leaves_it_pending(site, take):
