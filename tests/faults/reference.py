@@ -47,7 +47,7 @@ def digest(work: Path, number: int) -> Digest:
     processed = work / "data" / "processed"
     return {
         str(file.relative_to(processed)): hashlib.sha256(file.read_bytes()).hexdigest()
-        for folder in sorted(processed.glob(f"{layout.run_id(number)}-*"))
+        for folder in sorted(processed.glob(f"{layout.run_id(number)}-*/"))
         for file in sorted(folder.iterdir())
         if file.suffix != ".json"
     }

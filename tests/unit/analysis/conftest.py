@@ -10,6 +10,7 @@ from xamsflow.analysis.site import Site, open_site
 from xamsflow.data.processing import process_run
 from xamsflow.redax import rundoc
 from xamsflow.run import run_metadata
+from xamsflow.settings import config
 from xamsflow.settings import detector as detectors
 from xamsflow.simulate import Physics, SimulatedRun, simulate
 from xamsflow.state import layout, receipts
@@ -24,6 +25,12 @@ FACTS = {
 }
 TRANSFERRED = "006801"
 """A run of which nothing is stored."""
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here, the settings are those of the working directory."""
+    monkeypatch.delenv(config.SITE, raising=False)
 
 
 @pytest.fixture(scope="session")

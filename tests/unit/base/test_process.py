@@ -1,6 +1,8 @@
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -70,9 +72,16 @@ def test_a_process_of_another_container_may_be_alive():
 
 
 def test_children_are_found_until_they_end():
-    assert process.has_children(os.getpid()) is False
-    child = subprocess.Popen(["sleep", "60"])
-    assert process.has_children(os.getpid()) is True
-    child.kill()
-    child.wait()
-    assert process.has_children(os.getpid()) is False
+    # A process of its own: this one has servers of other tests as children.
+    shell = subprocess.Popen(["sh", "-c", "read go; sleep 60; read go"], stdin=subprocess.PIPE)
+    assert shell.stdin is not None
+    assert process.has_children(shell.pid) is False
+    shell.stdin.write(b"\n")
+    shell.stdin.flush()
+    while not process.has_children(shell.pid):
+        assert shell.poll() is None
+    (child,) = Path(f"/proc/{shell.pid}/task/{shell.pid}/children").read_text().split()
+    os.kill(int(child), signal.SIGKILL)
+    while process.has_children(shell.pid):
+        assert shell.poll() is None
+    shell.communicate(b"\n")

@@ -71,7 +71,7 @@ def test_all_values_in_the_units_of_processing():
     run = rundoc.parse(DOCUMENT)
     assert run.start == 1636719575_797_000_000
     assert run.end == 1636720776_227_000_000
-    assert run.location == "/home/xams/live"
+    assert rundoc.live_location(DOCUMENT) == "/home/xams/live"
     assert run.tags == ("messy", "not a tag")
     assert run.readers == {"xams-daq_reader_0": 1}
     assert run.compressor == "blosc"

@@ -90,18 +90,18 @@ def _without_times(metadata: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("made", "threads", "settings"),
+    ("seed", "made", "threads", "settings"),
     [
-        (("xams", "event_info"), 1, {}),
-        (("xams", "event_basics"), 2, {"threads": 3, "compressor": "blosc"}),
-        (("xamsl", "event_basics"), 1, {"threads": 2}),
-        (("xamsl", "raw_records_v1730"), 1, {"physics": None, "rate": 30.0, "duration": 0.3}),
-        (("xams", "event_basics"), 1, {"threads": 2, "idle_threads": 1}),
+        (1, ("xams", "event_info"), 1, {}),
+        (2, ("xams", "event_basics"), 2, {"threads": 3, "compressor": "blosc"}),
+        (3, ("xamsl", "event_basics"), 1, {"threads": 2}),
+        (4, ("xamsl", "raw_records_v1730"), 1, {"physics": None, "rate": 30.0, "duration": 0.3}),
+        (5, ("xamsl", "raw_records_v1730"), 2, {"physics": None, "rate": 30.0, "duration": 0.3}),
+        (6, ("xams", "event_basics"), 1, {"threads": 2, "idle_threads": 1}),
     ],
 )
-@pytest.mark.parametrize("seed", [1, 2])
 def test_it_is_the_same_to_the_byte(
-    tmp_path: Path, made: tuple[str, str], threads: int, settings: dict[str, Any], seed: int
+    tmp_path: Path, seed: int, made: tuple[str, str], threads: int, settings: dict[str, Any]
 ) -> None:
     name, data_type = made
     site = Site(tmp_path, name, seed, **settings)
