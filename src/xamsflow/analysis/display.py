@@ -275,7 +275,7 @@ QUANTITIES = (
     ("y", "y", 1, "mm"),
     ("z", "z", 1, "mm"),
     ("peaks", "n_peaks", 1, ""),
-    ("area before the S2", "area_before_main_s2", 1, "PE"),
+    ("light before S2", "area_before_main_s2", 1, "PE"),
 )
 OF_PEAKS = (
     ("area", "{}_area", "PE"),

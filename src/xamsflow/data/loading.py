@@ -286,5 +286,5 @@ def _check_field(name: str, fields: Sequence[str], data_types: Sequence[str]) ->
     if name not in fields:
         raise ConfigurationError(
             f"{' with '.join(data_types)} has no field {name!r}{did_you_mean(name, fields)}",
-            f"the fields are {', '.join(fields)}",
+            f"site.context().data_info({data_types[0]!r}) lists the fields",
         )
