@@ -116,6 +116,7 @@ def run(options: argparse.Namespace) -> int:
         where = database.name
     shown = chosen if everything else usual(chosen)
     shown = shown[: options.newest]
+    watch = watching.current()
     if options.json:
         print(
             json.dumps(
@@ -123,6 +124,7 @@ def run(options: argparse.Namespace) -> int:
                     "time": clock.now().isoformat(),
                     "collection": where,
                     "counts": {status: counts[status] for status in STATUSES},
+                    "watch": watch and watch.to_json(),
                     "runs": [row.to_json() for row in shown],
                 },
                 indent=1,
@@ -132,7 +134,7 @@ def run(options: argparse.Namespace) -> int:
     if narrowed and found and not chosen:
         print(f"No runs in {where} match.")
         return 0
-    if (watch := watching.current()) is not None:
+    if watch is not None:
         print(terminal.coloured(str(watch), None if watch.is_well else "red"))
     print(summary(counts, where, being_taken))
     if shown:

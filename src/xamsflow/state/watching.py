@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from xamsflow.base import amounts, clock, process
 from xamsflow.base.errors import XamsflowError
@@ -41,6 +42,16 @@ class Watching:
     def is_well(self) -> bool:
         """Whether it is alive and looks regularly."""
         return not (self.has_died or self.is_silent)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``status --json`` says."""
+        return {
+            "owner": self.owner,
+            "host": self.host,
+            "last_look": self.last_look.isoformat(),
+            "age_s": round(self.age_s, 1),
+            "is_well": self.is_well,
+        }
 
     def __str__(self) -> str:
         state = " has died" if self.has_died else ""

@@ -161,7 +161,8 @@ def test_a_narrow_terminal_shows_whole_reasons():
 def test_json_has_the_documented_keys(site, runs):
     runs.insert_one(document(932, "done"))
     made = json.loads(site.verb("status", "--json").stdout)
-    assert set(made) == {"time", "collection", "counts", "runs"}
+    assert set(made) == {"time", "collection", "counts", "watch", "runs"}
+    assert made["watch"] is None
     assert made["counts"] == {
         "running": 0, "submitted": 0, "pending": 0, "failed": 0, "done": 1, "none": 0,
     }  # fmt: skip

@@ -29,6 +29,9 @@ def test_a_watch_that_looks_is_well_until_it_ends():
     found = sign()
     assert found.is_well
     assert str(found) == f"watch on {process.host()}, last look 0 s ago"
+    told = found.to_json()
+    assert (told["host"], told["is_well"]) == (process.host(), True)
+    assert 0 <= told["age_s"] < 60
     assert [one.verdict for one in this_host.watch()] == ["ok"]
     watching.ended()
     assert watching.current() is None
