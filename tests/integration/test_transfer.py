@@ -412,7 +412,11 @@ def slow_rsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def bytes_in(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # it has just been renamed
+            size += path.stat().st_size if path.is_file() else 0
+    return size
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:

@@ -1,6 +1,8 @@
 import os
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -8,6 +10,7 @@ from urllib.parse import quote_plus
 
 import pymongo
 import pytest
+import yaml
 
 from servers.mongod import scratch
 from servers.sshd import Sshd, make_key, running_sshd
@@ -59,6 +62,33 @@ def test_the_run_database_is_reached_through_ssh(sshd, mongod_with_users):
         assert database.get(932)["data"][0] == big
     with rundb.open_database(scratch(mongod_with_users, sshd.target())) as database:
         assert database.runs() == []
+
+
+ANALYSE_AND_END = """
+import pathlib, sys
+import xamsflow
+
+site = xamsflow.open(sys.argv[1], directory=pathlib.Path(sys.argv[1]).parent)
+print(*site.runs()["run_id"])
+"""
+
+
+def test_a_script_that_leaves_a_site_open_ends(sshd, mongod, tmp_path):
+    target = sshd.target()
+    tunnel_of = {name: str(value) for name, value in vars(target).items() if value is not None}
+    database = scratch(mongod, target)
+    with rundb.open_database(database) as opened:
+        opened.insert(RUN)
+    settings = {
+        "uri": database.uri,
+        "database": database.database,
+        "collection": database.collection,
+        "tunnel": tunnel_of | {"port": target.port},
+    }
+    (tmp_path / "site.yaml").write_text(yaml.safe_dump({"rundb": settings}))
+    script = [sys.executable, "-c", ANALYSE_AND_END, str(tmp_path / "site.yaml")]
+    done = subprocess.run(script, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.returncode) == ("000932\n", 0), done.stderr
 
 
 def test_several_threads_share_the_tunnel(sshd, mongod):

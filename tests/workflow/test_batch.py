@@ -113,7 +113,7 @@ def test_ctrl_c_gives_the_runs_back(batch: Site, server: Slurm) -> None:
         press_ctrl_c(driver)
         wait_until(lambda: not server.jobs(), "all batch jobs are gone")
 
-    assert batch.status(931) == "pending"
+    assert batch.status(931) == "pending", batch.document(931)["processing"]
     assert batch.document(931).get("processing_failed", 0) == 0
 
 

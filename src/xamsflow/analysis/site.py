@@ -4,12 +4,13 @@ import html
 import os
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, chdir
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from xamsflow.analysis import runs as run_tables
 from xamsflow.analysis.runs import Patterns, Runs
@@ -50,6 +51,8 @@ class Site:
         )
         self._run_database = run_database
         self._opened = ExitStack()
+        # At the end of Python, while the threads of a tunnel are still alive; later, it would hang.
+        weakref.finalize(self, self._opened.close)
         self._database: RunDatabase | None = None
         self._away_since = -float(ASK_AGAIN_S)
 
@@ -182,6 +185,14 @@ class Site:
         """Close the connection to the run database; it is opened again when it is needed."""
         self._opened.close()
         self._database = None
+
+    def __enter__(self) -> Self:
+        """Return the site; at the end of the block, the connection is closed."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connection to the run database."""
+        self.close()
 
     def __repr__(self) -> str:
         return f"Site(detector={self.settings.detector!r}, directory={str(self.directory)!r})"

@@ -263,8 +263,9 @@ class _RefuseUnknown(paramiko.RejectPolicy):
         if target.known_hosts and not self._way.proxy:
             how = f"ssh-keyscan -p {self._way.port} {self._way.hostname} >> '{target.known_hosts}'"
         else:
+            port = f"-p {target.port} " if target.port != paramiko.config.SSH_PORT else ""
             login = f"-l {target.user} " if target.user else ""
-            how = f"connect once by hand with ssh -p {target.port} {login}{target.host}"
+            how = f"connect once by hand with ssh {port}{login}{target.host}"
         raise ConfigurationError(
             f"the key of {describe(target)} is not known {where}",
             f"{how}, and compare its fingerprint {key.fingerprint} with the one on the host",
