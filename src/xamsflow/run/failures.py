@@ -96,7 +96,9 @@ def of_job(rule: str, wildcards: Mapping[str, str]) -> tuple[str, Path, Failure]
     name, log = next(((name, log) for name, log, made in jobs if not made.exists()), jobs[-1][:2])
     explained = job_end.explain(rule, wildcards, driver)
     if explained is not None:
-        return name, log, Failure(explained.reason, explained.failure)
+        # A transient end is that of a canceled job: perhaps by Ctrl-C at this driver.
+        transient = explained.failure is FailureClass.TRANSIENT
+        return name, log, Failure(explained.reason, explained.failure, killed=transient)
     if said:
         return said[0]
     try:
