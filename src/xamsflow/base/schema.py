@@ -1,6 +1,5 @@
 """Check plain data against a JSON schema and report each mistake in one readable line."""
 
-import difflib
 import json
 import re
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xamsflow.base import yaml_file
-from xamsflow.base.errors import ConfigurationError
+from xamsflow.base.errors import ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
     import jsonschema
@@ -78,8 +77,7 @@ def _explain(mistake: "jsonschema.ValidationError") -> Mistake:
         prefix = f"{key}." if key else ""
         allowed = ", ".join(sorted(known)) or f"names like {' or '.join(patterns)}"
         name = f"{prefix}{unknown}"
-        near = difflib.get_close_matches(str(unknown), known, n=1)
-        meant = f" (did you mean {near[0]}?)" if near else ""
+        meant = did_you_mean(str(unknown), known)
         return Mistake(name, f"unknown key {name}{meant}, allowed: {allowed}")
     if mistake.validator == "required":
         missing = next(name for name in wanted if name not in instance)

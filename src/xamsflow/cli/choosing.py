@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 HELP = "run numbers and ranges, e.g. 932 940-950"
 
 SHOWN = 10
-"""Maximum number of missing runs and ranges that are listed."""
+"""Maximum number of runs and ranges that are listed."""
 
 _Found = TypeVar("_Found", bound=Collection[int])
 
@@ -80,10 +80,15 @@ def in_database(
 def tell_missing(words: Sequence[str], existing: Collection[int], where: str) -> None:
     """Report the numbers in ranges that do not exist."""
     missing = run_numbers.missing(run_numbers.parse_all(words), existing)
-    named = run_numbers.words(missing)
-    if named:
-        more = f" and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
-        print(f"xamsflow: not {where}: {' '.join(named[:SHOWN])}{more}", file=sys.stderr)
+    if missing:
+        print(f"xamsflow: not {where}: {named(missing)}", file=sys.stderr)
+
+
+def named(runs: Iterable[int]) -> str:
+    """Return runs as numbers and ranges, at most SHOWN of them."""
+    words = run_numbers.words(runs)
+    more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+    return f"{' '.join(words[:SHOWN])}{more}"
 
 
 def _told(words: Sequence[str], found: _Found, where: str) -> _Found:

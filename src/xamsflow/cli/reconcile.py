@@ -88,10 +88,8 @@ def _of_group(kind: str, group: "Sequence[Outcome]") -> str:
     if len(group) == 1:
         return _line(group[0])
     runs = {layout.run_number(outcome.disagreement.run) for outcome in group}
-    named = run_numbers.words(runs)
-    more = f" and {len(named) - choosing.SHOWN} more" if len(named) > choosing.SHOWN else ""
     count = f"{len(group)} in {len(runs)} run{'' if len(runs) == 1 else 's'}"
-    return f"{kind} ({count}: {' '.join(named[: choosing.SHOWN])}{more}); {_what_next(group[0])}"
+    return f"{kind} ({count}: {choosing.named(runs)}); {_what_next(group[0])}"
 
 
 def _line(outcome: "Outcome") -> str:

@@ -1,11 +1,10 @@
 """The files that a person asks Snakemake for: what can be made, and what is asked for by name."""
 
-import difflib
 import os
 from collections.abc import Collection, Iterable
 from pathlib import PurePath
 
-from xamsflow.base.errors import ConfigurationError
+from xamsflow.base.errors import ConfigurationError, did_you_mean
 from xamsflow.state import layout
 
 
@@ -17,10 +16,8 @@ def check(run: str, data_type: str | None, data_types: Collection[str] | None) -
     layout.run_number(run)
     if data_type is None or data_types is None or data_type in data_types:
         return
-    near = difflib.get_close_matches(data_type, data_types, n=1)
     raise ConfigurationError(
-        f"run {run}: there is no data type {data_type!r}"
-        + (f" (did you mean {near[0]}?)" if near else ""),
+        f"run {run}: there is no data type {data_type!r}{did_you_mean(data_type, data_types)}",
         f"there are {', '.join(sorted(data_types))}",
     )
 

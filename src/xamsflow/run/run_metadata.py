@@ -46,16 +46,20 @@ def of(document: Mapping[str, Any], data_type_receipts: Iterable[Receipt] = ()) 
 
 def outdated(processed: Path, metadata: Metadata) -> list[str]:
     """Return the fields of a run's metadata that are not in the folder of strax data."""
-    found = read(processed, metadata["name"]) or {}
-    return [name for name, value in metadata.items() if found.get(name) != value]
+    return _differing(read(processed, metadata["name"]) or {}, metadata)
 
 
 def write(processed: Path, metadata: Metadata) -> None:
     """Write a run's metadata to the folder of strax data; other fields that are there stay."""
-    if outdated(processed, metadata):
-        name = metadata["name"]
+    name = metadata["name"]
+    found = read(processed, name) or {}
+    if _differing(found, metadata):
         path = strax_folder.run_metadata_file(processed, name)
-        receipts.write(path, rundoc.to_json((read(processed, name) or {}) | metadata))
+        receipts.write(path, rundoc.to_json(found | metadata))
+
+
+def _differing(found: Metadata, wanted: Metadata) -> list[str]:
+    return [name for name, value in wanted.items() if found.get(name) != value]
 
 
 def read(processed: Path, run: str) -> Metadata | None:

@@ -1,6 +1,5 @@
 """How the workflow is started: Snakemake's command line and the profile."""
 
-import difflib
 import os
 import sys
 from collections.abc import Iterable
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from xamsflow.base.errors import ConfigurationError
+from xamsflow.base.errors import ConfigurationError, did_you_mean
 from xamsflow.state import layout
 
 QUEUE_JOBS = 100
@@ -27,9 +26,8 @@ def profile_folder(name: str) -> Path:
         if (folder / "config.yaml").is_file():
             return folder
     known = [path.parent.name for path in sorted(profiles.glob("*/config.yaml"))]
-    near = difflib.get_close_matches(name, known, n=1)
     raise ConfigurationError(
-        f"there is no profile {name!r}" + (f" (did you mean {near[0]}?)" if near else ""),
+        f"there is no profile {name!r}{did_you_mean(name, known)}",
         f"there are {', '.join(known)}, or give a folder",
     )
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import strax
 from immutabledict import immutabledict
 
-from xamsflow.data.plugins.event_basics import NO_PEAK, PEAKS_OF_EVENT, peaks_of
+from xamsflow.data.plugins.event_basics import PEAKS_OF_EVENT, copied_fields, copy_fields
 from xamsflow.data.plugins.settings import CHUNK_MB, options
 from xamsflow.settings.detector import Tpc
 
@@ -45,12 +45,9 @@ class _EventAreaPerChannel(strax.Plugin):  # type: ignore[misc]
     def infer_dtype(self) -> dict[str, list[Any]]:
         """Return the fields; those by channel are as long as the peaks'."""
         of_peaks = self.deps["peaks"].dtype_for("peaks")
-        areas: list[Any] = [*strax.time_fields]
+        areas = [*strax.time_fields, *copied_fields(COPIED, of_peaks)]
         numbers: list[Any] = [*strax.time_fields]
         for name, words in PEAKS_OF_EVENT.items():
-            areas += [
-                ((f"{words}: {text}", f"{name}_{field}"), of_peaks[field]) for text, field in COPIED
-            ]
             numbers += [
                 ((f"{words}: channels that contribute", f"{name}_n_channels"), np.int16),
                 ((f"{words}: those in the top array", f"{name}_top_n_channels"), np.int16),
@@ -63,10 +60,8 @@ class _EventAreaPerChannel(strax.Plugin):  # type: ignore[misc]
         numbers: Array = np.zeros(len(events), self.dtype["event_n_channel"])
         for one in (areas, numbers):
             one["time"], one["endtime"] = events["time"], events["endtime"]
-        for name, index in peaks_of(events, peaks).items():
-            there = index != NO_PEAK
-            for _, field in COPIED:
-                areas[f"{name}_{field}"][there] = peaks[field][index[there]]
+        copy_fields(areas, COPIED, events, peaks)
+        for name in PEAKS_OF_EVENT:
             contributes = areas[f"{name}_area_per_channel"] != 0
             numbers[f"{name}_n_channels"] = contributes.sum(axis=1)
             on_top = contributes[:, self.config["top_places"]]

@@ -1,6 +1,6 @@
 """Event basics: an event's main and alternative S1 and S2."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -162,6 +162,28 @@ def peaks_of(events: Array, peaks: Array) -> dict[str, Array]:
         found[name] = np.full(len(events), NO_PEAK)
         found[name][there] = inside[(first + events[f"{name}_index"])[there]]
     return found
+
+
+def copied_fields(copied: Sequence[tuple[str, str]], of_peaks: np.dtype[Any]) -> list[Any]:
+    """Return the fields that repeat those of peaks for each of PEAKS_OF_EVENT.
+
+    `copied` are a text and a field of peaks each, `of_peaks` is the type of peaks.
+    """
+    return [
+        ((f"{words}: {text}", f"{name}_{field}"), of_peaks[field])
+        for name, words in PEAKS_OF_EVENT.items()
+        for text, field in copied
+    ]
+
+
+def copy_fields(
+    result: Array, copied: Sequence[tuple[str, str]], events: Array, peaks: Array
+) -> None:
+    """Fill these fields of `result`, a row per event; those of a missing peak stay as they are."""
+    for name, index in peaks_of(events, peaks).items():
+        there = index != NO_PEAK
+        for _, field in copied:
+            result[f"{name}_{field}"][there] = peaks[field][index[there]]
 
 
 def choose_peaks(

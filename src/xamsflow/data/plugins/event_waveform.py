@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import strax
 
-from xamsflow.data.plugins.event_basics import NO_PEAK, PEAKS_OF_EVENT, peaks_of
+from xamsflow.data.plugins.event_basics import copied_fields, copy_fields
 from xamsflow.data.plugins.settings import CHUNK_MB
 from xamsflow.settings.detector import Tpc
 
@@ -37,21 +37,11 @@ class EventWaveform(strax.Plugin):  # type: ignore[misc]
     def infer_dtype(self) -> list[Any]:
         """Return the fields, with as many samples as the peaks' waveforms."""
         of_peaks = self.deps["peaks"].dtype_for("peaks")
-        return [
-            *strax.time_fields,
-            *(
-                ((f"{words}: {text}", f"{name}_{field}"), of_peaks[field])
-                for name, words in PEAKS_OF_EVENT.items()
-                for text, field in COPIED
-            ),
-        ]
+        return [*strax.time_fields, *copied_fields(COPIED, of_peaks)]
 
     def compute(self, events: Array, peaks: Array) -> Array:
         """Return one row per event."""
         result: Array = np.zeros(len(events), self.dtype)
         result["time"], result["endtime"] = events["time"], events["endtime"]
-        for name, index in peaks_of(events, peaks).items():
-            there = index != NO_PEAK
-            for _, field in COPIED:
-                result[f"{name}_{field}"][there] = peaks[field][index[there]]
+        copy_fields(result, COPIED, events, peaks)
         return result
