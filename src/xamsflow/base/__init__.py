@@ -15,6 +15,7 @@
     exec_with_parent  a command that ends with the process that started it
     starting          what comes before all other imports
     caches            where libraries keep their files
+    folders           folders that may not exist yet
     durable           files that survive a power cut
     schema            checks plain data against a JSON schema
     plain_json        any value as plain JSON

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xamsflow.base import folders
 from xamsflow.base.errors import BadDataError, XamsflowError
 from xamsflow.redax import rundoc
 from xamsflow.redax.listing import Listing
@@ -205,10 +206,7 @@ def _sum(values: Sequence[int | None]) -> int | None:
 
 
 def _free(folder: Path) -> int:
-    existing = folder.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    return shutil.disk_usage(existing).free
+    return shutil.disk_usage(folders.existing(folder)).free
 
 
 def _live_data(

@@ -112,8 +112,7 @@ class Watcher:
         self._stopping = False
         self._name_awaited = 0.0
         self._trouble = ""
-        self._trouble_after = ""
-        self._refused: dict[str, str] = {}
+        self._told: dict[str, str] = {}
         self._off = False
         self._looked = False
         self._waiting = 0
@@ -171,12 +170,9 @@ class Watcher:
         try:
             self._after_round(database, changed)
         except Exception as error:
-            trouble = str(system_errors.readable(error))
-            if trouble != self._trouble_after:
-                self._say(trouble)
-            self._trouble_after = trouble
+            self._say_once("after a round", str(system_errors.readable(error)))
         else:
-            self._trouble_after = ""
+            self._told.pop("after a round", None)
 
     def _wait(self) -> None:
         """Wait for the next round; return early if a signal arrives or a driver ends."""
@@ -221,9 +217,12 @@ class Watcher:
         return changed or bool(chosen)
 
     def _tell_refusal(self, run: str, error: XamsflowError) -> None:
-        if self._refused.get(run) != str(error):
-            self._refused[run] = str(error)
-            self._say(f"the outcome of run {run} cannot be published: {error}")
+        self._say_once(run, f"the outcome of run {run} cannot be published: {error}")
+
+    def _say_once(self, about: str, line: str) -> None:
+        if self._told.get(about) != line:
+            self._told[about] = line
+            self._say(line)
 
     def _is_switched_off(self, database: RunDatabase) -> bool:
         switch = self._config.watch.switch

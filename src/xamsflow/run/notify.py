@@ -25,7 +25,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
-from xamsflow.base import amounts, clock, schema
+from xamsflow.base import amounts, clock, folders, schema
 from xamsflow.base.errors import BadDataError, ConfigurationError, TransientError, XamsflowError
 from xamsflow.run.failures import Failure
 from xamsflow.settings.config import Config, Notify
@@ -190,12 +190,12 @@ def _space(config: Config) -> list[Message]:
     """Return a message for each disk that holds folders of `storage`."""
     disks: dict[int, list[str]] = {}
     for name in ("live_data", "processed"):
-        there = _existing(getattr(config.storage, name))
+        there = folders.existing(getattr(config.storage, name))
         disks.setdefault(there.stat().st_dev, []).append(name)
     found = []
     for names in disks.values():
         folder: Path = getattr(config.storage, names[0]).absolute()
-        free = shutil.disk_usage(_existing(folder)).free
+        free = shutil.disk_usage(folders.existing(folder)).free
         low = free < config.notify.space_left_gb * GB
         left = amounts.size(free)
         settings = " and ".join(f"storage.{name}" for name in names)
@@ -212,12 +212,6 @@ def _space(config: Config) -> list[Message]:
         )
         found.append(message)
     return found
-
-
-def _existing(folder: Path) -> Path:
-    """Return the folder or, if it does not exist yet, the closest parent that does."""
-    whole = folder.absolute()
-    return next(path for path in (whole, *whole.parents) if path.exists())
 
 
 def _unreachable(config: Config, since: str | None) -> Message:

@@ -8,7 +8,7 @@ import strax
 from immutabledict import immutabledict
 
 from xamsflow.data.plugins.event_basics import PEAKS_OF_EVENT, copied_fields, copy_fields
-from xamsflow.data.plugins.settings import CHUNK_MB, options
+from xamsflow.data.plugins.settings import CHUNK_MB, options, top_places
 from xamsflow.settings.detector import Tpc
 
 Array = npt.NDArray[Any]
@@ -22,13 +22,9 @@ COPIED = (
 
 def event_area_per_channel(tpc: Tpc) -> type[Any]:
     """Return the plugin that provides ``event_area_per_channel`` and ``event_n_channel``."""
-    channels = tpc.signals.channels
-    settings = (
-        ("top_places", [channels.index(c) for c in tpc.signals.top], "Top array, by index"),
-    )
 
     class EventAreaPerChannel(_EventAreaPerChannel):
-        takes_config = options(settings)
+        takes_config = options([top_places(tpc.signals)])
 
     return EventAreaPerChannel
 

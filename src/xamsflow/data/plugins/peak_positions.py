@@ -16,7 +16,7 @@ import numpy.typing as npt
 import strax
 
 from xamsflow.base.errors import ConfigurationError
-from xamsflow.data.plugins.settings import CHUNK_MB, options
+from xamsflow.data.plugins.settings import CHUNK_MB, options, top_places
 from xamsflow.settings import corrections
 from xamsflow.settings.detector import Tpc
 
@@ -33,7 +33,7 @@ def peak_positions(tpc: Tpc) -> type[Any]:
     """Return the plugin that provides ``peak_positions``."""
     channels = tpc.signals.channels
     settings = (
-        ("top_places", [channels.index(c) for c in tpc.signals.top], "Top array, by index"),
+        top_places(tpc.signals),
         ("position_polynomials", tpc.position_polynomials, "Coefficients for x and y, or None"),
         ("position_places", [channels.index(c) for c, _, _ in tpc.positions], "Channels, by index"),
         ("position_x", [x for _, x, _ in tpc.positions], "x of these channels, mm"),

@@ -10,6 +10,7 @@ from immutabledict import immutabledict
 
 from xamsflow.data import strax_private
 from xamsflow.settings.corrections import ByRun
+from xamsflow.settings.detector import Signals
 
 THREADS = "threads"
 """The option for the number of chunks computed at a time; it does not affect results."""
@@ -34,6 +35,12 @@ def options(settings: Iterable[Setting], end: str = "") -> immutabledict[str, st
         {f"{name}{end}": _option(f"{name}{end}", value, text) for name, value, text in settings}
         | {THREADS: threads}
     )
+
+
+def top_places(signals: Signals) -> Setting:
+    """Return the setting with the top array's indices in arrays by channel."""
+    places = [signals.channels.index(channel) for channel in signals.top]
+    return "top_places", places, "Top array, by index"
 
 
 def _option(name: str, value: Any, text: str) -> strax.Option:

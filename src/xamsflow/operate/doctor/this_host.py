@@ -12,6 +12,7 @@ from pathlib import Path
 
 from xamsflow.base import amounts, caches, starting, system_errors
 from xamsflow.base.errors import XamsflowError
+from xamsflow.base.folders import existing
 from xamsflow.operate.doctor.check import Result, errors_are_problems, ok, problem, warning
 from xamsflow.settings import config as configuration
 from xamsflow.settings import data_types
@@ -121,8 +122,7 @@ def locks(processed: Path) -> Iterator[Result]:
 
 def folder(name: str, path: Path, wanted: float) -> Result:
     """Check one folder; warn if less than `wanted` bytes are free."""
-    whole = path.absolute()
-    there = next(place for place in (whole, *whole.parents) if os.path.exists(place))  # noqa: PTH110 - Path.exists raises
+    whole, there = path.absolute(), existing(path)
     if not there.is_dir():
         return problem(name, f"{there} is not a folder", "correct the configuration")
     room = os.statvfs(there)
