@@ -4,6 +4,7 @@
 
     layout        the path of every file, and how a run is named
     receipts      small JSON files that record what was done
+    quantities    the file with the quantities of a run
     claims        the file that tells the jobs of a run which driver claimed it
     owner         who owns a claim, and whether that process still runs
     watching      the sign of life of xamsflow watch

@@ -25,16 +25,18 @@ CORRECTIONS = Path("config") / "corrections"
 RUN_DIGITS = 6
 RUN_ID_PATTERN = rf"\d{{{RUN_DIGITS}}}"
 HIGHEST_RUN = int(10**RUN_DIGITS) - 1
-DATA_TYPE_PATTERN = r"(?!(?:follow|transfer|rundoc|claim)\b)[a-z][a-z0-9_]*"
+DATA_TYPE_PATTERN = r"(?!(?:follow|transfer|rundoc|claim|quantities)\b)[a-z][a-z0-9_]*"
 
 FOLLOW_RECEIPT = "results/{run_id}/follow.json"
 TRANSFER_RECEIPT = "results/{run_id}/transfer.json"
 DATA_TYPE_RECEIPT = "results/{run_id}/{data_type}.json"
 RUNDOC_RECEIPT = "results/{run_id}/rundoc.json"
 OVERVIEW = "results/{run_id}/overview.png"
+QUANTITIES = "results/{run_id}/quantities.json"
 EVENT_PICTURE = "results/{run_id}/event_{number}.png"
 EVENTS_PAGE = "results/{run_id}/events.html"
 PAGE = Path("results") / "index.html"
+TRENDS = Path("results") / "trends.html"
 CLAIM = "results/{run_id}/claim.json"
 
 JOURNAL = Path("journal")
@@ -132,6 +134,11 @@ def transfer_receipt(run: str) -> Path:
 def data_type_receipt(run: str, data_type: str) -> Path:
     """Return the receipt of a run's data type."""
     return Path(DATA_TYPE_RECEIPT.format(run_id=run, data_type=data_type))
+
+
+def quantities(run: str) -> Path:
+    """Return the file of a run's quantities."""
+    return Path(QUANTITIES.format(run_id=run))
 
 
 def receipts_of_data_types(run: str) -> list[Path]:

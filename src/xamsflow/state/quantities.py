@@ -1,0 +1,82 @@
+"""The quantities of a run, as they are kept on disk: numbers and short texts that describe it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from xamsflow.base.errors import BadDataError
+from xamsflow.state import layout, receipts
+
+VERSION = 1
+"""The form of the file; a file of another form is made again."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One quantity of one run.
+
+    `value` is None if the quantity could not be determined; then `problem` says why, in one line.
+    `error` is one standard deviation, None if there is none. A quantity of a channel has the name
+    ``<name>_ch<channel>``. `by` is ``xamsflow`` or the file that defines the quantity.
+    """
+
+    value: float | str | None
+    error: float | None = None
+    unit: str = ""
+    definition: str = ""
+    problem: str | None = None
+    channel: int | None = None
+    by: str = "xamsflow"
+
+
+@dataclass(frozen=True)
+class Quantities:
+    """All quantities of a run.
+
+    `start` and `end` are in ns since the epoch; `lineage` has the lineage hash of each data type
+    from which they were made; `time` says when, in ISO 8601.
+    """
+
+    run_id: str
+    detector: str
+    mode: str
+    start: int
+    end: int
+    time: str
+    lineage: Mapping[str, str]
+    quantities: Mapping[str, Quantity] = field(default_factory=dict)
+
+
+def write(found: Quantities) -> None:
+    """Write the quantities of a run, atomically.
+
+    Raises the errors of :func:`xamsflow.state.receipts.write`.
+    """
+    receipts.write(layout.quantities(found.run_id), {"version": VERSION} | asdict(found))
+
+
+def read(run: str) -> Quantities | None:
+    """Return the quantities of a run, None if there are none yet.
+
+    Raises BadDataError if the file is damaged or has another form.
+    """
+    path = layout.quantities(run)
+    try:
+        content = receipts.read(path)
+    except FileNotFoundError:
+        return None
+    try:
+        if content.pop("version") != VERSION:
+            raise ValueError("another version")
+        values = content.pop("quantities")
+        named = {name: Quantity(**value) for name, value in values.items()}
+        return Quantities(**content, quantities=named)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Any, error: Exception) -> BadDataError:
+    return BadDataError(
+        f"{path} does not hold the quantities of a run ({error})",
+        "make it again: `xamsflow quantities --backfill`",
+    )
