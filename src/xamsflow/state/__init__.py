@@ -2,13 +2,14 @@
 
 ::
 
-    layout        the path of every file, and how a run is named
-    receipts      small JSON files that record what was done
-    quantities    the file with the quantities of a run
-    claims        the file that tells the jobs of a run which driver claimed it
-    owner         who owns a claim, and whether that process still runs
-    watching      the sign of life of xamsflow watch
-    lock          one job at a time for each run
-    run_numbers   run numbers and ranges as people write them
-    strax_folder  a stored data type, checked without strax
+    layout          the path of every file, and how a run is named
+    receipts        small JSON files that record what was done
+    quantities      the file with the quantities of a run
+    quantity_table  the quantities of all runs, read fast
+    claims          the file that tells the jobs of a run which driver claimed it
+    owner           who owns a claim, and whether that process still runs
+    watching        the sign of life of xamsflow watch
+    lock            one job at a time for each run
+    run_numbers     run numbers and ranges as people write them
+    strax_folder    a stored data type, checked without strax
 """

@@ -45,6 +45,9 @@ JOURNAL = Path("journal")
 NOTIFIED = Path(".xamsflow") / "notified.json"
 """Which events people have been notified of."""
 
+QUANTITY_TABLE = Path(".xamsflow") / "quantities.npz"
+"""The quantities of all runs, kept so that they are read fast; may be deleted."""
+
 WATCHING = Path(".xamsflow") / "watching.json"
 """The sign of life of ``xamsflow watch``."""
 

@@ -1,0 +1,215 @@
+"""The quantities of all runs as arrays, read from one file and the files that changed since.
+
+A file of a run takes most of a millisecond to read, and there are thousands. The arrays of the last
+look are kept in :data:`xamsflow.state.layout.QUANTITY_TABLE`; a run is read again if its file has
+another time or size. That file may be deleted at any time.
+"""
+
+import json
+import math
+import os
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from xamsflow.base.durable import replacing
+from xamsflow.base.errors import XamsflowError
+from xamsflow.state import layout, quantities
+from xamsflow.state.quantities import Quantities, Quantity
+
+VERSION = 1
+"""The form of the kept file; a file of another form is made again."""
+
+ABOUT = ("unit", "definition", "channel", "by")
+"""What a table says about a quantity, from the newest run that has it."""
+
+Stamp: TypeAlias = tuple[int, int]
+"""The time and the size of a run's file; another stamp means another content."""
+
+Cells: TypeAlias = dict[str, dict[str, str]]
+"""Texts by run and quantity: few cells have one."""
+
+
+@dataclass(frozen=True)
+class QuantityTable:
+    """One row per run, in ascending order, and one column per quantity, in the order of names.
+
+    `starts` and `ends` are in ns since the epoch. `values` and `errors` have the shape (runs,
+    names), NaN where there is no number. `texts` has the values that are texts, `problems` why a
+    quantity could not be determined, `about` the unit, definition, channel and author of each
+    quantity. `damaged` has the error for each run whose file cannot be read; it has no row.
+    """
+
+    run_ids: Sequence[str]
+    detectors: Sequence[str]
+    modes: Sequence[str]
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+    names: Sequence[str]
+    values: npt.NDArray[np.float64]
+    errors: npt.NDArray[np.float64]
+    texts: Cells
+    problems: Cells
+    about: Mapping[str, Mapping[str, Any]]
+    damaged: Mapping[str, str]
+
+    @cached_property
+    def columns(self) -> dict[str, int]:
+        """The column of each quantity."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """The row of each run."""
+        return {run: i for i, run in enumerate(self.run_ids)}
+
+
+def read() -> QuantityTable:
+    """Return the quantities of all runs in the working directory.
+
+    If the table cannot be kept, the files are read again the next time.
+    """
+    stamps = _stamps()
+    kept, old_stamps = _kept()
+    unchanged = [run for run in kept.run_ids if stamps.get(run) == old_stamps[run]]
+    read_now: dict[str, Quantities] = {}
+    damaged: dict[str, str] = {}
+    for run in sorted(stamps.keys() - set(unchanged)):
+        try:
+            found = quantities.read(run)
+        except XamsflowError as error:
+            damaged[run] = str(error)
+            continue
+        if found is not None:
+            read_now[run] = found
+    if not read_now and not damaged and len(unchanged) == len(kept.run_ids):
+        return kept
+    table = _joined(kept, unchanged, read_now, damaged)
+    with suppress(XamsflowError, OSError):  # a folder of somebody else, a full disk
+        _keep(table, stamps)
+    return table
+
+
+def _stamps() -> dict[str, Stamp]:
+    """Return the stamp of each run's file."""
+    found: dict[str, Stamp] = {}
+    parent = layout.quantities("000000").parent.parent
+    with suppress(OSError):  # no folder yet
+        for run in os.listdir(parent):  # noqa: PTH208 - a path object per run takes longer
+            if layout.is_run_id(run):
+                with suppress(OSError):  # no such file
+                    about = os.stat(layout.QUANTITIES.format(run_id=run))  # noqa: PTH116
+                    found[run] = about.st_mtime_ns, about.st_size
+    return found
+
+
+def _joined(
+    kept: QuantityTable,
+    unchanged: Sequence[str],
+    read_now: Mapping[str, Quantities],
+    damaged: Mapping[str, str],
+) -> QuantityTable:
+    """Return a table of the unchanged runs of a kept table and the runs that were read now."""
+    about = dict(kept.about) if unchanged else {}
+    for run in sorted(read_now):
+        for name, quantity in read_now[run].quantities.items():
+            about[name] = {key: getattr(quantity, key) for key in ABOUT}
+    names = sorted(about)
+    column = {name: i for i, name in enumerate(names)}
+    runs = sorted([*unchanged, *read_now])
+    row = {run: i for i, run in enumerate(runs)}
+    values = np.full((len(runs), len(names)), np.nan)
+    errors = values.copy()
+    starts, ends = np.zeros(len(runs), np.int64), np.zeros(len(runs), np.int64)
+    detectors, modes = [""] * len(runs), [""] * len(runs)
+
+    old = np.array([kept.rows[run] for run in unchanged], int)
+    new = np.array([row[run] for run in unchanged], int)
+    for name in names:
+        if name in kept.columns:
+            values[new, column[name]] = kept.values[old, kept.columns[name]]
+            errors[new, column[name]] = kept.errors[old, kept.columns[name]]
+    starts[new], ends[new] = kept.starts[old], kept.ends[old]
+    for i, j in zip(new, old, strict=True):
+        detectors[i], modes[i] = kept.detectors[j], kept.modes[j]
+    texts = {run: kept.texts[run] for run in unchanged if run in kept.texts}
+    problems = {run: kept.problems[run] for run in unchanged if run in kept.problems}
+
+    for run, found in read_now.items():
+        i = row[run]
+        detectors[i], modes[i] = found.detector, found.mode
+        starts[i], ends[i] = found.start, found.end
+        for name, quantity in found.quantities.items():
+            j = column[name]
+            values[i, j] = _number(quantity.value)
+            errors[i, j] = _number(quantity.error)
+            if isinstance(quantity.value, str):
+                texts.setdefault(run, {})[name] = quantity.value
+            if problem := _problem(quantity, values[i, j]):
+                problems.setdefault(run, {})[name] = problem
+    return QuantityTable(
+        *(runs, detectors, modes, starts, ends, names, values, errors),
+        *(texts, problems, about, damaged),
+    )
+
+
+def _number(value: Any) -> float:
+    is_number = isinstance(value, int | float) and math.isfinite(value)
+    return float(value) if is_number else math.nan
+
+
+def _problem(quantity: Quantity, number: float) -> str:
+    """Return why there is no value, empty if there is one."""
+    if quantity.problem:
+        return str(quantity.problem)
+    return "" if isinstance(quantity.value, str) or math.isfinite(number) else "not a number"
+
+
+# The kept file: arrays and one text as JSON.
+
+_WORDS = ("run_ids", "detectors", "modes", "names", "texts", "problems", "about")
+_ARRAYS = ("starts", "ends", "values", "errors")
+
+
+def _empty() -> tuple[QuantityTable, dict[str, Stamp]]:
+    none, numbers = np.zeros(0, np.int64), np.zeros((0, 0))
+    return QuantityTable([], [], [], none, none, [], numbers, numbers, {}, {}, {}, {}), {}
+
+
+def _kept() -> tuple[QuantityTable, dict[str, Stamp]]:
+    """Return the kept table and the stamps of its runs; empty if it cannot be used."""
+    try:
+        with np.load(layout.QUANTITY_TABLE, allow_pickle=False) as file:
+            words = json.loads(bytes(file["words"]))
+            arrays = {name: file[name] for name in _ARRAYS}
+            stamps = file["stamps"].tolist()
+        if words.pop("version") != VERSION:
+            return _empty()
+        table = QuantityTable(**words, **arrays, damaged={})
+        return table, {run: (t, n) for run, (t, n) in zip(table.run_ids, stamps, strict=True)}
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
+        return _empty()
+
+
+def _keep(table: QuantityTable, stamps: Mapping[str, Stamp]) -> None:
+    words = {"version": VERSION} | {name: getattr(table, name) for name in _WORDS}
+    path: Path = layout.QUANTITY_TABLE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez(
+            file,
+            words=np.frombuffer(json.dumps(words).encode(), np.uint8),
+            stamps=_stamp_array(stamps[run] for run in table.run_ids),
+            **{name: getattr(table, name) for name in _ARRAYS},
+        )
+
+
+def _stamp_array(stamps: Iterable[Stamp]) -> npt.NDArray[np.int64]:
+    return np.array(list(stamps), np.int64).reshape(-1, 2)

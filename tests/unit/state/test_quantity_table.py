@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from xamsflow.state import layout, quantities, quantity_table
+from xamsflow.state.quantities import Quantities, Quantity
+
+
+@pytest.fixture(autouse=True)
+def working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def write(run: str, mode: str = "background", **values: Quantity) -> None:
+    start = int(run) * 10**9
+    quantities.write(Quantities(run, "xams", mode, start, start + 5, "now", {}, values))
+
+
+def test_there_may_be_none():
+    table = quantity_table.read()
+    assert (table.run_ids, table.names, table.values.shape) == ([], [], (0, 0))
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["first", "from the kept file"])
+def test_a_row_for_each_run_and_a_column_for_each_quantity(kept):
+    rate = Quantity(3.0, 0.5, "Hz", "events per live time")
+    write("000002", "led", s1_rate=rate, note=Quantity("by eye", by="quantities.py"))
+    write("000001", s1_rate=Quantity(None, problem="no events"), noise_ch3=Quantity(4, channel=3))
+    if kept:
+        quantity_table.read()
+    table = quantity_table.read()
+    assert table.run_ids == ["000001", "000002"]
+    assert table.modes == ["background", "led"]
+    assert table.detectors == ["xams", "xams"]
+    assert table.starts.tolist() == [10**9, 2 * 10**9]
+    assert table.ends.tolist() == [10**9 + 5, 2 * 10**9 + 5]
+    assert table.names == ["noise_ch3", "note", "s1_rate"]
+    nan = np.nan
+    np.testing.assert_array_equal(table.values, [[4, nan, nan], [nan, nan, 3]])
+    np.testing.assert_array_equal(table.errors, [[nan, nan, nan], [nan, nan, 0.5]])
+    assert table.texts == {"000002": {"note": "by eye"}}
+    assert table.problems == {"000001": {"s1_rate": "no events"}}
+    assert table.about["noise_ch3"]["channel"] == 3
+    assert table.about["note"]["by"] == "quantities.py"
+
+
+def test_only_files_that_changed_are_read(monkeypatch):
+    for run in ("000001", "000002", "000003"):
+        write(run, a=Quantity(1.0), b=Quantity(2.0))
+    quantity_table.read()
+    write("000002", a=Quantity(10.0), c=Quantity(30.0))
+    write("000004", c=Quantity(40.0))
+    layout.quantities("000001").unlink()
+    seen = []
+    really = quantities.read
+    monkeypatch.setattr(quantities, "read", lambda run: seen.append(run) or really(run))
+    table = quantity_table.read()
+    assert seen == ["000002", "000004"]
+    assert table.run_ids == ["000002", "000003", "000004"]
+    nan = np.nan
+    assert table.names == ["a", "b", "c"]
+    np.testing.assert_array_equal(table.values, [[10, nan, 30], [1, 2, nan], [nan, nan, 40]])
+    quantity_table.read()
+    assert len(seen) == 2
+
+
+def test_what_is_not_a_number_says_so():
+    write("000001", inf=Quantity(float("inf")), odd=Quantity([1]))
+    table = quantity_table.read()
+    assert np.isnan(table.values).all()
+    assert table.problems == {"000001": {"inf": "not a number", "odd": "not a number"}}
+
+
+def test_a_damaged_file_is_named_and_hides_no_other():
+    write("000001", a=Quantity(1.0))
+    write("000002", a=Quantity(1.0))
+    quantity_table.read()
+    layout.quantities("000002").write_text("[")
+    for _ in range(2):
+        table = quantity_table.read()
+        assert table.run_ids == ["000001"]
+        assert "is not a receipt" in table.damaged["000002"]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"{}"])
+def test_a_kept_file_that_cannot_be_used_is_made_again(content):
+    write("000001", a=Quantity(1.0))
+    layout.QUANTITY_TABLE.parent.mkdir()
+    layout.QUANTITY_TABLE.write_bytes(content)
+    assert quantity_table.read().run_ids == ["000001"]
+    assert layout.QUANTITY_TABLE.stat().st_size > 100
+
+
+def test_a_table_that_cannot_be_kept_is_read_all_the_same():
+    write("000001", a=Quantity(1.0))
+    layout.QUANTITY_TABLE.parent.write_text("in the way")
+    assert quantity_table.read().run_ids == ["000001"]
