@@ -12,6 +12,7 @@
     growth            how much more a job requests after it ran short
     process           which process, on which host, and whether it still runs
     signal_thread     signals whose handlers may wait for locks
+    service           signs of life for systemd
     exec_with_parent  a command that ends with the process that started it
     starting          what comes before all other imports
     caches            where libraries keep their files

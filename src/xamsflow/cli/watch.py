@@ -69,7 +69,9 @@ def run(options: argparse.Namespace) -> int:
     """Watch for runs, and print one line per event."""
     from dataclasses import replace  # noqa: PLC0415
 
+    from xamsflow.base import service  # noqa: PLC0415
     from xamsflow.batch import here  # noqa: PLC0415
+    from xamsflow.operate import places  # noqa: PLC0415
     from xamsflow.operate.watcher import Watcher, WatchOptions  # noqa: PLC0415
     from xamsflow.run import notify  # noqa: PLC0415 - keeps --help fast
     from xamsflow.rundb import RunDatabase  # noqa: PLC0415
@@ -87,7 +89,8 @@ def run(options: argparse.Namespace) -> int:
         if database is not None:
             with contextlib.suppress(XamsflowError):  # a full disk
                 watching.looked(settings.watch.interval_s)
-        notify.check(settings, database)
+        service.is_alive()
+        notify.check(settings, database, lambda: places.silent(settings, profile))
         page.update(changed=changed)
 
     say(

@@ -6,6 +6,7 @@
     retransfer  sets a copy aside, so that the run is transferred again
     plan        what the workflow would do, run by run
     watcher     endless mode
+    places      hosts and systems that do not answer
     doctor      what keeps runs from being processed
     reconcile   where run documents, receipts and data disagree
 """

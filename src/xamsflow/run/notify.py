@@ -1,4 +1,4 @@
-"""Messages to people who are not watching: failures, recovery, silence, and full disks.
+"""Messages to people who are not watching: failures, recovery, outages, silence, full disks.
 
 A command of the site sends them, by mail or to a chat: it gets the message on its standard input
 and the facts in its environment (``XAMSFLOW_EVENT``, ``XAMSFLOW_SUBJECT``, …). Nothing from a run
@@ -19,7 +19,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -136,11 +136,16 @@ def succeeded(config: Config, run: str) -> None:
 
 
 @_harmless
-def check(config: Config, database: "RunDatabase | None") -> None:
-    """Check for silence, full disks and an unreachable database; resend what could not be sent.
+def check(
+    config: Config,
+    database: "RunDatabase | None",
+    ask_places: Callable[[], Mapping[str, str]] = dict,
+) -> None:
+    """Check for silence, full disks and places that do not answer; resend what could not be sent.
 
     Call it as often as you like: it checks at most every CHECK_PAUSE. If `database` is None, the
-    run database is unreachable: reported if it was so at the previous check, too.
+    run database is unreachable. `ask_places` returns the other places that do not answer, each with
+    the reason. A place is reported if it did not answer at the previous check either.
     """
     now = clock.now()
     with _memory(config.notify) as memory:
@@ -148,17 +153,21 @@ def check(config: Config, database: "RunDatabase | None") -> None:
         if last and _age(last) < CHECK_PAUSE:
             return
         memory.kept["checked"] = now.isoformat()
-        before = memory.kept.get("unreachable")
-        if database is None:
-            memory.kept.setdefault("unreachable", now.isoformat())
-        else:
-            memory.kept.pop("unreachable", None)
+    silent = dict(ask_places())
     found = _space(config)
-    if database is not None:
-        found += [_unreachable(config, None), _absence(config.notify, database.each_run(), now)]
-    elif before:
-        found.append(_unreachable(config, before))
+    if database is None:
+        silent[_database(config)] = (
+            "no run is taken until it answers; outcomes are kept and published then"
+        )
+    else:
+        found.append(_absence(config.notify, database.each_run(), now))
     with _memory(config.notify) as memory:
+        before = memory.kept.get("silent", {})
+        memory.kept["silent"] = {place: before.get(place, now.isoformat()) for place in silent}
+        for place, since in before.items():
+            found.append(_silent(place, since, silent.get(place)))
+            if place not in silent and memory.has_told(found[-1]):
+                found.append(_answers_again(place, since))
         for message in found:
             memory.tell(message)
 
@@ -214,20 +223,37 @@ def _space(config: Config) -> list[Message]:
     return found
 
 
-def _unreachable(config: Config, since: str | None) -> Message:
-    """Return the message about an unreachable run database; None: it answers."""
-    name = f"{config.rundb.database}.{config.rundb.collection}"
+def _database(config: Config) -> str:
+    return f"the run database {config.rundb.database}.{config.rundb.collection}"
+
+
+def _silent(place: str, since: str, reason: str | None) -> Message:
+    """Return the message about a place that does not answer; reason None: it answers again."""
     return Message(
         event="absence",
-        key="unreachable",
-        state="unreachable" if since else "",
-        subject=f"the run database {name} does not answer",
+        key=f"silent {place}",
+        state="silent" if reason is not None else "",
+        subject=f"{place} does not answer",
         text=(
-            f"The run database {name} has not answered since {since} or longer.\n"
-            "No runs are taken until it does; outcomes are kept and published then.\n\n"
+            f"{_capital(place)} has not answered since {since} or longer:\n"
+            f"{_clean(reason or '')}\n\n"
             "xamsflow doctor looks for the cause.\n"
         ),
     )
+
+
+def _answers_again(place: str, since: str) -> Message:
+    return Message(
+        event="recovery",
+        key=f"answers {place} {since}",
+        state="answers",
+        subject=f"{place} answers again",
+        text=f"{_capital(place)} answers again; it had not answered since {since} or longer.\n",
+    )
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _absence(settings: Notify, rows: "Iterable[RunSummary]", now: datetime) -> Message:
@@ -288,6 +314,10 @@ class _Memory:
         elif not before or before[0] != message.state or _age(before[1]) >= repeat:
             told[message.key] = [message.state, now.isoformat()]
             self.sending.append(message)
+
+    def has_told(self, message: Message) -> bool:
+        """Return whether a message with this key was sent and has not been settled since."""
+        return message.key in self.kept.get("told", {})
 
     def clean(self) -> None:
         """Forget what was sent long ago, and resend what could not be sent."""

@@ -273,8 +273,8 @@ def impatient(monkeypatch):
     monkeypatch.setattr(notify, "CHECK_PAUSE", timedelta())
 
 
-def look(chosen, database=None):
-    notify.check(chosen, database)
+def look(chosen, database=None, **silent):
+    notify.check(chosen, database, lambda: silent)
     notify.finish()
 
 
@@ -287,6 +287,30 @@ def test_an_unreachable_run_database_is_reported_if_it_lasts(settings, inbox):
     (message,) = sent(inbox)
     assert message["text"].startswith("the run database run.runs_new does not answer\n")
     assert message["environment"]["XAMSFLOW_EVENT"] == "absence"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_each_place_that_stays_silent_is_reported_and_so_is_its_return(settings, inbox, mongod):
+    with rundb.open_database(scratch(mongod)) as database:
+        look(settings(), database, daq="no route", slurm="timed out")
+        look(settings(), database, slurm="timed out")  # the DAQ host was away for a moment
+        look(settings(), database, daq="no route", slurm="timed out")
+        (message,) = sent(inbox)
+        assert message["text"].startswith("slurm does not answer\n\nSlurm has not answered since ")
+        assert "or longer:\ntimed out\n" in message["text"]
+        look(settings(), database)
+        look(settings(), database)
+    assert events(inbox) == ["absence", "recovery"]
+    assert sent(inbox)[1]["text"].startswith("slurm answers again\n")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_places_that_cannot_be_asked_harm_nothing(settings, inbox, caplog):
+    def ask():
+        raise OSError("too many open files")
+
+    notify.check(settings(), None, ask)
+    assert "notifications: OSError: too many open files" in caplog.text
 
 
 @pytest.mark.usefixtures("impatient")
