@@ -32,7 +32,7 @@ demo: install-demo  ## process a few simulated runs on this machine, with a sepa
 
 test: install-demo  ## run the whole test suite
 	tools/system-packages test
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadgroup
 
 test-htcondor: install-demo  ## test profiles/htcondor on a real HTCondor, as root (docs/how-to/batch-systems.md)
 	tools/system-packages htcondor

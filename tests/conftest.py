@@ -40,12 +40,22 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: shutil.rmtree(os.environ["HOME"], ignore_errors=True))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of batch systems in one process: there is one such system on a machine."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Keep the tests of batch systems in one process, which begins with them.
+
+    There is one such system on a machine. The tests mostly wait for it, so that all others are run
+    beside them.
+    """
     for item in items:
-        if item.path.name.startswith("test_batch"):
+        if _needs_the_batch_system(item):
             item.add_marker(pytest.mark.xdist_group("batch"))
+    yield
+    items.sort(key=lambda item: not _needs_the_batch_system(item))
+
+
+def _needs_the_batch_system(item: pytest.Item) -> bool:
+    return item.path.name.startswith("test_batch")
 
 
 @pytest.fixture(autouse=True)
