@@ -7,6 +7,7 @@ batch system has tests of its own. What cannot run here is listed with the reaso
 is neither run nor listed fails, and so does a reason that is no longer needed.
 """
 
+import contextlib
 import os
 import pty
 import re
@@ -19,8 +20,10 @@ from pathlib import Path
 import pytest
 
 from site_for_tests import PROFILE, SNAKEMAKE, Site
+from xamsflow.analysis.health import judging
 from xamsflow.settings import config
-from xamsflow.state import layout
+from xamsflow.state import layout, quantities
+from xamsflow.state.quantities import Quantities, Quantity
 
 DOCUMENTS = [
     layout.REPOSITORY / "README.md",
@@ -77,10 +80,21 @@ def drawn(site: Site) -> None:
     assert made.returncode == 0, made.stdout
 
 
+def judged(site: Site) -> None:
+    """Runs 932 and 933 have quantities, and 932 is odd."""
+    with contextlib.chdir(site.work):
+        for number in range(917, 934):
+            run, value = layout.run_id(number), 9.0 if number == 932 else 2.0
+            noise = {"noise_ch0": Quantity(value, 0.1, "ADC counts", "noise")}
+            quantities.write(Quantities(run, "xamsl", "mode", 0, 1, "", {}, noise))
+        judging.judge_again(f"{number:06d}" for number in range(917, 934))
+
+
 PREPARATIONS: dict[str, Callable[[Site], None]] = {
     "retry": failed,
     "release": held,
     "--report": drawn,
+    "health": judged,
 }
 """What a word of a command needs of run 932; for all other commands it is done."""
 

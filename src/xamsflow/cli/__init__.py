@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from xamsflow.base import starting
 
 VERBS = (
-    *("status", "show", "why", "log", "bundle", "plan", "page", "display", "verify"),
+    *("status", "show", "why", "log", "bundle", "plan", "page", "display", "verify", "health"),
     *("pend", "hold", "release", "retry", "reprocess", "retransfer", "abandon"),
     *("init", "watch", "doctor", "reconcile", "simulate", "demo", "completion"),
 )

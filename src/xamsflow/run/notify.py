@@ -1,4 +1,4 @@
-"""Messages to people who are not watching: failures, recovery, outages, silence, full disks.
+"""Messages to people who are not watching: failures, recovery, odd runs, outages, full disks.
 
 A command of the site sends them, by mail or to a chat: it gets the message on its standard input
 and the facts in its environment (``XAMSFLOW_EVENT``, ``XAMSFLOW_SUBJECT``, …). Nothing from a run
@@ -19,7 +19,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +30,7 @@ from xamsflow.base.errors import BadDataError, ConfigurationError, TransientErro
 from xamsflow.run.failures import Failure
 from xamsflow.settings.config import Config, Notify
 from xamsflow.state import layout, lock, receipts
+from xamsflow.state.health import Health
 
 if TYPE_CHECKING:
     from xamsflow.rundb import RunDatabase, RunSummary
@@ -131,6 +132,31 @@ def succeeded(config: Config, run: str) -> None:
                     "\nxamsflow status --failed shows which of them are still failed.\n"
                 ),
                 facts={"run": run},
+            )
+        )
+
+
+@_harmless
+def odd(config: Config, health: Health, names: Sequence[str]) -> None:
+    """Report that quantities of a run, `names`, are not what they were in earlier runs."""
+    run = health.run_id
+    found = [one for one in health.odd if one.name in names]
+    lines = "".join(f"  {_clean(str(one))}\n" for one in found)
+    listed = ", ".join(names)
+    with _memory(config.notify) as memory:
+        memory.tell(
+            Message(
+                event="odd",
+                key=f"odd {health.detector} {health.mode}",
+                state=f"{run} {listed}",
+                subject=f"run {run} is odd: {_short(listed)}",
+                text=(
+                    f"Run {run} differs from {health.reference}:\n{lines}\n"
+                    f"xamsflow show {run} says more. Later runs with the same deviations are not\n"
+                    f"reported. If the cause is known, note it:\n"
+                    f"xamsflow health {run} --known TEXT\n"
+                ),
+                facts={"run": run, "quantities": listed},
             )
         )
 

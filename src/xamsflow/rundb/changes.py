@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from xamsflow.base.errors import FailureClass
+from xamsflow.rundb import run_document
 from xamsflow.rundb.run_document import (
     Document,
     count,
@@ -159,6 +160,39 @@ class TagChange:
         if isinstance(document.get("tags"), list):
             return {"$push": {"tags": tag, "processing.history": entry}}
         return {"$set": {"tags": [tag]}, "$push": {"processing.history": entry}}
+
+
+@dataclass(frozen=True)
+class HealthChange:
+    """The verdict on a run's quantities, in ``processing.health``; the status stays the same.
+
+    What people have noted in the document meanwhile is kept.
+    """
+
+    health: Mapping[str, Any]
+
+    def as_read(self, document: Mapping[str, Any]) -> Document:
+        """Return the filter that matches a document only if its verdict is what was read."""
+        found = section(document).get("health")
+        return {"_id": document["_id"], "processing.health": {"$eq": found}}
+
+    def allowed(self, document: Mapping[str, Any]) -> bool:
+        """Return whether anything would change."""
+        return section(document).get("health") != self._merged(document)
+
+    def update(self, document: Mapping[str, Any], time: datetime) -> Document:  # noqa: ARG002
+        """Return the update that changes a document that is unchanged since it was read."""
+        return {"$set": {"processing.health": self._merged(document)}}
+
+    def _merged(self, document: Mapping[str, Any]) -> Document:
+        known = list(self.health["known"])
+        ours = {(note["text"], note["by"], note["time"]) for note in known}
+        odd = {one["name"] for one in self.health["odd"]}
+        for note in run_document.health_notes(document):
+            names = [name for name in note["names"] if name in odd]
+            if names and (note["text"], note["by"], note["time"]) not in ours:
+                known.append({**note, "names": names})
+        return {**self.health, "known": known}
 
 
 def claim(

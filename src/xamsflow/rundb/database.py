@@ -19,7 +19,7 @@ from pymongo.collection import Collection
 from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, ConfigurationError, FailureClass, TransientError
 from xamsflow.rundb import changes, claiming, run_document, run_rows, selection, status
-from xamsflow.rundb.changes import CHANGE_TRIES, Change, TagChange
+from xamsflow.rundb.changes import CHANGE_TRIES, Change, HealthChange, TagChange
 from xamsflow.rundb.claiming import Claiming
 from xamsflow.rundb.mongo_errors import Endpoint
 from xamsflow.rundb.run_document import Document
@@ -507,6 +507,14 @@ class RunDatabase:
             )
 
     @_translated
+    def set_health(self, number: int, health: Mapping[str, Any]) -> bool:
+        """Write the verdict on a run's quantities; return False if nothing changes.
+
+        The status stays as it is, and so do notes that others have added meanwhile.
+        """
+        return self._change(number, HealthChange(health))
+
+    @_translated
     def insert(self, document: Mapping[str, Any]) -> None:
         """Add the document of a new run, as the DAQ does.
 
@@ -600,10 +608,10 @@ class RunDatabase:
     def _claiming(self, owner: str) -> Claiming:
         return Claiming(self._collection, self.endpoint, owner)
 
-    def _change(self, number: int, change: Change | TagChange) -> bool:
+    def _change(self, number: int, change: Change | TagChange | HealthChange) -> bool:
         return self._changed(number, change) is not None
 
-    def _changed(self, number: int, change: Change | TagChange) -> Document | None:
+    def _changed(self, number: int, change: Change | TagChange | HealthChange) -> Document | None:
         """Make a change; return the changed document, or None if the change is not allowed."""
         before: Document | None = None
         for _ in range(CHANGE_TRIES):

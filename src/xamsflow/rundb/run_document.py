@@ -132,6 +132,24 @@ def history(document: Mapping[str, Any]) -> list[Document]:
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
+def health(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the verdict on a run's quantities, empty if there is none."""
+    found = section(document).get("health")
+    return found if isinstance(found, dict) else {}
+
+
+def health_notes(document: Mapping[str, Any]) -> list[Document]:
+    """Return what people noted about a run's deviations; anything else there is left out."""
+    notes = health(document).get("known")
+    return [
+        note
+        for note in (notes if isinstance(notes, list) else [])
+        if isinstance(note, dict)
+        and all(text(note.get(name)) is not None for name in ("text", "by", "time"))
+        and isinstance(note.get("names"), list)
+    ]
+
+
 def with_outcome(
     document: Mapping[str, Any], status: str, *, data: list[Document], **about: Any
 ) -> Document:

@@ -6,6 +6,7 @@
     receipts        small JSON files that record what was done
     quantities      the file with the quantities of a run
     quantity_table  the quantities of all runs, read fast
+    health          the file with the verdict on these quantities
     claims          the file that tells the jobs of a run which driver claimed it
     owner           who owns a claim, and whether that process still runs
     watching        the sign of life of xamsflow watch

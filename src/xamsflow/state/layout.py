@@ -25,7 +25,7 @@ CORRECTIONS = Path("config") / "corrections"
 RUN_DIGITS = 6
 RUN_ID_PATTERN = rf"\d{{{RUN_DIGITS}}}"
 HIGHEST_RUN = int(10**RUN_DIGITS) - 1
-DATA_TYPE_PATTERN = r"(?!(?:follow|transfer|rundoc|claim|quantities)\b)[a-z][a-z0-9_]*"
+DATA_TYPE_PATTERN = r"(?!(?:follow|transfer|rundoc|claim|quantities|health)\b)[a-z][a-z0-9_]*"
 
 FOLLOW_RECEIPT = "results/{run_id}/follow.json"
 TRANSFER_RECEIPT = "results/{run_id}/transfer.json"
@@ -33,6 +33,7 @@ DATA_TYPE_RECEIPT = "results/{run_id}/{data_type}.json"
 RUNDOC_RECEIPT = "results/{run_id}/rundoc.json"
 OVERVIEW = "results/{run_id}/overview.png"
 QUANTITIES = "results/{run_id}/quantities.json"
+HEALTH = "results/{run_id}/health.json"
 EVENT_PICTURE = "results/{run_id}/event_{number}.png"
 EVENTS_PAGE = "results/{run_id}/events.html"
 PAGE = Path("results") / "index.html"
@@ -41,6 +42,9 @@ CLAIM = "results/{run_id}/claim.json"
 
 JOURNAL = Path("journal")
 """The folder of outcomes that are not yet in the run database."""
+
+HEALTH_LOCK = Path(".xamsflow") / "health.lock"
+"""Locked while a run is judged, because a verdict depends on those of other runs."""
 
 NOTIFIED = Path(".xamsflow") / "notified.json"
 """Which events people have been notified of."""
@@ -142,6 +146,11 @@ def data_type_receipt(run: str, data_type: str) -> Path:
 def quantities(run: str) -> Path:
     """Return the file of a run's quantities."""
     return Path(QUANTITIES.format(run_id=run))
+
+
+def health(run: str) -> Path:
+    """Return the file of the verdict on a run's quantities."""
+    return Path(HEALTH.format(run_id=run))
 
 
 def receipts_of_data_types(run: str) -> list[Path]:

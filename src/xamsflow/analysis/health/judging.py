@@ -1,0 +1,155 @@
+"""Verdicts on runs: made, kept on disk, written to the run document, and told to people.
+
+The files on disk are what counts: a verdict depends on those of earlier runs, and is made without
+the run database.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from xamsflow.analysis.health import references, verdict
+from xamsflow.base import clock
+from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
+from xamsflow.run import notify, publish
+from xamsflow.settings.config import Config
+from xamsflow.state import claims, health, layout, lock, quantities, receipts
+from xamsflow.state.health import Health, Note, Verdict
+
+if TYPE_CHECKING:
+    from xamsflow.rundb import RunDatabase
+
+logger = logging.getLogger(__name__)
+
+
+def judge(run: str, config: Config, *, tell: bool = True) -> Health | None:
+    """Judge a run, keep the verdict, and report new deviations if `tell`.
+
+    Returns None if the run has no quantities. The verdict is written to the run document if a
+    driver claimed the run; if that fails, only the log says so. Raises BadDataError if the file
+    with the quantities is damaged.
+    """
+    with _alone():
+        found = _judged(run)
+    if found is None:
+        return None
+    if tell and (names := _new(found)):
+        notify.odd(config, found, names)
+        notify.finish()
+    if claims.read(run) is not None:
+        try:
+            publish_all([found], config)
+        except XamsflowError as error:
+            logger.warning("run %s: the verdict is not in the run document: %s", run, error)
+    return found
+
+
+def judge_again(runs: Iterable[str]) -> list[Health]:
+    """Judge runs again, oldest first, and return the verdicts.
+
+    Runs without quantities are left out. Raises BadDataError if a file with quantities is damaged.
+    """
+    with _alone():
+        return [found for run in sorted(runs) if (found := _judged(run)) is not None]
+
+
+def acknowledge(run: str, text: str, by: str) -> list[Health]:
+    """Note what a person says about a run's deviations; return the verdicts that have changed.
+
+    The note also goes to later runs with the same deviations. Raises ConfigurationError if the run
+    is not odd.
+    """
+    with _alone():
+        found = _verdict_on(run)
+        if not found.odd:
+            raise ConfigurationError(
+                f"run {run} is {found.verdict}", "only deviations of an odd run can be acknowledged"
+            )
+        note = Note(text, by, clock.now().isoformat(), tuple(one.name for one in found.odd))
+        changed = [replace(found, known=(*found.known, note))]
+        began = {one.name: one.since for one in found.odd}
+        for later in references.following(run):
+            if later.verdict is Verdict.UNKNOWN:
+                continue
+            names = tuple(one.name for one in later.odd if began.get(one.name) == one.since)
+            if not names:
+                break
+            began = {name: began[name] for name in names}
+            changed.append(replace(later, known=(*later.known, replace(note, names=names))))
+        for one in changed:
+            health.write(one)
+        return changed
+
+
+def name_reference(run: str, by: str) -> list[Health]:
+    """Declare a run as reference for all later ones; return the verdicts made again."""
+    with _alone():
+        health.write(replace(_verdict_on(run), named_by=by))
+        later = [one.run_id for one in references.following(run)]
+        return [found for name in (run, *later) if (found := _judged(name)) is not None]
+
+
+def publish_all(found: Sequence[Health], config: Config) -> None:
+    """Write verdicts to the run documents.
+
+    A document that describes another run, such as one of another collection, is left alone; the log
+    says so. Raises TransientError if the run database cannot be reached.
+    """
+    from xamsflow import rundb  # noqa: PLC0415 - not loaded to judge a run
+
+    with rundb.open_database(config.rundb) as database:
+        for one in found:
+            try:
+                _publish(one, database, config)
+            except (BadDataError, ConfigurationError) as error:
+                logger.warning("run %s: the verdict is not published: %s", one.run_id, error)
+
+
+def _publish(found: Health, database: "RunDatabase", config: Config) -> None:
+    with suppress(FileNotFoundError):
+        receipt = receipts.read(layout.transfer_receipt(found.run_id), publish.TRANSFER_NEEDS)
+        publish.check_whose(receipt, database, config)
+    database.set_health(layout.run_number(found.run_id), found.in_document())
+
+
+def _judged(run: str) -> Health | None:
+    """Judge a run and keep the verdict; what people said about the run is kept."""
+    values = quantities.read(run)
+    if values is None:
+        return None
+    before: Health | None = None
+    try:
+        before = health.read(run)
+    except BadDataError as error:
+        logger.warning("%s", error.what)
+    found = verdict.judge(values, references.find(values), before, clock.now().isoformat())
+    health.write(found)
+    return found
+
+
+def _verdict_on(run: str) -> Health:
+    found = health.read(run)
+    if found is None:
+        raise ConfigurationError(
+            f"run {run} has not been judged", f"`xamsflow health {int(run)} --again`"
+        )
+    return found
+
+
+def _new(found: Health) -> tuple[str, ...]:
+    """Return the deviations of which nobody knows, and that the next run does not have, too.
+
+    Runs may be processed newest first: then people were told of the later run.
+    """
+    new = {one.name for one in found.odd if one.since == found.run_id}
+    later = next(references.following(found.run_id), None)
+    told = {one.name for one in later.odd} if later is not None else set()
+    return tuple(name for name in found.unknown_names if name in new - told)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    with lock.exclusive(layout.HEALTH_LOCK):
+        yield

@@ -1,0 +1,197 @@
+"""The verdict on a run, from its quantities and the reference runs."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+import numpy as np
+
+from xamsflow.analysis.health import comparison
+from xamsflow.analysis.health.comparison import Usual
+from xamsflow.analysis.health.references import References
+from xamsflow.state.health import Deviation, Health, Note, Verdict
+from xamsflow.state.quantities import Quantities, Quantity
+
+BUILT_IN = "xamsflow"
+"""What `by` says of our own quantities; one of the site is not expected to have a value always."""
+
+LONG_ENOUGH = 0.5
+"""Share of the reference runs' usual length; in a shorter run, a quantity may well be missing."""
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """A number of this run and what is usual; `deviation` is in spreads."""
+
+    value: float
+    usual: float
+    spread: float
+    deviation: float
+    n: int
+
+
+def judge(run: Quantities, references: References, before: Health | None, time: str) -> Health:
+    """Return the verdict on a run.
+
+    `before` is an earlier verdict on the same run, of which a person's words are kept. `time` is
+    now, in ISO 8601.
+    """
+    named_by = before.named_by if before else None
+    verdict = Health(
+        run_id=run.run_id,
+        detector=run.detector,
+        mode=run.mode,
+        start=run.start,
+        verdict=Verdict.UNKNOWN,
+        odd=(),
+        known=(),
+        reference=str(references),
+        references=tuple(one.run_id for one in references.compared),
+        limit=None,
+        n_judged=0,
+        time=time,
+        named_by=named_by,
+    )
+    if named_by is not None:
+        reference = f"declared as reference by {named_by}"
+        return replace(verdict, verdict=Verdict.USUAL, reference=reference, references=())
+    if references.named is None and len(references.runs) < comparison.FEWEST:
+        reference = f"{references}; {comparison.FEWEST} are needed"
+        return replace(verdict, reference=reference)
+    compared = dict(_numbers(run, references))
+    n_references = max(len(references.runs), comparison.FEWEST)
+    limit = comparison.limit(len(compared), n_references)
+    odd = list(_odd(run, references, compared))
+    if not compared and not odd:
+        reference = f"{references}: no quantity of this run can be compared"
+        return replace(verdict, reference=reference)
+    dated = tuple(_dated(one, run.run_id, references.previous, limit) for one in odd)
+    return replace(
+        verdict,
+        verdict=Verdict.ODD if dated else Verdict.USUAL,
+        odd=dated,
+        known=_known(dated, references.previous, before),
+        limit=limit,
+        n_judged=len(compared),
+    )
+
+
+def continues(odd: Deviation, earlier: Deviation, limit: float) -> bool:
+    """Tell whether a deviation is the same problem as one of an earlier run.
+
+    It is another problem if the value has changed by more than `limit` spreads since it began.
+    """
+    if odd.name != earlier.name:
+        return False
+    began, now = _number(earlier.began), _number(odd.value)
+    if began is None or now is None or odd.spread is None:
+        return earlier.began == odd.value
+    return abs(now - began) <= limit * odd.spread
+
+
+def _numbers(run: Quantities, references: References) -> Iterator[tuple[str, _Compared]]:
+    for name, quantity in run.quantities.items():
+        found, usual = _measured(quantity), _usual(name, quantity, references)
+        if found is None or usual is None:
+            continue
+        value, error = found
+        spread = float(usual.spread_for(error))
+        if spread > 0:
+            center = float(usual.center)
+            yield name, _Compared(value, center, spread, (value - center) / spread, usual.n)
+
+
+def _usual(name: str, like: Quantity, references: References) -> Usual | None:
+    """Return what is usual for a number, None if the reference runs do not say."""
+    found = _measured_in(references.runs, name, like)
+    usual = None
+    if len(found) >= comparison.FEWEST:
+        values, errors = np.array(found).T
+        usual = comparison.of_runs(values, errors, like.unit)
+    if references.named is None:
+        return usual
+    for value, error in _measured_in([references.named], name, like):
+        if usual is not None or error > 0:
+            return comparison.of_named(value, error, usual, like.unit)
+    return None
+
+
+def _measured_in(
+    runs: Sequence[Quantities], name: str, like: Quantity
+) -> list[tuple[float, float]]:
+    """Return numbers with errors of a quantity, where it is defined in the same way."""
+    found = (run.quantities.get(name) for run in runs)
+    same = (one for one in found if one and _definition(one) == _definition(like))
+    return [number for number in map(_measured, same) if number is not None]
+
+
+def _definition(quantity: Quantity) -> tuple[str, str]:
+    return quantity.unit, quantity.definition
+
+
+def _odd(
+    run: Quantities, references: References, compared: Mapping[str, _Compared]
+) -> Iterator[Deviation]:
+    """Yield what stands out; the run in which it began is not known yet."""
+    for name, one in compared.items():
+        if abs(one.deviation) > comparison.limit(len(compared), one.n):
+            yield Deviation(
+                name, one.value, one.usual, one.spread, one.deviation, since="", began=one.value
+            )
+    runs = references.compared
+    for name, example in runs[0].quantities.items():
+        quantity = run.quantities.get(name)
+        usual = [one.quantities[name].value for one in runs if name in one.quantities]
+        value = quantity.value if quantity is not None else None
+        if len(usual) < len(runs) or any(one is None for one in usual):
+            continue
+        if value is None and example.by == BUILT_IN:
+            clear = _usual(name, example, references)
+            if clear is not None and clear.is_clear and _is_long_enough(run, runs):
+                problem = quantity.problem if quantity is not None else "the run has no such value"
+                yield Deviation(name, None, float(clear.center), None, None, "", None, problem)
+        elif isinstance(value, str) and set(usual) == {usual[0]} and usual[0] != value:
+            yield Deviation(name, value, str(usual[0]), None, None, "", value)
+
+
+def _is_long_enough(run: Quantities, runs: Sequence[Quantities]) -> bool:
+    usual = median(one.end - one.start for one in runs)
+    return run.end - run.start >= LONG_ENOUGH * usual
+
+
+def _dated(odd: Deviation, run: str, previous: Health | None, limit: float) -> Deviation:
+    """Return a deviation with the run in which it began."""
+    for earlier in previous.odd if previous is not None else ():
+        if continues(odd, earlier, limit):
+            return replace(odd, since=earlier.since, began=earlier.began)
+    return replace(odd, since=run)
+
+
+def _known(
+    odd: Sequence[Deviation], previous: Health | None, before: Health | None
+) -> tuple[Note, ...]:
+    """Return what people wrote about deviations that have not changed since."""
+    began = {one.name: one.since for one in odd}
+    found: dict[Note, None] = {}
+    for verdict in (previous, before):
+        for note in verdict.known if verdict is not None else ():
+            then = {one.name: one.since for one in verdict.odd} if verdict is not None else {}
+            names = tuple(
+                name for name in note.names if name in began and began[name] == then.get(name)
+            )
+            if names:
+                found[replace(note, names=names)] = None
+    return tuple(found)
+
+
+def _measured(quantity: Quantity) -> tuple[float, float] | None:
+    """Return a number and its error, 0 if it has none."""
+    value = _number(quantity.value)
+    return None if value is None else (value, _number(quantity.error) or 0.0)
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return None

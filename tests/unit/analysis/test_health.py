@@ -1,0 +1,220 @@
+"""Verdicts on runs with quantities that are written for the test."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from xamsflow.analysis.health import comparison, judging, references
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.settings import config
+from xamsflow.state import health, layout, quantities
+from xamsflow.state.health import Verdict
+from xamsflow.state.quantities import Quantities, Quantity
+
+MINUTE = 60_000_000_000
+CENTERS = {
+    "event_rate": (50.0, 1.0, "Hz"),
+    "s2_area": (4000.0, 60.0, "PE"),
+    "electron_lifetime": (250.0, 15.0, "us"),
+    **{f"noise_ch{channel}": (2.0, 0.005, "ADC counts") for channel in range(8)},
+    **{f"baseline_ch{channel}": (8200.0 + channel, 0.2, "ADC counts") for channel in range(8)},
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def settings():
+    return config.load([])
+
+
+def made(number, rng, mode="external_pmt", **changed):
+    """The quantities of a usual run of a minute; `changed` are values of some of them."""
+    found = {
+        name: Quantity(center + 1.2 * error * rng.standard_normal(), error, unit, name)
+        for name, (center, error, unit) in CENTERS.items()
+    }
+    for name, value in changed.items():
+        problem = "no data" if value is None else None
+        found[name] = replace(found[name], value=value, problem=problem)
+    start = number * 2 * MINUTE
+    return Quantities(
+        f"{number:06d}", "xams", mode, start, start + MINUTE, "2026-01-02T03:04:05", {}, found
+    )
+
+
+def history(n=20, first=1000, seed=1):
+    """Write the quantities of usual runs, and return the generator of random numbers."""
+    rng = np.random.default_rng(seed)
+    for number in range(first, first + n):
+        quantities.write(made(number, rng))
+    return rng
+
+
+def judged(number, rng, settings, **changed):
+    quantities.write(made(number, rng, **changed))
+    found = judging.judge(f"{number:06d}", settings)
+    assert found is not None
+    return found
+
+
+def names(found):
+    return {one.name for one in found.odd}
+
+
+def test_a_usual_run(settings):
+    found = judged(1020, history(), settings)
+    assert (found.verdict, found.odd, found.n_judged) == (Verdict.USUAL, (), len(CENTERS))
+    assert found.reference == "20 earlier runs of mode 'external_pmt', 001000 to 001019"
+
+
+def test_too_few_runs_to_compare_with(settings):
+    found = judged(1003, history(3), settings)
+    assert found.verdict is Verdict.UNKNOWN
+    assert found.reference == (
+        "3 earlier runs of mode 'external_pmt', 001000 to 001002; 15 are needed"
+    )
+
+
+def test_what_nobody_could_judge_becomes_a_reference_later(settings):
+    rng = np.random.default_rng(3)
+    verdicts = [judged(number, rng, settings).verdict for number in range(1000, 1020)]
+    assert verdicts == [Verdict.UNKNOWN] * 15 + [Verdict.USUAL] * 5
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("noise_ch3", 2.4), ("electron_lifetime", 125.0), ("baseline_ch0", 8195.0), ("s2_area", 0.0)],
+)
+def test_a_quantity_that_stands_out(settings, name, value):
+    found = judged(1020, history(), settings, **{name: value})
+    assert (found.verdict, names(found)) == (Verdict.ODD, {name})
+    assert found.odd[0].since == "001020"
+
+
+def test_a_quantity_that_should_be_there(settings):
+    found = judged(1020, history(), settings, electron_lifetime=None)
+    assert str(found.odd[0]).startswith("electron_lifetime: missing (no data), usually 2")
+
+
+def test_a_short_run_may_lack_a_quantity(settings):
+    rng = history()
+    short = made(1020, rng, electron_lifetime=None)
+    quantities.write(replace(short, end=short.start + MINUTE // 4))
+    assert judging.judge("001020", settings).verdict is Verdict.USUAL
+
+
+def test_the_error_of_the_run_counts(settings):
+    rng = history()
+    run = made(1020, rng, electron_lifetime=400.0)
+    lifetime = replace(run.quantities["electron_lifetime"], error=60.0)
+    quantities.write(replace(run, quantities={**run.quantities, "electron_lifetime": lifetime}))
+    assert judging.judge("001020", settings).verdict is Verdict.USUAL
+
+
+def test_another_mode_another_definition_and_damaged_files_are_no_reference(settings):
+    rng = history(15)
+    for number in range(1015, 1035):
+        quantities.write(made(number, rng, mode="led", event_rate=0.0))
+    for number in range(1035, 1040):
+        path = layout.quantities(f"{number:06d}")
+        path.parent.mkdir(parents=True)
+        path.write_text("{")
+    run = made(1040, rng)
+    other = replace(run.quantities["s2_area"], value=1.0, definition="a new one")
+    quantities.write(replace(run, quantities={**run.quantities, "s2_area": other}))
+    found = judging.judge("001040", settings)
+    assert (found.verdict, len(found.references)) == (Verdict.USUAL, 15)
+
+
+def test_a_run_without_quantities(settings):
+    assert judging.judge("001000", settings) is None
+
+
+def test_odd_runs_are_no_reference_and_keep_the_run_in_which_it_began(settings):
+    rng = history()
+    for number in range(1020, 1026):
+        found = judged(number, rng, settings, noise_ch3=2.4)
+        assert (found.verdict, found.odd[0].since) == (Verdict.ODD, "001020")
+    assert len(found.references) == 20
+    worse = judged(1026, rng, settings, noise_ch3=3.0)
+    assert worse.odd[0].since == "001026"
+
+
+def test_a_note_holds_until_the_problem_changes(settings):
+    rng = history()
+    for number in (1020, 1021):
+        judged(number, rng, settings, noise_ch3=2.4)
+    changed = judging.acknowledge("001020", "loose cable", "anna")
+    assert [one.run_id for one in changed] == ["001020", "001021"]
+    same = judged(1022, rng, settings, noise_ch3=2.4, electron_lifetime=100.0)
+    assert [note.names for note in same.known] == [("noise_ch3",)]
+    assert same.unknown_names == ("electron_lifetime",)
+    assert judging.judge("001022", settings).known == same.known
+    assert judged(1023, rng, settings, noise_ch3=3.0).known == ()
+    assert judged(1024, rng, settings).known == ()
+    assert judged(1025, rng, settings, noise_ch3=2.4).unknown_names == ("noise_ch3",)
+
+
+def test_a_declared_reference(settings):
+    rng = history()
+    for number in range(1020, 1023):
+        judged(number, rng, settings, s2_area=5000.0)
+    again = judging.name_reference("001020", "anna")
+    assert [one.verdict for one in again] == [Verdict.USUAL] * 3
+    assert again[1].reference == "run 001020, which was declared as reference"
+    assert again[0].reference == "declared as reference by anna"
+    assert names(judged(1023, rng, settings)) == {"s2_area"}
+    for number in range(1024, 1040):
+        found = judged(number, rng, settings, s2_area=5000.0)
+    assert found.references[-1] == "001020"
+    assert found.verdict is Verdict.USUAL
+
+
+def test_only_an_odd_run_can_be_acknowledged(settings):
+    rng = history()
+    judged(1020, rng, settings)
+    with pytest.raises(ConfigurationError, match="001020 is usual"):
+        judging.acknowledge("001020", "nothing", "anna")
+    with pytest.raises(ConfigurationError, match=r"001019 has not been judged.*--again"):
+        judging.acknowledge("001019", "nothing", "anna")
+
+
+def test_the_file_is_json_without_nan(settings):
+    judged(1020, history(), settings, noise_ch3=float("nan"), s2_area=0.0)
+    found = json.loads(layout.health("001020").read_text(), parse_constant=pytest.fail)
+    assert health.read("001020").odd == judging.judge("001020", settings).odd
+    assert [one["name"] for one in found["odd"]] == ["s2_area"]
+
+
+def test_texts_are_compared_if_they_are_always_the_same(settings):
+    rng = history(0)
+    for number in range(1000, 1016):
+        run = made(number, rng)
+        more = {"gas": Quantity("on", by="q.py"), "note": Quantity(f"text {number}", by="q.py")}
+        value = "off" if number == 1015 else "on"
+        more["gas"] = replace(more["gas"], value=value)
+        quantities.write(replace(run, quantities={**run.quantities, **more}))
+    assert str(judging.judge("001015", settings).odd[0]) == "gas: off, usually on"
+
+
+def test_false_alarms_among_usual_runs():
+    """At most one in a thousand of 20,000, some of which are short, while the detector drifts."""
+    rng = np.random.default_rng(7)
+    n_runs, n_names, n = 20_000, 6, references.MOST
+    errors = np.exp(rng.uniform(np.log(0.3), np.log(3), n_runs))[:, np.newaxis]
+    drift = np.cumsum(rng.normal(0, 0.05, (n_runs, n_names)), axis=0)
+    values = 1000 + drift + rng.standard_normal((n_runs, n_names)) * np.sqrt(errors**2 + 1)
+    windows = [
+        np.moveaxis(np.lib.stride_tricks.sliding_window_view(each[:-1], n, axis=0), -1, 0)
+        for each in (values, np.broadcast_to(errors, values.shape))
+    ]
+    usual = comparison.of_runs(*windows, "PE")
+    deviations = (values[n:] - usual.center) / usual.spread_for(errors[n:])
+    n_odd = int((np.abs(deviations).max(axis=1) > comparison.limit(n_names, n)).sum())
+    assert n_odd <= n_runs / 1000
