@@ -248,10 +248,9 @@ def test_pictures_are_drawn_of_the_newest_runs_that_lack_them(site):
     assert site.snakemake("results/index.html").returncode == 0
     assert site.status(932) == "pending"  # a page asks for no processing
     assert site.snakemake().returncode == 0
-    assert site.snakemake("results/index.html").returncode == 0
-    assert "000933" in (site.work / layout.PAGE).read_text()
 
-    first = site.xamsflow("page", "--pictures", "1")
+    first = site.verb("page", "--pictures", "1")
+    assert "000933" in (site.work / layout.PAGE).read_text()
     assert "pictures drawn: 1, last:" in first.stdout
     picture = site.work / "results" / "000933" / "overview.png"
     assert picture.is_file()
@@ -259,7 +258,7 @@ def test_pictures_are_drawn_of_the_newest_runs_that_lack_them(site):
     # One that cannot be drawn keeps nobody from the others, nor from the page.
     shutil.rmtree(site.work / "data" / "processed")
     shutil.rmtree(site.work / "data" / "live_data")
-    rest = site.xamsflow("page")
+    rest = site.verb("page")
     assert rest.returncode == 0, rest.stderr
     assert "no picture of run 000932" in rest.stderr
     assert picture.stat().st_mtime_ns == drawn

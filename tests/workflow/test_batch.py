@@ -142,7 +142,7 @@ def test_a_run_that_ran_out_of_memory_asks_for_more(batch: Site) -> None:
 
 def test_a_run_is_followed_in_its_batch_job_even_if_the_driver_dies(batch: Site) -> None:
     batch.configure(select={"follow": True}, follow={"interval_s": 0.3})
-    daq = Daq(batch, 931, status="pending", duration=15.0)
+    daq = Daq(batch, 931, status="pending", duration=8.0)
     try:
         driver = batch.start(*FAST)
         running_job(batch, 931)
