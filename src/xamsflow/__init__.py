@@ -24,9 +24,9 @@ them (`data`) and publish the outcome (`run` again).
     base      what every room may use: errors, time, amounts, memory
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from xamsflow.analysis.site import Site
@@ -55,3 +55,25 @@ def open(  # noqa: A001 - xamsflow.open
     from xamsflow.analysis.site import open_site  # noqa: PLC0415 - `import xamsflow` is fast
 
     return open_site(settings, directory=directory, run_database=run_database)
+
+
+def quantity(
+    function: Callable[[Any], Any] | None = None, /, *, unit: str = "", by_channel: bool = False
+) -> Any:
+    """Make a function of a run a quantity of the same name, in the site's ``quantities.py``.
+
+    The function gets a :class:`xamsflow.analysis.quantities.run_data.RunData` and returns a number,
+    a number and its error (one standard deviation), or a short text; with `by_channel`, a dict from
+    channel to one of these. The first paragraph of its docstring is the definition.
+
+    Example::
+
+        @xamsflow.quantity(unit="PE")
+        def largest_s2(run):
+            "Area of the largest S2."
+            return run.load("peak_basics", columns="area", selection="type == 2")["area"].max()
+    """
+    from xamsflow.analysis.quantities import definition  # noqa: PLC0415 - as above
+
+    mark = definition.quantity(unit=unit, by_channel=by_channel)
+    return mark if function is None else mark(function)

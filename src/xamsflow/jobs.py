@@ -243,6 +243,16 @@ def overview(*, run_id: str, output: str, log: str) -> None:
         overviews.make_run(run_id, detector.load(configuration.detector), Path(output))
 
 
+def quantities(*, run_id: str, log: str) -> None:
+    """Measure the quantities of a run from its stored data; the run is not locked."""
+    with _for_people(Path(log)) as configuration:
+        with memory.loading():
+            from xamsflow.analysis.quantities import make  # noqa: PLC0415
+            from xamsflow.analysis.site import Site  # noqa: PLC0415
+
+        make.make(Site(configuration, Path.cwd(), run_database=False), run_id)
+
+
 def page(*, log: str) -> None:
     """Write the status page."""
     with _for_people(Path(log)) as configuration:

@@ -90,11 +90,17 @@ def judged(site: Site) -> None:
         judging.judge_again(f"{number:06d}" for number in range(917, 934))
 
 
+def measured(site: Site) -> None:
+    if not (site.work / "results" / "000932" / "quantities.json").exists():
+        assert site.verb("quantities", "--backfill").returncode == 0
+
+
 PREPARATIONS: dict[str, Callable[[Site], None]] = {
     "retry": failed,
     "release": held,
     "--report": drawn,
     "health": judged,
+    "quantities": measured,
 }
 """What a word of a command needs of run 932; for all other commands it is done."""
 

@@ -1,7 +1,9 @@
-"""The picture of a run, requested by name."""
+"""The picture and the quantities of a run, requested by name."""
+
+import json
 
 
-def test_a_picture_is_made_on_request_and_does_not_affect_the_run(site):
+def test_picture_and_quantities_are_made_on_request_and_do_not_affect_the_run(site):
     site.add_run(932)
     assert site.snakemake().returncode == 0
     document = site.document(932)
@@ -18,10 +20,14 @@ def test_a_picture_is_made_on_request_and_does_not_affect_the_run(site):
     assert site.document(932) == document
 
     broken.unlink()
-    made = site.snakemake("results/000932/overview.png", "results/index.html")
+    files = [f"results/{name}" for name in ("000932/overview.png", "000932/quantities.json")]
+    made = site.snakemake(*files, "results/index.html")
     assert made.returncode == 0, made.stdout
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert (site.work / "results" / "index.html").is_file()
     assert site.document(932) == document, "a look does not publish the run again"
-    assert "Nothing to be done" in site.snakemake("results/000932/overview.png").stdout
+    measured = json.loads((site.work / "results" / "000932" / "quantities.json").read_text())
+    assert measured["quantities"]["live_fraction"]["value"] == 1
+    assert "peak_basics is not stored" in measured["quantities"]["s1_rate"]["problem"]
+    assert "Nothing to be done" in site.snakemake(*files).stdout
     assert (site.work / "logs" / "overview" / "000932.log").is_file()

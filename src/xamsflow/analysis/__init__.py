@@ -4,6 +4,7 @@
 
     site        a site as analysts see it: runs, load, context
     runs        the table of runs, and which of them are meant
+    quantities  of runs: what they are, made for each run, and as a table
     display     the event display
     event_page  events of a run on one page
     health      whether a run looks like earlier ones

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import strax
     from matplotlib.figure import Figure
 
+    from xamsflow.analysis.quantities.run_data import RunData
     from xamsflow.data.loading import Loader
     from xamsflow.rundb import RunDatabase
 
@@ -171,6 +172,36 @@ class Site:
                 self.settings.context,
                 None if output is None else Path(output).expanduser().absolute(),
             )
+
+    def run(self, run: int | str) -> "RunData":
+        """Return one run as the functions of quantities get it, to try them out.
+
+        Raises ConfigurationError if the run has no receipts of data.
+        """
+        from xamsflow.analysis.quantities import run_data  # noqa: PLC0415
+
+        named = _named(run)
+        if named is None or len(named) != 1:
+            raise ConfigurationError(f"{run!r} is not one run", "give one number, such as 932")
+        with chdir(self.directory):
+            return run_data.open_run(named[0], self.detector, self.processed, lambda: self._loader)
+
+    def quantities(
+        self, runs: Runs = None, *, problems: bool = False, **which: Patterns
+    ) -> "pd.DataFrame":
+        """Return a table with one row per run and one column per quantity, newest run first.
+
+        `runs` and `which` are as for :meth:`runs`. The first columns are ``run_id``, ``start``,
+        ``end``, ``mode``, ``tags`` and ``comments``. The error of a quantity (one standard
+        deviation) is in the column ``<name>_error``; a quantity of a channel is named
+        ``<name>_ch<channel>``. What is not known is NaN; with `problems`, ``<name>_problem`` says
+        why. Missing quantities are made by ``xamsflow quantities --backfill``.
+        """
+        from xamsflow.analysis.quantities import table  # noqa: PLC0415
+
+        chosen = self.runs(runs, **which)
+        with chdir(self.directory), memory.gathering():
+            return table.table(chosen, problems=problems)
 
     def display(self, run: int | str, event: int) -> "Figure":
         """Return a picture of one event, by its number in the run.

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from xamsflow.base import starting
 
 VERBS = (
-    *("status", "show", "why", "log", "bundle", "plan", "page", "display", "verify", "health"),
+    *("status", "show", "why", "log", "bundle", "plan", "page", "display", "verify"),
+    *("quantities", "health"),
     *("pend", "hold", "release", "retry", "reprocess", "retransfer", "abandon"),
     *("init", "watch", "doctor", "reconcile", "simulate", "demo", "completion"),
 )

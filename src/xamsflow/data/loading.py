@@ -109,6 +109,21 @@ class Loader:
         ]
         return columns.table(np.repeat(np.array(runs, object), n_rows))
 
+    @property
+    def data_types(self) -> tuple[str, ...]:
+        """All data types that the context knows."""
+        return tuple(self._context.tree)
+
+    def rows(
+        self, run: str, data_type: str, columns: Sequence[str], at_most: int | None = None
+    ) -> Array:
+        """Return columns of a stored data type as a structured array, reading one chunk at a time.
+
+        With `at_most`, only some chunks are read, spread evenly over the run, of about so many rows
+        in total (at least one chunk with rows). Raises BadDataError naming the damaged file.
+        """
+        return _Folder.at(run, self.folder(run, data_type)).columns(columns, at_most)
+
     def _folders(self, run: str, data_types: Sequence[str]) -> dict[str, "_Folder"]:
         return {name: _Folder.at(run, self.folder(run, name)) for name in data_types}
 
@@ -233,6 +248,24 @@ class _Folder:
         if len(parts) == 1:
             return parts[0]
         return np.concatenate(parts) if parts else np.empty(0, self.dtype)
+
+    def columns(self, names: Sequence[str], at_most: int | None) -> Array:
+        """Return some columns of all chunks, or of chunks with about `at_most` rows in total."""
+        chunks = [chunk for chunk in self.chunks if chunk["n"]]
+        n_rows = sum(chunk["n"] for chunk in chunks)
+        if at_most is not None and n_rows > at_most:
+            n_chunks = max(1, len(chunks) * at_most // n_rows)
+            places = (np.arange(n_chunks) + 0.5) * len(chunks) / n_chunks
+            chunks = [chunks[place] for place in places.astype(int)]
+        dtype = np.dtype([(name, self.dtype[name]) for name in names])
+        result: Array = np.empty(sum(chunk["n"] for chunk in chunks), dtype)
+        filled = 0
+        for chunk in chunks:
+            data = self._chunk(chunk)
+            for name in names:
+                result[name][filled : filled + len(data)] = data[name]
+            filled += len(data)
+        return result
 
     def _chunk(self, chunk: Mapping[str, Any]) -> Array:
         try:

@@ -60,6 +60,7 @@ TRANSFER_LOG = "logs/transfer/{run_id}.log"
 PROCESS_LOG = "logs/process/{run_id}.{data_type}.log"
 PUBLISH_LOG = "logs/publish/{run_id}.log"
 OVERVIEW_LOG = "logs/overview/{run_id}.log"
+QUANTITIES_LOG = "logs/quantities/{run_id}.log"
 PAGE_LOG = "logs/page/page.log"
 PICTURES_LOG = Path("logs") / "page" / "pictures.log"
 
@@ -68,6 +69,7 @@ TRANSFER_BENCHMARK = "usage/transfer/{run_id}.tsv"
 PROCESS_BENCHMARK = "usage/process/{run_id}.{data_type}.tsv"
 PUBLISH_BENCHMARK = "usage/publish/{run_id}.tsv"
 OVERVIEW_BENCHMARK = "usage/overview/{run_id}.tsv"
+QUANTITIES_BENCHMARK = "usage/quantities/{run_id}.tsv"
 PAGE_BENCHMARK = "usage/page/page.tsv"
 
 LOGS = {

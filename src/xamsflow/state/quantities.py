@@ -17,7 +17,8 @@ class Quantity:
 
     `value` is None if the quantity could not be determined; then `problem` says why, in one line.
     `error` is one standard deviation, None if there is none. A quantity of a channel has the name
-    ``<name>_ch<channel>``. `by` is ``xamsflow`` or the file that defines the quantity.
+    ``<name>_ch<channel>``. `by` is ``xamsflow`` or the file that defines the quantity, and `code`
+    identifies the code that made it.
     """
 
     value: float | str | None
@@ -27,6 +28,7 @@ class Quantity:
     problem: str | None = None
     channel: int | None = None
     by: str = "xamsflow"
+    code: str = ""
 
 
 @dataclass(frozen=True)

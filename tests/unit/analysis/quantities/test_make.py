@@ -1,0 +1,137 @@
+"""The file of a run's quantities."""
+
+import os
+
+import pytest
+
+from xamsflow import cli
+from xamsflow.analysis.quantities import make, shipped
+from xamsflow.analysis.quantities.definition import Definition
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.settings import detector as detectors
+from xamsflow.state import layout, quantities
+
+RUN = "007200"
+
+
+def test_every_shipped_quantity_has_a_value_or_says_why(site):
+    made = make.make(site, RUN)
+    assert made == quantities.read(RUN)
+    assert (made.detector, made.mode) == ("xams", "bg")
+    assert made.end - made.start == 1_200_000_000
+    for name, each in made.quantities.items():
+        assert (each.value is None) == (each.problem is not None), name
+        assert each.definition and each.by == "xamsflow" and each.code, name
+        assert each.channel is None or name.endswith(f"_ch{each.channel}")
+    names = {name for name, each in made.quantities.items() if each.channel is None}
+    channels = detectors.load("xams").tpc.signals.channels
+    by_channel = [each for each in shipped.definitions() if each.by_channel]
+    assert names == {each.name for each in shipped.definitions()} - {x.name for x in by_channel}
+    assert len(made.quantities) == len(names) + len(by_channel) * len(channels)
+    for name in ("live_fraction", "event_rate", "s2_area", "pulse_rate_ch0", "light_fraction_ch4"):
+        assert made.quantities[name].value > 0, name
+    assert "are needed" in made.quantities["electron_lifetime"].problem
+    assert set(made.lineage) == {"events", "event_basics", "peak_basics", "pulse_counts", "peaks"}
+    shares = [made.quantities[f"light_fraction_ch{channel}"].value for channel in channels]
+    assert sum(shares) == pytest.approx(1)
+
+
+def test_what_holds_is_kept_and_newer_data_are_measured_again(site):
+    make.make(site, RUN)
+    assert not make.is_wanted(RUN, shipped.definitions())
+    first = layout.quantities(RUN).stat().st_mtime_ns
+    receipt = layout.data_type_receipt(RUN, "event_info")
+    os.utime(receipt, ns=(first + 1, first + 1))
+    assert make.is_wanted(RUN, shipped.definitions())
+    assert [run for run, problem in make.backfill(site)] == [RUN, "006800"]
+    assert list(make.backfill(site)) == []
+
+
+def test_a_run_that_is_not_processed_is_left_alone(site):
+    assert not make.is_wanted("006801", shipped.definitions())
+    with pytest.raises(ConfigurationError, match="no receipt of a data type"):
+        make.make(site, "006801")
+
+
+def raising(_):
+    return 1 / 0
+
+
+@pytest.mark.parametrize(
+    "returned, problem",
+    [
+        (None, "returned nothing"),
+        ([1], "returned a list"),
+        (float("nan"), "returned nan"),
+        ((1.0, -1.0), "with the error -1.0"),
+        ("x" * 300, "more than 200 characters"),
+        ({1: 2}, "returned a dict"),
+    ],
+)
+def test_what_is_no_value_is_a_problem(site, returned, problem):
+    one = Definition("one", "Hz", "One.", lambda _: returned)
+    (found,) = make.measure(one, site.run(RUN)).values()
+    assert found.value is None
+    assert problem in found.problem
+
+
+def test_an_error_is_a_problem(site):
+    (found,) = make.measure(Definition("one", "", "", raising), site.run(RUN)).values()
+    assert found.problem == "ZeroDivisionError: division by zero"
+
+
+def test_data_that_are_missing_or_made_otherwise_have_a_word(site, tmp_path):
+    empty = site.run(RUN)
+    empty.processed = tmp_path
+    empty._loader = lambda: _Elsewhere(site._loader, tmp_path)
+    problems = {
+        each.problem
+        for definition in shipped.definitions()
+        for each in make.measure(definition, empty).values()
+        if definition.name != "live_fraction"
+    }
+    assert all("is not stored: nothing is stored" in problem for problem in problems), problems
+    for name in ("events", "peaks", "event_basics", "peak_basics", "pulse_counts"):
+        (tmp_path / f"{RUN}-{name}-0123456789").mkdir()
+    for definition in shipped.definitions()[1:]:
+        for each in make.measure(definition, empty).values():
+            assert "was made with other settings or by another version" in each.problem
+
+
+class _Elsewhere:
+    """The loader of a site, which looks in another folder."""
+
+    def __init__(self, loader, processed):
+        self._loader, self._processed = loader, processed
+        self.data_types = loader.data_types
+
+    def folder(self, run, data_type):
+        return self._processed / self._loader.folder(run, data_type).name
+
+    def is_stored(self, *_):
+        return False
+
+
+def test_the_table_and_the_command_show_the_same(site, capsys):
+    for run in ("006800", RUN):
+        make.make(site, run)
+    table = site.quantities(problems=True).set_index("run_id")
+    assert {"006800", RUN, "006801"} == set(table.index)
+    kept = quantities.read(RUN).quantities
+    assert table["event_rate"][RUN] == kept["event_rate"].value
+    assert table["event_rate_error"][RUN] == kept["event_rate"].error
+    assert "are needed" in table["electron_lifetime_problem"][RUN]
+    assert table["event_rate"].isna()["006801"]
+    assert site.quantities(mode="*Cs137")["run_id"].tolist() == ["006800"]
+
+    assert cli.main(["quantities", "7200"]) == 0
+    out = capsys.readouterr().out
+    assert "noise_ch4" in out and " ± " in out and "are needed" in out
+    assert cli.main(["quantities", "6800-7200"]) == 1  # one has none
+    out, err = capsys.readouterr()
+    assert "event_rate" in out and "noise" not in out
+    assert "no quantities of 6801: make them with" in err
+    assert cli.main(["quantities", "--csv", "--name", "noise_*"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("run_id,mode,noise_ch0,noise_ch0_error,noise_ch1,")
+    assert len(lines) == 3
