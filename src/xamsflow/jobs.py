@@ -261,6 +261,14 @@ def page(*, log: str) -> None:
         pages.make(configuration)
 
 
+def trends(*, log: str) -> None:
+    """Write the page of trends."""
+    with _for_people(Path(log)) as configuration:
+        from xamsflow.analysis import trends as pages  # noqa: PLC0415
+
+        pages.make(configuration)
+
+
 @contextlib.contextmanager
 def _for_people(log: Path) -> Iterator[Config]:
     """Run a job that only informs people; its failure affects no other job."""

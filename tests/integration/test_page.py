@@ -245,7 +245,8 @@ def test_the_page_is_never_half_written(site, monkeypatch):
 def test_pictures_are_drawn_of_the_newest_runs_that_lack_them(site):
     for number in (932, 933):
         site.add_run(number)
-    assert site.snakemake("results/index.html").returncode == 0
+    assert site.snakemake("results/index.html", "results/trends.html").returncode == 0
+    assert (site.work / layout.TRENDS).is_file()
     assert site.status(932) == "pending"  # a page asks for no processing
     assert site.snakemake().returncode == 0
 

@@ -13,7 +13,7 @@ from xamsflow import cli
 from xamsflow.state import layout
 
 RULE_FILES = layout.REPOSITORY / "workflow" / "rules"
-OF_REPORT = ("overview", "page")
+OF_REPORT = ("overview", "page", "trends")
 """Rules that share a file, report.smk."""
 
 RULES = sorted(

@@ -190,6 +190,12 @@ def receipts_on_disk():
     )
 
 
+def quantities_on_disk():
+    """Return the existing quantities of runs: newer ones make the trends out of date."""
+    pattern = layout.QUANTITIES.format(run_id="[0-9]" * 6)
+    return sorted(map(str, Path().glob(pattern)))
+
+
 wildcard_constraints:
     # Functions check both, because Snakemake's own message names neither the mistake nor a remedy.
     run_id="[^/.]+",

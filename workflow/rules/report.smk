@@ -1,7 +1,7 @@
 # Show people the results. A failure here does not affect any run.
 #
-# Needs:  the strax data and receipts of a published run; the run documents.
-# Leaves: results/<run_id>/overview.png, results/index.html.
+# Needs:  the strax data and receipts of a published run; the run documents; the quantities of runs.
+# Leaves: results/<run_id>/overview.png, results/index.html, results/trends.html.
 
 
 rule overview:
@@ -62,3 +62,30 @@ rule page:
         "Write the page of all runs"
     shell:
         script("page.py") + " {log:q}"
+
+
+rule trends:
+    output:
+        report(
+            layout.TRENDS,
+            caption="../report/trends.rst",
+            category="All runs",
+            labels={"stage": "trends"},
+        ),
+    log:
+        layout.TRENDS_LOG,
+    benchmark:
+        layout.TRENDS_BENCHMARK
+    conda:
+        "../envs/xamsflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    # Not the quantities themselves: to look at runs must not make them.
+    params:
+        quantities=lambda wildcards: changed(*quantities_on_disk()),
+    message:
+        "Write the page of trends"
+    shell:
+        script("trends.py") + " {log:q}"

@@ -9,4 +9,5 @@
     event_page  events of a run on one page
     health      whether a run looks like earlier ones
     one_event   all that is stored of one event
+    trends      the page of trends: quantities of all runs
 """

@@ -5,11 +5,12 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-import jinja2
+import markupsafe
 from matplotlib.figure import Figure
 
 from xamsflow.analysis import display
 from xamsflow.analysis.one_event import OneEvent
+from xamsflow.views import html_page
 
 TEMPLATE = "event_page.html.j2"
 
@@ -21,19 +22,14 @@ def page(run_id: str, events: Iterable[OneEvent], more: int = 0) -> str:
 
     `more` is the number of the run's events that are not on it.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     shown = [(event.number, _embedded(display.draw(event))) for event in events]
-    return environment.get_template(TEMPLATE).render(run_id=run_id, events=shown, more=more)
+    template = Path(__file__).parent / TEMPLATE
+    return html_page.render(template, run_id=run_id, events=shown, more=more)
 
 
-def _embedded(figure: Figure) -> str:
+def _embedded(figure: Figure) -> markupsafe.Markup:
     """Return a picture as the address of an image."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=DPI)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    picture = base64.b64encode(file.getvalue()).decode()
+    return markupsafe.Markup(f"data:image/png;base64,{picture}")

@@ -1,4 +1,4 @@
-"""Write the status page and the pictures it links to."""
+"""Write the status page, the trends and the pictures they link to."""
 
 import argparse
 import logging
@@ -7,7 +7,7 @@ from pathlib import Path
 from xamsflow.settings import config
 from xamsflow.state import layout
 
-HELP = "write results/index.html (backlog, progress, failures, latency) and pictures of runs"
+HELP = "write results/index.html (all runs at a glance), results/trends.html and pictures of runs"
 
 PICTURES = 20
 
@@ -30,13 +30,17 @@ def _count(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Draw the pictures, then write the page that links to them; print its path."""
-    from xamsflow.views import page  # noqa: PLC0415 - keeps --help fast
+    """Draw the pictures, then write the pages that link to them; print their paths."""
+    from xamsflow.analysis import trends  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.views import page  # noqa: PLC0415
 
     logging.basicConfig(format="xamsflow: %(message)s")
     settings = config.load(options.configfile)
     drawn = page.make_pictures(settings, options.pictures)
+    written = trends.make(settings) if trends.has_any() else None
     print(f"{Path.cwd() / page.make(settings)}")
+    if written:
+        print(f"{Path.cwd() / written}")
     if drawn:
         print(f"pictures drawn: {len(drawn)}, last: {layout.overview(drawn[-1])}")
     return 0

@@ -34,6 +34,9 @@ RUNDOC_RECEIPT = "results/{run_id}/rundoc.json"
 OVERVIEW = "results/{run_id}/overview.png"
 QUANTITIES = "results/{run_id}/quantities.json"
 HEALTH = "results/{run_id}/health.json"
+ABOUT_A_RUN = frozenset({"quantities.json", "health.json"})
+"""Files beside the receipts of a run that describe the run, and not a step of its processing."""
+
 EVENT_PICTURE = "results/{run_id}/event_{number}.png"
 EVENTS_PAGE = "results/{run_id}/events.html"
 PAGE = Path("results") / "index.html"
@@ -62,6 +65,7 @@ PUBLISH_LOG = "logs/publish/{run_id}.log"
 OVERVIEW_LOG = "logs/overview/{run_id}.log"
 QUANTITIES_LOG = "logs/quantities/{run_id}.log"
 PAGE_LOG = "logs/page/page.log"
+TRENDS_LOG = "logs/trends/trends.log"
 PICTURES_LOG = Path("logs") / "page" / "pictures.log"
 
 FOLLOW_BENCHMARK = "usage/follow/{run_id}.tsv"
@@ -71,6 +75,7 @@ PUBLISH_BENCHMARK = "usage/publish/{run_id}.tsv"
 OVERVIEW_BENCHMARK = "usage/overview/{run_id}.tsv"
 QUANTITIES_BENCHMARK = "usage/quantities/{run_id}.tsv"
 PAGE_BENCHMARK = "usage/page/page.tsv"
+TRENDS_BENCHMARK = "usage/trends/trends.tsv"
 
 LOGS = {
     "follow": FOLLOW_LOG,

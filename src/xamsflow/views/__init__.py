@@ -9,6 +9,7 @@
     bundle         a run's provenance in one archive
     causes         failed runs grouped by cause
     page           the page `results/index.html`
+    html_page      a page as one file: text stays text, only known scripts run
     overview       the picture of a run
     terminal       tables and colors on a terminal
     colors         the colors of all plots

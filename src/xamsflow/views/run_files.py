@@ -63,7 +63,7 @@ def receipts_of(run: str) -> dict[str, Receipt]:
     folder = layout.transfer_receipt(run).parent
     found = {}
     for path in sorted(folder.glob("*.json")):
-        if path.name.startswith("."):  # still being written
+        if path.name.startswith(".") or path.name in layout.ABOUT_A_RUN:  # the first: unfinished
             continue
         try:
             found[path.name] = receipts.read(path)

@@ -90,6 +90,7 @@ class Page:
     n_retried: int
     newest: Sequence[RunSummary]
     pictures: frozenset[str]
+    has_trends: bool
     days: Sequence[Day]
     latencies: Sequence[Latency]
     spaces: Sequence[Space]
@@ -137,6 +138,7 @@ def collect(config: Config) -> Page:
             for row in rows[:SHOWN]
             if os.path.isfile(layout.overview(row.run))  # noqa: PTH113 - no error if not readable
         ),
+        has_trends=layout.TRENDS.is_file(),
         days=tally.days(now),
         latencies=latencies(run_files.runs()[:RUNS_TIMED]),
         spaces=[

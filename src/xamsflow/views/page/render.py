@@ -1,29 +1,17 @@
 """Write the page and the pictures it links to into the working directory."""
 
-import base64
-import hashlib
 import logging
-import os
 from pathlib import Path
-from typing import Any
 
-import jinja2
-import markupsafe
-
-from xamsflow.base import amounts, system_errors
-from xamsflow.base.durable import replacing
 from xamsflow.base.errors import XamsflowError
 from xamsflow.settings.config import Config
-from xamsflow.state import claims, layout, run_numbers
-from xamsflow.views import run_files
+from xamsflow.state import claims, layout
+from xamsflow.views import html_page, run_files
 from xamsflow.views.page import facts
 
 logger = logging.getLogger(__name__)
 
 TEMPLATE = "page.html.j2"
-
-LONGEST = 500
-"""Maximum number of characters shown of a value."""
 
 SCRIPT = """
 const silent = 10;  // minutes without a new page, after which the watch seems to have ended
@@ -53,44 +41,9 @@ def make(config: Config) -> Path:
     If the run database cannot be reached, the page is made from the receipts and says so. Raises
     ConfigurationError or ResourcesError if it cannot be written.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        # Text from run documents is never interpreted as markup.
-        autoescape=True,
-        finalize=_printable,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "size": amounts.size,
-        "duration": amounts.duration,
-        "time": amounts.time,
-        "runs": lambda numbers: " ".join(run_numbers.words(numbers)),
-    }
-    text = environment.get_template(TEMPLATE).render(
-        page=facts.collect(config),
-        script=markupsafe.Markup(SCRIPT),
-        script_hash=base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode(),
-    )
-    page = layout.PAGE
-    try:
-        page.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise system_errors.cannot("write", page, error) from error
-    with replacing(page) as partial:
-        # File names in messages may contain bytes that are not valid text.
-        partial.write_text(text, encoding="utf-8", errors="replace")
-        os.chmod(partial, 0o644)  # noqa: PTH101
-    return page
-
-
-def _printable(value: Any) -> Any:
-    """Return printable text, truncated to LONGEST."""
-    if not isinstance(value, str) or isinstance(value, markupsafe.Markup):
-        return value
-    text = "".join(letter if letter.isprintable() else " " for letter in value)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    template = Path(__file__).parent / TEMPLATE
+    text = html_page.render(template, page=facts.collect(config), own_script=SCRIPT)
+    return html_page.write(layout.PAGE, text)
 
 
 def make_pictures(config: Config, at_most: int) -> list[str]:
@@ -134,7 +87,7 @@ def _out_of_date(run: str) -> bool:
     A folder that this user cannot read needs no picture of this user.
     """
     picture = layout.overview(run)
-    others = {layout.rundoc_receipt(run).name, layout.claim_file(run).name}
+    others = {layout.rundoc_receipt(run).name, layout.claim_file(run).name, *layout.ABOUT_A_RUN}
     try:
         made = picture.stat().st_mtime_ns if picture.is_file() else 0
         return any(

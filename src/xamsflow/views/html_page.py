@@ -1,0 +1,70 @@
+"""Pages as single files: text stays text, only known scripts run, and readers see whole files."""
+
+import base64
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import markupsafe
+
+from xamsflow.base import amounts, system_errors
+from xamsflow.base.durable import replacing
+from xamsflow.state import run_numbers
+
+LONGEST = 500
+"""Maximum number of characters shown of a value."""
+
+
+def render(template: Path, **content: Any) -> str:
+    """Return the page of a template, which finds `page.css` beside this module.
+
+    Text from run documents is never interpreted as markup.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([template.parent, Path(__file__).parent]),
+        autoescape=True,
+        finalize=lambda value: value if isinstance(value, markupsafe.Markup) else shown(value),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "size": amounts.size,
+        "duration": amounts.duration,
+        "time": amounts.time,
+        "runs": lambda numbers: " ".join(run_numbers.words(numbers)),
+    }
+    environment.globals["script"] = markupsafe.Markup
+    environment.globals["hash"] = _hash
+    return environment.get_template(template.name).render(**content)
+
+
+def write(page: Path, text: str) -> Path:
+    """Write a page atomically and return its path.
+
+    Raises ConfigurationError or ResourcesError if it cannot be written.
+    """
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise system_errors.cannot("write", page, error) from error
+    with replacing(page) as partial:
+        # File names in messages may contain bytes that are not valid text.
+        partial.write_text(text, encoding="utf-8", errors="replace")
+        os.chmod(partial, 0o644)  # noqa: PTH101
+    return page
+
+
+def shown(value: Any) -> Any:
+    """Return printable text, truncated to LONGEST; other values are returned unchanged."""
+    if not isinstance(value, str):
+        return value
+    text = "".join(letter if letter.isprintable() else " " for letter in value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _hash(script: str) -> str:
+    """Return what a page's policy needs to allow a script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"

@@ -1,0 +1,71 @@
+"""The numbers on the page of trends."""
+
+import json
+
+import numpy as np
+import pytest
+
+from xamsflow.analysis.trends import contents, render
+from xamsflow.settings import config
+from xamsflow.state import quantities
+from xamsflow.state.quantities import Quantities, Quantity
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """Return a function that makes the contents of the page, of runs given as columns."""
+    monkeypatch.chdir(tmp_path)
+    settings = tmp_path / "away.yaml"
+    settings.write_text("rundb: {uri: 'mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=10'}\n")
+
+    def make(*runs: dict[str, Quantity]):
+        for number, values in enumerate(runs, 1):
+            run = f"{number:06d}"
+            start = (10 - number) * 10**12
+            quantities.write(Quantities(run, "xams", "m", start, start + 1, "now", {}, values))
+        return contents.collect(config.load([settings]))
+
+    return make
+
+
+def decoded(column) -> np.ndarray:
+    values = [np.nan if n is None else n for n in column["values"]]
+    return column["base"] + column["step"] * np.array(values)
+
+
+@pytest.mark.parametrize("error", [None, 0.3])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_numbers_are_as_exact_as_their_errors_and_differences_deserve(made, scale, error):
+    values = scale * np.random.default_rng(1).normal(15800, 0.3, 30)
+    error = None if error is None else scale * error
+    runs = [{"baseline_ch1": Quantity(float(value), error, channel=1)} for value in values]
+    (column,) = made(*runs, {"baseline_ch1": Quantity(None, problem="no pulses", channel=1)})[
+        "quantities"
+    ]
+    found = decoded(column)[::-1]  # the runs were taken in the opposite order
+    np.testing.assert_allclose(found[:-1], values, atol=0.02 * scale)
+    assert np.isnan(found[-1])
+    assert max(n for n in column["values"] if n is not None) < 10_000
+    assert column["kind"] == "baseline"
+    assert column["reasons"] == [("no pulses", 1)]
+
+
+def test_equal_values_and_a_single_run_have_a_step(made):
+    columns = made({"live": Quantity(1.0), "none": Quantity(0.0), "word": Quantity("x")})[
+        "quantities"
+    ]
+    found = {column["name"]: decoded(column) for column in columns}
+    assert found["live"] == 1.0
+    assert found["none"] == 0.0
+    assert np.isnan(found["word"])
+
+
+def test_runs_are_in_order_of_time(made):
+    assert made({}, {}, {})["runs"] == [3, 2, 1]
+
+
+def test_no_text_ends_the_element_that_holds_the_data():
+    text = "</script><!-- & \u2028"
+    embedded = render._embedded({"a": text})
+    assert not {"<", ">", "&", "\u2028"} & set(embedded)
+    assert json.loads(embedded) == {"a": text}
