@@ -51,14 +51,21 @@ def table(rows: list[list[Any]]) -> "pd.DataFrame":
 
     `start` and `end` are in UTC, `length_s` in s; tags and comments are tuples.
     """
+    import numpy as np  # noqa: PLC0415 - `import xamsflow` is fast
     import pandas as pd  # noqa: PLC0415 - takes a second
 
-    columns: dict[str, Any] = run_rows.columns(rows)
+    known = run_rows.columns(rows)
+    numbers = known["number"]
+    known = {RUN_ID: [f"{number:0{layout.RUN_DIGITS}d}" for number in numbers]} | known
+    # pandas would look at each value for its type.
+    columns: dict[str, Any] = {
+        name: np.fromiter(values, dtype=object, count=len(values)) for name, values in known.items()
+    }
+    columns["number"] = np.array(numbers, dtype=np.int64)
     for name in ("start", "end"):
-        times = pd.array(columns[name], dtype="Int64")
+        times = pd.array(known[name], dtype="Int64")
         columns[name] = pd.to_datetime(times, unit="ms", utc=True, errors="coerce")
-    names = [f"{number:0{layout.RUN_DIGITS}d}" for number in columns["number"]]
-    runs = pd.DataFrame({"run_id": pd.Series(names, dtype=object)} | columns)
+    runs = pd.DataFrame(columns, copy=False)
     length = (runs["end"] - runs["start"]).dt.total_seconds()
     runs.insert(runs.columns.get_loc("end") + 1, "length_s", length)
     return runs

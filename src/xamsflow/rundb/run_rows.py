@@ -67,7 +67,7 @@ def columns(rows: list[list[Any]]) -> dict[str, list[Any]]:
         result[name] = [value if type(value) is str else "" for value in result[name]]
     for name in ("tags", "comments"):
         result[name] = [
-            tuple(value for value in values if type(value) is str) if values else ()
+            tuple([value for value in values if type(value) is str]) if values else ()
             for values in result[name]
         ]
     words: dict[str, str] = {}
