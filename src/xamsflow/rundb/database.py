@@ -238,7 +238,7 @@ class RunDatabase:
         """
         if numbers is not None and not numbers:
             return []
-        answers = self._collection.aggregate_raw_batches(
+        answers: Iterator[Any] = self._collection.aggregate_raw_batches(
             [{"$match": _in_ranges(numbers)}, {"$project": run_rows.PROJECTION}],
             batchSize=ROWS_AT_ONCE,
         )
