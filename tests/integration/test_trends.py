@@ -52,6 +52,14 @@ def watched(site: Site) -> Site:
         values = {"event_rate": None if is_led else 20 + number / 100}
         values |= {f"noise_ch{channel}": 2 + channel + number / 1000 for channel in range(3)}
         write_quantities(site, number, HOSTILE if is_led else "background", values)
+    odd = {"name": "event_rate", "value": 20.39, "usual": 20.2, "spread": 0.01, "deviation": 19.0}
+    odd |= {"since": "000039", "began": 20.39, "problem": None}
+    verdict = {"version": VERSION, "run_id": "000039", "detector": "xamsl", "mode": "background"}
+    verdict |= {"start": 0, "verdict": "odd", "odd": [odd], "reference": "", "n_judged": 4}
+    verdict |= {"references": [f"{number:06d}" for number in range(1, 39)], "limit": 4.5}
+    known = {"text": HOSTILE, "by": "me", "time": "now", "names": ["event_rate"]}
+    verdict |= {"known": [known], "time": "now"}
+    receipts.write(site.work / layout.health("000039"), verdict, durable=False)
     picture = site.work / layout.overview("000039")
     picture.write_bytes(b"not looked at")
     about = {"start": FIRST, "end": FIRST, "mode": "background", "data": []}
@@ -101,7 +109,8 @@ def test_it_is_read_on_any_screen_asks_nobody_and_runs_no_text(watched, browser,
     for words in (
         "xamsl: trends",
         "40 of 40 runs",
-        "Event rate [Hz]",
+        f"event rate is 20.39, usual 20.2 (19.0 spreads); known: {HOSTILE}",
+        "Event rate [spreads from the usual value]",
         f"10 runs without a value, mostly: no events {HOSTILE}",
         "channel 2",
         # What the last run's point says.
@@ -149,14 +158,18 @@ def test_a_drag_zooms_all_strips_and_a_channel_is_chosen_alone(watched, browser)
         const channel = document.querySelector("#strips select");
         channel.value = "noise_ch1";
         channel.dispatchEvent(new Event("change"));
+        const half = strips[0].plot.band[1];
+        const odd = strips[0].plot.odd().map((mark) => [mark.i, mark.isKnown]);
         const drawn = strips[1].plot.series.map((series) => series.quantity.name);
         any.x.value = "noise_ch0"; any.y.value = "event_rate";
         any.x.dispatchEvent(new Event("change"));
         any.plot.uplot.setSelect({ left: 100, top: 50, width: 200, height: 50 });
         const points = any.plot.points.length;
     """
-    seen = browser.look(made(watched), **DESKTOP, script=script + say("[zoomed, drawn, points]"))
-    assert said(seen.text) == [True, ["noise_ch1"], 30]
+    seen = browser.look(
+        made(watched), **DESKTOP, script=script + say("[zoomed, drawn, points, half, odd]")
+    )
+    assert said(seen.text) == [True, ["noise_ch1"], 30, 4.5, [[38, True]]]
     assert seen.problems == []
 
 

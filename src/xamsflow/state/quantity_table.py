@@ -1,8 +1,8 @@
-"""The quantities of all runs as arrays, read from one file and the files that changed since.
+"""The quantities of all runs as arrays, and the verdicts on the runs, read fast.
 
 A file of a run takes most of a millisecond to read, and there are thousands. The arrays of the last
-look are kept in :data:`xamsflow.state.layout.QUANTITY_TABLE`; a run is read again if its file has
-another time or size. That file may be deleted at any time.
+look are kept in :data:`xamsflow.state.layout.QUANTITY_TABLE`; a run is read again if one of its
+files has another time or size. That file may be deleted at any time.
 """
 
 import json
@@ -11,7 +11,7 @@ import os
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,7 +21,8 @@ import numpy.typing as npt
 
 from xamsflow.base.durable import replacing
 from xamsflow.base.errors import XamsflowError
-from xamsflow.state import layout, quantities
+from xamsflow.state import health, layout, quantities
+from xamsflow.state.health import Health
 from xamsflow.state.quantities import Quantities, Quantity
 
 VERSION = 1
@@ -30,8 +31,8 @@ VERSION = 1
 ABOUT = ("unit", "definition", "channel", "by")
 """What a table says about a quantity, from the newest run that has it."""
 
-Stamp: TypeAlias = tuple[int, int]
-"""The time and the size of a run's file; another stamp means another content."""
+Stamp: TypeAlias = tuple[int, int, int, int]
+"""Time and size of a run's quantities and of the verdict; another stamp means another content."""
 
 Cells: TypeAlias = dict[str, dict[str, str]]
 """Texts by run and quantity: few cells have one."""
@@ -39,12 +40,14 @@ Cells: TypeAlias = dict[str, dict[str, str]]
 
 @dataclass(frozen=True)
 class QuantityTable:
-    """One row per run, in ascending order, and one column per quantity, in the order of names.
+    """One row per run, in ascending order, and one column per quantity, as the newest run has them.
 
     `starts` and `ends` are in ns since the epoch. `values` and `errors` have the shape (runs,
     names), NaN where there is no number. `texts` has the values that are texts, `problems` why a
     quantity could not be determined, `about` the unit, definition, channel and author of each
-    quantity. `damaged` has the error for each run whose file cannot be read; it has no row.
+    quantity. `verdicts` are empty where there is none; `odd` has what stands out in odd runs, with
+    the fields of :class:`xamsflow.state.health.Deviation` and `known`, what people wrote about it.
+    `damaged` has the error for each run whose file cannot be read; it has no row.
     """
 
     run_ids: Sequence[str]
@@ -58,6 +61,8 @@ class QuantityTable:
     texts: Cells
     problems: Cells
     about: Mapping[str, Mapping[str, Any]]
+    verdicts: Sequence[str]
+    odd: Mapping[str, Sequence[Mapping[str, Any]]]
     damaged: Mapping[str, str]
 
     @cached_property
@@ -79,7 +84,7 @@ def read() -> QuantityTable:
     stamps = _stamps()
     kept, old_stamps = _kept()
     unchanged = [run for run in kept.run_ids if stamps.get(run) == old_stamps[run]]
-    read_now: dict[str, Quantities] = {}
+    read_now: dict[str, tuple[Quantities, Health | None]] = {}
     damaged: dict[str, str] = {}
     for run in sorted(stamps.keys() - set(unchanged)):
         try:
@@ -88,7 +93,7 @@ def read() -> QuantityTable:
             damaged[run] = str(error)
             continue
         if found is not None:
-            read_now[run] = found
+            read_now[run] = found, _verdict(run)
     if not read_now and not damaged and len(unchanged) == len(kept.run_ids):
         return kept
     table = _joined(kept, unchanged, read_now, damaged)
@@ -105,30 +110,44 @@ def _stamps() -> dict[str, Stamp]:
         for run in os.listdir(parent):  # noqa: PTH208 - a path object per run takes longer
             if layout.is_run_id(run):
                 with suppress(OSError):  # no such file
-                    about = os.stat(layout.QUANTITIES.format(run_id=run))  # noqa: PTH116
-                    found[run] = about.st_mtime_ns, about.st_size
+                    found[run] = *_stamp(layout.QUANTITIES, run), 0, 0
+                    found[run] = *found[run][:2], *_stamp(layout.HEALTH, run)
     return found
+
+
+def _stamp(file: str, run: str) -> tuple[int, int]:
+    about = os.stat(file.format(run_id=run))  # noqa: PTH116 - as above
+    return about.st_mtime_ns, about.st_size
+
+
+def _verdict(run: str) -> Health | None:
+    try:
+        return health.read(run)
+    except XamsflowError:  # a verdict that cannot be read hides no quantities
+        return None
 
 
 def _joined(
     kept: QuantityTable,
     unchanged: Sequence[str],
-    read_now: Mapping[str, Quantities],
+    read_now: Mapping[str, tuple[Quantities, Health | None]],
     damaged: Mapping[str, str],
 ) -> QuantityTable:
     """Return a table of the unchanged runs of a kept table and the runs that were read now."""
-    about = dict(kept.about) if unchanged else {}
-    for run in sorted(read_now):
-        for name, quantity in read_now[run].quantities.items():
-            about[name] = {key: getattr(quantity, key) for key in ABOUT}
-    names = sorted(about)
+    about: dict[str, Mapping[str, Any]] = {}
+    for run in sorted(read_now, reverse=True):
+        for name, quantity in read_now[run][0].quantities.items():
+            if name not in about:
+                about[name] = {key: getattr(quantity, key) for key in ABOUT}
+    about |= {name: kept.about[name] for name in kept.names if unchanged and name not in about}
+    names = list(about)
     column = {name: i for i, name in enumerate(names)}
     runs = sorted([*unchanged, *read_now])
     row = {run: i for i, run in enumerate(runs)}
     values = np.full((len(runs), len(names)), np.nan)
     errors = values.copy()
     starts, ends = np.zeros(len(runs), np.int64), np.zeros(len(runs), np.int64)
-    detectors, modes = [""] * len(runs), [""] * len(runs)
+    detectors, modes, verdicts = ([""] * len(runs) for _ in range(3))
 
     old = np.array([kept.rows[run] for run in unchanged], int)
     new = np.array([row[run] for run in unchanged], int)
@@ -138,14 +157,19 @@ def _joined(
             errors[new, column[name]] = kept.errors[old, kept.columns[name]]
     starts[new], ends[new] = kept.starts[old], kept.ends[old]
     for i, j in zip(new, old, strict=True):
-        detectors[i], modes[i] = kept.detectors[j], kept.modes[j]
+        detectors[i], modes[i], verdicts[i] = kept.detectors[j], kept.modes[j], kept.verdicts[j]
     texts = {run: kept.texts[run] for run in unchanged if run in kept.texts}
     problems = {run: kept.problems[run] for run in unchanged if run in kept.problems}
+    odd = {run: kept.odd[run] for run in unchanged if run in kept.odd}
 
-    for run, found in read_now.items():
+    for run, (found, verdict) in read_now.items():
         i = row[run]
         detectors[i], modes[i] = found.detector, found.mode
         starts[i], ends[i] = found.start, found.end
+        if verdict is not None:
+            verdicts[i] = verdict.verdict.value
+            if verdict.odd:
+                odd[run] = _odd(verdict)
         for name, quantity in found.quantities.items():
             j = column[name]
             values[i, j] = _number(quantity.value)
@@ -156,8 +180,13 @@ def _joined(
                 problems.setdefault(run, {})[name] = problem
     return QuantityTable(
         *(runs, detectors, modes, starts, ends, names, values, errors),
-        *(texts, problems, about, damaged),
+        *(texts, problems, about, verdicts, odd, damaged),
     )
+
+
+def _odd(verdict: Health) -> list[dict[str, Any]]:
+    known = {name: note.text for note in verdict.known for name in note.names}
+    return [asdict(one) | {"known": known.get(one.name, "")} for one in verdict.odd]
 
 
 def _number(value: Any) -> float:
@@ -174,13 +203,17 @@ def _problem(quantity: Quantity, number: float) -> str:
 
 # The kept file: arrays and one text as JSON.
 
-_WORDS = ("run_ids", "detectors", "modes", "names", "texts", "problems", "about")
+_WORDS = (
+    *("run_ids", "detectors", "modes", "names", "texts", "problems", "about"),
+    *("verdicts", "odd"),
+)
 _ARRAYS = ("starts", "ends", "values", "errors")
 
 
 def _empty() -> tuple[QuantityTable, dict[str, Stamp]]:
     none, numbers = np.zeros(0, np.int64), np.zeros((0, 0))
-    return QuantityTable([], [], [], none, none, [], numbers, numbers, {}, {}, {}, {}), {}
+    table = QuantityTable([], [], [], none, none, [], numbers, numbers, {}, {}, {}, [], {}, {})
+    return table, {}
 
 
 def _kept() -> tuple[QuantityTable, dict[str, Stamp]]:
@@ -193,7 +226,7 @@ def _kept() -> tuple[QuantityTable, dict[str, Stamp]]:
         if words.pop("version") != VERSION:
             return _empty()
         table = QuantityTable(**words, **arrays, damaged={})
-        return table, {run: (t, n) for run, (t, n) in zip(table.run_ids, stamps, strict=True)}
+        return table, dict(zip(table.run_ids, map(tuple, stamps), strict=True))
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile):
         return _empty()
 
@@ -212,4 +245,4 @@ def _keep(table: QuantityTable, stamps: Mapping[str, Stamp]) -> None:
 
 
 def _stamp_array(stamps: Iterable[Stamp]) -> npt.NDArray[np.int64]:
-    return np.array(list(stamps), np.int64).reshape(-1, 2)
+    return np.array(list(stamps), np.int64).reshape(-1, 4)

@@ -7,7 +7,8 @@ import pytest
 
 from xamsflow.analysis.trends import contents, render
 from xamsflow.settings import config
-from xamsflow.state import quantities
+from xamsflow.state import health, quantities
+from xamsflow.state.health import Deviation, Health, Verdict
 from xamsflow.state.quantities import Quantities, Quantity
 
 
@@ -21,7 +22,7 @@ def made(tmp_path, monkeypatch):
     def make(*runs: dict[str, Quantity]):
         for number, values in enumerate(runs, 1):
             run = f"{number:06d}"
-            start = (10 - number) * 10**12
+            start = (100 - number) * 10**12
             quantities.write(Quantities(run, "xams", "m", start, start + 1, "now", {}, values))
         return contents.collect(config.load([settings]))
 
@@ -62,6 +63,31 @@ def test_equal_values_and_a_single_run_have_a_step(made):
 
 def test_runs_are_in_order_of_time(made):
     assert made({}, {}, {})["runs"] == [3, 2, 1]
+
+
+def test_the_band_is_what_the_newest_run_was_judged_by(made):
+    values = np.random.default_rng(2).normal(20, 0.5, 31)
+    made(*({"event_rate": Quantity(float(value), 0.1)} for value in values))
+    references = tuple(f"{number:06d}" for number in range(1, 31))
+    odd = Deviation("event_rate", 30.0, 20.0, float("inf"), float("inf"), "000031", 30.0)
+    common = {"n_judged": 1, "time": "now", "reference": "", "known": (), "detector": "xams"}
+    common |= {"mode": "m", "start": 0}
+    health.write(
+        Health(
+            "000031", verdict=Verdict.ODD, odd=(odd,), references=references, limit=4.5, **common
+        )
+    )
+    health.write(
+        Health("000030", verdict=Verdict.UNKNOWN, odd=(), references=(), limit=None, **common)
+    )
+    found = made()
+    usual = found["usual"][0][0]["event_rate"]
+    assert usual["center"] == pytest.approx(np.median(values[:30]))
+    assert usual["spread"] == pytest.approx(0.5, rel=0.3)
+    assert usual["limit"] == 4.5
+    (deviation,) = found["odd"][found["runs"].index(31)]
+    assert (deviation["value"], deviation["deviation"]) == (30.0, None)
+    json.dumps(found, allow_nan=False)
 
 
 def test_no_text_ends_the_element_that_holds_the_data():

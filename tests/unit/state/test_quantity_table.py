@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from xamsflow.state import layout, quantities, quantity_table
+from xamsflow.state import health, layout, quantities, quantity_table
+from xamsflow.state.health import Deviation, Health, Note, Verdict
 from xamsflow.state.quantities import Quantities, Quantity
 
 
@@ -33,10 +34,10 @@ def test_a_row_for_each_run_and_a_column_for_each_quantity(kept):
     assert table.detectors == ["xams", "xams"]
     assert table.starts.tolist() == [10**9, 2 * 10**9]
     assert table.ends.tolist() == [10**9 + 5, 2 * 10**9 + 5]
-    assert table.names == ["noise_ch3", "note", "s1_rate"]
+    assert table.names == ["s1_rate", "note", "noise_ch3"]
     nan = np.nan
-    np.testing.assert_array_equal(table.values, [[4, nan, nan], [nan, nan, 3]])
-    np.testing.assert_array_equal(table.errors, [[nan, nan, nan], [nan, nan, 0.5]])
+    np.testing.assert_array_equal(table.values, [[nan, nan, 4], [3, nan, nan]])
+    np.testing.assert_array_equal(table.errors, [[nan, nan, nan], [0.5, nan, nan]])
     assert table.texts == {"000002": {"note": "by eye"}}
     assert table.problems == {"000001": {"s1_rate": "no events"}}
     assert table.about["noise_ch3"]["channel"] == 3
@@ -57,10 +58,36 @@ def test_only_files_that_changed_are_read(monkeypatch):
     assert seen == ["000002", "000004"]
     assert table.run_ids == ["000002", "000003", "000004"]
     nan = np.nan
-    assert table.names == ["a", "b", "c"]
-    np.testing.assert_array_equal(table.values, [[10, nan, 30], [1, 2, nan], [nan, nan, 40]])
+    assert table.names == ["c", "a", "b"]
+    np.testing.assert_array_equal(table.values, [[30, 10, nan], [nan, 1, 2], [40, nan, nan]])
     quantity_table.read()
     assert len(seen) == 2
+
+
+def test_verdicts_are_read_when_they_come_or_change():
+    write("000001", a=Quantity(1.0))
+    write("000002", a=Quantity(1.0))
+    assert quantity_table.read().verdicts == ["", ""]
+    health.write(judged("000001", Verdict.USUAL))
+    odd = Deviation("a", 1.0, 2.0, 0.1, -10.0, "000002", 1.0)
+    health.write(judged("000002", Verdict.ODD, odd=(odd,)))
+    for _ in range(2):
+        table = quantity_table.read()
+        assert table.verdicts == ["usual", "odd"]
+        assert list(table.odd) == ["000002"]
+        assert table.odd["000002"][0]["deviation"] == -10.0
+        assert table.odd["000002"][0]["known"] == ""
+    note = Note("HV off", "me", "now", ("a",))
+    health.write(judged("000002", Verdict.ODD, odd=(odd,), known=(note,)))
+    assert quantity_table.read().odd["000002"][0]["known"] == "HV off"
+    layout.health("000002").write_text("[")
+    table = quantity_table.read()
+    assert (table.verdicts, table.odd) == (["usual", ""], {})
+
+
+def judged(run: str, verdict: Verdict, **about) -> Health:
+    told = {"odd": (), "known": (), "reference": "", "references": (), "limit": 4.0} | about
+    return Health(run, "xams", "m", int(run), verdict, n_judged=1, time="now", **told)
 
 
 def test_what_is_not_a_number_says_so():

@@ -10,11 +10,13 @@ import numpy.typing as npt
 
 from xamsflow import rundb
 from xamsflow.analysis import runs as run_tables
+from xamsflow.analysis.health import comparison
 from xamsflow.base import clock
 from xamsflow.base.errors import XamsflowError
 from xamsflow.rundb import run_rows
 from xamsflow.settings.config import Config
-from xamsflow.state import layout, quantity_table
+from xamsflow.state import health, layout, quantity_table
+from xamsflow.state.health import Verdict
 from xamsflow.state.quantity_table import QuantityTable
 from xamsflow.views import colors
 from xamsflow.views.html_page import shown
@@ -29,6 +31,9 @@ STRIPS = {
     "live_fraction": "Live fraction",
 }
 """The quantities that are always in front, with their titles."""
+
+FIELDS = ("name", "value", "usual", "deviation", "known", "problem")
+"""What is said about a quantity that stands out."""
 
 STEPS = 20
 """Steps in the typical error or spread of a column: finer differences mean nothing."""
@@ -66,8 +71,8 @@ def collect(config: Config) -> dict[str, Any]:
         "modes": modes.found,
         "detectors": detectors.found,
         "tag_names": tags.found,
-        "odd": {},
-        "usual": {},
+        "odd": _sparse(_odd(table, run) for run in runs),
+        "usual": _usual(table, modes, detectors),
         "quantities": [_quantity(table, name, order) for name in table.names],
         "texts": _sparse(
             {name: shown(text) for name, text in table.texts.get(run, {}).items()} for run in runs
@@ -101,6 +106,58 @@ def _notes(config: Config) -> tuple[dict[str, tuple[Sequence[str], Sequence[str]
     said = zip(columns["tags"], columns["comments"], strict=True)
     names = (f"{number:0{layout.RUN_DIGITS}d}" for number in columns["number"])
     return dict(zip(names, said, strict=True)), problem
+
+
+def _odd(table: QuantityTable, run: str) -> list[dict[str, Any]]:
+    """Return what stands out in a run; texts in it are printable."""
+    return [{name: _plain(one[name]) for name in FIELDS} for one in table.odd.get(run, ())]
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else shown(value)
+
+
+def _usual(table: QuantityTable, modes: "_Words", detectors: "_Words") -> dict[int, Any]:
+    """Return what is usual now: by detector, mode and quantity, center, spread and limit."""
+    found: dict[int, Any] = {}
+    judged: set[tuple[str, str]] = set()
+    for run, mode, of, verdict in reversed(
+        list(zip(table.run_ids, table.modes, table.detectors, table.verdicts, strict=True))
+    ):
+        if (mode, of) in judged or verdict not in (Verdict.USUAL, Verdict.ODD):
+            continue
+        compared = _judged_with(table, run)
+        if compared:
+            judged.add((mode, of))
+            found.setdefault(detectors.number(of), {})[modes.number(mode)] = compared
+    return found
+
+
+def _judged_with(table: QuantityTable, run: str) -> dict[str, dict[str, float]]:
+    """Return what was usual for each quantity when a run was judged, nothing if it could not be."""
+    try:
+        verdict = health.read(run)
+    except XamsflowError:
+        return {}
+    if verdict is None or verdict.limit is None:
+        return {}
+    rows = [table.rows[one] for one in verdict.references if one in table.rows]
+    found = {}
+    for name, column in table.columns.items():
+        values, errors = table.values[rows, column], np.nan_to_num(table.errors[rows, column])
+        known = np.isfinite(values)
+        values, errors, unit = values[known], errors[known], table.about[name]["unit"]
+        if len(verdict.references) == 1 and len(values) == 1:
+            usual = comparison.of_named(float(values[0]), float(errors[0]), None, unit)
+        elif len(values) >= comparison.FEWEST:
+            usual = comparison.of_runs(values, errors, unit)
+        else:
+            continue
+        spread = float(usual.spread_for(usual.error))
+        if spread > 0:
+            center = float(usual.center)
+            found[name] = {"center": center, "spread": spread, "limit": verdict.limit}
+    return found
 
 
 def _has_picture(run: str) -> bool:

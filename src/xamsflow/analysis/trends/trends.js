@@ -67,7 +67,7 @@ function decoded(quantity) {
 
 // What is usual in the newest runs of a mode: { center, spread, limit }.
 function usual(quantity, mode) {
-  return data.usual[mode]?.[quantity.name];
+  return data.usual[filter.elements.detector.value]?.[mode]?.[quantity.name];
 }
 
 function band(quantity, modes) {
