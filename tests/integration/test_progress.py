@@ -157,9 +157,8 @@ def test_a_database_that_hangs_does_not_hold_up_the_end(tmp_path, fast, monkeypa
             with progress.in_run_document(meter, rundb_settings, Claim(932, OWNER, 1), "process"):
                 # Its thread has begun to connect: pymongo's own threads exist.
                 wait_for(lambda: len(set(threading.enumerate()) - before) > 1)
-                started = time.monotonic()
-            # It would wait for 5 s, and 30 s once it was connected.
-            assert time.monotonic() - started < 4
+            # It goes on waiting for 5 s, and for 30 s if it was connected.
+            assert set(threading.enumerate()) - before, "it did not wait for the database"
         finally:
             os.kill(server.pid, signal.SIGCONT)
 
