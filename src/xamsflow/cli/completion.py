@@ -22,8 +22,11 @@ complete -o default -F _xamsflow xamsflow
 """
 """Words that are no options are completed as file names (``-o default``)."""
 
-FOR_ZSH = "autoload -U +X bashcompinit && bashcompinit\n"
-"""zsh emulates the completion of bash."""
+FOR_ZSH = """\
+(( $+functions[compdef] )) || { autoload -U +X compinit && compinit }
+autoload -U +X bashcompinit && bashcompinit
+"""
+"""zsh emulates the completion of bash, once its own completion is switched on."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
