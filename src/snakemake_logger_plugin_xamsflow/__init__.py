@@ -4,6 +4,7 @@ The plugin prints nothing. Snakemake loads it only in the driver, calls it from 
 and waits for that thread before exiting.
 """
 
+import logging
 from dataclasses import dataclass
 from logging import LogRecord
 from pathlib import Path
@@ -13,6 +14,9 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from xamsflow.run import driver, preview
+
+SNAKEMAKE = "snakemake.logging"
+"""The name of Snakemake's own logger."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         """Start without any known jobs."""
         self._jobs: dict[int, _Job] = {}
+        logging.getLogger(SNAKEMAKE).addFilter(_ErrorsOnce())
 
     def emit(self, record: LogRecord) -> None:
         """Pass one event on to the driver."""
@@ -84,6 +89,27 @@ class LogHandler(LogHandlerBase):
     def needs_rulegraph(self) -> bool:
         """Request no rule graph."""
         return False
+
+
+class _ErrorsOnce(logging.Filter):
+    """Drops the errors of jobs that Snakemake repeats when it ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reported: set[int] = set()
+
+    def filter(self, record: LogRecord) -> bool:
+        """Tell whether to print a record; one without a message is not printed as None."""
+        event, job = getattr(record, "event", None), getattr(record, "jobid", None)
+        if event == LogEvent.JOB_INFO and job is not None:  # it starts, perhaps again
+            self._reported.discard(job)
+        if event != LogEvent.JOB_ERROR or job is None:
+            return True
+        if getattr(record, "rule_msg", None) is None:
+            record.msg = ""
+        is_new = job not in self._reported
+        self._reported.add(job)
+        return is_new
 
 
 def _preview(event: LogEvent, about: dict[str, Any]) -> None:

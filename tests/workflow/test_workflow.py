@@ -120,6 +120,8 @@ def test_one_data_type_by_name_does_not_change_the_status(site):
     next((site.work / "data" / "live_data" / "000932" / "000001").iterdir()).unlink()
     failed = site.snakemake(RAW.format("000932"))
     assert failed.returncode == 1 and "run 000932: process failed: " in failed.stdout
+    # Snakemake repeats each error when it ends.
+    assert failed.stdout.count("Error in rule process:") == 1 and "None" not in failed.stdout
     assert site.document(932) == document
 
 
