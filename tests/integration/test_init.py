@@ -9,8 +9,10 @@ import pymongo
 import yaml
 
 from servers.sshd import running_sshd
-from site_for_tests import XAMSFLOW
+from site_for_tests import PROFILE, XAMSFLOW
+from xamsflow.base import process
 from xamsflow.settings import config
+from xamsflow.state import layout
 
 AWAY = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100"
 
@@ -27,7 +29,7 @@ def init(
         return subprocess.run(
             [XAMSFLOW, "init", *options],
             cwd=work,
-            env=there | {"HOME": str(work.parent)} | environment,
+            env=there | {"HOME": str(work.parent), "PWD": str(work)} | environment,
             stdin=subprocess.DEVNULL if typed is None else terminal,
             capture_output=True,
             text=True,
@@ -63,6 +65,7 @@ def test_a_site_with_an_alias_a_tunnel_and_a_password(tmp_path, mongod_with_user
         done = init(tmp_path / "work", *answers, **account)
         again = init(tmp_path / "work", *answers, **account)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert f"snakemake --snakefile {layout.SNAKEFILE} --profile {PROFILE}\n" in done.stdout
     assert "0 problem" not in done.stdout and "database rights" in done.stdout
     written = yaml.safe_load((tmp_path / "work" / "site.yaml").read_text())
     assert written["daq"] | {"live_data": None} == written["rundb"]["tunnel"] | {"live_data": None}
@@ -77,11 +80,11 @@ def test_a_site_with_an_alias_a_tunnel_and_a_password(tmp_path, mongod_with_user
 def test_a_dialogue_checks_each_answer(tmp_path):
     typed = [
         *("xenon", "", "xams"),  # no such detector; change; again
-        *("-oX=y", "none", str(tmp_path / "nowhere")),  # not a host; then a missing folder
-        *("", "", str(tmp_path)),  # change; as before; another folder
+        *("-oX=y", "none"),  # not a host
+        *(str(tmp_path / "nowhere"), "", str(tmp_path)),  # missing; change; another folder
         *("", AWAY, "", "", "n"),  # nobody answers there: kept
+        "",  # the profile
         *("", "strax", ""),
-        "",
     ]
     done = init(tmp_path / "work", typed="\n".join(typed) + "\n", PATH=str(XAMSFLOW.parent))
     said = done.stdout
@@ -92,7 +95,11 @@ def test_a_dialogue_checks_each_answer(tmp_path):
         "detector": "xams",
         "daq": {"live_data": str(tmp_path)},
         "rundb": {"uri": AWAY, "database": "run", "collection": "runs_gas"},
-        "storage": {"live_data": "data/live_data", "processed": "strax", "host": "stbc"},
+        "storage": {
+            "live_data": "data/live_data",
+            "processed": "strax",
+            "host": process.host().partition(".")[0],
+        },
         "watch": {"profile": "local"},
     }
 

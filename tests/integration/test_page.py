@@ -211,6 +211,7 @@ def written_receipts(site: Site, number: int, hours: tuple[float, ...]) -> None:
 def test_latency_is_from_the_end_of_the_run_to_each_receipt(site, monkeypatch):
     for number in range(1, 12):  # 1 to 11 hours, and twice that
         written_receipts(site, number, hours=(number, 2 * number))
+    written_receipts(site, 12, hours=(300 * 24, 300 * 24))  # requested long after it was taken
     claim = site.work / "results" / "000001" / "claim.json"
     claim.write_text(json.dumps({"time": NOW.isoformat()}))
     aside = site.work / "results" / "000001" / "rundoc.20240101T000000.json"

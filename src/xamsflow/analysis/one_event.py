@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xamsflow.base.errors import ConfigurationError
+from xamsflow.run import start
 from xamsflow.state import layout
 
 if TYPE_CHECKING:
@@ -73,12 +74,12 @@ def count(context: "strax.Context", run_id: str | int) -> int:
 def _stored(context: "strax.Context", run_id: str | int) -> str:
     """Return the name of a run whose data are stored; raise ConfigurationError if they are not."""
     run = layout.run_id(int(run_id))
+    receipt = layout.data_type_receipt(run, REQUIRED[0])
     for name in REQUIRED:
         if not context.is_stored(run, name):
             raise ConfigurationError(
                 f"run {run}: {name} is not stored",
-                f"make it with `snakemake --profile profiles/local "
-                f"{layout.data_type_receipt(run, REQUIRED[0])}`",
+                f"make it with `{start.typed('local', receipt)}`",
             )
     return run
 

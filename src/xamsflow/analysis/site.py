@@ -16,6 +16,7 @@ from xamsflow.analysis import runs as run_tables
 from xamsflow.analysis.runs import Patterns, Runs
 from xamsflow.base import memory
 from xamsflow.base.errors import BadDataError, ConfigurationError, TransientError, XamsflowError
+from xamsflow.run import start
 from xamsflow.settings import config, detector
 from xamsflow.settings.config import Config
 from xamsflow.state import layout, lock, run_numbers, strax_folder
@@ -316,7 +317,7 @@ class Site:
         target = layout.data_type_receipt(lacking[0], data_types[-1])
         return ConfigurationError(
             "; ".join([f"{' and '.join(data_types)} not stored for {of}", *sorted(hints)]),
-            f"make them with `snakemake --profile profiles/local {target}`"
+            f"make them with `{start.typed('local', target, directory=self.directory)}`"
             f"{' and so on' if len(lacking) > 1 else ''}, or here with make=True; or leave them "
             "out with skip_missing=True",
         )

@@ -6,9 +6,10 @@ imported only when it is called.
 
 ::
 
-    command   which verb is called, and how its errors are shown
-    choosing  runs as people name them
-    asking    what verbs that change run documents share: show, ask, act
+    command    which verb is called, and how its errors are shown
+    choosing   runs as people name them
+    asking     what verbs that change run documents share: show, ask, act
+    next_step  what processes pending runs: a watch, or a command to type
 """
 
 import signal

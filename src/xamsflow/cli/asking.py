@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from xamsflow.base.errors import BadDataError, ConfigurationError
-from xamsflow.cli import choosing
+from xamsflow.cli import choosing, next_step
 from xamsflow.settings import config
 from xamsflow.state import layout, owner, run_numbers
 from xamsflow.views import terminal
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 SHOWN_ROWS = 30
 """Maximum number of rows; nobody reads a longer table before confirming. The rest is counted."""
+
+PENDING = "pending"
+"""The outcome of actions after which runs wait for the workflow."""
 
 COLUMNS = (Column("run"), Column("mode", cut=12), Column("status", drop=1), Column("will be"))
 
@@ -86,7 +89,10 @@ def run(options: argparse.Namespace, action: "Action") -> int:
         if not options.yes and not _confirmed(action, len(to_do)):
             print("Nothing was changed.")
             return 1
-        return _do(database, action, options.reason, to_do) or (1 if refused else 0)
+        code = _do(database, action, options.reason, to_do)
+    if action.outcome == PENDING:
+        print(next_step.of_pending_runs(configuration, options.configfile))
+    return code or (1 if refused else 0)
 
 
 def _choose(

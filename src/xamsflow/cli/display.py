@@ -5,6 +5,7 @@ from pathlib import Path
 
 from xamsflow.base.durable import replacing
 from xamsflow.base.errors import ConfigurationError
+from xamsflow.cli import choosing
 from xamsflow.state import layout, run_numbers
 
 HELP = "draw events of a run: one as a picture, several as a page with previous and next"
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--output",
-        type=Path,
+        type=choosing.path,
         metavar="FILE",
         help=f"{', '.join(PICTURES)} for one event, or .html; the default is in results/RUN/",
     )
@@ -69,6 +70,10 @@ def _write(run_id: str, wanted: list[int] | None, output: Path, configfile: list
 
     context = open_site(configfile, run_database=False).context()
     n_events = one_event.count(context, run_id)
+    if not n_events:
+        raise ConfigurationError(
+            f"run {run_id} has no events", "xamsflow show says what is stored of it"
+        )
     numbers = list(range(min(FIRST, n_events))) if wanted is None else wanted
     events = one_event.read(context, run_id, numbers)
     output.parent.mkdir(parents=True, exist_ok=True)

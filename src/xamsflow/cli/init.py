@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from xamsflow.base import system_errors
+from xamsflow.base import process, system_errors
 from xamsflow.base.errors import ConfigurationError, XamsflowError
 from xamsflow.cli import doctor
 from xamsflow.run import start
@@ -106,11 +106,12 @@ def run(options: argparse.Namespace) -> int:
     written = config.load(options.configfile)
     profile = written.watch.profile
     code = doctor.report(written, start.profile_folder(profile))
-    print(
-        "\nFix the problems and run: xamsflow doctor"
-        if code
-        else f"\nNext: xamsflow pend RUN, then xamsflow watch --profile {profile}"
-    )
+    if code:
+        print("\nFix the problems and run: xamsflow doctor")
+    else:
+        print("\nNext: choose a run with xamsflow pend RUN. To process it:")
+        print(f"  {start.typed(profile, configfiles=options.configfile)}")
+        print("To process all runs as they end: xamsflow watch")
     return code
 
 
@@ -285,16 +286,29 @@ def _default(*keys: str) -> Callable[[Settings], str]:
     return default
 
 
+def _cluster(settings: Settings) -> str:
+    """Return this host's name for a site without a batch system."""
+    if settings["watch"]["profile"] == "local":
+        return process.host().partition(".")[0]
+    return _default("storage", "host")(settings)
+
+
 def _check_detector(loaded: config.Config) -> "Iterable[Result]":
     from xamsflow.operate.doctor import this_host  # noqa: PLC0415 - keeps --help fast
 
     return this_host.detector_file(loaded)
 
 
-def _check_daq(loaded: config.Config) -> "Iterable[Result]":
+def _check_daq_host(loaded: config.Config) -> "Iterable[Result]":
     from xamsflow.operate.doctor import daq  # noqa: PLC0415 - keeps --help fast
 
-    return daq.examine(loaded.daq)
+    return (result for result in daq.examine(loaded.daq) if result.name != daq.FOLDER)
+
+
+def _check_daq_folder(loaded: config.Config) -> "Iterable[Result]":
+    from xamsflow.operate.doctor import daq  # noqa: PLC0415 - keeps --help fast
+
+    return (result for result in daq.examine(loaded.daq) if result.name == daq.FOLDER)
 
 
 def _check_rundb(loaded: config.Config) -> "Iterable[Result]":
@@ -334,15 +348,20 @@ TOPICS = (
                 "DAQ host, user@host or an alias of ~/.ssh/config; none: its disk is mounted here",
                 _default("daq", "host"),
                 _put_daq_host,
-            ),
+            )
+        ],
+        _check_daq_host,
+    ),
+    Topic(
+        [
             Question(
                 "daq-folder",
                 "Folder with the runs on the DAQ host; none: as each run document says",
                 _default("daq", "live_data"),
                 _put("daq", "live_data"),
-            ),
+            )
         ],
-        _check_daq,
+        _check_daq_folder,
     ),
     Topic(
         [
@@ -381,6 +400,17 @@ TOPICS = (
     Topic(
         [
             Question(
+                "profile",
+                "Profile: htcondor, slurm, stbc, or local for no batch system",
+                _likely_profile,
+                _put("watch", "profile"),
+            )
+        ],
+        _check_profile,
+    ),
+    Topic(
+        [
+            Question(
                 "live-data",
                 "Folder for transferred runs",
                 _default("storage", "live_data"),
@@ -395,21 +425,10 @@ TOPICS = (
             Question(
                 "cluster",
                 "Name of this cluster in the run documents",
-                _default("storage", "host"),
+                _cluster,
                 _put("storage", "host"),
             ),
         ],
         _check_storage,
-    ),
-    Topic(
-        [
-            Question(
-                "profile",
-                "Profile: htcondor, slurm, stbc, or local for no batch system",
-                _likely_profile,
-                _put("watch", "profile"),
-            )
-        ],
-        _check_profile,
     ),
 )

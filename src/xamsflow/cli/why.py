@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xamsflow.base import amounts
 from xamsflow.base.errors import ConfigurationError
-from xamsflow.cli import choosing
+from xamsflow.cli import choosing, next_step
 from xamsflow.settings import config
 from xamsflow.settings.config import Config
 from xamsflow.state import layout
@@ -69,6 +69,8 @@ def run(options: argparse.Namespace) -> int:
         print("\nTo see all conditions of a run, give its number alone to xamsflow why.")
         return 0
     (only,) = answers
+    if all(condition.ok for condition in only.conditions):
+        print(next_step.of_pending_runs(settings, options.configfile))
     print()
     print(_table("to be taken", only.conditions))
     if only.by_itself:

@@ -1,6 +1,8 @@
 """How the workflow is started: Snakemake's command line and the profile."""
 
 import os
+import shlex
+import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -47,7 +49,7 @@ def snakemake(profile: Path, configfiles: Iterable[Path], *arguments: str) -> li
     """Return the command that starts the workflow in this folder; `arguments` are Snakemake's."""
     files = [str(file) for file in configfiles]
     return [
-        str(Path(sys.executable).with_name("snakemake")),
+        str(_program("snakemake")),
         "--snakefile",
         str(layout.SNAKEFILE),
         "--profile",
@@ -57,3 +59,36 @@ def snakemake(profile: Path, configfiles: Iterable[Path], *arguments: str) -> li
         *arguments,  # not after --configfile, which would take targets for files
         *(["--configfile", *files] if files else []),
     ]
+
+
+def typed(
+    profile: str,
+    *targets: str | Path,
+    configfiles: Iterable[Path] = (),
+    directory: Path | None = None,
+) -> str:
+    """Return the command with which a person starts the workflow, to paste into the shell.
+
+    `directory` is the working directory, by default the current one. The command names what
+    Snakemake would not find from the folder in which the person types: the Snakefile, the profile,
+    the working directory. Raises ConfigurationError if there is no such profile.
+    """
+    folder, work = profile_folder(profile), (directory or Path.cwd()).resolve()
+    repository, shell = layout.REPOSITORY.resolve(), Path(os.environ.get("PWD", "/")).resolve()
+    program = _program("snakemake")
+    is_active = shutil.which("snakemake") == str(program)
+    words = ["snakemake" if is_active else str(program), *map(str, targets)]
+    if shell != repository:
+        words += ["--snakefile", str(layout.SNAKEFILE)]
+    elif folder.resolve().is_relative_to(repository):
+        folder = folder.resolve().relative_to(repository)
+    words += ["--profile", str(folder)]
+    if shell != work:
+        words += ["--directory", str(work)]
+    files = [str(file) for file in configfiles]
+    return shlex.join([*words, *(["--configfile", *files] if files else [])])
+
+
+def _program(name: str) -> Path:
+    """Return a program of this environment."""
+    return Path(sys.executable).with_name(name)

@@ -8,6 +8,7 @@ from typing import Any
 from xamsflow.base.plain_json import plain
 from xamsflow.redax import findings, rundoc
 from xamsflow.rundb import RunSummary, run_document
+from xamsflow.settings.corrections import Provenance
 from xamsflow.state.receipts import Receipt
 from xamsflow.views import run_files
 
@@ -145,7 +146,10 @@ def _registered(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _quality(made: Sequence[Receipt]) -> dict[str, Any] | None:
-    """Return a run's quality from all its receipts: each finding once, and the worst verdict."""
+    """Return a run's quality from all its receipts: each finding once, and the worst verdict.
+
+    `not_measured` names the corrections that are a guess, with provenance and reason.
+    """
     told = [receipt["quality"] for receipt in made if isinstance(receipt.get("quality"), dict)]
     if not told:
         return None
@@ -154,7 +158,13 @@ def _quality(made: Sequence[Receipt]) -> dict[str, Any] | None:
         found += [one for one in _dicts(quality.get("findings")) if one not in found]
     verdicts = [quality.get("verdict") for quality in told if quality.get("verdict")]
     worst = max(verdicts, key=_VERDICTS.index, default=None)
-    return {**told[-1], "findings": found, "verdict": worst}
+    used = {what: origin for one in told for what, origin in _dict(one.get("corrections")).items()}
+    not_measured = [
+        [what, str(origin.get("provenance")), str(origin.get("why"))]
+        for what, origin in used.items()
+        if isinstance(origin, dict) and origin.get("provenance") != Provenance.MEASURED
+    ]
+    return {**told[-1], "findings": found, "verdict": worst, "not_measured": not_measured}
 
 
 _VERDICTS = list(findings.Verdict)

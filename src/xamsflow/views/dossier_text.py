@@ -13,6 +13,9 @@ from xamsflow.views.terminal import Column
 
 MB = 1_000_000
 
+EVENTS = "events"
+"""The data type with one item for each event."""
+
 HISTORY = ("time", "from", "to", "by", "attempt", "stage", "host", "job_id", "log", "reason")
 SHOWN_ELSEWHERE = ("targets", "versions", "quality")
 """Keys of a status change; keys in neither list are shown at the end of its line."""
@@ -31,6 +34,8 @@ def _lines(dossier: Dossier, line: int | None) -> Iterator[str]:
         yield from _headed("Live data", _transfer_lines(dossier["transfer"]))
     if dossier["stored"]:
         yield from _headed("Stored data", [_stored_table(dossier["stored"], line)])
+        if any(one["data_type"] == EVENTS and one["n_items"] == 0 for one in dossier["stored"]):
+            yield "The run has no events."
     here = {one["path"] for one in dossier["stored"]}
     elsewhere = [one for one in dossier["registered"] if str(one.get("location")) not in here]
     if elsewhere:
@@ -180,6 +185,8 @@ def _quality_lines(quality: Mapping[str, Any]) -> Iterator[str]:
             ("gaps", len(quality.get("gaps") or ())),
         ]
     )
+    for what, provenance, why in quality["not_measured"]:
+        yield from _pairs([("corrections", f"{what.replace('_', ' ')} {provenance}: {why}")])
     for one in quality["findings"]:
         lost = one.get("lost_records")
         more = f" ({lost} records lost)" if lost else ""

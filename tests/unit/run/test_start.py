@@ -1,4 +1,8 @@
-"""Which profile a name refers to."""
+"""Which profile a name refers to, and what a person types."""
+
+import shlex
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -47,3 +51,32 @@ def test_one_that_is_not_there_is_told_with_those_that_are():
         start.profile_folder("stoomboot")
     with pytest.raises(ConfigurationError, match=r"did you mean htcondor\?"):
         start.profile_folder("htcondr")
+
+
+@pytest.mark.parametrize("folder", ["repository", "elsewhere"])
+def test_a_typed_command_names_what_snakemake_would_not_find(tmp_path, monkeypatch, folder):
+    shell = {"repository": layout.REPOSITORY, "elsewhere": tmp_path}[folder]
+    monkeypatch.setenv("PWD", str(shell))
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    typed = start.typed("stbc", "results/000932/rundoc.json", directory=shell)
+    assert (
+        typed
+        == {
+            "repository": "snakemake results/000932/rundoc.json --profile profiles/stbc",
+            "elsewhere": "snakemake results/000932/rundoc.json "
+            f"--snakefile {layout.SNAKEFILE} --profile {PROFILES / 'stbc'}",
+        }[folder]
+    )
+
+
+def test_a_typed_command_works_without_the_environment_and_from_another_folder(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PWD", str(layout.REPOSITORY))
+    monkeypatch.setenv("PATH", "")
+    words = start.typed("local", configfiles=[tmp_path / "a b.yaml"], directory=tmp_path)
+    assert shlex.split(words) == [
+        str(Path(sys.executable).with_name("snakemake")),
+        *("--profile", "profiles/local", "--directory", str(tmp_path.resolve())),
+        *("--configfile", str(tmp_path / "a b.yaml")),
+    ]

@@ -19,6 +19,9 @@ from xamsflow.operate.doctor.check import (
 from xamsflow.remote import ssh
 from xamsflow.settings.config import Daq, SshHost
 
+FOLDER = "DAQ folder"
+"""The name of the checks that look for the runs; the others look at the host."""
+
 ANSWER_S = 20
 """Seconds that a command on the DAQ host may take."""
 
@@ -47,7 +50,7 @@ def examine(daq: Daq) -> Iterator[Result]:
 
 def visible(live_data: Path | None) -> Result:
     """Check the folder with the runs if the DAQ's disk is mounted on this machine."""
-    name = "DAQ folder"
+    name = FOLDER
     if live_data is None:
         return ok(name, "taken from each run document (daq.host and daq.live_data are null)")
     if not live_data.is_dir():
@@ -79,7 +82,7 @@ def remote_rsync(target: SshHost, client: paramiko.SSHClient) -> Result:
 
 def remote_folder(client: paramiko.SSHClient, live_data: Path) -> Result:
     """Check that the folder with the runs exists, and count the runs in it."""
-    name = "DAQ folder"
+    name = FOLDER
     try:
         with client.open_sftp() as sftp:
             entries = sftp.listdir(str(live_data))

@@ -34,6 +34,11 @@ RUNS_TIMED = 100
 """Number of newest runs whose receipts are read for the latency."""
 
 
+AS_THEY_COME = timedelta(days=1)
+"""A run that was transferred later than this after its end was not waited for: a person requested
+it long after it was taken, and its age says nothing about the workflow."""
+
+
 @dataclass(frozen=True)
 class Day:
     """Throughput of one day (UTC); shares are relative to the largest day, 0 to 1."""
@@ -65,9 +70,14 @@ class Space:
     total: int
 
     @property
-    def free_share(self) -> float:
-        """The free share, 0 to 1."""
-        return self.free / self.total if self.total else 0.0
+    def used(self) -> int:
+        """The space that is not free, in bytes."""
+        return self.total - self.free
+
+    @property
+    def used_share(self) -> float:
+        """The used share, 0 to 1."""
+        return self.used / self.total if self.total else 0.0
 
 
 @dataclass(frozen=True)
@@ -153,13 +163,17 @@ def collect(config: Config) -> Page:
 
 
 def latencies(runs: Iterable[str]) -> list[Latency]:
-    """Return the time from the end of a run to each of its steps, from the receipts."""
+    """Return the time from the end of a run to each of its steps, from the receipts.
+
+    Only runs that were processed as they came count: those transferred within AS_THEY_COME.
+    """
     times: dict[str, list[float]] = {}
     for run in runs:
         found = run_files.receipts_of(run)
         transferred = found.get(layout.transfer_receipt(run).name)
         end = _end(transferred)
-        if end is None:
+        came = reconstructed.moment((transferred or {}).get("time"))
+        if end is None or came is None or came - end > AS_THEY_COME:
             continue
         for name, receipt in found.items():
             step = name.removesuffix(".json")
