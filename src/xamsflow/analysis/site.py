@@ -211,7 +211,9 @@ class Site:
         """
         from xamsflow.analysis.display import event_display  # noqa: PLC0415 - loads matplotlib
 
-        return event_display(self.context(), run, event)
+        context = self.context()
+        with chdir(self.directory):  # errors name the command for this folder
+            return event_display(context, run, event)
 
     def close(self) -> None:
         """Close the connection to the run database; it is opened again when it is needed."""

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     allowed = (*PICTURES, *PAGES) if is_one else PAGES
     if output.suffix not in allowed:
         raise ConfigurationError(
-            f"--output is {output}, allowed: a name that ends with {' or '.join(allowed)}",
+            f"--output is {output.name}, allowed: a name that ends with {' or '.join(allowed)}",
             "a picture shows one event" if output.suffix in PICTURES else "",
         )
     _write(name, wanted, output, options.configfile)
