@@ -3,10 +3,11 @@
 import argparse
 import json
 import textwrap
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from xamsflow.base import amounts, clock
@@ -18,7 +19,7 @@ from xamsflow.views import causes, terminal
 from xamsflow.views.terminal import Column
 
 if TYPE_CHECKING:
-    from xamsflow.rundb import RunSummary
+    from xamsflow.rundb import RunDatabase, RunSummary
     from xamsflow.views.causes import Cause
 
 HELP = "show the runs and their progress"
@@ -51,6 +52,9 @@ COLUMNS = (
 )
 
 SHOWN_CAUSES = 10
+
+TOGETHER = 1000
+"""Maximum number of rows in a table; more runs are shown in several tables, one after the other."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,69 +93,146 @@ def _count(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Print a line with the counts, then one line per run, newest first."""
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
-    from xamsflow.rundb import selection  # noqa: PLC0415 - keeps --help fast
 
     numbers = run_numbers.parse_all(options.runs) or None
     since = amounts.since(options.since, clock.now()) if options.since else None
     settings = config.load(options.configfile)
     statuses = set(options.status or ()) | ({"failed"} if options.failed else set())
     narrowed = bool(numbers or statuses or options.mode or since or options.newest)
-    everything = narrowed or options.all or options.json
-    found: set[int] = set()
-    counts: Counter[str] = Counter()
-    being_taken = 0
-    chosen = []  # without the many settled runs that are only counted
+    everything = narrowed or options.all
+
+    def wanted(row: "RunSummary") -> bool:
+        return _wanted(row, statuses, options.mode, since)
+
     with rundb.open_database(settings.rundb) as database:
-        for row in database.each_run(numbers):
-            found.add(row.number)
-            if not _wanted(row, statuses, options.mode, since):
-                continue
-            counts[word(row)] += 1
-            being_taken += _is_being_taken(row)
-            if everything or word(row) not in SETTLED or counts[word(row)] <= USUAL_ROWS:
-                chosen.append(row)
-        for single in sorted(run_numbers.single(numbers or ()) - found):
-            database.get(single)  # raises: the run is unknown; names similar ones
-        choosing.tell_missing(options.runs, found, "in the run database")
-        where = database.name
-    shown = chosen if everything else usual(chosen)
-    shown = shown[: options.newest]
-    watch = watching.current()
-    if options.json:
-        print(
-            json.dumps(
-                {
-                    "time": clock.now().isoformat(),
-                    "collection": where,
-                    "counts": {status: counts[status] for status in STATUSES},
-                    "watch": watch and watch.to_json(),
-                    "runs": [row.to_json() for row in shown],
-                },
-                indent=1,
-            )
-        )
-        return 0
-    if narrowed and found and not chosen:
-        print(f"No runs in {where} match.")
-        return 0
-    if watch is not None:
-        print(terminal.coloured(str(watch), None if watch.is_well else "red"))
-    print(summary(counts, where, being_taken))
-    if shown:
-        print()
-        print(table(shown, clock.now(), (*settings.select.skip_tags, *selection.HOLDING_TAGS)))
-    elif narrowed:
-        print("No runs match.")
-    grouped = causes.of(row for row in chosen if word(row) == "failed")
-    line = terminal.width()
-    # The table cuts reasons at a narrow terminal.
-    if any(len(cause.runs) > 1 for cause in grouped) or (grouped and line is not None):
-        print()
-        print(by_cause(grouped, line))
-    if len(shown) < counts.total():
-        print()
-        print(more(counts, Counter(word(row) for row in shown)))
+        _check_known(database, numbers)
+        tally = _Tally(database.name, wanted, settings)
+        rows = tally.of(database.each_run(numbers))
+        if options.json:
+            _print_json(tally, rows, options.newest)
+        elif everything:
+            _print_all(tally, rows, options.newest)
+        else:
+            _print_usual(tally, rows)
+        choosing.tell_missing(options.runs, tally.found, "in the run database")
     return 0
+
+
+def _check_known(database: "RunDatabase", numbers: Sequence[range] | None) -> None:
+    """Raise ConfigurationError, which names similar runs, for a single run that does not exist."""
+    single = run_numbers.single(numbers or ())
+    ranges = [range(number, number + 1) for number in single]
+    known = {one["number"] for one in database.documents(("number",), ranges)} if ranges else set()
+    for number in sorted(single - known):
+        database.get(number)
+
+
+class _Tally:
+    """What is counted while runs pass: `found` are all, `counts` the wanted ones by status."""
+
+    def __init__(
+        self, where: str, wanted: "Callable[[RunSummary], bool]", settings: config.Config
+    ) -> None:
+        self.where = where
+        self.found: set[int] = set()
+        self.counts: Counter[str] = Counter()
+        self.being_taken = 0
+        self.failed: list[RunSummary] = []
+        self._wanted = wanted
+        self._settings = settings
+
+    def of(self, rows: "Iterable[RunSummary]") -> "Iterator[RunSummary]":
+        """Yield the wanted runs."""
+        for row in rows:
+            self.found.add(row.number)
+            if not self._wanted(row):
+                continue
+            self.counts[word(row)] += 1
+            self.being_taken += _is_being_taken(row)
+            if word(row) == "failed":
+                self.failed.append(row)
+            yield row
+
+    def print_head(self) -> None:
+        """Print whether a watch is alive, and the counts."""
+        watch = watching.current()
+        if watch is not None:
+            print(terminal.coloured(str(watch), None if watch.is_well else "red"))
+        print(summary(self.counts, self.where, self.being_taken))
+
+    def print_table(self, rows: "Sequence[RunSummary]") -> None:
+        """Print a table of runs, if there are any."""
+        from xamsflow.rundb import selection  # noqa: PLC0415 - keeps --help fast
+
+        if rows:
+            skip_tags = (*self._settings.select.skip_tags, *selection.HOLDING_TAGS)
+            print(f"\n{table(rows, clock.now(), skip_tags)}")
+
+    def print_causes(self) -> None:
+        """Print why runs failed, unless the table already says so in full."""
+        grouped = causes.of(self.failed)
+        line = terminal.width()
+        # The table cuts reasons at a narrow terminal.
+        if any(len(cause.runs) > 1 for cause in grouped) or (grouped and line is not None):
+            print(f"\n{by_cause(grouped, line)}")
+
+
+def _print_usual(tally: _Tally, rows: "Iterator[RunSummary]") -> None:
+    chosen = [  # without the many settled runs that are only counted
+        row for row in rows if word(row) not in SETTLED or tally.counts[word(row)] <= USUAL_ROWS
+    ]
+    shown = usual(chosen)
+    tally.print_head()
+    tally.print_table(shown)
+    tally.print_causes()
+    if len(shown) < tally.counts.total():
+        print(f"\n{more(tally.counts, Counter(word(row) for row in shown))}")
+
+
+def _print_all(tally: _Tally, rows: "Iterator[RunSummary]", newest: int | None) -> None:
+    """Print all runs; tables of TOGETHER rows need little memory, and the head follows them."""
+    shown = islice(rows, newest)
+    part = list(islice(shown, TOGETHER))
+    is_long = len(part) == TOGETHER
+    if not is_long:
+        _exhaust(rows)
+        if tally.found and not tally.counts:
+            print(f"No runs in {tally.where} match.")
+            return
+        tally.print_head()
+    printed: Counter[str] = Counter()
+    while part:
+        tally.print_table(part)
+        printed.update(map(word, part))
+        part = list(islice(shown, TOGETHER))
+    _exhaust(rows)
+    tally.print_causes()
+    if is_long:
+        print()
+        tally.print_head()
+    if printed.total() < tally.counts.total():
+        print(f"\n{more(tally.counts, printed)}")
+
+
+def _print_json(tally: _Tally, rows: "Iterator[RunSummary]", newest: int | None) -> None:
+    """Print the runs as they come, so that memory does not grow with their number."""
+    watch = watching.current()
+    head = {
+        "time": clock.now().isoformat(),
+        "collection": tally.where,
+        "watch": watch and watch.to_json(),
+    }
+    print(json.dumps(head, indent=1).removesuffix("\n}") + ',\n "runs": [', end="")
+    for i, row in enumerate(islice(rows, newest)):
+        print(f"{',' if i else ''}\n  {json.dumps(row.to_json())}", end="")
+    _exhaust(rows)
+    counts = {status: tally.counts[status] for status in STATUSES}
+    print(f'\n ],\n "counts": {json.dumps(counts)}\n}}')
+
+
+def _exhaust(rows: "Iterator[RunSummary]") -> None:
+    """Count the runs that are not shown."""
+    deque(rows, maxlen=0)
 
 
 def word(row: "RunSummary") -> str:
