@@ -136,6 +136,7 @@ def site(tmp_path_factory, mongod):
     site = Site(folder, mongod.uri, f"test_{secrets.token_hex(6)}", settings)
     shutil.copy(site.configfile, site.work / "site.yaml")
     (site.work / "my.yaml").write_text("select: {newest: 10}\n")
+    shutil.copy(layout.REPOSITORY / layout.GOOD_RUNS, site.work / "my_criteria.yaml")
     for part in ("workflow", "config"):
         (site.work / part).symlink_to(layout.REPOSITORY / part)
     (site.work / "profiles").mkdir()

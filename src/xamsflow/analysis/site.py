@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import strax
     from matplotlib.figure import Figure
 
+    from xamsflow.analysis.good_runs import Criteria, GoodRuns
     from xamsflow.analysis.quantities.run_data import RunData
     from xamsflow.data.loading import Loader
     from xamsflow.rundb import RunDatabase
@@ -76,6 +77,7 @@ class Site:
         mode: Patterns = None,
         status: Patterns = None,
         quality: Patterns = None,
+        health: Patterns = None,
         source: Patterns = None,
         tags: Patterns = None,
         exclude_tags: Patterns = None,
@@ -88,7 +90,8 @@ class Site:
 
         The columns are ``run_id`` (six digits), ``number``, ``mode``, ``source``, ``user``,
         ``tags``, ``comments``, ``start`` and ``end`` (UTC), ``length_s``, ``status``, ``quality``
-        (the verdict on the data) and ``reason`` (why the run failed); unknown texts are empty.
+        (the verdict on the data), ``health`` (``usual`` or ``odd``: the verdict on their
+        quantities) and ``reason`` (why the run failed); unknown texts are empty.
 
         If the run database cannot be reached, a warning says so, and the files on disk are used.
         """
@@ -97,7 +100,13 @@ class Site:
             known = run_tables.table(self._rows(numbers))
         return run_tables.select(
             known,
-            patterns={"mode": mode, "status": status, "quality": quality, "source": source},
+            patterns={
+                "mode": mode,
+                "status": status,
+                "quality": quality,
+                "health": health,
+                "source": source,
+            },
             tags=tags,
             exclude_tags=exclude_tags,
         )
@@ -117,7 +126,7 @@ class Site:
     ) -> "pd.DataFrame":
         """Return the rows of a data type for all these runs, in the order of time.
 
-        `runs` and `which` (mode, status, quality, source, tags, exclude_tags) are as for
+        `runs` and `which` (mode, status, quality, health, source, tags, exclude_tags) are as for
         :meth:`runs`. Several data types that describe the same things, such as ``("peak_basics",
         "peak_positions")``, are merged.
 
@@ -157,6 +166,44 @@ class Site:
         return self._loader.table(
             [run for run in chosen if run not in left_out], data_types, wanted
         )
+
+    def good_runs(self, criteria: "str | Path | Mapping[str, Any] | None" = None) -> "pd.DataFrame":
+        """Return the table of runs that may be used, oldest first, with the column ``live_time_s``.
+
+        `criteria` is a file, or its keys and values (see docs/reference/good-runs.md); None for
+        ``config/good_runs.yaml``. The attribute ``attrs["left_out"]`` of the table has the reasons
+        for each run that is left out. :meth:`load` takes the table.
+        """
+        from xamsflow.analysis import good_runs  # noqa: PLC0415 - loads numpy
+
+        with chdir(self.directory):
+            wanted = (
+                good_runs.check_criteria(dict(criteria))
+                if isinstance(criteria, Mapping)
+                else good_runs.read_criteria(
+                    None if criteria is None else Path(criteria).expanduser()
+                )
+            )
+        table = self.runs(wanted.runs)
+        chosen = self.choose(wanted, table)
+        live_times = {run.run_id: run.live_time_s for run in chosen.good}
+        table = table[table["run_id"].isin(live_times)].sort_values("run_id", ignore_index=True)
+        table["live_time_s"] = table["run_id"].map(live_times).astype(float)
+        table.attrs["left_out"] = {run.run_id: list(run.reasons) for run in chosen.left_out}
+        return table
+
+    def choose(self, criteria: "Criteria", runs: "pd.DataFrame | None" = None) -> "GoodRuns":
+        """Return which runs meet criteria, and why the others do not.
+
+        `runs` is what :meth:`runs` returned; None: all runs that the criteria name.
+        """
+        from xamsflow.analysis import good_runs  # noqa: PLC0415 - loads numpy
+        from xamsflow.state import quantity_table  # noqa: PLC0415 - likewise
+
+        if runs is None:
+            runs = self.runs(criteria.runs)
+        with chdir(self.directory):
+            return good_runs.choose(criteria, runs, quantity_table.read())
 
     def context(self, output: Path | str | None = None) -> "strax.Context":
         """Return a strax context for the stored data, which knows runs, modes and tags.

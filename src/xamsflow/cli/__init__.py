@@ -19,7 +19,7 @@ from xamsflow.base import starting
 
 VERBS = (
     *("status", "show", "why", "log", "bundle", "plan", "page", "display", "verify"),
-    *("quantities", "health"),
+    *("quantities", "health", "good"),
     *("pend", "hold", "release", "retry", "reprocess", "retransfer", "abandon"),
     *("init", "watch", "doctor", "reconcile", "simulate", "demo", "completion"),
 )

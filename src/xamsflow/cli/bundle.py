@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the bundles; if the run database cannot be reached, use local files and return 1."""
+    from xamsflow.analysis import good_runs  # noqa: PLC0415 - keeps --help fast
     from xamsflow.views import bundle  # noqa: PLC0415 - keeps --help fast
 
     configuration = config.load(options.configfile)
@@ -34,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigurationError("--output requires a single run", "omit --output or give one run")
     for number, document in found.by_number.items():
         name = layout.run_id(number)
-        content = bundle.make(name, document, configuration)
+        content = bundle.make(name, document, configuration, good_runs.of_run(document))
         path = options.output or Path(f"run_{name}.tar.gz").absolute()
         new = bundle.write(path, content)
         print(f"{path}{'' if new else ' (unchanged)'}, {amounts.size(len(content))}")

@@ -346,7 +346,7 @@ def _cells(row: "RunSummary", now: datetime, skip_tags: Collection[str]) -> list
         (row.host or "").partition(".")[0] if active else "",
         (row.job_id or "").partition(".")[0] if active else "",
         amounts.duration(row.age_s),
-        row.verdict or "",
+        ", ".join(filter(None, (row.verdict, "odd" if row.health == "odd" else ""))),
         _next_try(row, now),
         "; ".join(filter(None, (_held(row, skip_tags), row.reason))),
     ]

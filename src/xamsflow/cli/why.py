@@ -111,7 +111,9 @@ def answer(
     if found in (State.SUBMITTED, State.RUNNING):
         return _worked_on(row, document)
     if found is State.DONE and unmet:
-        return f"{row.run} has been done since {amounts.time(row.changed)} UTC: {unmet[0].remedy}."
+        done = f"{row.run} has been done since {amounts.time(row.changed)} UTC: {unmet[0].remedy}."
+        odd = f" It is odd: see `xamsflow health {document['number']}`."
+        return f"{done}{odd if row.health == 'odd' else ''}"
     if not unmet:
         return f"{row.run} is waiting: the next `snakemake` run or `xamsflow watch` will take it."
     if found is State.FAILED:

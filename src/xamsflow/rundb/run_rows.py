@@ -10,7 +10,7 @@ from xamsflow.rundb.status import understand
 
 FIELDS = (
     *("number", "mode", "source", "user", "tags", "comments"),
-    *("start", "end", "status", "quality", "reason"),
+    *("start", "end", "status", "quality", "health", "reason"),
 )
 """What a row has, in this order; see :func:`of_document`."""
 
@@ -32,7 +32,8 @@ PROJECTION = {
         *("$number", "$mode", "$source", "$user"),
         *(_each("$tags", "name"), _each("$comments", "comment")),
         *(_time("$start"), _time("$end")),
-        *("$processing_status", "$processing.quality.verdict", "$processing.reason"),
+        *("$processing_status", "$processing.quality.verdict", "$processing.health.verdict"),
+        "$processing.reason",
     ],
 }
 """MongoDB's projection to a row."""
@@ -51,6 +52,7 @@ def of_document(document: Mapping[str, Any]) -> list[Any]:
         *(_ms(time(document.get(name))) for name in ("start", "end")),
         run_document.status(document),
         quality.get("verdict") if isinstance(quality, dict) else None,
+        run_document.health(document).get("verdict"),
         section(document).get("reason"),
     ]
 
@@ -63,7 +65,7 @@ def columns(rows: list[list[Any]]) -> dict[str, list[Any]]:
     """
     found = dict(zip(FIELDS, zip(*rows, strict=True), strict=True)) if rows else {}
     result: dict[str, list[Any]] = {name: list(found.get(name, ())) for name in FIELDS}
-    for name in ("mode", "source", "user", "quality", "reason"):
+    for name in ("mode", "source", "user", "quality", "health", "reason"):
         result[name] = [value if type(value) is str else "" for value in result[name]]
     for name in ("tags", "comments"):
         result[name] = [

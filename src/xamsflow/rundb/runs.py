@@ -115,8 +115,9 @@ class RunSummary:
     failures since a person last requested the run or since it was done, `failures` all failures.
     `changed` is when the status last changed, `last_sign` when a driver or job of the run last gave
     a sign of life, and `age_s` how long ago that was by the database server's clock. `progress` is
-    the running job's last report: chunk, n_chunks, mb_per_s, time_left_s, time. `retry_at` is when
-    a failed run is retried automatically.
+    the running job's last report: chunk, n_chunks, mb_per_s, time_left_s, time. `verdict` is that
+    on the data, and `health` that on their quantities. `retry_at` is when a failed run is retried
+    automatically.
     """
 
     number: int
@@ -142,6 +143,7 @@ class RunSummary:
     age_s: float | None
     progress: Mapping[str, Any] | None
     verdict: str | None
+    health: str | None
     reason: str | None
     failure: str | None
     retry_at: datetime | None
@@ -154,6 +156,7 @@ class RunSummary:
             for name in (
                 *("stage", "attempt", "tries", "retry_at", "host", "job_id", "owner", "log"),
                 *("time", "heartbeat", "progress", "reason", "failure", "quality.verdict"),
+                "health.verdict",
             )
         ),
     )
@@ -201,6 +204,7 @@ class RunSummary:
             age_s=max(0.0, (now - last_sign).total_seconds()) if now and last_sign else None,
             progress=progress if view.status is Status.RUNNING else None,
             verdict=text(quality.get("verdict")) if isinstance(quality, dict) else None,
+            health=text(run_document.health(document).get("verdict")),
             reason=text(processing.get("reason")) or view.reason,
             failure=text(processing.get("failure")),
             retry_at=run_document.retry_at(document),

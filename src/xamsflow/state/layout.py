@@ -20,6 +20,7 @@ SCHEMAS = REPOSITORY / "workflow" / "schemas"
 DEFAULT_CONFIG = REPOSITORY / "config" / "config.yaml"
 SITE_SETTINGS = Path("site.yaml")
 DETECTORS = Path("config") / "detectors"
+GOOD_RUNS = Path("config") / "good_runs.yaml"
 CORRECTIONS = Path("config") / "corrections"
 
 RUN_DIGITS = 6

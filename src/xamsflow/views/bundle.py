@@ -56,10 +56,13 @@ receipts/                what each step recorded after it had checked its result
   <data type>.json       what was stored: number of items, times (ns since 1970, UTC), software
                          versions, computer, memory, data quality
   rundoc.json            what was written to the run database
+  quantities.json        numbers that describe the run, such as rates and noise, with errors
+  health.json            whether these numbers are as in earlier runs, and what people noted
 lineage/<data type>.json how the data type was made: for it and each data type below it, the class
                          (plugin) that made it, its version, and its settings. The hash in the name
                          of a data folder identifies this: same hash, same software and settings
 metadata/<data type>.json strax's own description of what it stored: chunks, columns and their types
+good_runs.json           the criteria for runs that may be used, and whether this run meets them
 quality.json             verdict, findings, live time, dead time and gaps
 detector/                the detector file: channels, digitizers, gains, thresholds
 corrections/             quantities that vary from run to run, as named in the detector file
@@ -80,8 +83,13 @@ Passwords and similar secrets were replaced by "{removed}".
 """
 
 
-def make(run: str, document: Mapping[str, Any] | None, config: Config) -> bytes:
-    """Return a run's bundle.
+def make(
+    run: str,
+    document: Mapping[str, Any] | None,
+    config: Config,
+    good: Mapping[str, Any] | None = None,
+) -> bytes:
+    """Return a run's bundle; `good` says by which criteria the run may be used, or why not.
 
     If `document` is None because the run database cannot be reached, the copy in the transfer's
     receipt is used. Raises ConfigurationError if nothing is known about the run.
@@ -93,6 +101,8 @@ def make(run: str, document: Mapping[str, Any] | None, config: Config) -> bytes:
     scrub = _Scrubber(config)
     files = dict(_files(run, document, config, found, scrub))
     files["dossier.json"] = _json(scrub.data(about))
+    if good is not None:
+        files["good_runs.json"] = _json(scrub.data(good))
     if about["quality"]:
         files["quality.json"] = _json(scrub.data(about["quality"]))
     files["README.txt"] = README.format(

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xamsflow.base.errors import BadDataError
 from xamsflow.base.plain_json import plain
 from xamsflow.redax import findings, rundoc
 from xamsflow.rundb import RunSummary, run_document
 from xamsflow.settings.corrections import Provenance
+from xamsflow.state import health
 from xamsflow.state.receipts import Receipt
 from xamsflow.views import run_files
 
@@ -34,6 +36,7 @@ def collect(run: str, document: Mapping[str, Any] | None) -> Dossier:
         "stored": _stored(made),
         "registered": [] if known is None else _registered(known),
         "quality": _quality(made),
+        "health": _health(run, known),
         "versions": made[-1].get("versions", {}) if made else {},
         "logs": [
             {
@@ -165,6 +168,18 @@ def _quality(made: Sequence[Receipt]) -> dict[str, Any] | None:
         if isinstance(origin, dict) and origin.get("provenance") != Provenance.MEASURED
     ]
     return {**told[-1], "findings": found, "verdict": worst, "not_measured": not_measured}
+
+
+def _health(run: str, document: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the verdict on a run's quantities: from its file, else from the run document."""
+    try:
+        found = health.read(run)
+    except (BadDataError, OSError):
+        found = None
+    if found is not None:
+        return found.to_json() | {"lines": [str(one) for one in found.odd]}
+    said = run_document.health(document or {})
+    return {**plain(said), "lines": []} if said else None
 
 
 _VERDICTS = list(findings.Verdict)

@@ -42,6 +42,8 @@ def _lines(dossier: Dossier, line: int | None) -> Iterator[str]:
         yield from _headed("Also in the run document", [_registered_table(elsewhere, line)])
     if dossier["quality"]:
         yield from _headed("Quality", _quality_lines(dossier["quality"]))
+    if dossier["health"]:
+        yield from _headed("Health", _health_lines(dossier["health"]))
     if dossier["history"]:
         yield from _headed("History", [_history_table(dossier["history"], line)])
     if dossier["logs"]:
@@ -192,6 +194,21 @@ def _quality_lines(quality: Mapping[str, Any]) -> Iterator[str]:
         more = f" ({lost} records lost)" if lost else ""
         severity, rule = one.get("severity", ""), one.get("rule", "")
         yield printable(f"{severity:<12}{rule}: {one.get('message', '')}{more}")
+
+
+def _health_lines(health: Mapping[str, Any]) -> Iterator[str]:
+    yield from _pairs(
+        [
+            ("verdict", health.get("verdict")),
+            ("compared", health.get("reference")),
+            *(("odd", line) for line in health["lines"]),
+        ]
+    )
+    notes = health.get("known")
+    for note in notes if isinstance(notes, list) else ():
+        if isinstance(note, dict):
+            about = f"{note.get('by')}, {_time(note.get('time'))}, on {_listed(note.get('names'))}"
+            yield from _pairs([("known", f"{note.get('text')} ({about})")])
 
 
 def _history_table(history: Sequence[Mapping[str, Any]], line: int | None) -> str:

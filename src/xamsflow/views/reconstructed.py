@@ -47,6 +47,8 @@ def document(run: str) -> dict[str, Any]:
     ]
     if verdicts:
         about["quality"] = {"verdict": verdicts[-1]}
+    if judged := found.get(layout.health(run).name):
+        about["health"] = judged
     data = (
         [{"type": run_document.LIVE, "size_mb": transferred["bytes"] / MB}] if transferred else []
     )
