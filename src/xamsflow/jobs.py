@@ -244,13 +244,15 @@ def overview(*, run_id: str, output: str, log: str) -> None:
 
 
 def quantities(*, run_id: str, log: str) -> None:
-    """Measure the quantities of a run from its stored data; the run is not locked."""
+    """Measure the quantities of a run from its stored data and judge them; it is not locked."""
     with _for_people(Path(log)) as configuration:
         with memory.loading():
+            from xamsflow.analysis.health import judging  # noqa: PLC0415
             from xamsflow.analysis.quantities import make  # noqa: PLC0415
             from xamsflow.analysis.site import Site  # noqa: PLC0415
 
         make.make(Site(configuration, Path.cwd(), run_database=False), run_id)
+        judging.judge([run_id], configuration)
 
 
 def page(*, log: str) -> None:

@@ -25,7 +25,11 @@ def test_picture_and_quantities_are_made_on_request_and_do_not_affect_the_run(si
     assert made.returncode == 0, made.stdout
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert (site.work / "results" / "index.html").is_file()
-    assert site.document(932) == document, "a look does not publish the run again"
+    after = site.document(932)
+    health = after["processing"].pop("health")
+    assert after == document, "a look does not publish the run again"
+    assert (health["verdict"], health["odd"], health["known"]) == ("unknown", [], [])
+    assert health["reference"].startswith("no earlier run of mode ")
     measured = json.loads((site.work / "results" / "000932" / "quantities.json").read_text())
     assert measured["quantities"]["live_fraction"]["value"] == 1
     assert "peak_basics is not stored" in measured["quantities"]["s1_rate"]["problem"]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -64,18 +65,20 @@ class Note:
 
 @dataclass(frozen=True)
 class Health:
-    """The verdict on a run; `start` is in ns since the epoch, `time` says when it was judged.
+    """The verdict on a run.
 
-    `reference` says in words with what the run was compared, or why it could not be, and
-    `references` are these runs. `limit` is the deviation from which a quantity is odd, in spreads,
-    and `n_judged` the number of quantities that were compared. `named_by` is the person who
-    declared this run a reference.
+    `start` and `end` are in ns since the epoch, `time` says when the run was judged. `reference`
+    says in words with what it was compared, or why it could not be, and `references` are these
+    runs. `limit` is the deviation from which a quantity is odd, in spreads, and `n_judged` the
+    number of quantities that were compared. `named_by` is the person who declared this run a
+    reference.
     """
 
     run_id: str
     detector: str
     mode: str
     start: int
+    end: int
     verdict: Verdict
     odd: tuple[Deviation, ...]
     known: tuple[Note, ...]
@@ -85,6 +88,11 @@ class Health:
     n_judged: int
     time: str
     named_by: str | None = None
+
+    @property
+    def ended(self) -> datetime:
+        """The end of the run, in UTC."""
+        return datetime.fromtimestamp(self.end / 1e9, UTC)
 
     @property
     def unknown_names(self) -> tuple[str, ...]:

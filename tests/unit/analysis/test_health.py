@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -58,8 +59,11 @@ def history(n=20, first=1000, seed=1):
 
 def judged(number, rng, settings, **changed):
     quantities.write(made(number, rng, **changed))
-    found = judging.judge(f"{number:06d}", settings)
-    assert found is not None
+    return alone(f"{number:06d}", settings)
+
+
+def alone(run, settings):
+    (found,) = judging.judge([run], settings)
     return found
 
 
@@ -106,7 +110,7 @@ def test_a_short_run_may_lack_a_quantity(settings):
     rng = history()
     short = made(1020, rng, electron_lifetime=None)
     quantities.write(replace(short, end=short.start + MINUTE // 4))
-    assert judging.judge("001020", settings).verdict is Verdict.USUAL
+    assert alone("001020", settings).verdict is Verdict.USUAL
 
 
 def test_the_error_of_the_run_counts(settings):
@@ -114,7 +118,7 @@ def test_the_error_of_the_run_counts(settings):
     run = made(1020, rng, electron_lifetime=400.0)
     lifetime = replace(run.quantities["electron_lifetime"], error=60.0)
     quantities.write(replace(run, quantities={**run.quantities, "electron_lifetime": lifetime}))
-    assert judging.judge("001020", settings).verdict is Verdict.USUAL
+    assert alone("001020", settings).verdict is Verdict.USUAL
 
 
 def test_another_mode_another_definition_and_damaged_files_are_no_reference(settings):
@@ -128,12 +132,12 @@ def test_another_mode_another_definition_and_damaged_files_are_no_reference(sett
     run = made(1040, rng)
     other = replace(run.quantities["s2_area"], value=1.0, definition="a new one")
     quantities.write(replace(run, quantities={**run.quantities, "s2_area": other}))
-    found = judging.judge("001040", settings)
+    found = alone("001040", settings)
     assert (found.verdict, len(found.references)) == (Verdict.USUAL, 15)
 
 
 def test_a_run_without_quantities(settings):
-    assert judging.judge("001000", settings) is None
+    assert judging.judge(["001000"], settings) == []
 
 
 def test_odd_runs_are_no_reference_and_keep_the_run_in_which_it_began(settings):
@@ -155,7 +159,7 @@ def test_a_note_holds_until_the_problem_changes(settings):
     same = judged(1022, rng, settings, noise_ch3=2.4, electron_lifetime=100.0)
     assert [note.names for note in same.known] == [("noise_ch3",)]
     assert same.unknown_names == ("electron_lifetime",)
-    assert judging.judge("001022", settings).known == same.known
+    assert alone("001022", settings).known == same.known
     assert judged(1023, rng, settings, noise_ch3=3.0).known == ()
     assert judged(1024, rng, settings).known == ()
     assert judged(1025, rng, settings, noise_ch3=2.4).unknown_names == ("noise_ch3",)
@@ -176,6 +180,23 @@ def test_a_declared_reference(settings):
     assert found.verdict is Verdict.USUAL
 
 
+def test_only_new_deviations_of_recent_runs_are_reported(settings, monkeypatch, tmp_path):
+    told = tmp_path / "told"
+    file = tmp_path / "notify.yaml"
+    file.write_text(f"notify: {{command: [tee, -a, {told}], space_left_gb: 0}}\n")
+    settings = config.load([file])
+    rng = history()
+    judged(1020, rng, settings, noise_ch3=2.4)
+    assert not told.exists()
+    monkeypatch.setattr(judging, "RECENT", timedelta.max)
+    for number in (1021, 1022, 1024):
+        judged(number, rng, settings, noise_ch3=3.0 if number > 1020 else 2.4)
+    judged(1023, rng, settings, noise_ch3=3.0)
+    assert told.read_text().count("is odd") == 1
+    assert "run 001021 is odd: noise_ch3" in told.read_text()
+    assert "  noise_ch3: 3.000, usually " in told.read_text()
+
+
 def test_only_an_odd_run_can_be_acknowledged(settings):
     rng = history()
     judged(1020, rng, settings)
@@ -188,7 +209,7 @@ def test_only_an_odd_run_can_be_acknowledged(settings):
 def test_the_file_is_json_without_nan(settings):
     judged(1020, history(), settings, noise_ch3=float("nan"), s2_area=0.0)
     found = json.loads(layout.health("001020").read_text(), parse_constant=pytest.fail)
-    assert health.read("001020").odd == judging.judge("001020", settings).odd
+    assert health.read("001020").odd == alone("001020", settings).odd
     assert [one["name"] for one in found["odd"]] == ["s2_area"]
 
 
@@ -200,7 +221,7 @@ def test_texts_are_compared_if_they_are_always_the_same(settings):
         value = "off" if number == 1015 else "on"
         more["gas"] = replace(more["gas"], value=value)
         quantities.write(replace(run, quantities={**run.quantities, **more}))
-    assert str(judging.judge("001015", settings).odd[0]) == "gas: off, usually on"
+    assert str(alone("001015", settings).odd[0]) == "gas: off, usually on"
 
 
 def test_false_alarms_among_usual_runs():

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from xamsflow.analysis.health import references, verdict
@@ -15,7 +16,7 @@ from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
 from xamsflow.run import notify, publish
 from xamsflow.settings.config import Config
-from xamsflow.state import claims, health, layout, lock, quantities, receipts
+from xamsflow.state import health, layout, lock, quantities, receipts
 from xamsflow.state.health import Health, Note, Verdict
 
 if TYPE_CHECKING:
@@ -24,35 +25,43 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def judge(run: str, config: Config, *, tell: bool = True) -> Health | None:
-    """Judge a run, keep the verdict, and report new deviations if `tell`.
+RECENT = timedelta(days=7)
+"""Time since the end of a run; what happened before is no news."""
 
-    Returns None if the run has no quantities. The verdict is written to the run document if a
-    driver claimed the run; if that fails, only the log says so. Raises BadDataError if the file
-    with the quantities is damaged.
+
+def judge(runs: Iterable[str], config: Config) -> list[Health]:
+    """Judge runs, oldest first, keep the verdicts and return them; report new deviations.
+
+    Runs without quantities, or with a damaged file of them, are left out. Verdicts are written to
+    the documents of runs that were published from here; if that fails, only the log says so.
     """
-    with _alone():
-        found = _judged(run)
-    if found is None:
-        return None
-    if tell and (names := _new(found)):
-        notify.odd(config, found, names)
-        notify.finish()
-    if claims.read(run) is not None:
+    found = judge_again(runs)
+    for one in found:
+        if names := _new(one):
+            notify.odd(config, one, names)
+    notify.finish()
+    published = [one for one in found if layout.rundoc_receipt(one.run_id).is_file()]
+    if published:
         try:
-            publish_all([found], config)
+            publish_all(published, config)
         except XamsflowError as error:
-            logger.warning("run %s: the verdict is not in the run document: %s", run, error)
+            logger.warning("verdicts are not in the run documents: %s", error)
     return found
 
 
 def judge_again(runs: Iterable[str]) -> list[Health]:
-    """Judge runs again, oldest first, and return the verdicts.
-
-    Runs without quantities are left out. Raises BadDataError if a file with quantities is damaged.
-    """
-    with _alone():
-        return [found for run in sorted(runs) if (found := _judged(run)) is not None]
+    """Judge runs, oldest first, keep the verdicts and return them, as :func:`judge`, silently."""
+    found = []
+    for run in sorted(runs):
+        with _alone():
+            try:
+                one = _judged(run)
+            except BadDataError as error:
+                logger.warning("run %s is not judged: %s", run, error)
+                continue
+        if one is not None:
+            found.append(one)
+    return found
 
 
 def acknowledge(run: str, text: str, by: str) -> list[Health]:
@@ -139,10 +148,13 @@ def _verdict_on(run: str) -> Health:
 
 
 def _new(found: Health) -> tuple[str, ...]:
-    """Return the deviations of which nobody knows, and that the next run does not have, too.
+    """Return the deviations of which nobody knows; the next run does not have them either.
 
-    Runs may be processed newest first: then people were told of the later run.
+    Runs may be processed newest first: then people were told of the later run. An old run is no
+    news.
     """
+    if clock.now() - found.ended > RECENT:
+        return ()
     new = {one.name for one in found.odd if one.since == found.run_id}
     later = next(references.following(found.run_id), None)
     told = {one.name for one in later.odd} if later is not None else set()

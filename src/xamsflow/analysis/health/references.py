@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from xamsflow.analysis.health import comparison
 from xamsflow.base.errors import BadDataError
@@ -105,6 +106,12 @@ def _verdict(run: str) -> Health | None:
 
 def _quantities(run: str) -> Quantities | None:
     try:
-        return quantities.read(run)
+        return _read(run, layout.quantities(run).stat().st_mtime_ns)
     except (BadDataError, OSError):
         return None
+
+
+@lru_cache(maxsize=4 * MOST)
+def _read(run: str, changed_ns: int) -> Quantities | None:  # noqa: ARG001 - part of the key
+    """Return the quantities of a run; if many runs are judged, each file is read once."""
+    return quantities.read(run)

@@ -43,6 +43,7 @@ def judge(run: Quantities, references: References, before: Health | None, time: 
         detector=run.detector,
         mode=run.mode,
         start=run.start,
+        end=run.end,
         verdict=Verdict.UNKNOWN,
         odd=(),
         known=(),
