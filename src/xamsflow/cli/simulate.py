@@ -16,7 +16,7 @@ from xamsflow.settings import config, detector
 from xamsflow.state import layout, receipts, run_numbers
 
 if TYPE_CHECKING:
-    from xamsflow.simulate import SimulatedRun
+    from xamsflow.simulate import LedLight, SimulatedRun
 
 HELP = "write simulated runs in redax's format, and their run documents"
 
@@ -24,6 +24,9 @@ PAUSE = timedelta(minutes=1)
 """Time from the end of a simulated run to the start of the next."""
 
 MOST_RUNS = 10_000
+
+LED_SAMPLES = 220
+"""Of a pulse in an LED run: two records of the usual length."""
 
 OF_REDAX = {
     "chunk_length": (float, "S", "strax_chunk_length in s [5]"),
@@ -102,6 +105,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="simulate S1s and S2s of a xenon TPC; the truth is written to DIR/truth_RUN.npz",
     )
+    add(
+        "--led",
+        type=float,
+        metavar="PE",
+        help="simulate an LED run with this mean number of photoelectrons per flash and channel",
+    )
     add("--event-rate", type=float, metavar="HZ", help="event rate in Hz, with --physics [50]")
     for kind, default in (("s1", "5 500"), ("s2", "100 20000")):
         add(
@@ -177,6 +186,7 @@ def _settings(options: argparse.Namespace, detector_name: str) -> "list[Simulate
     of_redax: dict[str, Any] = {
         name: value for name in OF_REDAX if (value := getattr(options, name)) is not None
     }
+    light = _light(options, one_detector, of_redax)
     if options.silence is not None:
         of_redax["silence"] = tuple(options.silence)
     return [
@@ -194,10 +204,26 @@ def _settings(options: argparse.Namespace, detector_name: str) -> "list[Simulate
             border_pulses=options.border_pulses,
             mode=options.mode,
             physics=Physics.of(one_detector, number, **physics) if options.physics else None,
+            led=light,
             **of_redax,
         )
         for number in numbers
     ]
+
+
+def _light(
+    options: argparse.Namespace, one_detector: detector.Detector, of_redax: dict[str, Any]
+) -> "LedLight | None":
+    """Return the light of an LED run, whose pulses have as many samples as are processed."""
+    from xamsflow.simulate import LedLight  # noqa: PLC0415 - keeps --help fast
+
+    if options.led is None:
+        return None
+    if options.physics:
+        raise ConfigurationError("--led and --physics exclude each other", "give one of them")
+    light = LedLight.of(one_detector, occupancy=options.led)
+    of_redax["pulse_length"] = LED_SAMPLES
+    return light
 
 
 def _numbers(words: Sequence[str]) -> list[int]:

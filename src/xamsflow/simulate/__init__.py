@@ -18,6 +18,8 @@ records that redax received; `load_signals` returns the signals of a run with ph
     signals          S1, S2 and all others, photoelectron by photoelectron
     waveforms        what a digitizer makes of photoelectrons
     physics_run      the way from signals to records
+    led_light        flashes of an LED, and the charge of single photoelectrons
+    led_run          the way from flashes to records
     truth_file       the signals, stored beside the run
     physics          compares what is reconstructed with this truth
     warm_up          compiles strax's functions by processing a short run
@@ -25,6 +27,7 @@ records that redax received; `load_signals` returns the signals of a run with ph
 """
 
 from xamsflow.simulate.formatter import read_out, truth
+from xamsflow.simulate.led_light import LedLight
 from xamsflow.simulate.live_data import LiveRun, WrittenFile, simulate
 from xamsflow.simulate.settings import SimulatedRun
 from xamsflow.simulate.signals import Signal
@@ -32,6 +35,7 @@ from xamsflow.simulate.truth_file import load_signals, truth_path
 from xamsflow.simulate.xenon import Physics
 
 __all__ = [
+    "LedLight",
     "LiveRun",
     "Physics",
     "Signal",

@@ -101,6 +101,8 @@ def _integer(settings: SimulatedRun, value: int) -> Any:
 def _mode(settings: SimulatedRun) -> str:
     if settings.mode is not None:
         return settings.mode
+    if settings.led is not None:
+        return "ledcalibration"
     types = "_".join(sorted({digitizer.type for digitizer in settings.detector.digitizers}))
     return f"{settings.detector.name}_{types}_{THRESHOLD}ADC_th"
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xamsflow.simulate.boards import boards, reader_name
+from xamsflow.simulate.led_run import LedRun
 from xamsflow.simulate.physics_run import PhysicsRun
 from xamsflow.simulate.pulses import Pulses, pulses_by_period
 from xamsflow.simulate.records import Digitizers, record_dtype
@@ -239,6 +240,9 @@ def _batches(
     batch_ns = -(-settings.period_ns // BATCHES_PER_PERIOD)
     if settings.physics is not None:
         yield from PhysicsRun(settings, settings.physics).batches(batch_ns, keep_signals)
+        return
+    if settings.led is not None:
+        yield from LedRun(settings, settings.led).batches(batch_ns)
         return
     inputs = [one for board in boards(settings) for one in board.inputs]
     sample_widths = np.array([one.sample_width for one in inputs])

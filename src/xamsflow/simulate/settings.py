@@ -8,6 +8,7 @@ from xamsflow.base.errors import ConfigurationError
 from xamsflow.redax import rundoc
 from xamsflow.redax.rundoc import NS_PER_S
 from xamsflow.settings.detector import Detector
+from xamsflow.simulate.led_light import LedLight
 from xamsflow.simulate.xenon import Physics
 from xamsflow.state import layout
 
@@ -52,6 +53,7 @@ class SimulatedRun:
     `s2_width` (ns). `border_pulses` places a pulse of each channel across every chunk boundary.
     With `physics`, signals come from the simulated xenon instead of `rate`, `long_fraction`,
     `s2_fraction` and `s2_width`; `border_pulses` then places S2s across the borders.
+    With `led`, an external trigger reads out all channels, for `pulse_length` samples each.
     `buffered_chunks` is redax's strax_buffer_num_chunks: it delays a run that is being taken, and
     determines which overlaps of a quiet run are lost. A share `late_fraction` of all read-out
     batches is late by `late_chunks` chunks; redax then overwrites what it has already written.
@@ -87,6 +89,7 @@ class SimulatedRun:
     buffered_chunks: int = 3
     mode: str | None = None
     physics: Physics | None = None
+    led: LedLight | None = None
 
     def __post_init__(self) -> None:
         layout.run_id(self.number)

@@ -131,7 +131,7 @@ def digitize(
     offset = np.cumsum(length) - length
 
     segment = np.cumsum(is_first) - 1
-    signal = _sum_of_shapes(
+    signal = sum_of_shapes(
         electronics, sample + (offset - begin)[segment], time, charge, int(length.sum())
     )
     baseline = electronics.baseline + rng.normal(0, BASELINE_SPREAD, len(first))
@@ -166,7 +166,7 @@ def digitize(
     )
 
 
-def _sum_of_shapes(
+def sum_of_shapes(
     electronics: ChannelElectronics, position: Array, time: Array, charge: Array, n_samples: int
 ) -> Array:
     """Return the sum of all photoelectron waveforms; the integral of each is its charge.
