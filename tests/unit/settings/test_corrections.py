@@ -4,6 +4,7 @@ import pytest
 
 from xamsflow.base.errors import ConfigurationError
 from xamsflow.settings import corrections
+from xamsflow.state import layout
 
 
 @pytest.fixture
@@ -81,3 +82,43 @@ def test_files_that_are_not_corrections(folder: Path, content: str, words: str) 
 def test_a_file_that_is_not_there(folder: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"config/corrections/nothing.json is missing"):
         corrections.load("nothing")
+
+
+def test_an_entry_is_added_and_the_others_keep_their_form(folder: Path) -> None:
+    (folder / "gains_v1.json").write_text(
+        '{\n  "000001-000009": [1.50, 2],\n'
+        '  "000010-000019": {\n    "value": [3, 4],\n    "provenance": "estimated",'
+        '\n    "why": "as \\"before\\""\n  },\n  "000030-999999": [7, 8]\n}\n'
+    )
+    entry = corrections.Entry(5, 14, [3, 4], run=5, date="2026-11-28", error=[0.1, None])
+    before = corrections.load("gains_v1")
+    path, content = corrections.written("gains_v1", entry)
+    assert path == Path("config/corrections/gains_v1.json")
+    assert content == (
+        '{\n  "000001-000004": [1.50, 2],\n'
+        '  "000005-000014": {"value": [3, 4], "error": [0.1, null], "provenance": "measured", '
+        '"run": 5, "date": "2026-11-28"},\n'
+        '  "000015-000019": {\n    "value": [3, 4],\n    "provenance": "estimated",'
+        '\n    "why": "as \\"before\\""\n  },\n  "000030-999999": [7, 8]\n}\n'
+    )
+    after = corrections.parsed("gains_v1", content)
+    assert after.entry(7) == entry
+    assert corrections.changes(before, after) == [(5, 9)]
+    assert corrections.provenances({"gains": after}, 7)["gains"]["run"] == 5
+
+
+def test_an_entry_that_splits_a_range_or_fills_a_gap(folder: Path) -> None:
+    (folder / "lifetime_v1.json").write_text('{"000010-000019": 1, "000025-000030": 2}')
+    before = corrections.load("lifetime_v1")
+    for first, last, changed in ((12, 13, [(12, 13)]), (18, 26, [(18, 19), (20, 24), (25, 26)])):
+        _, content = corrections.written("lifetime_v1", corrections.Entry(first, last, 3))
+        after = corrections.parsed("lifetime_v1", content)
+        assert corrections.changes(before, after) == changed
+        assert [corrections.of_run(after, run) for run in (10, first, last, 30)] == [1, 3, 3, 2]
+
+
+def test_entries_of_shipped_files_keep_their_form() -> None:
+    for path in sorted((layout.REPOSITORY / layout.CORRECTIONS).glob("*.json")):
+        _, content = corrections.written(path.stem, corrections.Entry(999_999, 999_999, [1]))
+        lines = set(path.read_text().splitlines())
+        assert len(lines - set(content.splitlines())) <= 2, path.name
