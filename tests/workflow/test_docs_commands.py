@@ -53,6 +53,7 @@ NOT_HERE = {
     r"source .*": "activates the environment, as this test does",
     r"xamsflow init.*": "asks; tests of its own",
     r"xamsflow display.*": "the run has raw records only; tests of its own",
+    r"xamsflow (gains|lifetime).*": "of runs of XAMS; tests of their own",
     r"xamsflow watch.*": "does not end; tests of its own",
     r"xamsflow retransfer.*": "moves the files that other commands need; a test of its own",
     r"xamsflow (pend|retry|reprocess|verify)( --force)?": "the verb as such, which needs runs",

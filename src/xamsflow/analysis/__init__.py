@@ -11,4 +11,6 @@
     health      whether a run looks like earlier ones
     one_event   all that is stored of one event
     trends      the page of trends: quantities of all runs
+    gains       from an LED run to gains
+    lifetime    from runs to an electron lifetime
 """

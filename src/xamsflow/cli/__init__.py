@@ -10,6 +10,7 @@ imported only when it is called.
     choosing   runs as people name them
     asking     what verbs that change run documents share: show, ask, act
     next_step  what processes pending runs: a watch, or a command to type
+    accepting  what verbs share that propose a measured value for a correction file
 """
 
 import signal
@@ -21,6 +22,7 @@ VERBS = (
     *("status", "show", "why", "log", "bundle", "plan", "page", "display", "verify"),
     *("quantities", "health", "good"),
     *("pend", "hold", "release", "retry", "reprocess", "retransfer", "abandon"),
+    *("gains", "lifetime"),
     *("init", "watch", "doctor", "reconcile", "simulate", "demo", "completion"),
 )
 

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,14 @@ PENDING = "pending"
 """The outcome of actions after which runs wait for the workflow."""
 
 COLUMNS = (Column("run"), Column("mode", cut=12), Column("status", drop=1), Column("will be"))
+
+
+@dataclass(frozen=True)
+class First:
+    """What is done before the runs change, and what the question calls it."""
+
+    question: str
+    do: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -77,37 +85,55 @@ def run(options: argparse.Namespace, action: "Action") -> int:
             journal.publish(
                 database, configuration
             )  # an outcome kept from before must not follow the current request
-        chosen = _choose(database, options, action)
-        to_do = [one for one in chosen if one.outlook.changes]
-        _show(chosen, options.dry_run)
-        refused = sum(one.outlook.refused and one.named for one in chosen)
-        if not chosen:
+        documents = _selected(database, options)
+        if not documents:
             print("No runs match.")
             return 1
-        if options.dry_run or not to_do:
-            return 1 if refused else 0
-        if not options.yes and not _confirmed(action, len(to_do)):
-            print("Nothing was changed.")
-            return 1
-        code = _do(database, action, options.reason, to_do)
-    if action.outcome == PENDING:
+        named = run_numbers.single(run_numbers.parse_all(options.runs))
+        return act(database, configuration, options, action, documents=documents, named=named)
+
+
+def act(
+    database: "RunDatabase",
+    configuration: config.Config,
+    options: argparse.Namespace,
+    action: "Action",
+    *,
+    documents: Mapping[int, Mapping[str, Any]],
+    named: Collection[int],
+    first: First | None = None,
+) -> int:
+    """Show what the action would change, ask, and do it; return the exit code.
+
+    `documents` are those of the runs by number, `named` the runs for which a refusal is an error.
+    """
+    chosen = [
+        _Chosen(number, document, action.judge(document, options.force), number in named)
+        for number, document in sorted(documents.items(), reverse=True)
+    ]
+    to_do = [one for one in chosen if one.outlook.changes]
+    _show(chosen, options.dry_run)
+    refused = sum(one.outlook.refused and one.named for one in chosen)
+    if options.dry_run or not (to_do or first):
+        return 1 if refused else 0
+    if not options.yes and not _confirmed(_question(action, len(to_do), first)):
+        print("Nothing was changed.")
+        return 1
+    if first is not None:
+        first.do()
+    code = _do(database, action, options.reason, to_do) if to_do else 0
+    if action.outcome == PENDING and to_do:
         print(next_step.of_pending_runs(configuration, options.configfile))
     return code or (1 if refused else 0)
 
 
-def _choose(
-    database: "RunDatabase", options: argparse.Namespace, action: "Action"
-) -> list[_Chosen]:
+def _selected(database: "RunDatabase", options: argparse.Namespace) -> dict[int, Mapping[str, Any]]:
     from xamsflow.operate import actions  # noqa: PLC0415 - pymongo's part of bson takes its time
 
-    named = run_numbers.single(run_numbers.parse_all(options.runs))
     found = choosing.in_database(options.runs, database, actions.FIELDS)
-    chosen = []
-    for number, run in reversed(found.items()):
-        if _matches(run, options.mode, options.tag):
-            outlook = action.judge(run, options.force)
-            chosen.append(_Chosen(number, run, outlook, number in named))
-    return chosen
+    return {
+        number: run for number, run in found.items() if _matches(run, options.mode, options.tag)
+    }
 
 
 def _matches(
@@ -148,15 +174,21 @@ def _cells(one: _Chosen) -> list[str]:
     ]
 
 
-def _confirmed(action: "Action", count: int) -> bool:
+def _question(action: "Action", count: int, first: First | None) -> str:
+    runs = "this run" if count == 1 else f"these {count} runs"
+    parts = ([first.question] if first else []) + ([f"{action.question} {runs}"] if count else [])
+    text = " and ".join(parts)
+    return f"{text[0].upper()}{text[1:]}? [y/N] "
+
+
+def _confirmed(question: str) -> bool:
     if not sys.stdin.isatty():
         raise ConfigurationError(
             "nothing was changed: there is no terminal for confirmation",
             "add --yes to proceed, or --dry-run to preview",
         )
-    runs = "this run" if count == 1 else f"these {count} runs"
     try:
-        answer = input(f"{action.question.capitalize()} {runs}? [y/N] ")
+        answer = input(question)
     except EOFError:
         return False
     return answer.strip().lower() in ("y", "yes")

@@ -5,7 +5,7 @@ The action itself is one atomic change, made only if the run's state has not cha
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from xamsflow.run import selecting
@@ -105,6 +105,12 @@ def _judge_reprocess(document: Document, force: bool) -> Outlook:
     )
 
 
+def _judge_corrected(document: Document, force: bool) -> Outlook:
+    if state(document) is State.ABSENT:
+        return Outlook("has not been processed")
+    return _judge_reprocess(document, force)
+
+
 def _judge_hold(document: Document, force: bool) -> Outlook:  # noqa: ARG001
     if HOLD_TAG in tag_names(document):
         return Outlook("is already held")
@@ -198,3 +204,8 @@ REPROCESS = Action("reprocess", "reprocess", "pending", _judge_reprocess, _repro
 HOLD = Action("hold", "hold", "held", _judge_hold, _hold)
 RELEASE = Action("release", "release", "released", _judge_release, _release)
 ABANDON = Action("abandon", "abandon", "abandoned", _judge_abandon, _abandon)
+
+
+def corrected(verb: str) -> Action:
+    """Return the action on runs whose correction value changes: those processed are reprocessed."""
+    return replace(REPROCESS, name=verb, judge=_judge_corrected)

@@ -38,6 +38,7 @@ HEALTH = "results/{run_id}/health.json"
 ABOUT_A_RUN = frozenset({"quantities.json", "health.json"})
 """Files beside the receipts of a run that describe the run, and not a step of its processing."""
 
+GAINS_PICTURE = "results/{run_id}/gains.png"
 EVENT_PICTURE = "results/{run_id}/event_{number}.png"
 EVENTS_PAGE = "results/{run_id}/events.html"
 PAGE = Path("results") / "index.html"
@@ -181,6 +182,11 @@ def rundoc_receipt(run: str) -> Path:
 def overview(run: str) -> Path:
     """Return the overview picture of a run."""
     return Path(OVERVIEW.format(run_id=run))
+
+
+def gains_picture(run: str) -> Path:
+    """Return the picture of the fits of an LED run."""
+    return Path(GAINS_PICTURE.format(run_id=run))
 
 
 def event_picture(run: str, number: int) -> Path:
