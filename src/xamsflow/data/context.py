@@ -3,23 +3,56 @@
 import html
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import strax
 
-from xamsflow.base.errors import ConfigurationError
+from xamsflow.base.errors import ConfigurationError, did_you_mean
 from xamsflow.data import strax_private, straxen_gains
 from xamsflow.data.storage import DataDirectory, DefinedRuns
 from xamsflow.redax.growing import Growing
 from xamsflow.redax.rundoc import NS_PER_S, Run
 from xamsflow.settings import data_types
 from xamsflow.settings.detector import Detector
+from xamsflow.state import layout
+
+SUPERRUN = "_"
+"""How the names of superruns begin."""
 
 
 class Context(strax.Context):  # type: ignore[misc]  # strax has no types
-    """A strax context that shows itself in a notebook."""
+    """A strax context that shows itself in a notebook, and says what is wrong with a request."""
+
+    def get_iter(
+        self, run_id: str, targets: Any, *args: Any, **kwargs: Any
+    ) -> Iterator[strax.Chunk]:
+        """Yield the chunks of data types of a run; everything that loads or makes data uses this.
+
+        Raises ConfigurationError for what is not a run, for an unknown data type, and for data that
+        can only be made from live data if the context has no settings of the run.
+        """
+        if not str(run_id).startswith(SUPERRUN):
+            layout.run_number(str(run_id))
+        try:
+            yield from super().get_iter(run_id, targets, *args, **kwargs)
+        except KeyError:
+            known = self.tree
+            names = strax.to_str_tuple(targets)
+            unknown = next((name for name in names if name not in known), None)
+            if unknown is None:
+                raise
+            raise ConfigurationError(
+                f"there is no data type {unknown!r}{did_you_mean(unknown, known)}",
+                f"this context has {', '.join(sorted(known))}",
+            ) from None
+        except strax.InvalidConfiguration as error:
+            names = strax.to_str_tuple(targets)
+            raise ConfigurationError(
+                f"run {run_id}: neither {' and '.join(names)} nor its inputs are stored",
+                f"process the run: `xamsflow pend {run_id}`",
+            ) from error
 
     def _repr_html_(self) -> str:
         """Return where the data are and what the context can load, for notebooks."""

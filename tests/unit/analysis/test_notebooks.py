@@ -1,10 +1,8 @@
-"""The notebooks run as they are: their cells one after the other, on the runs of these tests."""
+"""The notebooks run as they are, in a Jupyter kernel, on the runs of these tests."""
 
-import json
-import shutil
-
-import matplotlib.pyplot as plt
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from xamsflow.state import layout
 
@@ -12,37 +10,43 @@ NOTEBOOKS = sorted((layout.REPOSITORY / "docs" / "notebooks").glob("*.ipynb"))
 DEMO_TO_HERE = {"2241-2243": "6800, 7200", "2241": "6800"}
 
 
+def code(notebook):
+    cells = nbformat.read(notebook, as_version=4).cells
+    return [cell for cell in cells if cell.cell_type == "code"]
+
+
+def pictures(cell):
+    return sum("image/png" in output.get("data", {}) for output in cell.outputs)
+
+
 def test_there_are_three():
     assert len(NOTEBOOKS) == 3
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook(notebook, place, tmp_path, monkeypatch):
-    monkeypatch.setattr(plt, "show", lambda: None)
+def test_they_run(place, tmp_path, monkeypatch):
+    """In one kernel, because a kernel takes seconds to import strax."""
     folder = tmp_path / "docs" / "notebooks"
     folder.mkdir(parents=True)
     (tmp_path / "demo").symlink_to(place)
-    shutil.copy(notebook, folder)
-    monkeypatch.chdir(folder)
-    cells = json.loads(notebook.read_text())["cells"]
-    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    names = {}
-    for cell in code:
-        for demo, here in DEMO_TO_HERE.items():
-            cell = cell.replace(demo, here)  # noqa: PLW2901
-        exec(cell, names)
-        figures = [plt.figure(number) for number in plt.get_fignums()]
-        assert all(figure.axes[0].has_data() for figure in figures)
-        assert bool(figures) == ("plt.show()" in cell)
-        plt.close("all")
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    cells = []
+    for notebook in NOTEBOOKS:
+        cells.append(nbformat.v4.new_code_cell("%reset -f"))
+        for cell in code(notebook):
+            source = cell.source
+            for demo, here in DEMO_TO_HERE.items():
+                source = source.replace(demo, here)
+            cells.append(nbformat.v4.new_code_cell(source))
+    together = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(together, resources={"metadata": {"path": str(folder)}}).execute()
+    for cell in together.cells:
+        assert pictures(cell) == ("plt.show()" in cell.source), cell.source
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_was_executed_without_errors(notebook):
-    cells = json.loads(notebook.read_text())["cells"]
-    outputs = [
-        output for cell in cells if cell["cell_type"] == "code" for output in cell["outputs"]
-    ]
-    assert not [one for one in outputs if one["output_type"] == "error"]
-    pictures = [one for one in outputs if "image/png" in one.get("data", {})]
-    assert len(pictures) == sum("plt.show()" in "".join(cell["source"]) for cell in cells)
+    for cell in code(notebook):
+        assert cell.execution_count
+        assert not [output for output in cell.outputs if output.output_type == "error"]
+        assert pictures(cell) == ("plt.show()" in cell.source), cell.source

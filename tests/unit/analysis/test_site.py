@@ -267,6 +267,20 @@ def test_a_notebook_shows_the_site(shared_site):
     assert "event_info" in shown and "in memory" in shown and "processed" in shown
 
 
+@pytest.mark.parametrize(
+    ("run", "data_type", "said"),
+    [
+        ("006800", "event_basic", "no data type 'event_basic' .did you mean event_basics"),
+        ("006800", ("event_basics", "event_infos"), "no data type 'event_infos'"),
+        ("006801", "event_basics", "run 006801: neither event_basics nor .*xamsflow pend 006801"),
+        ("6800", "event_basics", "'6800' is not a run.*006800"),
+    ],
+)
+def test_a_wrong_request_to_the_context(shared_site, run, data_type, said):
+    with pytest.raises(ConfigurationError, match=said):
+        shared_site.context().get_df(run, data_type, progress_bar=False)
+
+
 def test_a_directory_is_named_without_detours(place):
     site = xamsflow.open(directory=place / "results" / "..", run_database=False)
     assert site.directory == place
