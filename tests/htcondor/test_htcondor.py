@@ -245,7 +245,7 @@ def test_the_real_workflow(site: CondorSite, server: HTCondor) -> None:
     assert site.status(931) == "done", said
     deleted = site.document(932)["processing"]
     assert deleted["failure"] == "transient"
-    assert "cancelled in the batch system" in deleted["reason"]
+    assert "canceled in the batch system" in deleted["reason"]
     assert site.document(933)["processing"]["stage"] == "transfer"
     assert "missing" in site.document(933)["processing"]["reason"]
     (done,) = site.work.glob(".snakemake/batch/submissions/*-000931.*/job")

@@ -35,7 +35,7 @@ def test_one_fails_and_one_is_cancelled_while_another_goes_on(workflow: Workflow
     assert workflow.published() == ["run2"]
     assert explain("process", {"run": "run2"}) is None
     assert workflow.explain("run3").failure == FailureClass.TRANSIENT
-    assert "cancelled" in workflow.explain("run3").reason
+    assert "canceled" in workflow.explain("run3").reason
 
 
 def test_the_queue_is_asked_which_runs_have_a_job(workflow: Workflow, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_one_ends_done_one_is_deleted_one_is_missing(batch: Site, server: Slurm)
     assert batch.document(931)["processing"]["job_id"]
     deleted = batch.document(932)["processing"]
     assert deleted["failure"] == "transient"
-    assert "cancelled in the batch system" in deleted["reason"]
+    assert "canceled in the batch system" in deleted["reason"]
     missing = batch.document(933)["processing"]
     assert batch.status(933) == "failed"
     assert missing["stage"] == "transfer", "not another rule of the batch job"

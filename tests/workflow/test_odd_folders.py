@@ -30,7 +30,7 @@ def test_odd_folders_do_not_hold_up_other_runs(alone, site):
         assert site.status(number) == "failed"
         assert f"results/{number:06d}" in processing["reason"]
         assert (processing["stage"], processing["failure"]) == ("claim", "configuration")
-        assert f"run {number:06d} cannot be begun" in first.stdout
+        assert f"run {number:06d} cannot be started" in first.stdout
     # A person has to look at the folder: the next driver leaves the runs alone.
     again = site.snakemake()
     assert again.returncode == 0, again.stdout

@@ -172,7 +172,7 @@ def _refusal(error: Exception, table: str) -> End:
     if isinstance(error, NotHere):
         return End(f"{error}: choose another profile or host", FailureClass.CONFIGURATION)
     if isinstance(error, Unreachable | LimitReached | QueueClosed):
-        return End(f"the batch system does not take it: {error}", FailureClass.TRANSIENT)
+        return End(f"the batch system does not accept the job: {error}", FailureClass.TRANSIENT)
     return End(
         f"the batch system refuses it: {error}; see {table} and the rule's resources",
         FailureClass.CONFIGURATION,

@@ -103,13 +103,13 @@ def by_signal(number: int) -> End:
     if number in (24, 25):
         return End(f"killed by signal {number} ({name}): over a limit", FailureClass.RESOURCES)
     if number in (1, 2, 15):
-        return End(f"killed by signal {number} ({name}): cancelled", FailureClass.TRANSIENT)
+        return End(f"killed by signal {number} ({name}): canceled", FailureClass.TRANSIENT)
     return End(f"killed by signal {number} ({name})", FailureClass.UNKNOWN)
 
 
 OVER_TIME = End("its wall time ran out", FailureClass.RESOURCES)
 OVER_MEMORY = End("its memory ran out", FailureClass.RESOURCES)
-CANCELLED = End("cancelled in the batch system", FailureClass.TRANSIENT)
+CANCELLED = End("canceled in the batch system", FailureClass.TRANSIENT)
 NODE_LOST = End("its node was lost", FailureClass.TRANSIENT)
 NOT_STARTED = End("the batch system could not start it", FailureClass.TRANSIENT)
 FORGOTTEN = End(

@@ -128,7 +128,7 @@ def _judge_release(document: Document, force: bool) -> Outlook:  # noqa: ARG001
     if not found:
         return Outlook("is not held")
     then = {
-        State.PENDING: "the next run of the driver takes it",
+        State.PENDING: "the next driver takes it",
         State.ABSENT: "nobody has requested it yet: xamsflow pend",
     }.get(state(document), f"stays {state(document)}")
     return _changes(f"without its tag {' and '.join(found)}: {then}")
@@ -141,7 +141,7 @@ def _busy(document: Document, force: bool = False, *, forceable: bool = False) -
     if claimed is not None:
         who = claimed.owner
         if selecting.is_stranded(claimed):
-            return Outlook(f"its driver {who} has died: the next run of the driver takes it over")
+            return Outlook(f"its driver {who} has died: the next driver takes it over")
         if selecting.has_died(claimed):
             return Outlook(f"its driver {who} has died; its outcome is kept in {layout.JOURNAL}")
         return _refused(f"is being processed by {who}: wait until it ends, or stop that driver")

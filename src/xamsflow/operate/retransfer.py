@@ -42,7 +42,7 @@ def _check_the_original(document: Mapping[str, Any], settings: Config, run: str)
     if listing is None or not listing.files:
         raise BadDataError(
             f"the DAQ no longer has run {run} in {parent}",
-            f"nothing was changed: the copy {copy} is all there is",
+            f"nothing was changed: the copy {copy} is the only one left",
         )
     if there == source.Folder(None, str(copy.resolve())):
         raise BadDataError(

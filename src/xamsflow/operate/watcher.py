@@ -334,7 +334,7 @@ class Watcher:
         now = time.monotonic()
         driver.idle_since = driver.idle_since or now
         if now - driver.idle_since > STUCK_S:
-            self._say(f"{driver} does not end although its runs have ended: it is killed")
+            self._say(f"{driver} has not ended although all its runs have: killing it")
             _send(driver, signal.SIGKILL)
 
     def _tell_progress(self, driver: DriverProcess, row: RunSummary) -> bool:

@@ -65,7 +65,7 @@ class ClaimedRuns:
     def hold(
         self, taken: Iterable[Claim], *, reprocess: Container[int]
     ) -> dict[str, XamsflowError]:
-        """Take responsibility for claimed runs; return, by run, why one cannot be begun.
+        """Take responsibility for claimed runs; return, by run, why one cannot be started.
 
         Data made before do not count for the runs in `reprocess`.
         """

@@ -142,7 +142,7 @@ class Driver:
     def _hold(
         self, database: "RunDatabase", taken: list[Claim], *, reprocess: Container[int]
     ) -> None:
-        """Take responsibility for claimed runs; fail those that cannot be begun."""
+        """Take responsibility for claimed runs; fail those that cannot be started."""
         refused = self._held.hold(taken, reprocess=reprocess)
         for claim in taken:
             run = layout.run_id(claim.number)
@@ -245,7 +245,7 @@ class Driver:
 
     def _close(self) -> None:
         if jobs := cancel.remaining_jobs():
-            say(f"cancelled {len(jobs)} batch jobs: {' '.join(jobs)}")
+            say(f"canceled {len(jobs)} batch jobs: {' '.join(jobs)}")
         if self._database is not None:
             with contextlib.suppress(XamsflowError):
                 self._outcomes.publish_journal(self._database)

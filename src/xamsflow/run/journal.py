@@ -81,7 +81,7 @@ def publish(
                 aside = path.with_suffix(".json.refused")
                 path.replace(aside)
                 logger.warning(
-                    "run %s belongs to another driver by now: its outcome is kept as %s", run, aside
+                    "run %s now belongs to another driver: its outcome is kept as %s", run, aside
                 )
         except TransientError:
             raise

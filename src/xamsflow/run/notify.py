@@ -104,7 +104,7 @@ def failed(config: Config, run: str, *, stage: str, failure: Failure, log: Path)
                 subject=f"run {run} failed in {stage}: {_short(reason)}",
                 text=(
                     f"Run {run} failed in {stage} ({kind}):\n{reason}\n\nlog: {path}\n\n"
-                    f"xamsflow show {run} says more, also whether it is retried automatically;\n"
+                    f"xamsflow show {run} has the details and says whether it is retried;\n"
                     "xamsflow status --failed shows all failed runs. Other runs that fail in the\n"
                     f"same way are not reported for {config.notify.repeat_h:g} h.\n"
                 ),
@@ -152,7 +152,7 @@ def odd(config: Config, health: Health, names: Sequence[str]) -> None:
                 subject=f"run {run} is odd: {_short(listed)}",
                 text=(
                     f"Run {run} differs from {health.reference}:\n{lines}\n"
-                    f"xamsflow show {run} says more. Later runs with the same deviations are not\n"
+                    f"xamsflow show {run} shows more. Later runs with the same deviations are not\n"
                     f"reported. If the cause is known, note it:\n"
                     f"xamsflow health {run} --known TEXT\n"
                 ),

@@ -60,7 +60,7 @@ class Outcomes:
     def cannot_begin(self, database: "RunDatabase", claim: Claim, error: XamsflowError) -> None:
         """Write to the run document that a claimed run failed before its first job."""
         run = layout.run_id(claim.number)
-        say(f"run {run} cannot be begun: {error}")
+        say(f"run {run} cannot be started: {error}")
         pause_s = partial(policy.pause_s, error.failure, retry=self._config.retry)
         database.failed(claim, BEGIN, reason=str(error), failure=error.failure, pause_s=pause_s)
         self._held.forget(run)

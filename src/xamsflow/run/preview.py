@@ -64,7 +64,7 @@ def jobs(
         last = own or [line for line in said.splitlines() if line.strip()][-1:]
         raise ConfigurationError(
             "the dry run failed: " + " ".join(last).removeprefix("xamsflow: "),
-            "" if own else f"{start.typed(str(profile), '-n', configfiles=configfiles)} says more",
+            "" if own else f"{start.typed(str(profile), '-n', configfiles=configfiles)} shows more",
         )
     return [Job(**json.loads(line)) for line in lines]
 

@@ -37,7 +37,7 @@ class Watchdog:
             return
         say(
             f"no job and no progress for {self._stuck_s / 60:.0f} min: this driver is stuck and "
-            "ends; the next run of the driver takes over its runs. Please report the following:"
+            "ends; the next driver takes over its runs. Please report the following:"
         )
         faulthandler.dump_traceback(all_threads=True)
         os.kill(os.getpid(), signal.SIGKILL)

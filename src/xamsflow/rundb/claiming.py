@@ -164,5 +164,5 @@ def ambiguous(number: int, collection: Collection[Document]) -> BadDataError:
     """Return the error for a run number with several documents."""
     return BadDataError(
         f"run {number:06d} has several documents in {collection.full_name}",
-        "a person must change the number in all but one",
+        "change the number in all but one of them",
     )

@@ -131,7 +131,7 @@ def parent_on_daq(document: Mapping[str, Any], daq: Daq) -> str:
     run = layout.run_id(rundoc.parse(document).number)
     if location is None:
         raise ConfigurationError(
-            f"the run document of {run} gives no location of its live data on the DAQ host",
+            f"the run document of {run} does not say where its live data are on the DAQ host",
             "the DAQ may have deleted them; otherwise set daq.live_data",
         )
     if not location.startswith("/") or "\0" in location:
