@@ -12,7 +12,8 @@ from servers.browser import Browser, running_browser
 from site_for_tests import Site
 from xamsflow.analysis import trends
 from xamsflow.settings import config
-from xamsflow.state import layout, receipts
+from xamsflow.state import health, layout, receipts
+from xamsflow.state.health import Deviation, Health, Note, Verdict
 from xamsflow.state.quantities import VERSION
 
 PHONE = {"width": 360, "height": 740, "mobile": True}
@@ -45,21 +46,31 @@ def write_quantities(site: Site, number: int, mode: str, values: dict[str, float
 
 
 @pytest.fixture
-def watched(site: Site) -> Site:
+def watched(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     """A site with quantities of runs of two modes; some words mean harm."""
     for number in range(1, N_RUNS + 1):
         is_led = number % 4 == 0
         values = {"event_rate": None if is_led else 20 + number / 100}
         values |= {f"noise_ch{channel}": 2 + channel + number / 1000 for channel in range(3)}
         write_quantities(site, number, HOSTILE if is_led else "background", values)
-    odd = {"name": "event_rate", "value": 20.39, "usual": 20.2, "spread": 0.01, "deviation": 19.0}
-    odd |= {"since": "000039", "began": 20.39, "problem": None}
-    verdict = {"version": VERSION, "run_id": "000039", "detector": "xamsl", "mode": "background"}
-    verdict |= {"start": 0, "verdict": "odd", "odd": [odd], "reference": "", "n_judged": 4}
-    verdict |= {"references": [f"{number:06d}" for number in range(1, 39)], "limit": 4.5}
-    known = {"text": HOSTILE, "by": "me", "time": "now", "names": ["event_rate"]}
-    verdict |= {"known": [known], "time": "now"}
-    receipts.write(site.work / layout.health("000039"), verdict, durable=False)
+    monkeypatch.chdir(site.work)
+    health.write(
+        Health(
+            run_id="000039",
+            detector="xamsl",
+            mode="background",
+            start=0,
+            end=1,
+            verdict=Verdict.ODD,
+            odd=(Deviation("event_rate", 20.39, 20.2, 0.01, 19.0, "000039", 20.39),),
+            known=(Note(HOSTILE, "me", "now", ("event_rate",)),),
+            reference="",
+            references=tuple(f"{number:06d}" for number in range(1, 39)),
+            limit=4.5,
+            n_judged=4,
+            time="now",
+        )
+    )
     picture = site.work / layout.overview("000039")
     picture.write_bytes(b"not looked at")
     about = {"start": FIRST, "end": FIRST, "mode": "background", "data": []}

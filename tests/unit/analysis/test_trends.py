@@ -71,7 +71,7 @@ def test_the_band_is_what_the_newest_run_was_judged_by(made):
     references = tuple(f"{number:06d}" for number in range(1, 31))
     odd = Deviation("event_rate", 30.0, 20.0, float("inf"), float("inf"), "000031", 30.0)
     common = {"n_judged": 1, "time": "now", "reference": "", "known": (), "detector": "xams"}
-    common |= {"mode": "m", "start": 0}
+    common |= {"mode": "m", "start": 0, "end": 1}
     health.write(
         Health(
             "000031", verdict=Verdict.ODD, odd=(odd,), references=references, limit=4.5, **common

@@ -87,7 +87,8 @@ def test_verdicts_are_read_when_they_come_or_change():
 
 def judged(run: str, verdict: Verdict, **about) -> Health:
     told = {"odd": (), "known": (), "reference": "", "references": (), "limit": 4.0} | about
-    return Health(run, "xams", "m", int(run), verdict, n_judged=1, time="now", **told)
+    told |= {"run_id": run, "detector": "xams", "mode": "m", "start": 0, "end": 1}
+    return Health(verdict=verdict, n_judged=1, time="now", **told)
 
 
 def test_what_is_not_a_number_says_so():

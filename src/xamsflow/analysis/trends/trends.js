@@ -67,7 +67,7 @@ function decoded(quantity) {
 
 // What is usual in the newest runs of a mode: { center, spread, limit }.
 function usual(quantity, mode) {
-  return data.usual[filter.elements.detector.value]?.[mode]?.[quantity.name];
+  return data.usual[detector]?.[mode]?.[quantity.name];
 }
 
 function band(quantity, modes) {
@@ -78,22 +78,26 @@ function band(quantity, modes) {
 // ---- Which runs are shown
 
 const filter = document.getElementById("filter");
+let detector = 0; // its number
 let shown = []; // positions of runs, in order of time
+let shownOdd = []; // those with a quantity that stands out
 let zoom = null; // [from, to] in s since the epoch
 
 function choose() {
   const wanted = new FormData(filter);
-  const [detector, mode, tag] = ["detector", "mode", "tag"].map((name) => wanted.get(name));
+  detector = Number(wanted.get("detector"));
+  const [mode, tag] = ["mode", "tag"].map((name) => wanted.get(name));
   const from = Date.parse(wanted.get("from")) / 1000 || -Infinity;
   const until = Date.parse(wanted.get("until")) / 1000 + 86400 || Infinity;
   shown = [];
   for (let i = 0; i < nRuns; i++) {
     const start = data.starts[i];
-    if (start < from || start >= until || data.of[i] !== Number(detector)) continue;
+    if (start < from || start >= until || data.of[i] !== detector) continue;
     if (mode !== "" && data.mode[i] !== Number(mode)) continue;
     if (tag !== "" && !data.tags[i]?.includes(Number(tag))) continue;
     shown.push(i);
   }
+  shownOdd = shown.filter((i) => data.odd[i]);
   document.getElementById("count").textContent = `${shown.length} of ${nRuns} runs`;
 }
 
@@ -191,10 +195,9 @@ class Plot {
   }
 
   resize() {
-    if (this.uplot && this.uplot.width !== this.width()) {
-      this.leave();
-      this.uplot.setSize({ width: this.width(), height: this.height });
-    }
+    if (!this.uplot || this.uplot.width === this.width()) return;
+    this.uplot.setSize({ width: this.width(), height: this.height });
+    if (this.current) this.enter(this.current, about.dataset.pointer);
   }
 
   draw() {
@@ -208,9 +211,9 @@ class Plot {
 
   ranges() {
     if (this.range) return this.range;
-    const x = this.isTime ? timeRange() : spread(shown.map((i) => this.xs[i]));
+    const x = this.isTime ? timeRange() : spread([this.xs], shown);
     const inside = shown.filter((i) => this.xs[i] >= x[0] && this.xs[i] <= x[1]);
-    const y = spread(this.series.flatMap((one) => inside.map((i) => one.values[i])), this.band);
+    const y = spread(this.series.map((one) => one.values), inside, this.band);
     return [x, y];
   }
 
@@ -277,7 +280,9 @@ class Plot {
     ctx.beginPath();
     ctx.rect(left, top, width, height);
     ctx.clip();
+    const columns = Math.ceil(width) + 1;
     for (const { values, errors, color: own } of this.series) {
+      const drawn = new Uint8Array(columns * (Math.ceil(height) + 1)); // pixels
       ctx.fillStyle = own ?? color("--busy");
       for (const i of shown) {
         const x = px(this.xs[i]), y = py(values[i]);
@@ -290,6 +295,9 @@ class Plot {
           const from = py(values[i] - errors[i]), to = py(values[i] + errors[i]);
           ctx.fillRect(x - ratio / 2, to, ratio, from - to);
         }
+        const pixel = Math.round(y - top) * columns + Math.max(0, Math.round(x - left));
+        if (drawn[pixel]) continue;
+        drawn[pixel] = 1;
         ctx.fillRect(x - r, y - r, 2 * r, 2 * r);
       }
     }
@@ -330,8 +338,8 @@ class Plot {
   odd() {
     const names = new Map(this.series.map((one, s) => [one.quantity.name, s]));
     const marks = [];
-    for (const i of shown) {
-      for (const deviation of data.odd[i] ?? []) {
+    for (const i of shownOdd) {
+      for (const deviation of data.odd[i]) {
         const s = names.get(deviation.name) ?? (deviation.name === this.xQuantity?.name ? 0 : null);
         if (s === null) continue;
         const x = this.xs[i], y = this.series[s].values[i];
@@ -422,20 +430,24 @@ function arrow(ctx, x, y, size) {
   ctx.fill();
 }
 
-// A range that shows nearly all values and the band, without being stretched by a few outliers.
-function spread(values, band = null) {
-  const sorted = Float64Array.from(values).sort(); // NaN last
-  const n = sorted.findIndex(Number.isNaN);
-  return room(n < 0 ? sorted : sorted.subarray(0, n), band);
-}
-
-function room(sorted, band) {
-  const at = (share) => sorted[Math.round(share * (sorted.length - 1))];
-  let [low, high] = sorted.length ? [at(0), at(1)] : [Infinity, -Infinity];
-  if (sorted.length >= 10) {
-    const [inner, outer] = [at(0.02), at(0.98)];
-    const more = 1.5 * (outer - inner);
-    [low, high] = [Math.max(low, inner - more), Math.min(high, outer + more)];
+// A range that shows nearly all values of some runs and the band, and that outliers do not stretch.
+function spread(columns, runs, band = null) {
+  let low = Infinity, high = -Infinity;
+  const some = []; // enough of the values to know where most are
+  const every = Math.ceil((columns.length * runs.length) / 2000);
+  for (const values of columns) {
+    for (let k = 0; k < runs.length; k++) {
+      const found = values[runs[k]];
+      if (found < low) low = found;
+      if (found > high) high = found;
+      if (k % every === 0 && !Number.isNaN(found)) some.push(found);
+    }
+  }
+  if (some.length >= 10) {
+    some.sort((a, b) => a - b);
+    const at = (share) => some[Math.round(share * (some.length - 1))];
+    const more = 1.5 * (at(0.98) - at(0.02));
+    [low, high] = [Math.max(low, at(0.02) - more), Math.min(high, at(0.98) + more)];
   }
   if (band) [low, high] = [Math.min(low, band[0] - band[1]), Math.max(high, band[0] + band[1])];
   if (low > high) return [0, 1];
@@ -567,7 +579,8 @@ function showStrip({ kind, name, of, note, channels, words, plot }) {
 // The distance of each run from what is usual for its mode, in spreads.
 function relative(quantity) {
   const { values, errors } = decoded(quantity);
-  const of = (i) => usual(quantity, data.mode[i]) ?? { center: NaN, spread: NaN };
+  const byMode = data.modes.map((_, mode) => usual(quantity, mode) ?? { center: NaN, spread: NaN });
+  const of = (i) => byMode[data.mode[i]];
   return { values: values.map((found, i) => (found - of(i).center) / of(i).spread),
     errors: errors.map((found, i) => found / of(i).spread) };
 }
@@ -581,10 +594,10 @@ function absent(some, isRelative) {
     const reason = some[0].reasons[0]?.[0];
     notes.push(`${without.length} runs without a value${reason ? `, mostly: ${reason}` : ""}`);
   }
-  const unknown = new Set(isRelative ? shown.filter((i) =>
-    !usual(some[0], data.mode[i]) && !Number.isNaN(valueOf[0][i])).map((i) => data.mode[i]) : []);
-  if (unknown.size) {
-    const names = [...unknown].map((mode) => data.modes[mode]).join(", ");
+  const unknown = isRelative ? shownModes().filter((mode) => !usual(some[0], mode)
+    && shown.some((i) => data.mode[i] === mode && !Number.isNaN(valueOf[0][i]))) : [];
+  if (unknown.length) {
+    const names = unknown.map((mode) => data.modes[mode]).join(", ");
     notes.push(`nothing is usual yet for ${names}: choose the mode to see its values`);
   }
   return notes.join("; ");
@@ -621,7 +634,7 @@ function showAny() {
 
 function showOdd() {
   const box = document.getElementById("odd");
-  const runs = shown.filter((i) => data.odd[i]).reverse();
+  const runs = [...shownOdd].reverse();
   if (!runs.length) {
     box.replaceChildren(element("p", "None of the runs shown.", { class: "soft" }));
     return;
@@ -632,7 +645,7 @@ function showOdd() {
     head.append(element("th", name, { scope: "col" }));
   }
   table.append(head);
-  const most = 15;
+  const most = 8;
   for (const i of runs.slice(0, most)) {
     const row = element("tr");
     const cell = (inner, attributes = {}) => {
