@@ -58,7 +58,7 @@ class Site:
             "rundb": {"uri": self.uri, "database": self.database},
             "daq": {"live_data": str(self.daq)},
             "retry": {"patience_s": 1},
-            "watch": {"pictures": 0},  # they take seconds each
+            "watch": {"pictures": 0, "quantities": False},  # they take seconds each
         }
         for changes in (self.settings, settings):
             for key, value in changes.items():

@@ -250,7 +250,7 @@ def test_pictures_are_drawn_in_parallel_and_hold_up_nothing(site, watched):
         site.add_run(number, **SHORT)
     assert site.snakemake().returncode == 0
     pictures = [site.work / layout.overview(layout.run_id(number)) for number in (901, 902)]
-    site.configure(watch={"pictures": 5})
+    site.configure(watch={"pictures": 5, "quantities": True})
     for end in (signal.SIGKILL, signal.SIGTERM):
         watch = watched.start()
         child = drawing(watched, watch)
@@ -261,6 +261,8 @@ def test_pictures_are_drawn_in_parallel_and_hold_up_nothing(site, watched):
     site.add_run(903, on_disk=False, **SHORT)
     assert watched.start("--once").wait(PATIENCE_S) == 1, watched.said
     assert all(picture.is_file() for picture in pictures)
+    assert all((picture.parent / "quantities.json").is_file() for picture in pictures)
+    assert site.document(901)["processing"]["health"]["verdict"] == "unknown"
     text = (site.work / layout.PAGE).read_text()
     assert all(picture.parent.name + "/overview.png" in text for picture in pictures)
     assert "pictures were" not in watched.said

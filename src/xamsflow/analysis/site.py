@@ -70,6 +70,13 @@ class Site:
         with chdir(self.directory):
             return detector.load(self.settings.detector)
 
+    @cached_property
+    def loader(self) -> "Loader":
+        """What loads the stored data; making it takes seconds."""
+        from xamsflow.data.loading import Loader  # noqa: PLC0415
+
+        return Loader(self.context(), self.processed)
+
     def runs(
         self,
         runs: Runs = None,
@@ -151,21 +158,19 @@ class Site:
         )
         if time_range is not None and seconds_range is not None:
             raise ConfigurationError("time_range and seconds_range exclude each other", "give one")
-        self._loader.check(data_types, wanted.columns)
+        self.loader.check(data_types, wanted.columns)
         chosen = self._chosen(runs, which)
         lacking = [
             run
             for run in chosen
-            if not all(self._loader.is_stored(run, name) for name in data_types)
+            if not all(self.loader.is_stored(run, name) for name in data_types)
         ]
         if lacking and make:
             self._make(lacking, data_types)
         elif lacking and not skip_missing:
             raise self._not_stored(lacking, len(chosen), data_types)
         left_out = set() if make else set(lacking)
-        return self._loader.table(
-            [run for run in chosen if run not in left_out], data_types, wanted
-        )
+        return self.loader.table([run for run in chosen if run not in left_out], data_types, wanted)
 
     def good_runs(self, criteria: "str | Path | Mapping[str, Any] | None" = None) -> "pd.DataFrame":
         """Return the table of runs that may be used, oldest first, with the column ``live_time_s``.
@@ -232,7 +237,9 @@ class Site:
         if named is None or len(named) != 1:
             raise ConfigurationError(f"{run!r} is not one run", "give one number, such as 932")
         with chdir(self.directory):
-            return run_data.open_run(named[0], self.detector, self.processed, lambda: self._loader)
+            return run_data.RunData(
+                run_data.facts(named[0]), self.detector, self.processed, lambda: self.loader
+            )
 
     def quantities(
         self, runs: Runs = None, *, problems: bool = False, **which: Patterns
@@ -291,12 +298,6 @@ class Site:
             for name, value in rows.items()
         )
         return f"<table>{cells}</table>"
-
-    @cached_property
-    def _loader(self) -> "Loader":
-        from xamsflow.data.loading import Loader  # noqa: PLC0415
-
-        return Loader(self.context(), self.processed)
 
     def _rows(self, numbers: Sequence[range] | None) -> list[list[Any]]:
         if self._run_database is not False and self._is_due():
@@ -382,7 +383,7 @@ class Site:
                 continue
             if found.temporary:
                 yield f"{name} is unfinished: it is being made, or its job was stopped"
-            elif self._loader.folder(run, found.data_type).name != name:
+            elif self.loader.folder(run, found.data_type).name != name:
                 yield f"{name} was made with other settings or another version"
 
 

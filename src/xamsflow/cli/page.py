@@ -21,6 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"draw at most N missing or outdated pictures; 0 draws none [{PICTURES}]",
     )
+    parser.add_argument(
+        "--quantities",
+        action="store_true",
+        help="first measure the quantities of runs that have none newer than their data",
+    )
 
 
 def _count(text: str) -> int:
@@ -36,6 +41,8 @@ def run(options: argparse.Namespace) -> int:
 
     logging.basicConfig(format="xamsflow: %(message)s")
     settings = config.load(options.configfile)
+    if options.quantities:
+        _measure(settings)
     drawn = page.make_pictures(settings, options.pictures)
     written = trends.make(settings) if trends.has_any() else None
     print(f"{Path.cwd() / page.make(settings)}")
@@ -44,3 +51,12 @@ def run(options: argparse.Namespace) -> int:
     if drawn:
         print(f"pictures drawn: {len(drawn)}, last: {layout.overview(drawn[-1])}")
     return 0
+
+
+def _measure(settings: config.Config) -> None:
+    from xamsflow.analysis.quantities.backfill import backfill  # noqa: PLC0415 - takes seconds
+    from xamsflow.analysis.site import Site  # noqa: PLC0415
+
+    for run_id, problem in backfill(Site(settings, Path.cwd(), run_database=False), only_new=True):
+        if problem is not None:
+            logging.warning("no quantities of run %s: %s", run_id, problem)

@@ -88,24 +88,21 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _backfill(words: Sequence[str], configfile: Sequence[Path]) -> None:
-    from xamsflow.analysis.health import judging  # noqa: PLC0415 - takes seconds
-    from xamsflow.analysis.quantities import make  # noqa: PLC0415 - likewise
+    from xamsflow.analysis.quantities.backfill import backfill  # noqa: PLC0415 - takes seconds
     from xamsflow.analysis.site import open_site  # noqa: PLC0415
 
     site: Site = open_site(configfile, run_database=False)
     wanted = None
     if words:
         wanted = [layout.run_id(number) for number in choosing.on_disk(words)]
-    made = []
-    for name, problem in make.backfill(site, wanted):
+    n_made = 0
+    for name, problem in backfill(site, wanted):
+        n_made += problem is None
         if problem is not None:
             print(f"xamsflow: {problem}", file=sys.stderr)
-            continue
-        made.append(name)
-        if sys.stderr.isatty():
+        elif sys.stderr.isatty():
             print(f"run {name}: quantities made", file=sys.stderr)
-    print(f"quantities made of {len(made)} run{'' if len(made) == 1 else 's'}", file=sys.stderr)
-    judging.judge(made, site.settings)
+    print(f"quantities made of {n_made} run{'' if n_made == 1 else 's'}", file=sys.stderr)
 
 
 def _chosen(found: Quantities, patterns: Sequence[str] | None) -> dict[str, Quantity]:

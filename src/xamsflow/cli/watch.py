@@ -122,7 +122,9 @@ class _Page:
         self._settings = settings
         self._changed = True
         self._made: datetime | None = None
-        self._pictures = PicturesBeside(configfiles, settings.watch.pictures, say)
+        self._pictures = PicturesBeside(
+            configfiles, settings.watch.pictures, say, quantities=settings.watch.quantities
+        )
 
     def update(self, *, changed: bool) -> None:
         """Update page and pictures if due."""

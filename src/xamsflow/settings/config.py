@@ -71,7 +71,8 @@ class Watch:
     (None: all are the newest). `max_jobs` is the number of runs processed at a time, or None for as
     many as the profile allows. `switch` is the collection with the switch that stops processing,
     for example ``daq.processing``; None if there is none. `pictures` is the number of pictures
-    drawn at a time alongside the processing, 0 for none.
+    drawn at a time alongside the processing, 0 for none; `quantities` says whether those of new
+    runs are measured there, too.
     """
 
     auto: bool
@@ -81,6 +82,7 @@ class Watch:
     max_jobs: int | None
     switch: str | None
     pictures: int
+    quantities: bool
     profile: str
 
 

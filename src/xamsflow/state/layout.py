@@ -19,6 +19,9 @@ SCRIPTS = REPOSITORY / "workflow" / "scripts"
 SCHEMAS = REPOSITORY / "workflow" / "schemas"
 DEFAULT_CONFIG = REPOSITORY / "config" / "config.yaml"
 SITE_SETTINGS = Path("site.yaml")
+SITE_QUANTITIES = Path("quantities.py")
+"""The quantities that a site defines."""
+
 DETECTORS = Path("config") / "detectors"
 GOOD_RUNS = Path("config") / "good_runs.yaml"
 CORRECTIONS = Path("config") / "corrections"

@@ -1,17 +1,16 @@
 """Make the file with the quantities of a run, and see which runs need a new one."""
 
 import logging
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from xamsflow.analysis.quantities import shipped
 from xamsflow.analysis.quantities.definition import Definition
+from xamsflow.analysis.quantities.own import OwnQuantities
 from xamsflow.analysis.quantities.run_data import RunData
 from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, XamsflowError
 from xamsflow.state import layout, quantities
 from xamsflow.state.quantities import Quantities, Quantity
-from xamsflow.views import run_files
 
 if TYPE_CHECKING:
     from xamsflow.analysis.site import Site
@@ -21,7 +20,7 @@ logger = logging.getLogger(__name__)
 Found = dict[str, Quantity]
 
 
-def make(site: "Site", run: str) -> Quantities:
+def make(site: "Site", run: str, own: OwnQuantities) -> Quantities:
     """Measure the quantities of a run and write its file; return them.
 
     Those in the file that still hold are kept. What cannot be measured has a problem instead of a
@@ -34,6 +33,10 @@ def make(site: "Site", run: str) -> Quantities:
     made: Found = {}
     for each in shipped.definitions():
         made |= _of(each, known) or measure(each, data)
+    if own.is_broken:
+        made |= {name: each for name, each in known.items() if each.by == own.by}
+    for each in own.definitions:
+        made |= _of(each, known) or own.measure(each, data)
     found = Quantities(
         run_id=run,
         detector=site.settings.detector,
@@ -48,16 +51,24 @@ def make(site: "Site", run: str) -> Quantities:
     return found
 
 
-def is_wanted(run: str, definitions: Sequence[Definition]) -> bool:
-    """Tell whether a run with stored data lacks one of these quantities, or has it from before."""
+def is_new(run: str) -> bool:
+    """Tell whether a run with stored data has no file of quantities, or one from before its data.
+
+    Only the times of files are compared.
+    """
+    return bool(layout.receipts_of_data_types(run)) and not _is_up_to_date(run)
+
+
+def is_wanted(run: str, own: OwnQuantities) -> bool:
+    """Tell whether a run with stored data lacks a quantity, or has one that is defined no more."""
     if not layout.receipts_of_data_types(run):
         return False
     before = _still_right(run)
     if before is None:
         return True
     known = dict(before.quantities)
-    n_right = [len(_of(each, known)) for each in definitions]
-    return not all(n_right) or sum(n_right) < len(known)
+    n_right = [len(_of(each, known)) for each in (*shipped.definitions(), *own.definitions)]
+    return not all(n_right) or (sum(n_right) < len(known) and not own.is_broken)
 
 
 def measure(definition: Definition, run: RunData) -> Found:
@@ -85,30 +96,18 @@ def _of(definition: Definition, known: Found) -> Found:
 
 def _still_right(run: str) -> Quantities | None:
     """Return the quantities of a run, None if there are none or the data are newer."""
-    file = layout.quantities(run)
+    if not _is_up_to_date(run):
+        return None
     try:
-        made = file.stat().st_mtime_ns
-        receipts = layout.receipts_of_data_types(run)
-        if any(receipt.stat().st_mtime_ns > made for receipt in receipts):
-            return None
         return quantities.read(run)
-    except (FileNotFoundError, BadDataError):
+    except BadDataError:
         return None
 
 
-def backfill(
-    site: "Site", runs: Sequence[str] | None = None
-) -> Iterator[tuple[str, XamsflowError | None]]:
-    """Make the quantities that runs lack, newest run first; None for all runs.
-
-    Yield each run for which there was something to make, with the error if there is no file now.
-    It can be stopped at any time: what is made is kept.
-    """
-    for run in run_files.runs() if runs is None else sorted(runs, reverse=True):
-        if is_wanted(run, shipped.definitions()):
-            try:
-                make(site, run)
-            except XamsflowError as error:
-                yield run, error
-            else:
-                yield run, None
+def _is_up_to_date(run: str) -> bool:
+    """Tell whether a run has a file of quantities that is not older than its data."""
+    try:
+        made = layout.quantities(run).stat().st_mtime_ns
+    except FileNotFoundError:
+        return False
+    return all(receipt.stat().st_mtime_ns <= made for receipt in layout.receipts_of_data_types(run))

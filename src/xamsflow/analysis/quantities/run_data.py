@@ -171,17 +171,11 @@ class RunData:
         raise NotMeasuredError(f"{data_type} is not stored: {stored}")
 
 
-def open_run(
-    run: str, detector: Detector, processed: Path, loader: "Callable[[], Loader]"
-) -> RunData:
-    """Return a run by its receipts in the working directory.
+def facts(run: str) -> Facts:
+    """Return what the receipts in the working directory say about a run.
 
-    Raises ConfigurationError if it has no receipts of data, BadDataError if they are damaged.
+    Raises ConfigurationError if there are no receipts of data, BadDataError if they are damaged.
     """
-    return RunData(_facts(run), detector, processed, loader)
-
-
-def _facts(run: str) -> Facts:
     made = []
     for path in layout.receipts_of_data_types(run):
         made.append(receipts.read(path, ("quality", "start", "end")))

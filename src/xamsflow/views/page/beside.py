@@ -26,13 +26,22 @@ class PicturesBeside:
     """
 
     def __init__(
-        self, configfiles: Sequence[Path], at_most: int, say: Callable[[str], None]
+        self,
+        configfiles: Sequence[Path],
+        at_most: int,
+        say: Callable[[str], None],
+        *,
+        quantities: bool = False,
     ) -> None:
-        """Prepare; a child draws `at_most` pictures, and `say` is called if the child fails."""
+        """Prepare; a child draws `at_most` pictures, and `say` is called if the child fails.
+
+        With `quantities`, it also measures those of new runs.
+        """
         command = Path(sys.executable).with_name("xamsflow")
-        self._at_most = at_most
+        self._has_work = at_most > 0 or quantities
         self._command = [
             *("nice", "-n", str(NICE), str(command), "page", "--pictures", str(at_most)),
+            *(["--quantities"] if quantities else []),
             *(f"--configfile={file}" for file in configfiles),
         ]
         self._say = say
@@ -44,7 +53,7 @@ class PicturesBeside:
 
         Call it regularly, even if no pictures are wanted.
         """
-        self._wanted |= wanted and self._at_most > 0
+        self._wanted |= wanted and self._has_work
         self._look_after_child()
         if not self._wanted or self._child is not None:
             return

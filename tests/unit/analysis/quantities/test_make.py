@@ -6,6 +6,7 @@ import pytest
 
 from xamsflow import cli
 from xamsflow.analysis.quantities import make, shipped
+from xamsflow.analysis.quantities.backfill import backfill
 from xamsflow.analysis.quantities.definition import Definition
 from xamsflow.base.errors import ConfigurationError
 from xamsflow.settings import detector as detectors
@@ -14,8 +15,8 @@ from xamsflow.state import layout, quantities
 RUN = "007200"
 
 
-def test_every_shipped_quantity_has_a_value_or_says_why(site):
-    made = make.make(site, RUN)
+def test_every_shipped_quantity_has_a_value_or_says_why(site, own):
+    made = make.make(site, RUN, own)
     assert made == quantities.read(RUN)
     assert (made.detector, made.mode) == ("xams", "bg")
     assert made.end - made.start == 1_200_000_000
@@ -36,21 +37,21 @@ def test_every_shipped_quantity_has_a_value_or_says_why(site):
     assert sum(shares) == pytest.approx(1)
 
 
-def test_what_holds_is_kept_and_newer_data_are_measured_again(site):
-    make.make(site, RUN)
-    assert not make.is_wanted(RUN, shipped.definitions())
+def test_what_holds_is_kept_and_newer_data_are_measured_again(site, own):
+    make.make(site, RUN, own)
+    assert not make.is_wanted(RUN, own)
     first = layout.quantities(RUN).stat().st_mtime_ns
     receipt = layout.data_type_receipt(RUN, "event_info")
     os.utime(receipt, ns=(first + 1, first + 1))
-    assert make.is_wanted(RUN, shipped.definitions())
-    assert [run for run, problem in make.backfill(site)] == [RUN, "006800"]
-    assert list(make.backfill(site)) == []
+    assert make.is_wanted(RUN, own)
+    assert [run for run, problem in backfill(site)] == [RUN, "006800"]
+    assert list(backfill(site)) == []
 
 
-def test_a_run_that_is_not_processed_is_left_alone(site):
-    assert not make.is_wanted("006801", shipped.definitions())
+def test_a_run_that_is_not_processed_is_left_alone(site, own):
+    assert not make.is_wanted("006801", own)
     with pytest.raises(ConfigurationError, match="no receipt of a data type"):
-        make.make(site, "006801")
+        make.make(site, "006801", own)
 
 
 def raising(_):
@@ -83,7 +84,7 @@ def test_an_error_is_a_problem(site):
 def test_data_that_are_missing_or_made_otherwise_have_a_word(site, tmp_path):
     empty = site.run(RUN)
     empty.processed = tmp_path
-    empty._loader = lambda: _Elsewhere(site._loader, tmp_path)
+    empty._loader = lambda: _Elsewhere(site.loader, tmp_path)
     problems = {
         each.problem
         for definition in shipped.definitions()
@@ -112,9 +113,9 @@ class _Elsewhere:
         return False
 
 
-def test_the_table_and_the_command_show_the_same(site, capsys):
+def test_the_table_and_the_command_show_the_same(site, own, capsys):
     for run in ("006800", RUN):
-        make.make(site, run)
+        make.make(site, run, own)
     table = site.quantities(problems=True).set_index("run_id")
     assert {"006800", RUN, "006801"} == set(table.index)
     kept = quantities.read(RUN).quantities
