@@ -112,7 +112,7 @@ def slope_of_medians(x: Array, y: Array, what: str) -> Measured:
     """
     _check_bins(len(x), what)
     parts = _bins(x)
-    centers = np.array([x[part].mean() for part in parts])
+    centers = x[parts].mean(axis=1)
     medians, errors = np.transpose([median(y[part], what) for part in parts])
     (slope, _), covariance = np.polyfit(centers, medians, 1, w=1 / errors, cov="unscaled")
     line = np.polynomial.polynomial.polyfit(centers, medians, 1, w=1 / errors)
@@ -128,10 +128,10 @@ Trend = Callable[[Array, Array], float]
 def trend_of_medians(x: Array, y: Array) -> float:
     """Return the trend of the medians of y in bins of x, in standard deviations."""
     parts = _bins(x)
-    centers = np.array([x[part].mean() for part in parts])
+    centers = x[parts].mean(axis=1)
     centers -= centers.mean()
-    medians = np.array([np.median(y[part]) for part in parts])
-    half = 0.5 / np.sqrt(len(x) / len(parts))
+    medians = np.median(y[parts], axis=1)
+    half = 0.5 / np.sqrt(parts.shape[1])
     low, high = np.quantile(y, [0.5 - half, 0.5 + half])
     spread = (high - low) / 2 * np.sqrt(np.sum(centers**2))
     return float(centers @ medians / spread) if spread else 0.0
@@ -152,6 +152,8 @@ def decay_time(time: Array, area: Array, smallest: float, trend: Trend, what: st
     would be recorded at any time are compared. The assumption is that the spectrum is the same at
     all times. Raises NotMeasuredError for too few of `what`, or if no decay is seen.
     """
+    order = np.argsort(time, kind="stable")  # sorting what is sorted is fast
+    time, area = time[order], area[order]
     logarithm, latest = np.log(area), time.max(initial=0.0)
 
     def trend_after(decay: float) -> float:
@@ -168,13 +170,15 @@ def decay_time(time: Array, area: Array, smallest: float, trend: Trend, what: st
     while trend_after(lowest) > -1:
         lowest *= 2
 
-    def decay_with(wanted: float) -> float:
+    def decay_with(wanted: float, above: float, below: float) -> float:
         found = optimize.brentq(
-            lambda decay: trend_after(decay) - wanted, lowest, highest, xtol=1e-3 / latest
+            lambda decay: trend_after(decay) - wanted, above, below, xtol=1e-3 / latest
         )
         return float(found)
 
-    low, decay, high = map(decay_with, (-1.0, 0.0, 1.0))
+    low = decay_with(-1.0, lowest, highest)
+    high = decay_with(1.0, lowest, highest)
+    decay = decay_with(0.0, low - 1e-3 / latest, high + 1e-3 / latest)
     error = (high - low) / 2
     if decay < SIGNIFICANT * error:
         raise NotMeasuredError(
@@ -184,17 +188,17 @@ def decay_time(time: Array, area: Array, smallest: float, trend: Trend, what: st
 
 
 EDGE_BINS = 120
-EDGES = 240
+EDGES = 80
 EDGE_WINDOW = 30.0
 """Half the window around the edge, in mean distances between values."""
 
-SHORTEST_WINDOW = 1.5
+SHORTEST_WINDOW = 2.5
 """Half the window, µs."""
 
-SMOOTHINGS = np.geomspace(0.02, 1.5, 12)
+SMOOTHINGS = np.geomspace(0.02, 1.5, 8)
 """Standard deviations of the edge, µs."""
 
-BEYOND = np.array([0.0, 0.003, 0.01, 0.03, 0.1, 0.2, 0.4])
+BEYOND = np.array([0.0, 0.005, 0.02, 0.08, 0.3])
 """Densities beyond the edge, relative to that before it."""
 
 FEWEST_DRIFTS = 300
@@ -216,23 +220,32 @@ def edge(times: Array, longest: float | None = None) -> Measured:
     first, last = rough - half, rough + half
     if longest is not None:
         last = min(last, longest)
-    bins = np.linspace(first, last, EDGE_BINS + 1)
-    counts, _ = np.histogram(times, bins)
-    centers = (bins[1:] + bins[:-1]) / 2
+    counts, bins = np.histogram(times, np.linspace(first, last, EDGE_BINS + 1))
     edges = np.linspace(first, last, EDGES)
-    before = special.ndtr((edges[:, np.newaxis, np.newaxis] - centers) / SMOOTHINGS[:, np.newaxis])[
-        :, :, np.newaxis, :
-    ]
-    density = before + BEYOND[:, np.newaxis] * (1 - before) + 1e-9
-    density /= density.sum(axis=-1, keepdims=True)
-    likelihood = np.log(density) @ counts
-    posterior = np.exp(likelihood - likelihood.max()).sum(axis=(1, 2))
-    cumulative = np.cumsum(posterior) / posterior.sum()
-    tenth = EDGES // 20
-    if cumulative[tenth] > 0.05 or cumulative[-tenth] < 0.95:
+    posterior = _posterior_of_edge(edges, bins, counts)
+    near_end = EDGES // 20
+    if posterior[near_end] > 0.05 or posterior[-near_end] < 0.95:
         raise NotMeasuredError(f"the drift times have no edge from {first:.1f} to {last:.1f} µs")
-    low, high = np.interp([0.5 - ONE_SIGMA / 2, 0.5 + ONE_SIGMA / 2], cumulative, edges)
+    inside = np.flatnonzero((posterior > 1e-3) & (posterior < 1 - 1e-3))
+    first, last = max(inside.min(initial=EDGES) - 2, 0), min(inside.max(initial=0) + 2, EDGES - 1)
+    if first > last:  # the whole distribution is between two edges
+        first = last = int(np.argmax(posterior > 0.5))
+        first, last = max(first - 2, 0), min(last + 2, EDGES - 1)
+    edges = np.linspace(edges[first], edges[last], EDGES)
+    posterior = _posterior_of_edge(edges, bins, counts)
+    low, high = np.interp([0.5 - ONE_SIGMA / 2, 0.5 + ONE_SIGMA / 2], posterior, edges)
     return float(low + high) / 2, float(high - low) / 2
+
+
+def _posterior_of_edge(edges: Array, bins: Array, counts: Array) -> Array:
+    """Return the cumulative posterior distribution of the edge at `edges`."""
+    distance = edges[:, np.newaxis] - (bins[1:] + bins[:-1]) / 2
+    before = special.ndtr(distance[:, np.newaxis] / SMOOTHINGS[:, np.newaxis])[:, :, np.newaxis]
+    density = before + BEYOND[:, np.newaxis] * (1 - before) + 1e-9
+    likelihood = np.log(density) @ counts - counts.sum() * np.log(density.sum(axis=-1))
+    posterior = np.exp(likelihood - likelihood.max()).sum(axis=(1, 2))
+    cumulative: Array = np.cumsum(posterior) / posterior.sum()
+    return cumulative
 
 
 def few(n: int, what: str, wanted: int) -> NotMeasuredError:
@@ -245,9 +258,10 @@ def _check_bins(n: int, what: str) -> None:
         raise few(n, what, DRIFT_BINS * FEWEST_IN_BIN)
 
 
-def _bins(x: Array) -> list[Array]:
-    """Return the indices of DRIFT_BINS parts of equal size, by ascending x."""
-    return np.array_split(np.argsort(x, kind="stable"), DRIFT_BINS)
+def _bins(x: Array) -> Array:
+    """Return indices in DRIFT_BINS rows of equal length, by ascending x; a few may be left out."""
+    order = np.argsort(x, kind="stable")
+    return order[: len(x) - len(x) % DRIFT_BINS].reshape(DRIFT_BINS, -1)
 
 
 def _student(free: int) -> float:
