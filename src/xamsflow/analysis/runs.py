@@ -5,10 +5,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from xamsflow.base.errors import ConfigurationError
+from xamsflow.base.errors import ConfigurationError, did_you_mean
+from xamsflow.redax import findings
 from xamsflow.run import run_metadata
 from xamsflow.rundb import run_rows
-from xamsflow.state import layout, run_numbers
+from xamsflow.rundb.status import Status
+from xamsflow.state import health, layout, run_numbers
 from xamsflow.views import reconstructed, run_files
 
 if TYPE_CHECKING:
@@ -23,6 +25,13 @@ Patterns: TypeAlias = "str | Sequence[str] | None"
 
 
 RUN_ID = "run_id"
+
+WORDS = {
+    "status": [*map(str, Status), "unknown"],
+    "quality": [*map(str, findings.Verdict)],
+    "health": [*map(str, health.Verdict)],
+}
+"""The words that may be in some columns of the table of runs."""
 
 
 def ranges(runs: Runs) -> tuple[range, ...] | None:
@@ -80,11 +89,13 @@ def select(
 ) -> "pd.DataFrame":
     """Return the runs whose columns match `patterns` and that have the right tags.
 
-    A run needs a tag that matches one of `tags`, and none that matches `exclude_tags`.
+    A run needs a tag that matches one of `tags`, and none that matches `exclude_tags`. Raises
+    ConfigurationError for a pattern that can match no status, quality or health.
     """
     for name, wanted in patterns.items():
         if wanted is not None:
             values = runs[name]
+            _check_words(name, wanted, values.unique())
             found = {value for value in values.unique() if _matches(value, wanted)}
             runs = runs[values.isin(found)]
     if tags is not None:
@@ -123,6 +134,18 @@ def _document(processed: Path, run: str) -> dict[str, Any]:
         document = {}
     metadata = run_metadata.read(processed, run) or {}
     return document | metadata | {"number": layout.run_number(run)}
+
+
+def _check_words(name: str, wanted: str | Sequence[str], values: Iterable[str]) -> None:
+    if name not in WORDS:
+        return
+    known = {"", *WORDS[name], *values}
+    for pattern in [wanted] if isinstance(wanted, str) else wanted:
+        if not any(fnmatchcase(word, pattern) for word in known):
+            raise ConfigurationError(
+                f"no {name} is {pattern!r}{did_you_mean(pattern, WORDS[name])}",
+                f"allowed: {', '.join(WORDS[name])}",
+            )
 
 
 def _matches(value: str, patterns: str | Sequence[str]) -> bool:

@@ -68,6 +68,13 @@ def test_which_runs(shared_site, runs, which, found):
     assert list(shared_site.runs(runs, **which)["run_id"]) == found
 
 
+def test_a_word_that_no_run_can_have(shared_site):
+    with pytest.raises(ConfigurationError, match=r"no status is 'dne' .did you mean done"):
+        shared_site.runs(status=["failed", "dne"])
+    with pytest.raises(ConfigurationError, match="allowed: clean, degraded"):
+        shared_site.load("event_info", quality="good")
+
+
 def test_runs_of_different_lineages_are_loaded_together(shared_site, place):
     """The gains of the two runs differ, and with them their lineages."""
     folders = list((place / "data" / "processed").glob("*-event_info-*"))
