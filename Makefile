@@ -8,7 +8,7 @@ SHELL_PROGRAMS := .ci/run $(filter-out %.service,$(wildcard tools/*)) profiles/*
     profiles/common/python.sh profiles/common/status.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-demo demo test test-htcondor faults lint format lock bench docs physics fuzz
+.PHONY: help install install-demo demo test test-htcondor faults lint format lock bench docs physics physics-faults fuzz
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -76,6 +76,9 @@ docs: install  ## build the documentation as a searchable site in site/
 
 physics: install  ## compare the reconstruction of simulated runs with the truth; plots go to physics/
 	$(BIN)/python -m xamsflow.simulate.physics --directory physics
+
+physics-faults: install  ## simulate faults of a detector, and see whether the first run with each is odd
+	$(BIN)/python -m xamsflow.simulate.physics.health
 
 fuzz: install  ## fuzz the readers of live data and run documents, FUZZ_SECONDS (60) each
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=2.3,<4'

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import yaml
 
+from xamsflow.analysis.health import judging
+from xamsflow.analysis.site import open_site
 from xamsflow.settings import detector
 from xamsflow.simulate import Physics, Signal, SimulatedRun
-from xamsflow.simulate.physics import pile_up, pre_trigger, quality, report
+from xamsflow.simulate.physics import health, pile_up, pre_trigger, quality, report
 from xamsflow.simulate.physics.checks import MIN_AREA, Measurements, borders
 from xamsflow.simulate.physics.matching import match
 from xamsflow.simulate.physics.sample import border_run, take, usual_run
@@ -210,3 +212,22 @@ def test_unusual_runs_have_a_valid_result(tmp_path, physics, duration, n_events)
     s1s = sample.matched.peak[sample.matched.select(Signal.S1)]
     if physics.s1_area[0] > 1e4:
         assert (peaks["n_saturated_channels"][s1s] > 0).all()
+
+
+def test_faults_are_seen_in_the_first_run_that_has_them(tmp_path, monkeypatch):
+    """Two of those of `python -m xamsflow.simulate.physics.health`, compared with one usual run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "detector.yaml").write_text(f"detector: {health.DETECTOR}\n")
+    site = open_site("detector.yaml", directory=tmp_path, run_database=False)
+    found = []
+    for index, fault in enumerate([None, None, "baseline step of 10 counts", "dead PMT"]):
+        run = replace(
+            health.usual_run(health.FIRST + index, 1.0), chunk_length=0.3, chunk_overlap=0.1
+        )
+        found.append(health.take(health.with_fault(run, fault) if fault else run, site))
+        if index == 0:
+            judging.name_reference(run.run_id, "anna")
+    first, usual, step, dead = found
+    assert (first.verdict, usual.verdict) == ("unknown", "usual")
+    assert [one.name for one in step.odd] == [f"baseline_ch{health.TOP}"]
+    assert f"pulse_rate_ch{health.TOP}" in {one.name for one in dead.odd}

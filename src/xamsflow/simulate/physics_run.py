@@ -1,6 +1,7 @@
 """A run with physics: from signals to digitizer records, some milliseconds at a time."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from xamsflow.simulate.boards import Input, boards
 from xamsflow.simulate.records import MEAN_BASELINE, record_dtype
-from xamsflow.simulate.sensors import Role, sensors
+from xamsflow.simulate.sensors import Role, Sensor, sensors
 from xamsflow.simulate.settings import SimulatedRun
 from xamsflow.simulate.signals import Photoelectrons, SignalSource, signal_dtype
 from xamsflow.simulate.waveforms import ChannelElectronics, DigitizedPulses, digitize
@@ -37,7 +38,9 @@ class PhysicsRun:
         by_channel = sorted(
             (one for board in all_boards for one in board.inputs), key=lambda one: one.channel
         )
-        self._sensors = sensors(settings.detector, settings.number, physics)
+        self._sensors = _connected_to(
+            sensors(settings.detector, settings.number, physics), physics.swapped_channels
+        )
         self._board = np.array([one.board for one in by_channel])
         self._reader = np.array([one.reader for one in by_channel])
         self._electronics = self._connected(by_channel)
@@ -73,7 +76,9 @@ class PhysicsRun:
 
     def _connected(self, inputs: list[Input]) -> list[ChannelElectronics]:
         settings, physics = self._settings, self._physics
-        rng = np.random.default_rng([settings.seed, settings.number, 0, 2])
+        of = settings.number if settings.electronics_of is None else settings.electronics_of
+        rng = np.random.default_rng([settings.seed, of, 0, 2])
+        steps, factors = dict(settings.baseline_steps), dict(settings.gain_factors)
         baseline = rng.uniform(*MEAN_BASELINE, len(inputs))
         deviation = 1 + physics.gain_spread * np.clip(rng.standard_normal(len(inputs)), -1.9, 1.9)
         result = []
@@ -84,13 +89,17 @@ class PhysicsRun:
                     channel=one.channel,
                     sample_width=one.sample_width,
                     measures_baseline=one.measures_baseline,
-                    baseline=float(baseline[index]),
-                    amplification=(1 if one.positive else -1) * deviation[index] / sensor.gain,
+                    baseline=float(baseline[index]) + steps.get(one.channel, 0.0),
+                    amplification=(1 if one.positive else -1)
+                    * factors.get(one.channel, 1.0)
+                    * deviation[index]
+                    / sensor.gain,
                     rise=shape[0],
                     fall=shape[1],
                     noise=settings.noise,
                     pulse_length=settings.pulse_length,
                     pre_trigger=settings.pre_trigger,
+                    threshold=settings.threshold,
                 )
             )
         return result
@@ -158,6 +167,18 @@ class PhysicsRun:
         for number in range(self._settings.readers):
             if (reader == number).any():
                 yield end, number, records[order[reader == number]]
+
+
+def _connected_to(
+    all_sensors: tuple[Sensor, ...], swapped: tuple[int, int] | None
+) -> tuple[Sensor, ...]:
+    """Return the sensor at each input, two of which may be exchanged."""
+    if swapped is None:
+        return all_sensors
+    by_channel = {sensor.channel: sensor for sensor in all_sensors}
+    one, other = swapped
+    by_channel[one], by_channel[other] = by_channel[other], by_channel[one]
+    return tuple(replace(sensor, channel=channel) for channel, sensor in by_channel.items())
 
 
 def _events(time: Array, end: Array) -> Array:

@@ -57,6 +57,10 @@ class SimulatedRun:
     `buffered_chunks` is redax's strax_buffer_num_chunks: it delays a run that is being taken, and
     determines which overlaps of a quiet run are lost. A share `late_fraction` of all read-out
     batches is late by `late_chunks` chunks; redax then overwrites what it has already written.
+
+    With `physics` only: `threshold` is in ADC counts. Baselines and gains are those of the run
+    `electronics_of` (None: of this run, by chance), plus `baseline_steps` (ADC counts) and times
+    `gain_factors`, both by channel.
     Raises ConfigurationError for impossible values.
     """
 
@@ -78,6 +82,7 @@ class SimulatedRun:
     integers: str = "int32"
     pulse_length: int = 500
     pre_trigger: int = PRE_TRIGGER
+    threshold: int = THRESHOLD
     own_baseline: bool = True
     long_fraction: float = 0.001
     s2_fraction: float = 0.0
@@ -88,6 +93,9 @@ class SimulatedRun:
     late_chunks: float = 0.0
     buffered_chunks: int = 3
     mode: str | None = None
+    electronics_of: int | None = None
+    baseline_steps: tuple[tuple[int, float], ...] = ()
+    gain_factors: tuple[tuple[int, float], ...] = ()
     physics: Physics | None = None
     led: LedLight | None = None
 
@@ -116,6 +124,7 @@ class SimulatedRun:
         if self.pulse_length % LENGTH_STEP:
             raise self._wrong("pulse_length", f"a multiple of {LENGTH_STEP} samples")
         self._check_range("pre_trigger", 4, 400)
+        self._check_range("threshold", 1, 10_000)
         self._check_range("long_fraction", 0, 1)
         self._check_range("s2_fraction", 0, 1)
         self._check_range("s2_width", 1, MAX_S2_WIDTH)

@@ -35,7 +35,8 @@ class ChannelElectronics:
 
     `sample_width`, `rise` and `fall` are ns, `amplification` is ADC counts times samples per PE,
     negative for pulses below the baseline, `noise` is ADC counts rms. A pulse has at least
-    `pulse_length` samples, `pre_trigger` of them before the one that crosses the threshold.
+    `pulse_length` samples, `pre_trigger` of them before the one that crosses the `threshold` (ADC
+    counts from the baseline).
     """
 
     channel: int
@@ -48,6 +49,7 @@ class ChannelElectronics:
     noise: float
     pulse_length: int
     pre_trigger: int = PRE_TRIGGER
+    threshold: int = THRESHOLD
 
     @property
     def shape_samples(self) -> int:
@@ -142,7 +144,7 @@ def digitize(
 
     own_baseline = np.floor(baseline).astype(np.int64)
     height = (samples - np.repeat(own_baseline, length)) * np.sign(electronics.amplification)
-    over = np.flatnonzero(height > THRESHOLD)
+    over = np.flatnonzero(height > electronics.threshold)
     over_segment = np.searchsorted(offset, over, side="right") - 1
     # Otherwise, noise alone could open a pulse that extends beyond the simulated samples.
     has_signal = (

@@ -23,7 +23,8 @@ class Physics:
     which `longitudinal_diffusion` (mm²/ns) adds. `dark_rate` is in Hz per PMT, `sipm_dark_rate` per
     SiPM. `spe_spread` is the relative spread of a single photoelectron's charge. `gain_spread` is
     the relative rms deviation of the channels' gains from the detector file. An external detector,
-    if there is one, sees `external_fraction` of the events.
+    if there is one, sees `external_fraction` of the events. Sensors of `dead_channels` see nothing;
+    the cables of the two `swapped_channels` are exchanged.
     Raises ConfigurationError for impossible values.
     """
 
@@ -56,6 +57,7 @@ class Physics:
     pmt_pulse: tuple[float, float] = (1.2, 2.5)
     sipm_pulse: tuple[float, float] = (4.0, 60.0)
     dead_channels: tuple[int, ...] = ()
+    swapped_channels: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         for name in ("s1_area", "s2_area", "external_area"):

@@ -186,3 +186,38 @@ def test_damaged_truth_is_named(tmp_path, taken, damage):
         path.write_bytes(raw[: len(raw) // 2] if damage == "cut" else b"")
     with pytest.raises(BadDataError, match=r"cannot read the truth in .*truth_006800.npz"):
         load_signals(path)
+
+
+DARK = replace(RUN, duration=0.2, physics=Physics(event_rate=0, dark_rate=2000, gain_spread=0.1))
+"""A short run with dark counts only, whose channels have their own gains."""
+
+
+def of_channel(run, channel=2):
+    """The baseline, the mean height of pulses and their number."""
+    records = truth(run)
+    mine = records[(records["channel"] == channel) & (records["record_i"] == 0)]
+    height = np.median(mine["data"][:, :30]) - mine["data"].min(axis=1)
+    return np.median(mine["data"][:, :30]), height.mean(), len(mine)
+
+
+def test_the_electronics_of_another_run():
+    later = replace(DARK, number=6803)
+    assert of_channel(later)[0] != of_channel(DARK)[0]
+    same = of_channel(replace(later, electronics_of=DARK.number))
+    assert same == pytest.approx(of_channel(DARK), rel=0.1)
+    assert same[0] == of_channel(DARK)[0]
+
+
+def test_electronics_that_have_changed():
+    baseline, height, n = of_channel(DARK)
+    assert of_channel(replace(DARK, baseline_steps=((2, 10.0),)))[0] == baseline + 10
+    assert of_channel(replace(DARK, gain_factors=((2, 2.0),)))[1] > 1.5 * height
+    assert of_channel(replace(DARK, threshold=60))[2] < 0.7 * n
+
+
+def test_swapped_cables():
+    swapped = replace(DARK, physics=replace(DARK.physics, swapped_channels=(1, 2)))
+    one, two = (sensors(DARK.detector, DARK.number, DARK.physics)[index].gain for index in (1, 2))
+    # The PMT of channel 1, with a smaller gain in PE per count, gives larger pulses.
+    assert one < two
+    assert of_channel(swapped)[1] > of_channel(DARK)[1]

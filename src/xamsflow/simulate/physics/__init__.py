@@ -10,5 +10,6 @@
     checks       these numbers against what is required
     report       a page of plots and a table
     pile_up      how often an event has the right S1 and S2, by event rate
+    health       whether faults of the detector are seen in the first run that has them
     pre_trigger  how areas depend on the samples before a pulse
 """
