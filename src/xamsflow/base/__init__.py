@@ -7,7 +7,6 @@
     clock             the current time
     amounts           times and sizes as people read and write them
     printable         text that makes no terminal do anything
-    ahead             makes the next item while the current one is in use
     meter             how far a piece of work has come
     memory            how a job handles its memory
     growth            how much more a job requests after it ran short

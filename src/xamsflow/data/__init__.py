@@ -5,6 +5,7 @@
     context        the strax context of a detector, with the plugins of its data types
     plugins        one module for each group of data types
     processing     one run, up to the requested data type
+    ahead          work on the next item while the current one is used
     storage        strax's storage, which never overwrites complete data
     stored         reading stored data, chunk by chunk
     loading        reading stored data of many runs at once

@@ -16,9 +16,9 @@ import numpy as np
 import strax
 
 from xamsflow.base import system_errors
-from xamsflow.base.ahead import one_ahead
 from xamsflow.base.errors import BadDataError, TransientError
 from xamsflow.data import strax_private
+from xamsflow.data.ahead import one_ahead
 
 MAX_PENDING = 2
 """Maximum number of chunks that wait to be written; they add to the memory in use."""

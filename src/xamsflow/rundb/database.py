@@ -13,12 +13,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import bson
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.collection import Collection
 
 from xamsflow.base import clock
-from xamsflow.base.ahead import one_ahead
 from xamsflow.base.errors import BadDataError, ConfigurationError, FailureClass, TransientError
 from xamsflow.rundb import changes, claiming, run_document, run_rows, selection, status
 from xamsflow.rundb.changes import CHANGE_TRIES, Change, HealthChange, TagChange
@@ -38,9 +36,6 @@ IDENTITY = ("type", "host", "location", "lineage_hash")
 
 BATCH = 1000
 """Documents per answer of the server if all are read; by default, an answer has 16 MB."""
-
-ROWS_AT_ONCE = 10_000
-"""Rows per answer of the server: few enough that it works on the next ones meanwhile."""
 
 CLAIMED = {
     "processing_status": {"$in": [Status.SUBMITTED.value, Status.RUNNING.value]},
@@ -238,16 +233,10 @@ class RunDatabase:
         """
         if numbers is not None and not numbers:
             return []
-        answers: Iterator[Any] = self._collection.aggregate_raw_batches(
-            [{"$match": _in_ranges(numbers)}, {"$project": run_rows.PROJECTION}],
-            batchSize=ROWS_AT_ONCE,
+        found = self._collection.aggregate(
+            [{"$match": _in_ranges(numbers)}, {"$project": run_rows.PROJECTION}]
         )
-        options = self._collection.codec_options
-        rows = [
-            document["row"]
-            for answer in one_ahead(answers, "rows")  # the server works while we decode
-            for document in bson.decode_all(answer, options)
-        ]
+        rows = [document["row"] for document in found]
         for row in rows:
             if type(row[0]) is not int:
                 row[0] = run_document.number({"number": row[0]})

@@ -27,8 +27,8 @@ import numpy.typing as npt
 import strax
 from immutabledict import immutabledict
 
-from xamsflow.base.ahead import one_ahead
 from xamsflow.base.errors import BadDataError, ConfigurationError
+from xamsflow.data.ahead import one_ahead
 from xamsflow.data.plugins.straxen_reader import DAQReader
 from xamsflow.redax.findings import Findings
 from xamsflow.redax.growing import Growing

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from xamsflow.base.ahead import one_ahead
+from xamsflow.data.ahead import one_ahead
 
 
 def test_items_come_in_order_and_one_ahead() -> None:
