@@ -116,7 +116,7 @@ def _main_peak(axes: Axes, event: OneEvent, name: str) -> None:
         axes.stairs(light, edges - begin, color=color, lw=0.9, label=f"channel {channel}")
     _fill(axes, peak, COLORS[KINDS.index(name.upper())])
     axes.set_xlim(-MARGIN_NS[name], end - begin + MARGIN_NS[name])
-    axes.set(xlabel="time since its start (ns)", ylabel="light (PE/ns)")
+    axes.set(xlabel="time since the start of the peak (ns)", ylabel="light (PE/ns)")
     if event.waveforms:
         axes.legend(fontsize=7.5, frameon=False)
 
@@ -146,7 +146,7 @@ def _whole(axes: Axes, event: OneEvent) -> None:
     """Draw all peaks of the event, the largest with their names; the time ends with the peaks."""
     start = int(event.info["time"])
     length = (int(event.info["endtime"]) - start) / 1e3
-    axes.set_title(f"peaks of the event, of {length:.0f} µs", loc="left", fontweight="bold")
+    axes.set_title(f"peaks of the event ({length:.0f} µs)", loc="left", fontweight="bold")
     names = {
         int(event.info[f"{name}_index"]): name.replace("_", " ").replace("s", "S")
         for name in ("alt_s1", "alt_s2", *MAIN)
