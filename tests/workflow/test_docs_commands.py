@@ -152,11 +152,15 @@ def site(tmp_path_factory, mongod):
 
 @pytest.fixture(autouse=True)
 def as_it_was(request):
-    """Hide from each command what others have changed in the run documents."""
+    """Hide from each command the run documents and the runs that others have changed or made."""
     if "site" in request.fixturenames:
         site = request.getfixturevalue("site")
         site.collection.delete_many({})
         site.collection.insert_many(site.documents)
+        for folder in ("results", "data/live_data"):
+            for path in (site.work / folder).glob("[0-9]*"):
+                if path.name not in ("000932", "000933"):
+                    shutil.rmtree(path)
 
 
 def run(command: str, site: Site) -> "subprocess.CompletedProcess[str]":
