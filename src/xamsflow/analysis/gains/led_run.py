@@ -235,7 +235,7 @@ def _misplaced(pulses: Pulses, led: Led) -> str | None:
     first, beyond = led.light
     is_light = pulses.waveform > SIGNIFICANCE * pulses.waveform_error
     if not is_light.any():
-        return "there is no light"
+        return "the mean waveform shows no light"
     inside = pulses.waveform[first:beyond][is_light[first:beyond]].sum()
     share = float(inside / pulses.waveform[is_light].sum())
     if share >= LEAST_INSIDE:

@@ -1,5 +1,6 @@
 """The picture of the fits of an LED run: one panel per channel."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 
 from xamsflow.analysis.gains.led_run import Pulses
 from xamsflow.analysis.gains.proposal import ChannelGain
+from xamsflow.analysis.gains.spectrum import Fit
 from xamsflow.base.durable import replacing
 from xamsflow.views import colors
 
@@ -16,6 +18,8 @@ COLUMNS = 3
 PANEL = (5.2, 3.4)
 """Inches."""
 DPI = 100
+LINE = 66
+"""Characters of a line above a panel."""
 
 
 def draw(
@@ -39,28 +43,30 @@ def draw(
 
 
 def _panel(axis: Axes, one: ChannelGain, pulses: Pulses | None) -> None:
+    axis.set_yscale("log")
+    axis.set_xlabel("charge [ADC counts x samples]")
+    axis.set_ylabel("triggers per bin")
     title = f"channel {one.channel}"
-    if one.fit is None:
-        axis.set_title(title, loc="left", fontsize="medium")
-        if pulses is not None and len(pulses.light):
-            low, high = np.percentile(pulses.light, [0, 99.9])
-            edges = np.linspace(low - 1, high + 1, 121)
-            axis.stairs(np.histogram(pulses.blank, edges)[0], edges, color=colors.GRAY)
-            axis.stairs(np.histogram(pulses.light, edges)[0], edges, color="black")
-            axis.set_yscale("log")
-        axis.text(
-            0.5,
-            0.96,
-            one.problem or "",
-            transform=axis.transAxes,
-            ha="center",
-            va="top",
-            wrap=True,
-            color=colors.S2,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85},
-        )
-        return
-    fit = one.fit
+    if one.fit is not None:
+        title = f"{title}: {_draw_fit(axis, one, one.fit)}"
+    elif pulses is not None and len(pulses.light):
+        _draw_charges(axis, pulses)
+    if one.problem:
+        title = textwrap.fill(f"channel {one.channel}: {one.problem}", LINE)
+    axis.set_title(title, loc="left", fontsize="small", color=colors.S2 if one.problem else "black")
+
+
+def _draw_charges(axis: Axes, pulses: Pulses) -> None:
+    low, high = np.percentile(pulses.light, [0, 99.9])
+    edges = np.linspace(low - 1, high + 1, 121)
+    blank = np.histogram(pulses.blank, edges)[0]
+    axis.stairs(blank, edges, color=colors.GRAY, fill=True, alpha=0.4, label="no light")
+    axis.stairs(np.histogram(pulses.light, edges)[0], edges, color="black", label="LED")
+    axis.legend(fontsize="x-small")
+
+
+def _draw_fit(axis: Axes, one: ChannelGain, fit: Fit) -> str:
+    """Draw a fit, and return its result in words."""
     spectrum = fit.spectrum
     middle = (spectrum.edges[1:] + spectrum.edges[:-1]) / 2
     blank = spectrum.blank * (np.exp(-fit.occupancy) * spectrum.light.sum() / spectrum.blank.sum())
@@ -73,17 +79,10 @@ def _panel(axis: Axes, one: ChannelGain, pulses: Pulses | None) -> None:
     )
     lit = np.flatnonzero(spectrum.light)
     axis.set_xlim(spectrum.edges[lit[0]], spectrum.edges[lit[-1] + 1])
-    axis.set_yscale("log")
     axis.set_ylim(0.5, 2 * spectrum.light.max())
-    axis.set_xlabel("charge [ADC counts x samples]")
-    axis.set_ylabel("triggers per bin")
-    axis.set_title(
-        f"{title}: gain {fit.gain:.5f} ± {fit.gain_error:.5f}, {fit.occupancy:.2f} PE per trigger\n"
-        f"spread {fit.spread / fit.full:.0%}, under-amplified {fit.under_amplified:.0%}, "
-        f"p = {fit.p_value:.2g}",
-        loc="left",
-        fontsize="small",
-    )
     axis.legend(fontsize="x-small")
-    if one.problem:
-        axis.text(0.02, 0.02, one.problem, transform=axis.transAxes, color=colors.S2, wrap=True)
+    return (
+        f"gain {fit.gain:.5f} ± {fit.gain_error:.5f}, {fit.occupancy:.2f} PE per trigger\n"
+        f"spread {fit.spread / fit.full:.0%}, under-amplified {fit.under_amplified:.0%}, "
+        f"p = {fit.p_value:.2g}"
+    )

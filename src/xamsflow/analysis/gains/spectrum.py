@@ -1,7 +1,7 @@
 """The model of the charge in a fixed window after the LED's trigger, and its fit.
 
 The number of photoelectrons in the window is Poisson-distributed. Most photoelectrons have a charge
-that follows a Gaussian or a gamma distribution, whichever describes the data better. The others are
+that follows a Gaussian or a gamma distribution, as far as the data tell. The others are
 under-amplified: they miss the first dynode, and have a gamma distribution whose mean is a fixed
 fraction of the mean of fully amplified ones. The pedestal is Gaussian; it is the same in an equally
 long window without light, which is fitted at the same time and tells how often there was no light.
@@ -11,8 +11,8 @@ For the fraction without light as a measure of the occupancy, see Saldanha et al
 Meth. A 863 (2017) 35.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -68,7 +68,8 @@ class Fit:
     """The fitted model of one channel. Charges are in ADC counts x samples.
 
     `charge` is the mean charge of a photoelectron, under-amplified ones included, and
-    `charge_error` one standard deviation. `full` and `spread` are the mean and the standard
+    `charge_error` one standard deviation; both are averages over the shapes. All others are of the
+    `shape` that fits better. `full` and `spread` are the mean and the standard
     deviation of fully amplified photoelectrons. `under_amplified` is their fraction; it may be
     slightly negative, as cutting it at 0 would bias the mean. `p_value` is the probability of a
     worse chi-square. `expected` are the counts in `spectrum` according to the model.
@@ -116,11 +117,28 @@ def fit(light: Array, blank: Array) -> Fit:
     value. The fit minimizes the Poisson deviance of both histograms. The errors follow from the
     Fisher information. Raises ValueError if the charges do not determine the parameters.
     """
-    return min((_fit(light, blank, shape) for shape in Shape), key=lambda found: found[0])[1]
+    found = [one for shape in Shape if (one := _fit(light, blank, shape)) is not None]
+    if not found:
+        raise ValueError("the charges do not determine the parameters of the fit")
+    return _averaged(found)
 
 
-def _fit(light: Array, blank: Array, shape: Shape) -> tuple[float, Fit]:
-    """Return the deviance and the fit with a shape."""
+def _averaged(found: Sequence[tuple[float, Fit]]) -> Fit:
+    """Return the fit with the lowest deviance, and the mean charge averaged over the shapes.
+
+    The weights are those of Akaike; the error includes the difference between the shapes.
+    """
+    deviances = np.array([deviance for deviance, _ in found])
+    weights = np.exp(-(deviances - deviances.min()) / 2)
+    charges, errors = np.array([(one.charge, one.charge_error) for _, one in found]).T
+    charge = np.average(charges, weights=weights)
+    variance = np.average(errors**2 + (charges - charge) ** 2, weights=weights)
+    best = found[int(np.argmin(deviances))][1]
+    return replace(best, charge=float(charge), charge_error=float(variance**0.5))
+
+
+def _fit(light: Array, blank: Array, shape: Shape) -> tuple[float, Fit] | None:
+    """Return the deviance and the fit with a shape, None if it ends at a limit of a parameter."""
     pedestal, noise = float(np.median(blank)), float(np.std(blank))
     spectrum = _histograms(light, blank, noise)
     counts = np.concatenate([spectrum.light, spectrum.blank])
@@ -141,10 +159,10 @@ def _fit(light: Array, blank: Array, shape: Shape) -> tuple[float, Fit]:
     )
     expected = model(found.x)
     covariance = _covariance(model, found.x, expected)
+    if not found.success or found.active_mask.any() or covariance is None:
+        return None
     gradient = _gradient(lambda x: np.array([_mean_charge(x)]), found.x)[:, 0]
     error = charge * float(np.sqrt(gradient @ covariance @ gradient))
-    if not found.success or not np.isfinite(error) or error <= 0:
-        raise ValueError("the fit did not converge")
     best = found.x * scale
     fitted = Fit(
         charge=charge * _mean_charge(found.x),
@@ -233,13 +251,12 @@ def _gradient(function: Callable[[Array], Array], at: Array) -> Array:
     return np.array([(function(at + one) - function(at - one)) / (2 * STEP) for one in steps])
 
 
-def _covariance(model: Callable[[Array], Array], at: Array, expected: Array) -> Array:
+def _covariance(model: Callable[[Array], Array], at: Array, expected: Array) -> Array | None:
     derivatives = _gradient(model, at)
     information = (derivatives / expected) @ derivatives.T
-    try:
-        inverse: Array = np.linalg.inv(information)
-    except np.linalg.LinAlgError as error:
-        raise ValueError("the charges do not determine the parameters") from error
+    if np.linalg.eigvalsh(information)[0] <= 0:
+        return None
+    inverse: Array = np.linalg.inv(information)
     return inverse
 
 

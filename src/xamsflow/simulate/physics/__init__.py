@@ -11,5 +11,6 @@
     report       a page of plots and a table
     pile_up      how often an event has the right S1 and S2, by event rate
     health       whether faults of the detector are seen in the first run that has them
+    led_gains    gains fitted to LED spectra against the true ones
     pre_trigger  how areas depend on the samples before a pulse
 """

@@ -51,7 +51,7 @@ def test_a_usable_run():
 @pytest.mark.parametrize(
     ("choices", "words"),
     [
-        ({"occupancy": 0}, "there is no light"),
+        ({"occupancy": 0}, "the mean waveform shows no light"),
         ({"occupancy": 0.01, "gain_factor": 5.0}, "at least 0.02 are needed"),
         ({"occupancy": 8.0}, "at most 3 are allowed"),
         ({"gain_factor": 100.0, "occupancy": 30.0}, "saturated"),
