@@ -249,12 +249,9 @@ def quantities(*, run_id: str, log: str) -> None:
         with memory.loading():
             from xamsflow.analysis.health import judging  # noqa: PLC0415
             from xamsflow.analysis.quantities import make  # noqa: PLC0415
-            from xamsflow.analysis.quantities.own import OwnQuantities  # noqa: PLC0415
             from xamsflow.analysis.site import Site  # noqa: PLC0415
 
-        site = Site(configuration, Path.cwd(), run_database=False)
-        with OwnQuantities(site) as own:
-            make.make(site, run_id, own)
+        make.make(Site(configuration, Path.cwd(), run_database=False), run_id)
         judging.judge([run_id], configuration)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, special, stats
+from scipy import optimize, special  # scipy.stats takes as long to load as all quantities
 
 from xamsflow.analysis.quantities.definition import NotMeasuredError
 
@@ -139,7 +139,7 @@ def trend_of_medians(x: Array, y: Array) -> float:
 
 def trend_of_ranks(x: Array, y: Array) -> float:
     """Return the trend of the ranks of y with those of x, in standard deviations (Spearman)."""
-    correlation = np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1]
+    correlation = np.corrcoef(_ranks(x), _ranks(y))[0, 1]
     return float(correlation * np.sqrt(len(x) - 1))
 
 
@@ -264,6 +264,12 @@ def _bins(x: Array) -> Array:
     return order[: len(x) - len(x) % DRIFT_BINS].reshape(DRIFT_BINS, -1)
 
 
+def _ranks(values: Array) -> Array:
+    ranks: Array = np.empty(len(values))
+    ranks[np.argsort(values, kind="stable")] = np.arange(len(values))
+    return ranks
+
+
 def _student(free: int) -> float:
     """Return by what the standard deviation of few values is too small for 68 % of all cases."""
-    return float(stats.t.ppf(0.5 + ONE_SIGMA / 2, free))
+    return float(special.stdtrit(free, 0.5 + ONE_SIGMA / 2))

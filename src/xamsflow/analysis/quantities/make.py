@@ -20,13 +20,16 @@ logger = logging.getLogger(__name__)
 Found = dict[str, Quantity]
 
 
-def make(site: "Site", run: str, own: OwnQuantities) -> Quantities:
+def make(site: "Site", run: str, own: OwnQuantities | None = None) -> Quantities:
     """Measure the quantities of a run and write its file; return them.
 
-    Those in the file that still hold are kept. What cannot be measured has a problem instead of a
+    `own` has those of the site for several runs. Those in the file that still hold are kept. What cannot be measured has a problem instead of a
     value. Raises ConfigurationError if the run has no receipts, BadDataError if they are damaged,
     and the errors of writing.
     """
+    if own is None:
+        with OwnQuantities(site) as own:
+            return make(site, run, own)
     data = site.run(run)
     before = _still_right(run)
     known: Found = {} if before is None else dict(before.quantities)

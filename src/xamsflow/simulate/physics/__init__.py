@@ -13,4 +13,5 @@
     health       whether faults of the detector are seen in the first run that has them
     led_gains    gains fitted to LED spectra against the true ones
     pre_trigger  how areas depend on the samples before a pulse
+    run_quantities  whether the errors of quantities of runs are honest
 """

@@ -37,6 +37,15 @@ def test_every_shipped_quantity_has_a_value_or_says_why(site, own):
     assert sum(shares) == pytest.approx(1)
 
 
+def test_the_reference_lists_all_quantities():
+    text = (layout.REPOSITORY / "docs" / "reference" / "quantities.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    assert rows == [
+        f"| `{each.name}`{', by channel' * each.by_channel} | {each.unit} | {each.definition} |"
+        for each in shipped.definitions()
+    ]
+
+
 def test_what_holds_is_kept_and_newer_data_are_measured_again(site, own):
     make.make(site, RUN, own)
     assert not make.is_wanted(RUN, own)
