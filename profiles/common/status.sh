@@ -7,7 +7,7 @@
 # Python takes ten times as long. src/xamsflow/batch/submissions.py describes the files.
 # shellcheck shell=sh disable=SC2154  # $common: set by the sourcing script
 status() {
-    job=${2%%.*}
+    job=$1/$2
     batch=.snakemake/batch
 
     if [ -e "$batch/jobs/$job/exit" ]; then
@@ -18,8 +18,8 @@ status() {
         esac
     fi
 
-    if [ -e "$batch/waiting/$job" ] && [ -e "$batch/fresh" ]; then
-        read -r until boot <"$batch/fresh"
+    if [ -e "$batch/waiting/$job" ] && [ -e "$batch/fresh/$1" ]; then
+        read -r until boot <"$batch/fresh/$1"
         read -r uptime _ </proc/uptime
         read -r this_boot </proc/sys/kernel/random/boot_id
         if [ "$boot" = "$this_boot" ] && [ "${uptime%.*}" -lt "$until" ]; then

@@ -17,15 +17,22 @@ from servers import htcondor
 from servers.htcondor import HTCondor
 from site_for_tests import Site
 from xamsflow.base.errors import FailureClass
+from xamsflow.batch import submissions
 from xamsflow.batch.job_end import Explanation
 from xamsflow.simulate.embedded_mongod import MongoServer
 from xamsflow.state import layout
 
 EXPLAIN = """
 import json, sys
+from xamsflow.batch import submissions
 from xamsflow.batch.job_end import explain
 found = explain("process", {"run": sys.argv[1]})
 print(json.dumps(found and [found.reason, found.failure.value]))
+"""
+DETAILS = """
+import sys
+from xamsflow.batch.htcondor import System
+print(len(sys.argv[1:]), *System().details(sys.argv[1:]))
 """
 SINGLE = ("--groups", "transfer=a", "process=b", "publish=c")
 """Each rule a batch job of its own."""
@@ -51,6 +58,10 @@ class CondorWorkflow(Workflow):
 
     def command(self, command: list[str]) -> list[str]:
         return self.server.command(command, layout.REPOSITORY)
+
+    def number(self, run: str) -> str:
+        """Return the number of a run's batch job, whose name also has its schedd."""
+        return submissions.number(self.job(run))
 
     def explain(self, run: str) -> Explanation:
         said = self.server.run(sys.executable, "-c", EXPLAIN, run, cwd=self.folder)
@@ -82,7 +93,7 @@ def test_each_run_is_one_batch_job_of_the_narrowest_category(workflow: CondorWor
 
     assert workflow.published() == ["run1", "run2"]
     fields = ("JobCategory", "UseOS", "RequestMemory", "RequestCpus", "JobBatchName")
-    told = workflow.server.run("condor_history", workflow.job("run1"), "-af", *fields)
+    told = workflow.server.run("condor_history", workflow.number("run1"), "-af", *fields)
     assert told.split() == ["short", "el9", "1000", "1", "run-run1"]
     log = workflow.folder / "logs" / "batch" / "run-run1.1.log"
     assert "3 of 3 steps" in log.read_text()
@@ -94,8 +105,8 @@ def test_every_end_is_noticed_and_explained_while_other_runs_go_on(
     runs = {"run1": "exit 3", "run3": "true", "run4": "kill -9 $$"} | long("run2", "run5")
     driver = workflow.start(runs)
     workflow.wait_for_start("run2", "run5")
-    workflow.server.run("condor_rm", workflow.job("run2"))
-    workflow.server.run("condor_hold", workflow.job("run5"))
+    workflow.server.run("condor_rm", workflow.number("run2"))
+    workflow.server.run("condor_hold", workflow.number("run5"))
 
     assert driver.wait(timeout=100) == 1, workflow.terminal
 
@@ -129,6 +140,15 @@ def test_what_breaks_a_limit_is_held_and_asks_for_more_the_next_time(
 
     assert ": now requesting 400 MB" in workflow.terminal
     assert "ran out of time: now requesting 10 min" in workflow.terminal
+
+
+def test_the_same_number_on_another_schedd_is_another_job(workflow: CondorWorkflow) -> None:
+    """It counts neither as ended nor as forgotten while its schedd does not say."""
+    assert workflow.run({"run1": "true"}) == 0, workflow.terminal
+    ours, theirs = workflow.job("run1"), f"{workflow.number('run1')}.elsewhere"
+    assert f"-- Schedd: {submissions.server(ours)} " in workflow.server.run("condor_q", "-totals")
+    said = workflow.server.run(sys.executable, "-c", DETAILS, ours, theirs, cwd=workflow.folder)
+    assert said.split() == ["2", ours]
 
 
 def limits(*, runtime: int) -> tuple[str, str]:
@@ -238,7 +258,7 @@ def test_the_real_workflow(site: CondorSite, server: HTCondor) -> None:
     driver = site.start(*FAST)
     wait_until(lambda: site.status(932) == "running", "run 932 runs", timeout_s=60)
     (job,) = site.work.glob(".snakemake/batch/submissions/*-000932.*/job")
-    server.run("condor_rm", job.read_text().strip())
+    server.run("condor_rm", submissions.number(job.read_text().strip()))
     said, _ = driver.communicate(timeout=150)
 
     assert driver.returncode == 1
@@ -249,4 +269,6 @@ def test_the_real_workflow(site: CondorSite, server: HTCondor) -> None:
     assert site.document(933)["processing"]["stage"] == "transfer"
     assert "missing" in site.document(933)["processing"]["reason"]
     (done,) = site.work.glob(".snakemake/batch/submissions/*-000931.*/job")
-    assert site.document(931)["processing"]["job_id"] == done.read_text().strip()
+    # As condor_rm takes it.
+    number = submissions.number(done.read_text().strip())
+    assert site.document(931)["processing"]["job_id"] == f"{number}.0"

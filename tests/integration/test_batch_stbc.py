@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,8 @@ def test_processes_killed_without_warning_are_noticed(workflow: Workflow) -> Non
     workflow.wait_for_start("run1")
     shown = workflow.server.run("scontrol", "listpids", workflow.job("run1"))
     for pid in re.findall(r"^(\d+)", shown, flags=re.MULTILINE):
-        os.kill(int(pid), signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended with another one
+            os.kill(int(pid), signal.SIGKILL)
 
     assert driver.wait(timeout=60) == 1
     assert workflow.explain("run1").failure == FailureClass.RESOURCES

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from xamsflow.batch.htcondor import job_name
 from xamsflow.state.layout import REPOSITORY
 
 RELEASE = "trixie"
@@ -108,7 +109,7 @@ SYSTEM_PERIODIC_HOLD_MEMORY = JobStatus == 2 && MemoryUsage > RequestMemory
 SYSTEM_PERIODIC_HOLD_MEMORY_REASON = "memory usage exceeded request_memory"
 SYSTEM_PERIODIC_HOLD_MEMORY_SUBCODE = 1
 SYSTEM_PERIODIC_HOLD_TIME = JobStatus == 2 && JobCategory =?= "express" \\
-    && time() - JobCurrentStartDate > 4
+    && time() - JobCurrentStartDate > 12
 SYSTEM_PERIODIC_HOLD_TIME_REASON = "the job category's wall time is over"
 """
 
@@ -169,8 +170,9 @@ class HTCondor:
 
     def jobs(self) -> list[str]:
         """Return the names of the jobs that wait or run."""
-        rows = self.run("condor_q", "-af:j", "JobStatus").splitlines()
-        return [job for job, status in (row.split() for row in rows) if status in "1267"]
+        rows = self.run("condor_q", "-af", "GlobalJobId", "JobStatus").splitlines()
+        found = [(job_name(job), status) for job, status in (row.split() for row in rows)]
+        return [str(job) for job, status in found if status in "1267"]
 
     def start(self) -> None:
         """Start all and wait until the node takes jobs."""

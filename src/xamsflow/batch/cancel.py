@@ -25,9 +25,9 @@ def main(system_name: str, *jobs: str) -> int:
     Snakemake does not list jobs whose status it is just querying.
     """
     driver = submissions.calling_driver()
-    wanted = [submissions.of_job(job) for job in jobs]
+    wanted = [submissions.of_job(system_name, job) for job in jobs]
     wanted += submissions.of_driver(driver)
-    strangers = [job for job in jobs if submissions.of_job(job).job is None]
+    strangers = [job for job in jobs if submissions.of_job(system_name, job).job is None]
     _in_background(system_name, [*_cancelled(wanted), *strangers])
     return 0
 

@@ -8,7 +8,7 @@ from xamsflow.base.errors import FailureClass
 from xamsflow.batch import systems
 from xamsflow.batch.commands import Answer
 from xamsflow.batch.request import Request
-from xamsflow.batch.submissions import number
+from xamsflow.batch.submissions import matched, number, server
 from xamsflow.batch.systems import (
     CANCELLED,
     OVER_MEMORY,
@@ -37,7 +37,7 @@ TIME_HOLDS = {"46", "47"}
 ENVIRONMENT = "PATH, HOME, USER, LANG"
 """Variables passed to a job: Snakemake needs PATH. Others are omitted: they may hold passwords."""
 
-FIELDS = ("ClusterId", "JobStatus", "ExitBySignal", "ExitSignal", "ExitCode", "HoldReasonCode")
+FIELDS = ("GlobalJobId", "JobStatus", "ExitBySignal", "ExitSignal", "ExitCode", "HoldReasonCode")
 
 
 class System:
@@ -54,44 +54,99 @@ class System:
                 raise Rejected(_line(answer))
             raise Unreachable(_line(answer))
         # "12.0 - 12.0": the first and the last job.
-        names = re.findall(r"^(\d+\.\d+) - \d+\.\d+\s*$", answer.out, flags=re.MULTILINE)
+        names = re.findall(r"^(\d+)\.\d+ - \d+\.\d+\s*$", answer.out, flags=re.MULTILINE)
         if not names:
             raise Rejected(f"condor_submit printed no job: {_line(answer)}")
-        return str(names[-1])
+        return _named(names[-1])
 
     def alive(self) -> frozenset[str]:
         """See `BatchSystem`."""
-        answer = ask(["condor_q", "-af", "ClusterId", "JobStatus"], QUERY_TIMEOUT_S)
+        answer = ask(["condor_q", "-af", "GlobalJobId", "JobStatus"], QUERY_TIMEOUT_S)
         if answer.code:
             raise Unreachable(_line(answer))
-        rows = [line.split() for line in answer.out.splitlines()]
-        return frozenset(row[0] for row in rows if len(row) == 2 and row[1] in ALIVE)
+        return frozenset(job for job, status in _states(answer.out) if status in ALIVE)
 
     def details(self, jobs: Sequence[str]) -> Mapping[str, Details]:
-        """See `BatchSystem`. Held jobs count as ended and are removed from the queue."""
-        numbers = [number(job) for job in jobs]
-        answer = ask(["condor_q", *numbers, "-af", *FIELDS, "HoldReason"], QUERY_TIMEOUT_S)
-        if answer.code:
-            raise Unreachable(_line(answer))
-        found = parse_jobs(answer.out)
-        held = [job for job, status in _states(answer.out) if status == HELD]
-        if held:
-            self.cancel(held)
-        left = [job for job in numbers if job not in found]
-        if left:
-            limit = ["-limit", str(len(left))]
-            answer = ask(["condor_history", *left, *limit, "-af", *FIELDS], QUERY_TIMEOUT_S)
-            if answer.code:
-                raise Unreachable(_line(answer))
-            found |= parse_jobs(answer.out)
-        unknown = Details(known=False, ended=False, end=None)
-        return {job: found.get(job, unknown) for job in numbers}
+        """See `BatchSystem`. Held jobs count as ended and are removed from the queue.
+
+        Jobs of another host's schedd whose state it does not tell are omitted.
+        """
+        found: dict[str, Details] = {}
+        for where, theirs in _by_schedd(jobs).items():
+            try:
+                found |= _details(theirs, where)
+            except Unreachable:
+                if not where:
+                    raise
+        return found
 
     def cancel(self, jobs: Sequence[str]) -> None:
         """See `BatchSystem`."""
-        answer = ask(["condor_rm", *(number(job) for job in jobs)], QUERY_TIMEOUT_S)
-        if re.search(r"connect|locate", answer.text, re.IGNORECASE):
+        for where, theirs in _by_schedd(jobs).items():
+            _remove(theirs, where)
+
+
+def _details(jobs: Sequence[str], where: Sequence[str]) -> dict[str, Details]:
+    """Return what one schedd knows about its jobs; raises Unreachable."""
+    numbers = [number(job) for job in jobs]
+    answer = ask(["condor_q", *where, *numbers, "-af", *FIELDS, "HoldReason"], QUERY_TIMEOUT_S)
+    if answer.code:
+        raise Unreachable(_line(answer))
+    found = matched(jobs, parse_jobs(answer.out))
+    held = [job for job, status in _states(answer.out) if status == HELD]
+    if held := [*matched(jobs, dict.fromkeys(held))]:
+        _remove(held, where)
+    if left := [job for job in jobs if job not in found]:
+        numbers = [number(job) for job in left]
+        command = ["condor_history", *where, *numbers, "-limit", str(len(left)), "-af", *FIELDS]
+        answer = ask(command, QUERY_TIMEOUT_S)
+        if answer.code:
             raise Unreachable(_line(answer))
+        found |= matched(left, parse_jobs(answer.out))
+    unknown = Details(known=False, ended=False, end=None)
+    return {job: found.get(job, unknown) for job in jobs}
+
+
+def _remove(jobs: Sequence[str], where: Sequence[str]) -> None:
+    answer = ask(["condor_rm", *where, *map(number, jobs)], QUERY_TIMEOUT_S)
+    if re.search(r"connect|locate", answer.text, re.IGNORECASE):
+        raise Unreachable(_line(answer))
+
+
+def _named(cluster: str) -> str:
+    """Return the name of a job that this host's schedd has just accepted.
+
+    Without an answer, it is the bare number, which stands for this host's schedd.
+    """
+    for command in (["condor_q", cluster], ["condor_history", cluster, "-limit", "1"]):
+        try:
+            answer = ask([*command, "-af", "GlobalJobId"], QUERY_TIMEOUT_S)
+        except Unreachable:
+            continue
+        for line in answer.out.splitlines():
+            if (job := job_name(line)) is not None:
+                return job
+    return cluster
+
+
+def _by_schedd(jobs: Sequence[str]) -> dict[tuple[str, ...], list[str]]:
+    """Return jobs by the options that name their schedd; () is this host's schedd."""
+    answer = ask(["condor_q", "-totals"], QUERY_TIMEOUT_S)
+    if answer.code:
+        raise Unreachable(_line(answer))
+    header = re.search(r"^-- Schedd: (\S+)", answer.out, flags=re.MULTILINE)
+    here = ("", header[1] if header else "")
+    found: dict[tuple[str, ...], list[str]] = {}
+    for job in jobs:
+        where = () if server(job) in here or header is None else ("-name", server(job))
+        found.setdefault(where, []).append(job)
+    return found
+
+
+def job_name(global_id: str) -> str | None:
+    """Return a job's name from its GlobalJobId, ``<schedd>#<cluster>.<process>#<time>``."""
+    found = re.fullmatch(r"([^#\s]+)#(\d+)\.\d+#\d+", global_id.strip())
+    return f"{found[2]}.{found[1]}" if found else None
 
 
 def description(request: Request, queue: str | None, script: Path, log: Path) -> str:
@@ -120,13 +175,14 @@ def description(request: Request, queue: str | None, script: Path, log: Path) ->
 
 
 def parse_jobs(printed: str) -> dict[str, Details]:
-    """Return what condor_q or condor_history says about jobs, by cluster."""
+    """Return what condor_q or condor_history says about jobs, by name."""
     found = {}
     for line in printed.splitlines():
         fields = line.split(maxsplit=len(FIELDS))
-        if len(fields) < len(FIELDS) or not fields[0].isdigit():
+        job = job_name(fields[0]) if len(fields) >= len(FIELDS) else None
+        if job is None:
             continue
-        job, status, by_signal, signal, code, hold = fields[: len(FIELDS)]
+        status, by_signal, signal, code, hold = fields[1 : len(FIELDS)]
         reason = fields[len(FIELDS)] if len(fields) > len(FIELDS) else ""
         end = None
         if status == COMPLETED:
@@ -159,8 +215,10 @@ def _held(code: str, reason: str) -> End:
 
 
 def _states(printed: str) -> list[tuple[str, str]]:
+    """Return name and JobStatus of the jobs in lines that begin with both."""
     rows = [line.split() for line in printed.splitlines()]
-    return [(row[0], row[1]) for row in rows if len(row) > 1]
+    found = [(job_name(row[0]), row[1]) for row in rows if len(row) > 1]
+    return [(job, status) for job, status in found if job is not None]
 
 
 def _line(answer: Answer) -> str:

@@ -135,7 +135,7 @@ def _as_the_batch_system_says(submission: Submission) -> End | None:
     system = systems.named(submission.about["system"])
     while True:
         try:
-            told = system.details([job]).get(submissions.number(job))
+            told = system.details([job]).get(job)
         except Unreachable:
             return None
         if told is None or not told.known or told.ended:

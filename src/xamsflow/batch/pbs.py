@@ -14,7 +14,7 @@ from xamsflow.base.errors import FailureClass
 from xamsflow.batch import slurm, systems
 from xamsflow.batch.commands import Answer
 from xamsflow.batch.request import Request
-from xamsflow.batch.submissions import JOB_NAME, number
+from xamsflow.batch.submissions import JOB_NAME, matched
 from xamsflow.batch.systems import (
     CANCELLED,
     NODE_LOST,
@@ -135,14 +135,14 @@ class System:
     def details(self, jobs: Sequence[str]) -> Mapping[str, Details]:
         """See `BatchSystem`."""
         answer = ask(["qstat", "-f", *jobs], QSTAT_TIMEOUT_S)
-        found = dict(parse_full(answer.out))
-        unlisted = [job for job in jobs if number(job) not in found]
+        found = matched(jobs, parse_full(answer.out))
+        unlisted = [job for job in jobs if job not in found]
         if "has finished" in answer.text:
             # OpenPBS lists ended jobs only with -x; TORQUE, where -x means XML, never says this.
             history = ask(["qstat", "-x", "-f", *unlisted], QSTAT_TIMEOUT_S)
-            found |= parse_full(history.out)
+            found |= matched(unlisted, parse_full(history.out))
         elif answer.code == UNKNOWN_JOB or "unknown job" in answer.text.lower():
-            found |= {number(job): Details(known=False, ended=False, end=None) for job in unlisted}
+            found |= dict.fromkeys(unlisted, Details(known=False, ended=False, end=None))
         elif answer.code:
             raise Unreachable(_line(answer))
         unclear = [job for job in jobs if job.isdigit() and _is_unclear(found.get(job))]
@@ -209,7 +209,7 @@ def refusal(answer: Answer) -> Exception:
 
 
 def parse_table(printed: str) -> list[str]:
-    """Return the numbers of the jobs that qstat lists as not ended.
+    """Return the names of the jobs that qstat lists as not ended.
 
     In the tables of all three systems, the state is the last column but one, and a job's full name
     may be truncated after its number.
@@ -217,7 +217,7 @@ def parse_table(printed: str) -> list[str]:
     alive = []
     for line in printed.splitlines():
         fields = line.split()
-        job = re.match(r"\d+(?:\[\d*\])?", fields[0]) if len(fields) > 3 else None
+        job = JOB_NAME.match(fields[0]) if len(fields) > 3 else None
         if job is None:
             continue
         state = fields[-2]
@@ -228,12 +228,12 @@ def parse_table(printed: str) -> list[str]:
 
 
 def parse_full(printed: str) -> dict[str, Details]:
-    """Return what `qstat -f` says about each job, by number."""
+    """Return what `qstat -f` says about each job, by its name."""
     found = {}
     for block in re.split(r"^Job Id:\s*", printed, flags=re.MULTILINE)[1:]:
         job, _, rest = block.partition("\n")
         if JOB_NAME.fullmatch(job.strip()):
-            found[number(job.strip())] = _of_fields(rest)
+            found[job.strip()] = _of_fields(rest)
     return found
 
 

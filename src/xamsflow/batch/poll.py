@@ -7,13 +7,13 @@ once and kept. If the batch system does not answer, nothing changes.
 import fcntl
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from xamsflow.base import process
-from xamsflow.batch import submissions
-from xamsflow.batch.systems import FORGOTTEN, WITHOUT_EXIT_CODE, BatchSystem, Unreachable
+from xamsflow.batch import submissions, systems
+from xamsflow.batch.systems import FORGOTTEN, WITHOUT_EXIT_CODE, Unreachable
 
 INTERVAL_S = float(os.environ.get("XAMSFLOW_BATCH_INTERVAL_S", "15"))
 """Minimum time between two queries."""
@@ -25,51 +25,52 @@ up to acdirmax 60 s; new files in a folder that is listed again appear after acd
 """
 
 
-def refresh(system: BatchSystem) -> None:
-    """Query the batch system for the jobs that are alive, unless that has just been done."""
+def refresh(system: str) -> None:
+    """Query a batch system for the jobs that are alive, unless that has just been done."""
     with _alone() as alone:
-        if not alone or is_fresh():
+        if not alone or is_fresh(system):
             return
-        if submissions.waiting():
+        if jobs := [job for where, job in submissions.waiting() if where == system]:
             try:
-                _compare(system)
+                _compare(system, jobs)
             except Unreachable as error:
                 print(f"xamsflow: the batch system does not answer: {error}", file=sys.stderr)
-        _set_fresh()
+        _set_fresh(system)
 
 
-def is_fresh() -> bool:
+def is_fresh(system: str) -> bool:
     """Tell whether the last query is recent enough."""
     try:
-        until, boot = (submissions.FOLDER / "fresh").read_text(encoding="utf-8").split()
+        until, boot = _fresh(system).read_text(encoding="utf-8").split()
     except (FileNotFoundError, ValueError):
         return False
     return boot == process.boot() and _uptime() < float(until)
 
 
-def is_alive(job: str, system: BatchSystem) -> bool:
+def is_alive(system: str, job: str) -> bool:
     """Tell whether the batch system has a job, querying it if the last query is too old."""
-    if not is_fresh():
+    if not is_fresh(system):
         refresh(system)
-    return submissions.is_waiting(job)
+    return submissions.is_waiting(system, job)
 
 
-def _compare(system: BatchSystem) -> None:
-    alive = system.alive()
+def _compare(name: str, jobs: Sequence[str]) -> None:
+    system = systems.named(name)
+    alive = submissions.matched(jobs, dict.fromkeys(system.alive()))
     gone = {}
-    for number in submissions.waiting():
-        submission = submissions.of_job(number)
-        if number in alive:
+    for job in jobs:
+        submission = submissions.of_job(name, job)
+        if job in alive:
             submission.found()
         elif submission.exit_code is not None:
-            submissions.set_waiting(number, False)
+            submissions.set_waiting(name, job, False)
         else:
-            gone[number] = submission
+            gone[job] = submission
     if not gone:
         return
-    told = system.details([submission.job or number for number, submission in gone.items()])
-    for number, submission in gone.items():
-        details = told.get(number)
+    told = system.details([*gone])
+    for job, submission in gone.items():
+        details = told.get(job)
         if details is None or (details.known and not details.ended):
             continue  # not listed yet, or no details available
         end = details.end
@@ -81,7 +82,7 @@ def _compare(system: BatchSystem) -> None:
             # A job of ours that ended well has left its exit code. If a node's daemon was
             # restarted, it is no longer the job's parent and reports 0 however the job ended.
             submission.set_end(FORGOTTEN if end is None else WITHOUT_EXIT_CODE)
-        submissions.set_waiting(number, False)
+        submissions.set_waiting(name, job, False)
 
 
 @contextmanager
@@ -102,9 +103,14 @@ def _alone() -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _set_fresh() -> None:
-    path = submissions.FOLDER / "fresh"
-    fresh = path.with_name(f"fresh.{os.getpid()}.new")
+def _fresh(system: str) -> Path:
+    return submissions.FOLDER / "fresh" / system
+
+
+def _set_fresh(system: str) -> None:
+    path = _fresh(system)
+    path.parent.mkdir(exist_ok=True)
+    fresh = path.with_name(f"{system}.{os.getpid()}.new")
     fresh.write_text(f"{int(_uptime() + INTERVAL_S)} {process.boot()}\n", encoding="utf-8")
     fresh.replace(path)
 

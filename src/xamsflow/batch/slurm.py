@@ -95,7 +95,7 @@ class System:
 
     def cancel(self, jobs: Sequence[str]) -> None:
         """See `BatchSystem`."""
-        answer = ask(["scancel", *jobs], QUERY_TIMEOUT_S)
+        answer = ask(["scancel", *map(number, jobs)], QUERY_TIMEOUT_S)
         if re.search(r"unable to contact|connection", answer.text, re.IGNORECASE):
             raise Unreachable(_line(answer))
 
@@ -122,9 +122,9 @@ def details(jobs: Sequence[str]) -> dict[str, Details]:
     for job in jobs:
         answer = ask(["scontrol", "-o", "show", "job", number(job)], QUERY_TIMEOUT_S)
         if answer.code == 0 and "JobState=" in answer.out:
-            found[number(job)] = parse_job(answer.out)
+            found[job] = parse_job(answer.out)
         elif "invalid job id" in answer.text.lower():
-            found[number(job)] = Details(known=False, ended=False, end=None)
+            found[job] = Details(known=False, ended=False, end=None)
         else:
             raise Unreachable(_line(answer))
     return found

@@ -9,7 +9,7 @@ says so, or if it has forgotten the job for longer than a file server takes to s
 
 import sys
 
-from xamsflow.batch import poll, submissions, systems
+from xamsflow.batch import poll, submissions
 from xamsflow.batch.submissions import Submission
 
 
@@ -26,14 +26,14 @@ def main(system_name: str, job: str) -> int:
 def status(system_name: str, job: str) -> str:
     """Return the word for a job."""
     try:
-        submission = submissions.of_job(job)
+        submission = submissions.of_job(system_name, job)
     except ValueError:
         return "failed"  # the job does not exist and never will
     known = _ended(submission)
     if known is None and submission.job is None:
         # Not submitted from here: track it from now on.
-        submissions.set_waiting(submissions.number(job), True)
-    if known is None and not poll.is_alive(job, systems.named(system_name)):
+        submissions.set_waiting(system_name, job, True)
+    if known is None and not poll.is_alive(system_name, job):
         known = _ended(submission)
     return known or "running"
 

@@ -11,10 +11,10 @@ nodes::
         end.json              how the job ended according to the batch system, or why it was refused
         said.json             why the job failed according to one of its workflow jobs
         missing               since when the batch system has not known the job
-    jobs/<number>             a link to the submission of a batch job
+    jobs/<system>/<job>       a link to the submission of a batch job
     targets/<rule:wildcards>  the name of the newest submission of a workflow job
-    waiting/<number>          exists while the batch system lists the job as alive
-    fresh                     how long that list is valid: seconds of uptime, and the boot
+    waiting/<system>/<job>    exists while the batch system lists the job as alive
+    fresh/<system>            how long that list is valid: seconds of uptime, and the boot
 
 ``profiles/common/status.sh`` also reads jobs/, waiting/ and fresh.
 """
@@ -24,9 +24,9 @@ import os
 import re
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from xamsflow.base import process
 from xamsflow.base.errors import FailureClass
@@ -35,18 +35,46 @@ from xamsflow.batch.systems import End
 
 FOLDER = Path(".snakemake") / "batch"
 
-JOB_NAME = re.compile(r"\d+(?:\[\d*\])?(?:\.[\w.-]+)?")
-"""Torque and OpenPBS print 17669259.burrell.nikhef.nl, arrays 25[].vm; Slurm a bare number."""
+JOB_NAME = re.compile(r"\d+(?:\[\d*\])?(?:\.[\w.@-]+)?")
+"""A number and, after a dot, the server that assigned it: servers count independently.
+
+Torque and OpenPBS print 17669259.burrell.nikhef.nl, arrays 25[].vm; Slurm has a bare number; for
+HTCondor, the server is the schedd.
+"""
+
+_T = TypeVar("_T")
 
 
 def number(job: str) -> str:
-    """Return the part that is common to all spellings of a batch job's name.
+    """Return a batch job's number, which is unique only on its server.
 
     Raises ValueError if `job` is not the name of a batch job.
     """
     if not JOB_NAME.fullmatch(job):
         raise ValueError(f"{job!r} is not a batch job")
     return job.partition(".")[0]
+
+
+def server(job: str) -> str:
+    """Return the server of a batch job, empty if its name does not say."""
+    return job.partition(".")[2]
+
+
+def matched(jobs: Sequence[str], listed: Mapping[str, _T]) -> dict[str, _T]:
+    """Return what is listed for each of these jobs; those that are not listed are left out.
+
+    A list may cut names off or omit the server. Names of other servers' jobs do not match.
+    """
+    by_number: dict[str, list[tuple[str, _T]]] = {}
+    for name, about in listed.items():
+        if JOB_NAME.fullmatch(name):
+            by_number.setdefault(number(name), []).append((server(name), about))
+    return {
+        job: about
+        for job in jobs
+        for where, about in by_number.get(number(job), ())
+        if where.startswith(server(job)) or server(job).startswith(where)
+    }
 
 
 class Submission:
@@ -137,13 +165,14 @@ class Submission:
     def set_job(self, job: str) -> None:
         """Record the batch job's name, link it to this submission, and mark the job alive."""
         _write(self.folder / "job", job)
-        link = FOLDER / "jobs" / number(job)
-        link.parent.mkdir(exist_ok=True)
+        system = str(self.about.get("system"))
+        link = _link(system, job)
+        link.parent.mkdir(parents=True, exist_ok=True)
         # A reinstalled batch system numbers its jobs from one again.
         fresh = link.with_name(f"{link.name}.{os.getpid()}")
-        fresh.symlink_to(Path("..") / "submissions" / self.folder.name)
+        fresh.symlink_to(Path("..") / ".." / "submissions" / self.folder.name)
         fresh.replace(link)
-        set_waiting(number(job), True)
+        set_waiting(system, job, True)
 
 
 def new(request: Request) -> Submission:
@@ -186,31 +215,33 @@ def newest_of_all(targets: Sequence[str]) -> Submission | None:
     return found[0] if len(folders) == 1 else None
 
 
-def of_job(job: str) -> Submission:
+def of_job(system: str, job: str) -> Submission:
     """Return the submission of a batch job; for a job that is not ours, an empty one."""
-    folder = FOLDER / "jobs" / number(job)
+    folder = _link(system, job)
     folder.mkdir(parents=True, exist_ok=True)
     return Submission(folder.resolve())
 
 
-def waiting() -> list[str]:
-    """Return the numbers of our jobs that the batch system had at the last query."""
-    try:
-        return [path.name for path in (FOLDER / "waiting").iterdir()]
-    except FileNotFoundError:
-        return []
+def _link(system: str, job: str) -> Path:
+    number(job)  # raises: it is no job
+    return FOLDER / "jobs" / system / job
 
 
-def is_waiting(job: str) -> bool:
+def waiting() -> list[tuple[str, str]]:
+    """Return our jobs that their batch system had at the last query: system and job."""
+    return [(path.parent.name, path.name) for path in (FOLDER / "waiting").glob("*/*")]
+
+
+def is_waiting(system: str, job: str) -> bool:
     """Tell whether the batch system had a job at the last query."""
-    return (FOLDER / "waiting" / number(job)).exists()
+    return (FOLDER / "waiting" / system / job).exists()
 
 
-def set_waiting(job_number: str, alive: bool) -> None:
+def set_waiting(system: str, job: str, alive: bool) -> None:
     """Record whether the batch system has a job."""
-    path = FOLDER / "waiting" / job_number
+    path = FOLDER / "waiting" / system / job
     if alive:
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     else:
         path.unlink(missing_ok=True)
@@ -230,8 +261,8 @@ def calling_driver() -> str:
 
 def of_driver(name: str) -> Iterator[Submission]:
     """Return the submissions of jobs that may be alive and for which this driver is responsible."""
-    for job in waiting():
-        submission = of_job(job)
+    for system, job in waiting():
+        submission = of_job(system, job)
         if submission.exit_code is None and submission.about.get("driver") == name:
             yield submission
 

@@ -53,7 +53,7 @@ def main(system_name: str, table: str, job_script: str) -> int:
         return 1
     driver = submissions.calling_driver()
     earlier = submissions.newest_of_all(wanted.targets)
-    if earlier is not None and _is_running(earlier, system):
+    if earlier is not None and _is_running(earlier):
         earlier.set_about(driver=driver)
         say(f"keeping batch job {earlier.job} of an earlier driver, which has the same targets")
         print(earlier.job)
@@ -106,13 +106,13 @@ def with_marker(script: str, marker: Path) -> str:
     return script.replace("\nmarker=\n", filled, 1)
 
 
-def _is_running(submission: Submission, system: BatchSystem) -> bool:
+def _is_running(submission: Submission) -> bool:
     """Tell whether a submission's job is alive and has not been canceled."""
     return (
         submission.job is not None
         and submission.exit_code is None
         and submission.end is None
-        and poll.is_alive(submission.job, system)
+        and poll.is_alive(str(submission.about.get("system")), submission.job)
         and submission.exit_code is None
     )
 

@@ -60,7 +60,7 @@ class Details(NamedTuple):
 
 
 class BatchSystem(Protocol):
-    """A batch system; jobs are identified by their number (`submissions.number`)."""
+    """A batch system; jobs are identified by number and server (`submissions.JOB_NAME`)."""
 
     def submit(self, request: Request, queue: str | None, script: Path, log: Path) -> str:
         """Submit a job script and return the job's full name.
@@ -69,7 +69,10 @@ class BatchSystem(Protocol):
         """
 
     def alive(self) -> frozenset[str]:
-        """Return the user's queued or running jobs, with one query; raises Unreachable."""
+        """Return the user's queued or running jobs, with one query; raises Unreachable.
+
+        Their names are as in the list of the server that answers, perhaps cut off.
+        """
 
     def details(self, jobs: Sequence[str]) -> Mapping[str, Details]:
         """Return what is known about individual jobs, with a single query if possible.

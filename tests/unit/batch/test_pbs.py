@@ -59,8 +59,14 @@ Job id               Username Queue    Name                 SessID NDS   TSK   M
 @pytest.mark.parametrize(
     ("printed", "alive"),
     [
-        (TORQUE_TABLE, ["17669259", "17669260", "17669262", "17669263", "25[]"]),
-        (OPENPBS_TABLE, ["0", "1", "2[]", "3"]),
+        (
+            TORQUE_TABLE,
+            [
+                *(f"{number}.burrell.nikhe" for number in (17669259, 17669260, 17669262, 17669263)),
+                "25[].burrell.nikhef.nl",
+            ],
+        ),
+        (OPENPBS_TABLE, ["0.vm", "1.vm", "2[].vm", "3.vm"]),
         (SLURM_TABLE, ["3", "4"]),
         ("", []),
     ],
@@ -96,13 +102,13 @@ OPENPBS_ENDED = """Job Id: 0.vm
 @pytest.mark.parametrize(
     ("printed", "job", "end"),
     [
-        (TORQUE_ENDED.format(0), "17669259", SUCCESS),
-        (TORQUE_ENDED.format(-11), "17669259", OVER_TIME),
-        (TORQUE_ENDED.format(-10), "17669259", OVER_MEMORY),
-        (TORQUE_ENDED.format(-1), "17669259", NOT_STARTED),
-        (OPENPBS_ENDED.format(0), "0", SUCCESS),
-        (OPENPBS_ENDED.format(-29), "0", OVER_TIME),
-        (OPENPBS_ENDED.format(-27), "0", OVER_MEMORY),
+        (TORQUE_ENDED.format(0), "17669259.burrell.nikhef.nl", SUCCESS),
+        (TORQUE_ENDED.format(-11), "17669259.burrell.nikhef.nl", OVER_TIME),
+        (TORQUE_ENDED.format(-10), "17669259.burrell.nikhef.nl", OVER_MEMORY),
+        (TORQUE_ENDED.format(-1), "17669259.burrell.nikhef.nl", NOT_STARTED),
+        (OPENPBS_ENDED.format(0), "0.vm", SUCCESS),
+        (OPENPBS_ENDED.format(-29), "0.vm", OVER_TIME),
+        (OPENPBS_ENDED.format(-27), "0.vm", OVER_MEMORY),
     ],
 )
 def test_ended_jobs_with_their_own_codes(printed: str, job: str, end: object) -> None:
@@ -147,8 +153,8 @@ def test_slurm_s_wrapper_never_says_how_a_job_ended() -> None:
 
 def test_several_jobs_in_one_answer() -> None:
     printed = TORQUE_ENDED.format(0) + "Job Id: 25[].vm\n    job_state = Q\n\n"
-    assert set(pbs.parse_full(printed)) == {"17669259", "25[]"}
-    assert not pbs.parse_full(printed)["25[]"].ended
+    assert set(pbs.parse_full(printed)) == {"17669259.burrell.nikhef.nl", "25[].vm"}
+    assert not pbs.parse_full(printed)["25[].vm"].ended
 
 
 def test_xml_is_no_answer() -> None:

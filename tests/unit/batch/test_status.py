@@ -31,8 +31,7 @@ class Scripted:
         return frozenset(self.queue)
 
     def details(self, jobs: Sequence[str]) -> Mapping[str, Details]:
-        asked = {submissions.number(job) for job in jobs}
-        return {job: details for job, details in self.told.items() if job in asked}
+        return submissions.matched(jobs, self.told)
 
     def cancel(self, jobs: Sequence[str]) -> None:
         """Take no notice."""
@@ -51,7 +50,7 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scripted:
 def submitted(job: str = "12.vm", rule: str = "process") -> Submission:
     members = [(rule, {"run_id": "000932"})]
     submission = submissions.new(Request(f"{rule}-000932", members, 1, 2000, 60))
-    submission.set_about(system="scripted", log="no.log", driver="d")
+    submission.set_about(system="pbs", log="no.log", driver="d")
     submission.set_job(job)
     return submission
 
@@ -62,14 +61,14 @@ UNKNOWN = Details(known=False, ended=False, end=None)
 def test_a_queued_job_is_running(system: Scripted) -> None:
     submitted()
     system.queue = {"12"}
-    assert status.status("x", "12.vm") == "running"
+    assert status.status("pbs", "12.vm") == "running"
 
 
 @pytest.mark.parametrize(("left", "word"), [("0 n1", "success"), ("1 n1", "failed")])
 def test_the_job_s_own_word_comes_first(system: Scripted, left: str, word: str) -> None:
     submitted().marker.write_text(left + "\n")
     system.queue = {"12"}
-    assert status.status("x", "12.vm") == word
+    assert status.status("pbs", "12.vm") == word
     assert system.queries == 0
 
 
@@ -77,13 +76,13 @@ def test_a_batch_system_that_is_away_fails_nobody(system: Scripted) -> None:
     submitted()
     system.queue = None
     for _ in range(3):
-        assert status.status("x", "12.vm") == "running"
+        assert status.status("pbs", "12.vm") == "running"
 
 
 def test_the_batch_system_s_word_counts(system: Scripted) -> None:
     submitted()
     system.told = {"12": Details(known=True, ended=True, end=OVER_TIME)}
-    assert status.status("x", "12.vm") == "failed"
+    assert status.status("pbs", "12.vm") == "failed"
 
 
 ENDED_WELL = Details(known=True, ended=True, end=SUCCESS)
@@ -96,9 +95,9 @@ def test_a_job_that_ended_well_has_left_its_exit_code(
     submission = submitted()
     system.told = {"12": ENDED_WELL}
     monkeypatch.setattr(poll, "GRACE_S", 1000.0)
-    assert status.status("x", "12.vm") == "running"
+    assert status.status("pbs", "12.vm") == "running"
     monkeypatch.setattr(poll, "GRACE_S", 0.0)
-    assert status.status("x", "12.vm") == "failed"
+    assert status.status("pbs", "12.vm") == "failed"
     end = job_end.judge(submission)
     assert end is not None
     assert end.failure == FailureClass.TRANSIENT
@@ -111,24 +110,24 @@ def test_an_exit_code_may_show_up_after_the_batch_system_s_word(
     submission = submitted()
     system.told = {"12": ENDED_WELL}
     monkeypatch.setattr(poll, "GRACE_S", 1000.0)
-    assert status.status("x", "12.vm") == "running"
+    assert status.status("pbs", "12.vm") == "running"
     submission.marker.write_text("0 n1\n")
-    assert status.status("x", "12.vm") == "success"
+    assert status.status("pbs", "12.vm") == "success"
 
 
 def test_of_a_job_that_was_not_submitted_from_here_only_the_batch_system_knows(
     system: Scripted,
 ) -> None:
     system.told = {"77": ENDED_WELL}
-    assert status.status("x", "77.vm") == "success"
+    assert status.status("pbs", "77.vm") == "success"
 
 
 def test_a_job_that_a_query_leaves_out_is_looked_at_first(system: Scripted) -> None:
     submitted()
     system.told = {"12": Details(known=True, ended=False, end=None)}
-    assert status.status("x", "12.vm") == "running"
+    assert status.status("pbs", "12.vm") == "running"
     system.told = {}
-    assert status.status("x", "12.vm") == "running"
+    assert status.status("pbs", "12.vm") == "running"
 
 
 def test_a_forgotten_job_has_time_to_show_its_exit_code(
@@ -137,16 +136,16 @@ def test_a_forgotten_job_has_time_to_show_its_exit_code(
     submission = submitted()
     system.told = {"12": UNKNOWN}
     monkeypatch.setattr(poll, "GRACE_S", 1000.0)
-    assert status.status("x", "12.vm") == "running"
+    assert status.status("pbs", "12.vm") == "running"
     submission.marker.write_text("0 n1\n")
-    assert status.status("x", "12.vm") == "success"
+    assert status.status("pbs", "12.vm") == "success"
 
 
 def test_a_forgotten_job_has_failed_in_the_end(system: Scripted) -> None:
     submitted()
     system.told = {"12": UNKNOWN}
-    assert status.status("x", "12.vm") == "running"
-    assert status.status("x", "12.vm") == "failed"
+    assert status.status("pbs", "12.vm") == "running"
+    assert status.status("pbs", "12.vm") == "failed"
     explained = job_end.explain("process", {"run_id": "000932"})
     assert explained is not None
     assert explained.failure == FailureClass.TRANSIENT
@@ -155,24 +154,24 @@ def test_a_forgotten_job_has_failed_in_the_end(system: Scripted) -> None:
 
 def test_a_job_from_elsewhere_is_followed_too(system: Scripted) -> None:
     system.queue = {"99"}
-    assert status.status("x", "99.vm") == "running"
+    assert status.status("pbs", "99.vm") == "running"
     system.queue, system.told = set(), {"99": Details(known=True, ended=True, end=SUCCESS)}
-    assert status.status("x", "99.vm") == "success"
+    assert status.status("pbs", "99.vm") == "success"
 
 
 @pytest.mark.parametrize("job", ["None", "", "Welcome to stoomboot", "../../x"])
 def test_what_is_no_job_has_failed(system: Scripted, job: str) -> None:
-    assert status.status("x", job) == "failed"
+    assert status.status("pbs", job) == "failed"
 
 
 def test_whatever_happens_the_answer_is_one_word(
     system: Scripted, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(_: str) -> Submission:
+    def broken(*_: str) -> Submission:
         raise OSError("stale file handle")
 
     monkeypatch.setattr(submissions, "of_job", broken)
-    assert status.main("x", "12.vm") == 0
+    assert status.main("pbs", "12.vm") == 0
     assert capsys.readouterr().out == "running\n"
 
 
@@ -181,7 +180,7 @@ def test_one_query_serves_all(system: Scripted, monkeypatch: pytest.MonkeyPatch)
     for number in range(50):
         submitted(f"{number}.vm")
     system.queue = {str(number) for number in range(50)}
-    words = {status.status("x", f"{number}.vm") for number in range(50)}
+    words = {status.status("pbs", f"{number}.vm") for number in range(50)}
     assert words == {"running"}
     assert system.queries == 1
 
@@ -189,10 +188,42 @@ def test_one_query_serves_all(system: Scripted, monkeypatch: pytest.MonkeyPatch)
 def test_a_number_that_comes_again_means_the_newer_job(system: Scripted) -> None:
     """A batch system that was set up anew counts from one."""
     submitted("1").marker.write_text("0 n1\n")
-    assert status.status("x", "1") == "success"
+    assert status.status("pbs", "1") == "success"
     submitted("1")
     system.queue = {"1"}
-    assert status.status("x", "1") == "running"
+    assert status.status("pbs", "1") == "running"
+
+
+def test_jobs_of_two_servers_with_one_number_are_two_jobs(system: Scripted) -> None:
+    """A working directory is used from hosts with different servers."""
+    submitted("12.one"), submitted("12.other")
+    system.queue = {"12.one"}
+    system.told = {"12.other": Details(known=True, ended=True, end=OVER_TIME)}
+    assert status.status("pbs", "12.one") == "running"
+    assert status.status("pbs", "12.other") == "failed"
+    assert status.status("pbs", "12.one") == "running"
+    # Nor are those of two batch systems.
+    assert submissions.of_job("pbs", "12.one").job == "12.one"
+    assert submissions.of_job("slurm", "12.one").job is None
+
+
+@pytest.mark.parametrize(
+    ("job", "listed", "same"),
+    [
+        ("63.head.openpbs", "63.head.openp*", True),
+        ("17.burrell.nikhef.nl", "17.burrell", True),
+        ("17.burrell", "17.burrell.nikhef.nl", True),
+        ("932", "932", True),
+        ("12.ap@vm", "12.ap@vm", True),
+        ("12", "12.ap@vm", True),  # its server did not say its name
+        ("12.ap1", "12.ap2", False),
+        ("63.head", "6.head", False),
+        ("25[].vm", "25.vm", False),
+    ],
+)
+def test_a_listed_name_may_be_cut_but_not_another_server_s(job, listed, same) -> None:
+    name = next(iter(pbs.parse_table(f"{listed} x x Q x")))
+    assert (submissions.matched([job], {name: 1}) == {job: 1}) is same
 
 
 def test_the_fast_path_in_shell_says_the_same(system: Scripted, tmp_path: Path) -> None:
@@ -201,7 +232,7 @@ def test_the_fast_path_in_shell_says_the_same(system: Scripted, tmp_path: Path) 
     bad.marker.write_text("143 n1\n")
     poll.INTERVAL_S = 1000.0
     system.queue = {"1"}
-    assert status.status("x", "1.vm") == "running"
+    assert status.status("pbs", "1.vm") == "running"
 
     # Without any command to call: neither qstat nor Python.
     words = [
@@ -264,7 +295,7 @@ STILL_ENDING = Details(known=True, ended=False, end=None)
 OPENPBS_ENDED = pbs.parse_full(
     "Job Id: 50.server.example\n    job_state = F\n    server = server.example\n"
     "    Exit_status = -29\n"
-)["50"]
+)["50.server.example"]
 
 
 class Settling(Scripted):

@@ -24,6 +24,15 @@ from xamsflow.transfer import source
 
 Document = Mapping[str, Any]
 
+RECEIPTS = layout.transfer_receipt("0").parents[1]
+"""The folder with a folder of receipts for each run."""
+
+NO_RECEIPTS: dict[str, Any] = {
+    **dict.fromkeys(("transfer", "published", "claim_file")),
+    "data_types": (),
+}
+"""The fields of Evidence that come from receipts, for a run that has none."""
+
 
 @dataclass(frozen=True)
 class ReceiptFile:
@@ -190,7 +199,7 @@ class Sources:
     def runs_on_disk(self) -> set[str]:
         """Return the runs that have receipts, strax folders or live data here."""
         names = {path.name for path in _children(self.live_data) if path.is_dir()}
-        names |= {path.name for path in _children(layout.transfer_receipt("0").parents[1])}
+        names |= {path.name for path in _children(RECEIPTS)}
         names |= {folder.run for folder in map(_name, _children(self.processed)) if folder}
         return {name for name in names if layout.is_run_id(name)}
 
@@ -212,24 +221,28 @@ class Sources:
         for document in self.database.documents(run_document.COMPARED, _range(runs)):
             if (run := layout.run_id(document["number"])) in documents:
                 documents[run].append(document)
-        claimed = {layout.run_id(run.number): run for run in self.database.claimed()}
         folders: dict[str, list[tuple[Path, strax_folder.Name]]] = {run: [] for run in runs}
         for path in sorted(_children(self.processed)):
             name = _name(path)
             if name is not None and name.run in folders and path.is_dir():
                 folders[name.run].append((path, name))
         jobs = batch_jobs()
+        # Most runs of a large run database have no files here.
+        copies = {path.name for path in _children(self.live_data)}
+        with_receipts = {path.name for path in _children(RECEIPTS)}
 
         def of(run: str) -> Evidence:
             return Evidence(
                 run=run,
                 documents=tuple(documents[run]),
-                claimed=claimed.get(run),
+                claimed=next(filter(None, map(ClaimedRun.of, documents[run])), None),
                 folders=tuple(_strax_folder(path, name) for path, name in folders[run]),
-                live_data=self.live_data / run if (self.live_data / run).is_dir() else None,
+                live_data=self.live_data / run
+                if run in copies and (self.live_data / run).is_dir()
+                else None,
                 locked=not locked_by_us and lock.is_held(layout.lock_file(self.processed, run)),
                 jobs=tuple(jobs.get(run, ())),
-                **_receipts(run),
+                **(_receipts(run) if run in with_receipts else NO_RECEIPTS),
             )
 
         found = []
@@ -301,18 +314,18 @@ def batch_jobs() -> dict[str, list[str]]:
     """
     alive: dict[str, frozenset[str] | None] = {}
     jobs: dict[str, list[str]] = {}
-    for number in submissions.waiting():
-        submission = submissions.of_job(number)
-        system = str(submission.about.get("system"))
+    for system, job in submissions.waiting():
+        submission = submissions.of_job(system, job)
         if system not in alive:
             try:
                 alive[system] = systems.named(system).alive()
             except (Unreachable, ImportError):
                 alive[system] = None
         listed = alive[system]
-        if submission.exit_code is not None or (listed is not None and number not in listed):
+        is_gone = listed is not None and not submissions.matched([job], dict.fromkeys(listed))
+        if submission.exit_code is not None or is_gone:
             continue
         for _, values in submission.about.get("members", []):
-            if "run_id" in values and number not in jobs.setdefault(values["run_id"], []):
-                jobs[values["run_id"]].append(number)
+            if "run_id" in values and job not in jobs.setdefault(values["run_id"], []):
+                jobs[values["run_id"]].append(job)
     return jobs
