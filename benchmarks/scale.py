@@ -1,10 +1,11 @@
-"""Verbs that look at all runs, in a large run database: wall time and peak memory.
+"""Verbs that look at all runs, in a large run database: time and peak memory.
 
 ``python benchmarks/scale.py [NUMBER]`` measures with so many run documents and a tenth of them.
 Each document has a status and a history, as after processing; no run has files here.
 """
 
 import copy
+import resource
 import sys
 import tempfile
 from datetime import timedelta
@@ -45,12 +46,19 @@ def main(number: int = DOCUMENTS) -> None:
             filled = documents
             for verb in VERBS:
                 command = [XAMSFLOW, *verb, "--directory", site.work]
+                before = cpu_seconds()
                 found = measuring.process(*command, "--configfile", site.configfile)
                 row = {"documents": documents, "verb": " ".join(verb), "s": found.seconds}
-                rows.append(row | {"MB": found.memory_mb})
+                rows.append(row | {"CPU s": cpu_seconds() - before, "MB": found.memory_mb})
                 print(measuring.table(rows[-1:]), flush=True)
     print(measuring.table(rows))
     measuring.write("scale", rows)
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of all processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def fill(site: Site, first: int, last: int) -> None:

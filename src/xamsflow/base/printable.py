@@ -29,8 +29,9 @@ class PrintableStream:
         return self._stream.write(text)
 
     def _escaped(self, text: str, sequences: tuple[str, ...]) -> str:
-        if not sequences:
-            return printable(text, keep="\t\n")
+        if not sequences or "\x1b" not in text:
+            # By lines: most need no look at each character.
+            return "\n".join(map(printable, text.split("\n")))
         first, *others = sequences
         return first.join(self._escaped(part, tuple(others)) for part in text.split(first))
 

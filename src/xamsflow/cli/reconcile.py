@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     with rundb.open_database(settings.rundb) as database:
         sources = Sources(settings, database, checksums=options.checksums)
         chosen = _runs(options.runs, sources)
-        for outcome in reconcile(sources, chosen, repair=options.repair):
+        for outcome in reconcile(sources, chosen, repair=options.repair, progress=_tell):
             outcomes.append(outcome)
             if options.json or options.details:
                 print(json.dumps(_plain(outcome)) if options.json else _line(outcome), flush=True)
@@ -65,6 +65,12 @@ def run(options: argparse.Namespace) -> int:
     if not left:
         print("everything agrees", file=sys.stderr)
     return 1 if left else 0
+
+
+def _tell(done: int, total: int) -> None:
+    """Show a person who waits how far it is."""
+    if done and sys.stderr.isatty():
+        print(f"{done} of {total} runs compared …", file=sys.stderr)
 
 
 def _runs(words: Sequence[str], sources: "Sources") -> set[str]:

@@ -15,7 +15,8 @@ from xamsflow.base.printable import printable
 from xamsflow.cli import choosing
 from xamsflow.settings import config
 from xamsflow.state import run_numbers, watching
-from xamsflow.views import causes, terminal
+from xamsflow.views import terminal
+from xamsflow.views.causes import Causes
 from xamsflow.views.terminal import Column
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ STATUSES = ("running", "submitted", "pending", "failed", "done", "none")
 COLOURS = {"running": "cyan", "submitted": "cyan", "failed": "red", "done": "green"}
 USUAL_ROWS = 20
 
-SETTLED = ("pending", "done", "none")
+SETTLED = ("pending", "failed", "done", "none")
 """Of runs with these statuses, beyond USUAL_ROWS, only the number is shown."""
 
 COLUMNS = (
@@ -137,7 +138,7 @@ class _Tally:
         self.found: set[int] = set()
         self.counts: Counter[str] = Counter()
         self.being_taken = 0
-        self.failed: list[RunSummary] = []
+        self.causes = Causes()
         self._wanted = wanted
         self._settings = settings
 
@@ -150,7 +151,7 @@ class _Tally:
             self.counts[word(row)] += 1
             self.being_taken += _is_being_taken(row)
             if word(row) == "failed":
-                self.failed.append(row)
+                self.causes.add(row)
             yield row
 
     def print_head(self) -> None:
@@ -170,10 +171,10 @@ class _Tally:
 
     def print_causes(self) -> None:
         """Print why runs failed, unless the table already says so in full."""
-        grouped = causes.of(self.failed)
+        grouped = self.causes.most_frequent_first()
         line = terminal.width()
         # The table cuts reasons at a narrow terminal.
-        if any(len(cause.runs) > 1 for cause in grouped) or (grouped and line is not None):
+        if any(len(cause.numbers) > 1 for cause in grouped) or (grouped and line is not None):
             print(f"\n{by_cause(grouped, line)}")
 
 
@@ -300,8 +301,8 @@ def by_cause(grouped: "Sequence[Cause]", line: int | None) -> str:
         one = cause.newest
         where = f" in {one.stage}" if one.stage else ""
         kind = f" ({one.failure})" if one.failure else ""
-        runs = " ".join(run_numbers.words(row.number for row in cause.runs))
-        made.append(_wrapped(f"{len(cause.runs)} failed{where}{kind}: {runs}", line))
+        runs = " ".join(run_numbers.words(cause.numbers))
+        made.append(_wrapped(f"{len(cause.numbers)} failed{where}{kind}: {runs}", line))
         made.append(_wrapped(f"    {one.reason or 'no reason given'}", line))
     left = len(grouped) - SHOWN_CAUSES
     return "\n".join([*made, *([f"… and {left} more causes"] if left > 0 else [])])

@@ -1,7 +1,7 @@
 """A run in the run database: one that waits, one that is claimed, any run in a table."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -217,7 +217,8 @@ class RunSummary:
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as plain JSON under the names of its fields."""
-        return {"run": self.run} | {name: plain(value) for name, value in asdict(self).items()}
+        named = {one.name: plain(getattr(self, one.name)) for one in fields(self)}
+        return {"run": self.run} | named
 
 
 def _sizes(document: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:

@@ -1,7 +1,6 @@
 """Group failed runs by cause, so that each problem is shown once, however many runs it affects."""
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,20 +13,27 @@ _OF_ONE_RUN = re.compile(r"\d+(?:[.:]\d+)*")
 
 @dataclass(frozen=True)
 class Cause:
-    """Runs that failed in the same way, newest first."""
+    """Runs that failed in the same way: their numbers, newest first.
 
-    runs: "Sequence[RunSummary]"
+    The reason of `newest` is shown for all.
+    """
 
-    @property
-    def newest(self) -> "RunSummary":
-        """The run whose reason is shown for all."""
-        return self.runs[0]
+    newest: "RunSummary"
+    numbers: list[int]
 
 
-def of(failed: "Iterable[RunSummary]") -> list[Cause]:
-    """Return the causes of failed runs (given newest first), the most frequent cause first."""
-    groups: dict[tuple[str | None, str | None, str], list[RunSummary]] = {}
-    for row in failed:
+class Causes:
+    """The causes of failed runs, which are added newest first; of each cause, one run is kept."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str | None, str | None, str], Cause] = {}
+
+    def add(self, row: "RunSummary") -> None:
+        """Add a failed run."""
         words = _OF_ONE_RUN.sub("#", row.reason or "")
-        groups.setdefault((row.failure, row.stage, words), []).append(row)
-    return sorted((Cause(rows) for rows in groups.values()), key=lambda one: -len(one.runs))
+        cause = self._found.setdefault((row.failure, row.stage, words), Cause(row, []))
+        cause.numbers.append(row.number)
+
+    def most_frequent_first(self) -> list[Cause]:
+        """Return all causes."""
+        return sorted(self._found.values(), key=lambda one: -len(one.numbers))

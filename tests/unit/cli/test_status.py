@@ -11,7 +11,7 @@ import pytest
 from site_for_tests import XAMSFLOW
 from xamsflow.cli import status
 from xamsflow.rundb import RunSummary
-from xamsflow.views import causes
+from xamsflow.views.causes import Causes
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -152,7 +152,9 @@ def test_failures_are_grouped_by_cause(site, runs):
 def test_a_narrow_terminal_shows_whole_reasons():
     words = [f"word{n}" for n in range(40)]
     row = RunSummary.of(document(932, "failed", stage="transfer", reason=" ".join(words)))
-    lines = status.by_cause(causes.of([row]), 80).splitlines()
+    found = Causes()
+    found.add(row)
+    lines = status.by_cause(found.most_frequent_first(), 80).splitlines()
     assert lines[0] == "1 failed in transfer: 932"
     assert " ".join(lines[1:]).split() == words
     assert max(map(len, lines)) <= 80

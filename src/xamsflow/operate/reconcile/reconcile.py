@@ -73,17 +73,27 @@ class Outcome:
 
 
 def reconcile(
-    sources: Sources, runs: Iterable[str] | None = None, *, repair: bool = False
+    sources: Sources,
+    runs: Iterable[str] | None = None,
+    *,
+    repair: bool = False,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Iterator[Outcome]:
     """Yield every disagreement on these runs (None: all known runs), newest run first.
 
     Without `repair`, nothing is written anywhere. With it, each disagreement is repaired under the
-    run's lock as soon as it is found; those that cannot be repaired are also yielded. Raises
+    run's lock as soon as it is found; those that cannot be repaired are also yielded. `progress` is
+    called with the number of runs compared so far and of all runs, every TOGETHER runs. Raises
     TransientError if the run database cannot be reached, ConfigurationError if it denies access.
     """
     chosen = sorted(sources.all_runs() if runs is None else set(runs), reverse=True)
-    together = (chosen[i : i + TOGETHER] for i in range(0, len(chosen), TOGETHER))
-    for evidence in chain.from_iterable(sources.gather(set(part)) for part in together):
+
+    def together() -> Iterator[list[Evidence]]:
+        for done in range(0, len(chosen), TOGETHER):
+            progress(done, len(chosen))
+            yield sources.gather(set(chosen[done : done + TOGETHER]))
+
+    for evidence in chain.from_iterable(together()):
         found = list(_disagreements(evidence, sources))
         if repair and any(one.repair is not None for one in found):
             yield from _repair(evidence.run, sources)

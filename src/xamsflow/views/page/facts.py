@@ -19,8 +19,8 @@ from xamsflow.rundb.runs import ACTIVE
 from xamsflow.settings.config import Config
 from xamsflow.state import layout, watching
 from xamsflow.state.watching import Watching
-from xamsflow.views import causes, reconstructed, run_files
-from xamsflow.views.causes import Cause
+from xamsflow.views import reconstructed, run_files
+from xamsflow.views.causes import Cause, Causes
 
 MB = 1_000_000
 
@@ -123,10 +123,7 @@ def collect(config: Config) -> Page:
             source = database.name
     except XamsflowError as error:
         tally, source, problem = _Tally.of(_rows_from_receipts()), "receipts", str(error)
-    rows = tally.rows
-    pending = [row for row in rows if row.status is Status.PENDING]
-    failed = [row for row in rows if row.status is Status.FAILED]
-    grouped = causes.of(failed)
+    grouped = tally.causes.most_frequent_first()
     return Page(
         made=now,
         detector=config.detector,
@@ -134,18 +131,18 @@ def collect(config: Config) -> Page:
         source_problem=problem,
         watch=watching.current(),
         counts=tally.counts,
-        n_pending=len(pending),
-        backlog_bytes=sum(row.size_mb or 0 for row in pending) * MB,
-        oldest_pending=min((row.end for row in pending if row.end), default=None),
-        active=[row for row in rows if row.status in ACTIVE][:SHOWN],
+        n_pending=tally.counts[Status.PENDING],
+        backlog_bytes=tally.backlog_mb * MB,
+        oldest_pending=tally.oldest_pending,
+        active=tally.active,
         failed=grouped[:SHOWN],
-        n_failed=len(failed),
+        n_failed=tally.counts[Status.FAILED],
         n_causes=len(grouped),
-        n_retried=sum(row.retry_at is not None for row in failed),
-        newest=rows[:SHOWN],
+        n_retried=tally.n_retried,
+        newest=tally.newest,
         pictures=frozenset(
             row.run
-            for row in rows[:SHOWN]
+            for row in tally.newest
             if os.path.isfile(layout.overview(row.run))  # noqa: PTH113 - no error if not readable
         ),
         has_trends=layout.TRENDS.is_file(),
@@ -203,14 +200,16 @@ def _end(transferred: Mapping[str, Any] | None) -> datetime | None:
 
 
 class _Tally:
-    """Runs that the page may show, newest first, and numbers of all runs.
-
-    Most runs are done: of those beyond the newest SHOWN runs, only what was done by day is kept.
-    """
+    """What the page says of all runs, counted while they pass; few are kept."""
 
     def __init__(self) -> None:
-        self.rows: list[RunSummary] = []
+        self.newest: list[RunSummary] = []
+        self.active: list[RunSummary] = []
+        self.causes = Causes()
         self.counts: Counter[str] = Counter()
+        self.backlog_mb = 0.0
+        self.oldest_pending: datetime | None = None
+        self.n_retried = 0
         self._n_runs: Counter[date] = Counter()
         self._n_bytes: Counter[date] = Counter()
 
@@ -224,9 +223,18 @@ class _Tally:
         return tally
 
     def _add(self, row: RunSummary, status: Status) -> None:
-        if status is not Status.DONE or self.counts.total() < SHOWN:
-            self.rows.append(row)
         self.counts[status.value] += 1
+        if len(self.newest) < SHOWN:
+            self.newest.append(row)
+        if status in ACTIVE and len(self.active) < SHOWN:
+            self.active.append(row)
+        if status is Status.PENDING:
+            self.backlog_mb += row.size_mb or 0
+            ends = [end for end in (self.oldest_pending, row.end) if end is not None]
+            self.oldest_pending = min(ends, default=None)
+        if status is Status.FAILED:
+            self.causes.add(row)
+            self.n_retried += row.retry_at is not None
         if status is Status.DONE and row.changed is not None:
             day = row.changed.astimezone(UTC).date()
             self._n_runs[day] += 1
