@@ -1,7 +1,9 @@
 """Write the status page, the trends and the pictures they link to."""
 
 import argparse
+import contextlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from xamsflow.settings import config
@@ -34,16 +36,28 @@ def _count(text: str) -> int:
     return int(text)
 
 
+@contextlib.contextmanager
+def _warnings_printed() -> Iterator[None]:
+    """Print what the package logs, such as why a picture was not drawn."""
+    logger, handler = logging.getLogger("xamsflow"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("xamsflow: %(message)s"))
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
 def run(options: argparse.Namespace) -> int:
     """Draw the pictures, then write the pages that link to them; print their paths."""
     from xamsflow.analysis import trends  # noqa: PLC0415 - keeps --help fast
     from xamsflow.views import page  # noqa: PLC0415
 
-    logging.basicConfig(format="xamsflow: %(message)s")
     settings = config.load(options.configfile)
-    if options.quantities:
-        _measure(settings)
-    drawn = page.make_pictures(settings, options.pictures)
+    with _warnings_printed():
+        if options.quantities:
+            _measure(settings)
+        drawn = page.make_pictures(settings, options.pictures)
     written = trends.make(settings) if trends.has_any() else None
     print(f"{Path.cwd() / page.make(settings)}")
     if written:
