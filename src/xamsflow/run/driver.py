@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
+from xamsflow.base.folders import existing, is_writable
 from xamsflow.base.signal_thread import handle_in_thread
 from xamsflow.batch import cancel, here
 from xamsflow.run import notify
@@ -288,6 +289,7 @@ class Driver:
 
             if submit := self._submit():
                 here.check(Path(submit))
+            self._check_storage(jobs_run_here=not submit)
             for folder in layout.FOLDERS:
                 receipts.check_writable(folder)
             database = self._exit.enter_context(rundb.open_database(self._config.rundb))
@@ -307,6 +309,20 @@ class Driver:
                 # Until Snakemake handles it: runs claimed by then must be given back.
                 signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
         return self._database
+
+    def _check_storage(self, *, jobs_run_here: bool) -> None:
+        """Raise ConfigurationError if jobs could not write their data.
+
+        A folder that does not exist here may still exist on the nodes of a batch system.
+        """
+        storage = self._config.storage
+        for name, folder in (("live_data", storage.live_data), ("processed", storage.processed)):
+            place = existing(folder) if jobs_run_here else folder
+            if place.is_dir() and not is_writable(place):
+                raise ConfigurationError(
+                    f"storage.{name}: {place} cannot be written, so no run is taken",
+                    "check its owner, mode and mount",
+                )
 
     def _close_at_exit(self) -> None:
         atexit.unregister(self.close)  # not twice

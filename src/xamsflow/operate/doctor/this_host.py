@@ -12,7 +12,7 @@ from pathlib import Path
 
 from xamsflow.base import amounts, caches, starting, system_errors
 from xamsflow.base.errors import XamsflowError
-from xamsflow.base.folders import existing
+from xamsflow.base.folders import existing, is_writable
 from xamsflow.operate.doctor.check import Result, errors_are_problems, ok, problem, warning
 from xamsflow.settings import config as configuration
 from xamsflow.settings import data_types
@@ -126,8 +126,7 @@ def folder(name: str, path: Path, wanted: float) -> Result:
     if not there.is_dir():
         return problem(name, f"{there} is not a folder", "correct the configuration")
     room = os.statvfs(there)
-    # Not even root can write to a file system that is mounted read-only.
-    if not os.access(there, os.W_OK | os.X_OK) or room.f_flag & os.ST_RDONLY:
+    if not is_writable(there):
         return problem(name, f"{there} cannot be written", "check its owner, mode and mount")
     free = room.f_bavail * room.f_frsize
     value = f"{whole}, {amounts.size(free)} free"
