@@ -7,9 +7,24 @@ import sys
 
 
 def begin() -> None:
-    """Import this environment's own packages, and end quietly on Ctrl-C until it is handled."""
+    """Prepare a process that nothing else has prepared: Ctrl-C ends it quietly until handled."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    open_streams()
     prefer_own_packages()
+
+
+def open_streams() -> None:
+    """Open standard streams that this process was started without, so that writing cannot fail.
+
+    Otherwise the next file opened would be a standard stream of all child processes.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(descriptor, "w" if descriptor else "r", closefd=False))  # noqa: SIM115
 
 
 def prefer_own_packages() -> None:

@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during imports needs no traceback
+    starting.open_streams()
     starting.prefer_own_packages()
     from xamsflow.cli import command  # noqa: PLC0415
 
