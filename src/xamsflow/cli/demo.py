@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from xamsflow.base import clock
+from xamsflow.base import caches, clock
 from xamsflow.redax import rundoc
 from xamsflow.run import start
 from xamsflow.settings import config
@@ -163,7 +163,8 @@ def _real_run() -> list[dict[str, Any]]:
 def _snakemake(configfiles: list[Path]) -> int:
     command = start.snakemake(start.profile_folder("local"), configfiles)
     print("$ " + " ".join(command), flush=True)
-    return subprocess.run(command, check=False).returncode
+    environment = caches.environment(layout.CACHES)
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 def _print_table(runs: Any) -> None:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xamsflow.base import caches
 from xamsflow.base.errors import ConfigurationError
 from xamsflow.run import start
+from xamsflow.state import layout
 
 PIPE_VARIABLE = "XAMSFLOW_PREVIEW_FD"
 """Number of the file descriptor to which the logger plugin writes each job of a dry run."""
@@ -49,7 +51,7 @@ def jobs(
                 stderr=subprocess.STDOUT,
                 text=True,
                 pass_fds=(ours,),
-                env=os.environ | {PIPE_VARIABLE: str(ours)},
+                env=caches.environment(layout.CACHES) | {PIPE_VARIABLE: str(ours)},
             )
         finally:
             os.close(ours)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from xamsflow.base import caches
 from xamsflow.base.errors import ConfigurationError, did_you_mean
 from xamsflow.state import layout
 
@@ -71,7 +72,9 @@ def typed(
 
     `directory` is the working directory, by default the current one. The command names what
     Snakemake would not find from the folder in which the person types: the Snakefile, the profile,
-    the working directory. Raises ConfigurationError if there is no such profile.
+    the working directory, a folder for its caches if the home cannot be written.
+
+    Raises ConfigurationError if there is no such profile.
     """
     folder, work = profile_folder(profile), (directory or Path.cwd()).resolve()
     repository, shell = layout.REPOSITORY.resolve(), Path(os.environ.get("PWD", "/")).resolve()
@@ -86,7 +89,10 @@ def typed(
     if shell != work:
         words += ["--directory", str(work)]
     files = [str(file) for file in configfiles]
-    return shlex.join([*words, *(["--configfile", *files] if files else [])])
+    command = shlex.join([*words, *(["--configfile", *files] if files else [])])
+    if caches.home_is_usable():
+        return command
+    return f"{caches.OTHERS}={shlex.quote(str(work / layout.CACHES))} {command}"
 
 
 def _program(name: str) -> Path:

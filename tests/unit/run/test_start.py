@@ -80,3 +80,9 @@ def test_a_typed_command_works_without_the_environment_and_from_another_folder(
         *("--profile", "profiles/local", "--directory", str(tmp_path.resolve())),
         *("--configfile", str(tmp_path / "a b.yaml")),
     ]
+
+
+def test_a_typed_command_needs_no_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/dev/null")
+    typed = start.typed("local", directory=tmp_path)
+    assert typed.startswith(f"XDG_CACHE_HOME={tmp_path.resolve() / layout.CACHES} ")
