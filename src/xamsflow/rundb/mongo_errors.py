@@ -24,8 +24,8 @@ OUT_OF_DISK_SPACE = 14031
 INTERRUPTED = frozenset({91, 262, 11600, 11601, 11602})  # it shuts down, or ended the operation
 TOO_LARGE = frozenset({10334, 17419, 17420})
 
-OLDEST_SERVER = "4.2"
-"""The oldest MongoDB that pymongo talks to and that knows the expressions we send."""
+OLDEST_SERVER = "4.4"
+"""The oldest MongoDB that pymongo talks to; the expressions we send exist since 4.2."""
 
 CREDENTIALS_REMEDY = (
     "check MONGO_USER and MONGO_PASSWORD (which batch jobs do not get) or the file "
