@@ -36,3 +36,8 @@ def read(path: Path) -> Any:
     or has an octal number.
     """
     return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+
+
+def said(error: Exception) -> str:
+    """Return an error of :func:`read` in one line, without a name for the text that was read."""
+    return " ".join(str(error).replace('in "<unicode string>", ', "at ").split())

@@ -299,6 +299,10 @@ def parse(
     """
     origin = Origin(tuple(files), given or {})
     for file in origin.files:
+        if layout.is_run_id(file.parent.name):
+            raise ConfigurationError(
+                f"--configfile takes {file} for settings", "put targets before --configfile"
+            )
         _read(file)  # Snakemake has read it too, but accepts more, such as octal numbers
     mistake = schema.mistake(dict(settings), SCHEMA)
     if mistake is not None:
@@ -402,7 +406,7 @@ def _read(path: Path) -> dict[str, Any]:
         ) from error
     except (yaml_file.Error, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"{path} is not valid YAML: {error}", "correct the file at that line"
+            f"{path} is not valid YAML: {yaml_file.said(error)}", "correct the file at that line"
         ) from error
     if settings is None:
         return {}

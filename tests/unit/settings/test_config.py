@@ -126,14 +126,23 @@ def test_an_octal_number_is_refused(tmp_path, read_by_snakemake):
     """A run number that begins with zeros would become another run."""
     path = tmp_path / "mine.yaml"
     path.write_text("select: {first_run: 002240}\n")
-    with pytest.raises(ConfigurationError, match=r"mine.yaml.* 002240 would be read as an octal"):
+    with pytest.raises(
+        ConfigurationError, match=r"02240 would be .*zeros at line 1, column 2"
+    ) as found:
         if read_by_snakemake:
             defaults = yaml.safe_load(layout.DEFAULT_CONFIG.read_text())
             config.parse(defaults | {"select": defaults["select"] | {"first_run": 1184}}, [path])
         else:
             config.load([path])
+    assert str(path) in str(found.value)
     path.write_text("select: {first_run: 2240}\n")
     assert config.load([path]).select.first_run == 2240
+
+
+def test_a_target_after_configfile_is_not_a_file_of_settings():
+    """Snakemake's option takes all words that follow it."""
+    with pytest.raises(ConfigurationError, match="put targets before --configfile"):
+        config.parse({}, [Path("results/000932/rundoc.json")])
 
 
 @pytest.mark.parametrize("text", ["- a list", "just text", "key: [unclosed"])
