@@ -72,6 +72,28 @@ def test_programs_that_are_missing_are_told(monkeypatch, tmp_path):
     assert (found["ssh"].verdict, found["ssh"].remedy) == ("problem", "install openssh-client")
 
 
+def test_packages_that_pythonpath_would_put_first_are_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert not list(this_host.shadows())
+    (tmp_path / "numpy").mkdir()
+    (result,) = this_host.shadows()
+    assert (result.verdict, "has its own numpy" in result.value) == ("problem", True)
+
+
+@pytest.mark.parametrize("home", ["/proc/self", "/dev/null"])
+def test_a_home_that_cannot_be_written_is_told(monkeypatch, home):
+    assert not list(this_host.home())
+    monkeypatch.setenv("HOME", home)
+    (result,) = this_host.home()
+    assert (result.verdict, "XDG_CACHE_HOME" in result.remedy) == ("problem", True)
+
+
+def test_a_lock_is_tried_and_leaves_nothing(tmp_path):
+    assert not list(this_host.locks(tmp_path))
+    assert not list(this_host.locks(tmp_path / "not-made-yet"))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_is_there_or_will_be_made(tmp_path):
     assert this_host.folder("x", tmp_path, 0).verdict == "ok"
     result = this_host.folder("x", tmp_path / "a" / "b", 0)
@@ -234,6 +256,14 @@ def test_a_daq_host_that_is_away_is_told(sshd):
     sshd.kill()
     (result,) = daq.examine(Daq(sshd.target(), None))
     assert (result.verdict, result.remedy) == ("problem", "check host and network")
+
+
+def test_login_files_that_print_are_told(tmp_path):
+    noisy = 'ForceCommand echo Welcome; eval "$SSH_ORIGINAL_COMMAND"'
+    with running_sshd(tmp_path / "sshd", noisy) as server:
+        (ssh, shell) = daq.examine(Daq(server.target(), None))
+    assert (ssh.verdict, shell.verdict) == ("ok", "problem")
+    assert "prints 'Welcome' at each command" in shell.value
 
 
 def test_a_daq_host_without_its_programs_is_told(tmp_path):

@@ -2,6 +2,7 @@
 
 import shutil
 
+import bson
 import pytest
 
 from servers.mongod import restartable
@@ -68,6 +69,15 @@ def test_a_failed_run_is_published_by_the_next_driver(outage):
     stop_during_processing(site, mongod)
     assert len(list(site.work.glob("journal/*.json"))) == 2
     shutil.copytree(site.work / "journal", site.folder / "copy")
+
+    # As long as there is no room for the outcome in the document, each start says so.
+    room = 2**24 - len(bson.encode(site.document(931)))
+    site.collection.update_one({"number": 931}, {"$set": {"filler": "x" * (room - 100)}})
+    full = site.snakemake()
+    assert full.returncode == 1, full.stdout
+    assert "would be larger than MongoDB's 16 MB" in full.stdout
+    assert (outcomes(site, 931), outcomes(site, 932)) == ([], ["done"])
+    site.collection.update_one({"number": 931}, {"$unset": {"filler": ""}})
 
     assert site.verb("pend", "--yes", "--force", "932").returncode == 0
     assert outcomes(site, 931) == ["failed"]
