@@ -23,13 +23,14 @@ Found = dict[str, Quantity]
 def make(site: "Site", run: str, own: OwnQuantities | None = None) -> Quantities:
     """Measure the quantities of a run and write its file; return them.
 
-    `own` has those of the site for several runs. Those in the file that still hold are kept. What cannot be measured has a problem instead of a
-    value. Raises ConfigurationError if the run has no receipts, BadDataError if they are damaged,
-    and the errors of writing.
+    `own` measures those of the site; give it to measure several runs. Those in the file that still
+    hold are kept. What cannot be measured has a problem instead of a value. Raises
+    ConfigurationError if the run has no receipts, BadDataError if they are damaged, and the errors
+    of writing.
     """
     if own is None:
-        with OwnQuantities(site) as own:
-            return make(site, run, own)
+        with OwnQuantities(site) as alone:
+            return make(site, run, alone)
     data = site.run(run)
     before = _still_right(run)
     known: Found = {} if before is None else dict(before.quantities)
