@@ -16,6 +16,7 @@ from typing import Any
 
 from xamsflow.analysis.health import judging
 from xamsflow.analysis.quantities import make
+from xamsflow.analysis.quantities.own import OwnQuantities
 from xamsflow.analysis.site import Site, open_site
 from xamsflow.base.errors import XamsflowError
 from xamsflow.data.processing import process_run
@@ -132,7 +133,8 @@ def take(run: SimulatedRun, site: Site) -> Health:
     transferred = {"run_document": rundoc.to_json(document), "bytes": 1}
     receipts.write(layout.transfer_receipt(run.run_id), transferred)
     receipts.write(layout.data_type_receipt(run.run_id, "event_info"), made)
-    make.make(site, run.run_id)
+    with OwnQuantities(site) as own:
+        make.make(site, run.run_id, own)
     (found,) = judging.judge([run.run_id], site.settings)
     return found
 
