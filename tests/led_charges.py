@@ -23,5 +23,5 @@ def charges(rng, n, occupancy, *, full=133.0, under=UNDER_AMPLIFIED, gamma=False
     light = np.bincount(np.repeat(np.arange(n), number), charge, n)
     common = 0.6 * noise * rng.standard_normal(n)
     blank = common + 0.8 * noise * rng.standard_normal(n)
-    light += common + 0.8 * noise * rng.standard_normal(n)
+    light = light + common + 0.8 * noise * rng.standard_normal(n)
     return light, blank, full * (1 - 0.75 * under)

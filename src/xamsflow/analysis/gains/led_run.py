@@ -112,7 +112,8 @@ def read(context: "strax.Context", run_id: str, led: Led) -> dict[int, Pulses]:
     for name in DATA_TYPES:
         if not context.is_stored(run_id, name):
             raise ConfigurationError(
-                f"run {run_id}: {name} is not stored, so it is not an LED run, or not processed",
+                f"run {run_id}: {name} is not stored, or only as other settings made it; only LED "
+                "runs have it",
                 f"make it with `snakemake --profile profiles/local "
                 f"{layout.data_type_receipt(run_id, DATA_TYPES[0])}`",
             )
