@@ -7,7 +7,6 @@ import pytest
 import yaml
 
 from xamsflow.analysis.health import judging
-from xamsflow.analysis.site import open_site
 from xamsflow.settings import detector
 from xamsflow.simulate import Physics, Signal, SimulatedRun
 from xamsflow.simulate.physics import health, pile_up, pre_trigger, quality, report
@@ -217,8 +216,7 @@ def test_unusual_runs_have_a_valid_result(tmp_path, physics, duration, n_events)
 def test_faults_are_seen_in_the_first_run_that_has_them(tmp_path, monkeypatch):
     """Two of those of `python -m xamsflow.simulate.physics.health`, compared with one usual run."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "detector.yaml").write_text(f"detector: {health.DETECTOR}\n")
-    site = open_site("detector.yaml", directory=tmp_path, run_database=False)
+    site = health.prepare(tmp_path)
     found = []
     for index, fault in enumerate([None, None, "baseline step of 10 counts", "dead PMT"]):
         run = replace(

@@ -14,10 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from xamsflow.analysis.health import judging
 from xamsflow.analysis.quantities import make
 from xamsflow.analysis.quantities.own import OwnQuantities
 from xamsflow.analysis.site import Site, open_site
+from xamsflow.base import yaml_file
 from xamsflow.base.errors import XamsflowError
 from xamsflow.data.processing import process_run
 from xamsflow.redax import rundoc
@@ -30,8 +33,10 @@ from xamsflow.views import terminal
 from xamsflow.views.terminal import Column
 
 DETECTOR = "xams"
+GAINS = [0.00773395, 0.00601685, 0.00698324, 0.00651466, 0.00635728]
+"""PE per ADC count and sample: those of XAMS runs 6797 to 6805, for all runs."""
+
 FIRST = 20_000
-"""The first run; XAMS has the same gains and lifetime for all runs from here on."""
 
 USUAL = 20
 """Usual runs before those with a fault, of which the first cannot be judged."""
@@ -84,16 +89,17 @@ FAULTS = {
 
 
 def usual_run(number: int, duration: float) -> SimulatedRun:
-    """Return a usual run, with many dark counts instead of a duration of many minutes.
+    """Return a usual run of a calibration line.
 
-    External signals and SiPMs cost time and are not judged.
+    It has many dark counts, as many as a run of minutes. External signals and SiPMs cost time and
+    are not judged.
     """
     one = detector.load(DETECTOR)
     physics = Physics.of(
         one,
         number,
-        s1_area=(20.0, 100.0),
-        s2_area=(500.0, 2000.0),
+        s1_area=(40.0, 60.0),
+        s2_area=(900.0, 1100.0),
         electron_lifetime=LIFETIME,
         dark_rate=DARK_RATE,
         sipm_dark_rate=0.0,
@@ -110,6 +116,18 @@ def usual_run(number: int, duration: float) -> SimulatedRun:
         electronics_of=FIRST,
         physics=physics,
     )
+
+
+def prepare(directory: Path) -> Site:
+    """Return the site of a working directory, with a detector file for these runs."""
+    usual = layout.REPOSITORY / layout.DETECTORS / f"{DETECTOR}.yaml"
+    settings = yaml_file.read(usual)
+    settings["tpc"]["gains"] = GAINS
+    file = directory / layout.DETECTORS / usual.name
+    file.parent.mkdir(parents=True)
+    file.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    (directory / layout.SITE_SETTINGS).write_text(f"detector: {DETECTOR}\n", encoding="utf-8")
+    return open_site(layout.SITE_SETTINGS, directory=directory, run_database=False)
 
 
 def with_fault(run: SimulatedRun, name: str) -> SimulatedRun:
@@ -144,7 +162,7 @@ def judged(duration: float, n_usual: int, faults: list[str]) -> Iterator[tuple[s
 
     The runs are in the working directory.
     """
-    site = open_site(directory=Path(), run_database=False)
+    site = prepare(Path())
     for index, name in enumerate(["usual"] * n_usual + faults):
         run = usual_run(FIRST + index, duration)
         yield name, take(run if name == "usual" else with_fault(run, name), site)
@@ -158,7 +176,6 @@ def main() -> int:
     options = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as folder, chdir(folder):
-            Path("site.yaml").write_text(f"detector: {DETECTOR}\n", encoding="utf-8")
             found = []
             for name, verdict in judged(options.duration, options.usual, list(FAULTS)):
                 print(f"{verdict.run_id} {name}: {verdict.verdict}", file=sys.stderr)
