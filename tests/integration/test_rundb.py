@@ -1036,3 +1036,32 @@ def test_claims_are_read_from_the_primary_and_acknowledged_whatever_the_address_
             assert database.add_data(932, {"type": "events"})
             assert not database.add_data(932, {"type": "events"})
             assert database.done(claim)
+
+
+def judged(verdict: str, *notes: dict[str, Any]) -> dict[str, Any]:
+    odd = [{"name": "noise_ch0"}] if verdict == "odd" else []
+    return {"verdict": verdict, "odd": odd, "known": list(notes), "reference": "", "time": ""}
+
+
+def test_a_verdict_changes_no_status_and_keeps_the_notes_of_others(database, runs):
+    note = {"text": "broken", "by": "anna", "time": "1", "names": ["noise_ch0"]}
+    database.insert(document(1, processing_status="done"))
+    assert database.set_health(1, judged("odd", note))
+    assert not database.set_health(1, judged("odd", note))
+    other = note | {"by": "bob", "time": "2"}
+    runs.update_one({"number": 1}, {"$push": {"processing.health.known": other}})
+    assert not database.set_health(1, judged("odd", note)), "the note of bob stays"
+    assert runs.find_one({"number": 1})["processing"] == {"health": judged("odd", note, other)}
+    assert database.set_health(1, judged("usual"))
+    found = runs.find_one({"number": 1})
+    assert found["processing"] == {"health": judged("usual")}
+    assert found["processing_status"] == "done"
+
+
+def test_a_verdict_replaces_whatever_is_in_its_place(database, runs):
+    database.insert(document(1, processing={"health": "well", "history": []}))
+    database.insert(document(2, processing="by hand"))
+    for number in (1, 2):
+        assert database.set_health(number, judged("usual"))
+        assert runs.find_one({"number": number})["processing"]["health"] == judged("usual")
+    assert runs.find_one({"number": 2})["processing"]["was"] == "by hand"

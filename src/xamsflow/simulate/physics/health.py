@@ -112,6 +112,7 @@ def usual_run(number: int, duration: float) -> SimulatedRun:
         start=datetime(2026, 1, 5, tzinfo=UTC) + timedelta(hours=number - FIRST),
         duration=duration,
         seed=1,
+        pulse_length=200,
         noise=NOISE,
         electronics_of=FIRST,
         physics=physics,
