@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from pymongo import ASCENDING, DESCENDING, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, CursorType, ReturnDocument
 from pymongo.collection import Collection
 
 from xamsflow.base import clock
@@ -36,6 +36,9 @@ IDENTITY = ("type", "host", "location", "lineage_hash")
 
 BATCH = 1000
 """Documents per answer of the server if all are read; by default, an answer has 16 MB."""
+
+ROWS_AT_ONCE = 5000
+"""Rows per answer of the server, few enough that it makes others while these are decoded."""
 
 CLAIMED = {
     "processing_status": {"$in": [Status.SUBMITTED.value, Status.RUNNING.value]},
@@ -233,8 +236,13 @@ class RunDatabase:
         """
         if numbers is not None and not numbers:
             return []
-        found = self._collection.aggregate(
-            [{"$match": _in_ranges(numbers)}, {"$project": run_rows.PROJECTION}]
+        # The server sends all answers without being asked again: it works while we decode.
+        routed = self._collection.database.client.is_mongos  # which cannot do this
+        found = self._collection.find(
+            _in_ranges(numbers),
+            run_rows.PROJECTION,
+            cursor_type=CursorType.NON_TAILABLE if routed else CursorType.EXHAUST,
+            batch_size=ROWS_AT_ONCE,
         )
         rows = [document["row"] for document in found]
         for row in rows:
