@@ -40,10 +40,15 @@ def rate(times: Array, start: int, end: int, live_time: float) -> Measured:
     counts that come in groups. For none, it is the 68 % upper limit.
     """
     if not len(times):
-        return 0.0, NONE_SEEN / live_time
+        return none_in(live_time)
     counts, _ = np.histogram(times, np.linspace(start, end, TIME_BINS + 1))
     spread = np.sqrt(TIME_BINS * counts.var(ddof=1))
     return len(times) / live_time, float(spread) / live_time
+
+
+def none_in(live_time: float) -> Measured:
+    """Return the rate in Hz if nothing is seen in a live time (s): the error is the upper limit."""
+    return 0.0, NONE_SEEN / live_time
 
 
 def weighted_mean(values: Array, weights: Array) -> tuple[float, float | None]:
@@ -250,7 +255,7 @@ def _posterior_of_edge(edges: Array, bins: Array, counts: Array) -> Array:
 
 def few(n: int, what: str, wanted: int) -> NotMeasuredError:
     """Return the error for too few of something."""
-    return NotMeasuredError(f"{n or 'no'} {what}; {wanted} are needed")
+    return NotMeasuredError(f"{n} {what}; {wanted} are needed" if n else f"no {what}")
 
 
 def _check_bins(n: int, what: str) -> None:

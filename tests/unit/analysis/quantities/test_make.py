@@ -9,8 +9,13 @@ from xamsflow.analysis.quantities import make, shipped
 from xamsflow.analysis.quantities.backfill import backfill
 from xamsflow.analysis.quantities.definition import Definition
 from xamsflow.base.errors import ConfigurationError
+from xamsflow.data.context import context
+from xamsflow.data.loading import Loader
+from xamsflow.data.processing import process_run
+from xamsflow.redax import rundoc
 from xamsflow.settings import detector as detectors
-from xamsflow.state import layout, quantities
+from xamsflow.simulate import Physics, SimulatedRun, simulate
+from xamsflow.state import layout, quantities, receipts
 
 RUN = "007200"
 
@@ -61,6 +66,40 @@ def test_a_run_that_is_not_processed_is_left_alone(site, own):
     assert not make.is_wanted("006801", own)
     with pytest.raises(ConfigurationError, match="no receipt of a data type"):
         make.make(site, "006801", own)
+
+
+def test_a_run_without_signals_has_rates_with_limits_and_reasons(site):
+    xams = detectors.load("xams")
+    nothing = Physics.of(xams, 6900, event_rate=0.0, dark_rate=0.0, single_electron_rate=0.0)
+    document = simulate(
+        SimulatedRun(6900, xams, duration=0.3, physics=nothing), site.directory / "live_data"
+    )
+    made = process_run(
+        document=document,
+        detector=xams,
+        live_data=site.directory / "live_data",
+        processed=site.directory / "processed",
+        data_type="event_basics",
+    )
+    transferred = {"run_document": rundoc.to_json(document)}
+    receipts.write(layout.transfer_receipt("006900"), transferred)
+    receipts.write(layout.data_type_receipt("006900", "event_basics"), made)
+    run = site.run(6900)
+    folder = site.directory / "processed"
+    loader = Loader(context(xams, folder, readonly=True), folder)
+    run._loader = lambda: loader
+    found = {}
+    for each in shipped.definitions():
+        found |= make.measure(each, run)
+    for name, each in found.items():
+        if name == "live_fraction":
+            assert each.value == 1
+        elif "_rate" in name:
+            assert (each.value, each.problem) == (0, None), name
+            assert each.error == pytest.approx(1.148 / 0.3), name
+        else:
+            assert each.value is None, name
+            assert each.problem.startswith("no "), name
 
 
 def raising(_):

@@ -26,10 +26,15 @@ def pulse_rate(run: RunData) -> dict[int, Any]:
     counts = _counts(run, "pulse_count")
     length = (np.minimum(counts["endtime"], run.end) - counts["time"]) / NS_PER_S
 
+    counts, length = counts[length > 0], length[length > 0]
+    if not len(counts):
+        raise NotMeasuredError("the run has no length")
+
     def one(place: int) -> Any:
-        there = length > 0
-        rates = counts["pulse_count"][there, place] / length[there]
-        return estimators.weighted_mean(rates, length[there])
+        n_pulses = counts["pulse_count"][:, place]
+        if not n_pulses.any():
+            return estimators.none_in(float(length.sum()))
+        return estimators.weighted_mean(n_pulses / length, length)
 
     return _each(run, one)
 
