@@ -32,6 +32,9 @@ UNDER_AMPLIFIED_SHAPE = 4.0
 BIN_WIDTH = 0.5
 """In standard deviations of the pedestal."""
 
+FAR = 4
+"""Standard deviations from the pedestal that noise hardly ever reaches."""
+
 MARGIN = 6
 """Standard deviations of the pedestal beyond the data, so that spectra do not wrap around."""
 
@@ -104,9 +107,13 @@ def occupancy(light: Array, blank: Array) -> float:
     """Return an estimate of the photoelectrons per trigger, from the fraction without light.
 
     `light` and `blank` are charges with and without light. Charges below the pedestal's median are
-    without light, except for a few under-amplified photoelectrons.
+    without light, except for a few under-amplified photoelectrons. Charges far above the pedestal
+    are with light, which is more accurate if there is little.
     """
-    without_light = np.mean(light < np.median(blank)) / 0.5
+    pedestal = np.median(blank)
+    without_light = min(
+        np.mean(light < pedestal) / 0.5, 1 - np.mean(light > pedestal + FAR * np.std(blank))
+    )
     return float(-np.log(np.clip(without_light, 1 / max(len(light), 1), 1)))
 
 
@@ -142,8 +149,7 @@ def _fit(light: Array, blank: Array, shape: Shape) -> tuple[float, Fit] | None:
     pedestal, noise = float(np.median(blank)), float(np.std(blank))
     spectrum = _histograms(light, blank, noise)
     counts = np.concatenate([spectrum.light, spectrum.blank])
-    with_light = float(np.mean(light > pedestal + 4 * noise))
-    photoelectrons = max(occupancy(light, blank), with_light, 1 / len(light))
+    photoelectrons = max(occupancy(light, blank), 1 / len(light))
     charge = max(float(np.mean(light) - pedestal) / photoelectrons, 2 * noise)
     # occupancy, full, spread, under-amplified fraction, pedestal, noise
     scale = np.array([photoelectrons, charge, charge, 1, noise, noise])

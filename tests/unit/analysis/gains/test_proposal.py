@@ -5,6 +5,7 @@ import pytest
 
 from hand_made import xams
 from led_charges import charges
+from xamsflow.analysis.gains import led_run
 from xamsflow.analysis.gains.led_run import Pulses
 from xamsflow.analysis.gains.proposal import Wanted, propose
 from xamsflow.base.errors import ConfigurationError
@@ -14,8 +15,8 @@ ONE_RUN = Wanted(run=7, runs=None, keep=(), date="2026-11-28")
 IN_USE = [0.01, 0.02, 0.02, 0.02, 0.02]
 
 
-def pulses(seed, occupancy=1.0):
-    light, blank, _ = charges(np.random.default_rng(seed), 4000, occupancy)
+def pulses(seed, occupancy=1.0, n=4000):
+    light, blank, _ = charges(np.random.default_rng(seed), n, occupancy)
     waveform = np.zeros(220)
     waveform[85:95] = 5.0 * occupancy
     return Pulses(light, blank, 0, 0, waveform, waveform_error=0.03)
@@ -45,6 +46,13 @@ def test_an_entry_has_the_measured_gains_until_the_end_of_the_present_range(meas
         assert value == pytest.approx(1 / (133 * 0.925), abs=3.5 * error)
         assert len(f"{value:.12g}".lstrip("0.")) <= 6
     assert [one.current for one in group.channels] == IN_USE
+
+
+@pytest.mark.parametrize("occupancy", [0.05, 0.5, 2.5])
+def test_steady_light_is_no_problem_however_short_the_run(occupancy):
+    led = xams().led
+    for seed in range(20):
+        assert led_run.problem(pulses(seed, occupancy, n=2100), led) is None
 
 
 def test_a_group_has_no_entry_unless_each_channel_is_measured_or_kept(measured):
