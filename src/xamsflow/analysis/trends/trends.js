@@ -6,6 +6,16 @@ const nRuns = data.runs.length;
 const quantities = new Map(data.quantities.map((quantity) => [quantity.name, quantity]));
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const REACH = 40; // CSS pixels from a run within which it is meant
+const DATE = "\n{YYYY}-{MM}-{DD}";
+// Labels of the time axis by the distance of ticks in s, each followed by what is added where the
+// year, the day or the minute begins: the format of uPlot's axis.values.
+const TIMES = [
+  [86400 * 365, "{YYYY}", null, null, null, null, null, null, 1],
+  [86400 * 28, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+  [86400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", DATE, null, DATE, null, null, null, 1],
+  [1, ":{ss}", `${DATE} {HH}:{mm}`, null, `${DATE} {HH}:{mm}`, null, "\n{HH}:{mm}", null, 1],
+];
 const MANY = 400; // points, above which error bars are left out
 
 // ---- Words and numbers
@@ -163,7 +173,7 @@ class Plot {
       width: this.width(), height: this.height, legend: { show: false },
       tzDate: (seconds) => uPlot.tzDate(new Date(1000 * seconds), "Etc/UTC"),
       scales: { x: { time: this.isTime, auto: false, range }, y: { auto: false, range } },
-      axes: [{ ...axis, size: 42 }, { ...axis, size: 62, space: 22 }],
+      axes: [{ ...axis, size: 42, ...(this.isTime ? { values: TIMES } : {}) }, { ...axis, size: 62, space: 22 }],
       series: [{}, { show: true, paths: () => null, points: { show: false } }],
       padding: [8, 10, 0, 0],
       cursor: { points: { show: false }, x: this.isTime, y: false,
@@ -264,9 +274,11 @@ class Plot {
     ctx.strokeStyle = color("--soft");
     ctx.setLineDash([6 * uPlot.pxRatio, 4 * uPlot.pxRatio]);
     ctx.beginPath();
-    ctx.moveTo(left, clip(center));
-    ctx.lineTo(left + width, clip(center));
-    ctx.stroke();
+    if (clip(center) === py(center)) { // within the plot
+      ctx.moveTo(left, py(center));
+      ctx.lineTo(left + width, py(center));
+      ctx.stroke();
+    }
     ctx.restore();
   }
 
