@@ -354,8 +354,9 @@ class Plot {
       for (const deviation of data.odd[i]) {
         const s = names.get(deviation.name) ?? (deviation.name === this.xQuantity?.name ? 0 : null);
         if (s === null) continue;
-        const x = this.xs[i], y = this.series[s].values[i];
-        if (!Number.isNaN(x) && !Number.isNaN(y)) marks.push({ i, s, x, y, isKnown: deviation.known !== "" });
+        const x = this.xs[i], found = this.series[s].values[i];
+        const y = Number.isNaN(found) ? -Infinity : found; // a missing value stands at the bottom
+        if (!Number.isNaN(x)) marks.push({ i, s, x, y, isKnown: deviation.known !== "" });
       }
     }
     return marks;
