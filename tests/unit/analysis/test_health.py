@@ -43,6 +43,9 @@ def made(number, rng, mode="external_pmt", **changed):
     for name, value in changed.items():
         problem = "no data" if value is None else None
         found[name] = replace(found[name], value=value, problem=problem)
+        if name == "electron_lifetime" and value is not None:  # a fit determines the inverse
+            center, error, _ = CENTERS[name]
+            found[name] = replace(found[name], error=error * (value / center) ** 2)
     start = number * 2 * MINUTE
     return Quantities(
         f"{number:06d}", "xams", mode, start, start + MINUTE, "2026-01-02T03:04:05", {}, found
@@ -119,6 +122,19 @@ def test_the_error_of_the_run_counts(settings):
     lifetime = replace(run.quantities["electron_lifetime"], error=60.0)
     quantities.write(replace(run, quantities={**run.quantities, "electron_lifetime": lifetime}))
     assert alone("001020", settings).verdict is Verdict.USUAL
+
+
+def test_lifetimes_are_compared_by_their_inverse(settings):
+    """With few events, the lifetime has a long tail, but its inverse has not."""
+    rng = np.random.default_rng(4)
+    for number in range(1000, 1031):
+        run = made(number, rng)
+        loss = 1 / 300 + 0.0007 * rng.standard_normal() if number < 1030 else 1 / 100
+        lifetime = Quantity(1 / loss, 0.0007 / loss**2, "us", "electron_lifetime")
+        quantities.write(replace(run, quantities={"electron_lifetime": lifetime}))
+    (odd,) = alone("001030", settings).odd
+    assert (odd.value, odd.usual) == (pytest.approx(100), pytest.approx(300, rel=0.1))
+    assert odd.deviation < -6
 
 
 def test_another_mode_another_definition_and_damaged_files_are_no_reference(settings):

@@ -98,6 +98,7 @@ def usual_run(number: int, duration: float) -> SimulatedRun:
     physics = Physics.of(
         one,
         number,
+        event_rate=100.0,
         s1_area=(40.0, 60.0),
         s2_area=(900.0, 1100.0),
         electron_lifetime=LIFETIME,
