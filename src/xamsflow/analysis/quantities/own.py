@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Self
 from xamsflow.analysis.quantities import definition, shipped
 from xamsflow.analysis.quantities.definition import Definition
 from xamsflow.analysis.quantities.run_data import Facts, RunData
+from xamsflow.base import system_errors
 from xamsflow.base.errors import XamsflowError
 from xamsflow.base.exec_with_parent import PR_SET_PDEATHSIG
 from xamsflow.state import layout
@@ -136,7 +137,9 @@ class OwnQuantities:
             code = definition.code_of(self._file)
         except (SyntaxError, ValueError):
             code = hashlib.sha256(self._file.read_bytes()).hexdigest()[:12]
-        answer = self._ask(None)
+        except OSError as error:
+            code, self._problem = "", str(system_errors.cannot("read", self._file, error))
+        answer = self._problem or self._ask(None)
         if not isinstance(answer, str):
             return tuple(replace(each, by=self.by, code=code) for each in answer)
         self._problem = answer
