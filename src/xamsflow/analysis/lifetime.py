@@ -39,20 +39,22 @@ def of_run(number: int, run_id: str) -> RunLifetime:
 
 
 def mean(runs: Sequence[RunLifetime]) -> tuple[float, float]:
-    """Return the weighted mean of the runs' lifetimes and its error, us.
+    """Return the lifetime from the weighted mean of the runs' rates of loss, and its error, us.
 
-    If the values differ by more than their errors, the error is scaled up as the Particle Data
-    Group does: by the root of chi-square per degree of freedom. There must be a usable run.
+    The rate of loss, 1 / lifetime, is what has a normal distribution. The mean of lifetimes would
+    be biased, as runs with too low a value have too small an error. If the values differ by more
+    than their errors, the error is scaled up as the Particle Data Group does: by the root of
+    chi-square per degree of freedom. There must be a usable run.
     """
     usable = [(one.value, one.error) for one in runs if one.problem is None]
     values, errors = np.array(usable, dtype=float).T
-    weights = errors**-2
-    result = float(np.average(values, weights=weights))
+    rates, weights = 1 / values, (values**2 / errors) ** 2
+    rate = float(np.average(rates, weights=weights))
     error = float(weights.sum() ** -0.5)
-    if len(values) > 1:
-        chi_square = float(np.sum((values - result) ** 2 * weights)) / (len(values) - 1)
+    if len(rates) > 1:
+        chi_square = float(np.sum((rates - rate) ** 2 * weights)) / (len(rates) - 1)
         error *= max(chi_square, 1) ** 0.5
-    return result, error
+    return 1 / rate, error / rate**2
 
 
 def entry(
