@@ -18,8 +18,8 @@ status() {
         esac
     fi
 
-    if [ -e "$batch/waiting/$job" ] && [ -e "$batch/fresh/$1" ]; then
-        read -r until boot <"$batch/fresh/$1"
+    if [ -e "$batch/waiting/$job" ] && [ -e "$batch/queried/$1" ]; then
+        read -r until boot <"$batch/queried/$1"
         read -r uptime _ </proc/uptime
         read -r this_boot </proc/sys/kernel/random/boot_id
         if [ "$boot" = "$this_boot" ] && [ "${uptime%.*}" -lt "$until" ]; then

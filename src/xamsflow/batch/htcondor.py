@@ -81,9 +81,15 @@ class System:
         return found
 
     def cancel(self, jobs: Sequence[str]) -> None:
-        """See `BatchSystem`."""
+        """See `BatchSystem`. A schedd that does not answer does not hold up the others."""
+        silent = None
         for where, theirs in _by_schedd(jobs).items():
-            _remove(theirs, where)
+            try:
+                _remove(theirs, where)
+            except Unreachable as error:
+                silent = error
+        if silent is not None:
+            raise silent
 
 
 def _details(jobs: Sequence[str], where: Sequence[str]) -> dict[str, Details]:

@@ -104,7 +104,7 @@ def _alone() -> Iterator[bool]:
 
 
 def _fresh(system: str) -> Path:
-    return submissions.FOLDER / "fresh" / system
+    return submissions.FOLDER / "queried" / system
 
 
 def _set_fresh(system: str) -> None:

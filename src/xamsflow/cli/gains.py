@@ -1,6 +1,7 @@
 """Propose gains from an LED run, and accept them."""
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,13 +86,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _cells(one: "ChannelGain") -> list[str]:
-    fit = None if one.problem else one.fit
+    fit, is_known = None if one.problem else one.fit, math.isfinite(one.current)
     return [
         str(one.channel),
-        f"{one.current:.6g}",
+        f"{one.current:.6g}" if is_known else "",
         "" if fit is None else f"{fit.gain:.6g}",
         "" if fit is None else f"{fit.gain_error:.2g}",
-        "" if fit is None else f"{fit.gain / one.current - 1:+.1%}",
+        f"{fit.gain / one.current - 1:+.1%}" if fit is not None and is_known else "",
         "" if one.fit is None else f"{one.fit.occupancy:.2f}",
         one.problem or "",
     ]

@@ -71,6 +71,6 @@ def _measure(settings: config.Config) -> None:
     from xamsflow.analysis.quantities.backfill import backfill  # noqa: PLC0415 - takes seconds
     from xamsflow.analysis.site import Site  # noqa: PLC0415
 
-    for run_id, problem in backfill(Site(settings, Path.cwd(), run_database=False), only_new=True):
+    for _, problem in backfill(Site(settings, Path.cwd(), run_database=False), only_new=True):
         if problem is not None:
-            logging.warning("no quantities of run %s: %s", run_id, problem)
+            logging.getLogger("xamsflow").warning("%s", problem)

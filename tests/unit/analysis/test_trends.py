@@ -51,6 +51,12 @@ def test_numbers_are_as_exact_as_their_errors_and_differences_deserve(made, scal
     assert column["reasons"] == [("no pulses", 1)]
 
 
+def test_an_absurd_value_does_not_hide_the_others(made):
+    absurd, usual = ({"x": Quantity(value, 0.1)} for value in (1e308, 1.0))
+    (column,) = made(absurd, usual, usual)["quantities"]
+    assert np.isfinite(decoded(column)).sum() >= 2
+
+
 def test_equal_values_and_a_single_run_have_a_step(made):
     columns = made({"live": Quantity(1.0), "none": Quantity(0.0), "word": Quantity("x")})[
         "quantities"

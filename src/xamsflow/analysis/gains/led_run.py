@@ -10,6 +10,7 @@ from scipy import stats
 
 from xamsflow.analysis.gains import spectrum
 from xamsflow.base.errors import ConfigurationError
+from xamsflow.run import start
 from xamsflow.settings.detector import Led
 from xamsflow.state import layout
 
@@ -114,8 +115,8 @@ def read(context: "strax.Context", run_id: str, led: Led) -> dict[int, Pulses]:
             raise ConfigurationError(
                 f"run {run_id}: {name} is not stored, or only as other settings made it; only LED "
                 "runs have it",
-                f"make it with `snakemake --profile profiles/local "
-                f"{layout.data_type_receipt(run_id, DATA_TYPES[0])}`",
+                "make it with "
+                f"`{start.typed('local', layout.data_type_receipt(run_id, DATA_TYPES[0]))}`",
             )
     calibration = context.get_array(run_id, DATA_TYPES[0], progress_bar=False)
     # strax could merge both, but would take the area, which both have, from the records.

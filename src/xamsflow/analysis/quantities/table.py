@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from xamsflow.analysis.quantities.definition import RESERVED
 from xamsflow.state import quantity_table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-OF_RUNS = ("run_id", "start", "end", "mode", "tags", "comments")
 
 
 def table(runs: "pd.DataFrame", *, problems: bool = False) -> "pd.DataFrame":
@@ -47,7 +46,7 @@ def table(runs: "pd.DataFrame", *, problems: bool = False) -> "pd.DataFrame":
             words = reasons.get(name, {})
             said = [words.get(i, "") for i in range(len(wanted))]
             columns[f"{name}_problem"] = pd.Series(said, dtype=object)
-    about = runs[list(OF_RUNS)].reset_index(drop=True)
+    about = runs[list(RESERVED)].reset_index(drop=True)
     return pd.concat([about, pd.DataFrame(columns, index=about.index)], axis=1)
 
 

@@ -62,7 +62,6 @@ def collect(config: Config) -> dict[str, Any]:
         "strips": list(STRIPS.items()),
         "runs": [int(run) for run in runs],
         "starts": (table.starts[order] // S).tolist(),
-        "lengths": ((table.ends - table.starts)[order] // S).tolist(),
         "mode": [modes.number(table.modes[i]) for i in order],
         "of": [detectors.number(table.detectors[i]) for i in order],
         "tags": _sparse([tags.number(tag) for tag in of_run] for of_run, _ in said),
@@ -184,9 +183,9 @@ def _quantity(table: QuantityTable, name: str, order: npt.NDArray[np.intp]) -> d
         **{key: shown(str(about[key])) for key in ("unit", "definition", "by")},
         "base": base,
         "step": step,
-        "values": _integers((values - base) / step),
+        "values": _integers(_steps(values - base, step)),
         "error_step": error_step,
-        "errors": _integers(errors / error_step),
+        "errors": _integers(_steps(errors, error_step)),
         "reasons": _counted(reasons),
     }
 
@@ -209,9 +208,14 @@ def _spread(values: npt.NDArray[np.float64]) -> float:
     return float(high - low) or float(np.ptp(values)) or abs(float(values[0]))
 
 
+def _steps(values: npt.NDArray[np.float64], step: float) -> npt.NDArray[np.float64]:
+    with np.errstate(over="ignore"):
+        return values / step
+
+
 def _integers(values: npt.NDArray[np.float64]) -> list[int | None]:
-    """Return rounded values, None for NaN."""
-    return [None if math.isnan(value) else int(value) for value in np.round(values).tolist()]
+    """Return rounded values, None for what is not finite."""
+    return [int(value) if math.isfinite(value) else None for value in np.round(values).tolist()]
 
 
 def _counted(reasons: Iterable[str]) -> list[tuple[str, int]]:

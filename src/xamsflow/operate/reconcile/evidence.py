@@ -312,20 +312,30 @@ def batch_jobs() -> dict[str, list[str]]:
 
     If the batch system does not answer, return the jobs that were alive when it last did.
     """
-    alive: dict[str, frozenset[str] | None] = {}
-    jobs: dict[str, list[str]] = {}
+    waiting: dict[str, list[str]] = {}
     for system, job in submissions.waiting():
-        submission = submissions.of_job(system, job)
-        if system not in alive:
-            try:
-                alive[system] = systems.named(system).alive()
-            except (Unreachable, ImportError):
-                alive[system] = None
-        listed = alive[system]
-        is_gone = listed is not None and not submissions.matched([job], dict.fromkeys(listed))
-        if submission.exit_code is not None or is_gone:
-            continue
-        for _, values in submission.about.get("members", []):
-            if "run_id" in values and job not in jobs.setdefault(values["run_id"], []):
-                jobs[values["run_id"]].append(job)
+        if submissions.of_job(system, job).exit_code is None:
+            waiting.setdefault(system, []).append(job)
+    jobs: dict[str, list[str]] = {}
+    for system, known in waiting.items():
+        for job in _alive(system, known):
+            for _, values in submissions.of_job(system, job).about.get("members", []):
+                if "run_id" in values and job not in jobs.setdefault(values["run_id"], []):
+                    jobs[values["run_id"]].append(job)
     return jobs
+
+
+def _alive(name: str, jobs: Sequence[str]) -> list[str]:
+    """Return the jobs that have not ended as far as their batch system tells.
+
+    The list of jobs is that of one server. Of jobs that are not in it, another server may know.
+    """
+    try:
+        system = systems.named(name)
+        listed = submissions.matched(jobs, dict.fromkeys(system.alive()))
+        unlisted = [job for job in jobs if job not in listed]
+        told = system.details(unlisted) if unlisted else {}
+    except (Unreachable, ImportError):
+        return list(jobs)
+    ended = {job for job, details in told.items() if details.ended or not details.known}
+    return [job for job in jobs if job not in ended]
