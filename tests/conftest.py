@@ -42,16 +42,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Keep the tests of batch systems in one process, which begins with them.
+    """Keep tests that share something in one process, and begin with them.
 
-    There is one such system on a machine. The tests mostly wait for it, so that all others are run
-    beside them.
+    There is one batch system on a machine. Its tests come first: they mostly wait, so that all
+    others are run beside them.
     """
     for item in items:
         if _needs_the_batch_system(item):
             item.add_marker(pytest.mark.xdist_group("batch"))
     yield
-    items.sort(key=lambda item: not _needs_the_batch_system(item))
+    items.sort(
+        key=lambda item: (
+            not _needs_the_batch_system(item),
+            item.get_closest_marker("xdist_group") is None,
+        )
+    )
 
 
 def _needs_the_batch_system(item: pytest.Item) -> bool:

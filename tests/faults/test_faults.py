@@ -6,6 +6,8 @@ from faults import checks, reference
 from faults.case import NotPossible, opened
 from faults.catalogue import FAULTS
 
+pytestmark = pytest.mark.xdist_group("faults")  # its tests share costly fixtures
+
 SOME = (
     "everything_killed",
     "mongod_killed_until_the_next_start",

@@ -12,6 +12,8 @@ from xamsflow.settings import detector as detectors
 from xamsflow.simulate import Physics, SimulatedRun, simulate
 from xamsflow.state import layout
 
+pytestmark = pytest.mark.xdist_group("examples")  # its tests share costly fixtures
+
 DOCS = layout.REPOSITORY / "docs"
 PAGE = DOCS / "how-to" / "open-the-data.md"
 EXAMPLE = DOCS / "examples" / "plot_run.py"

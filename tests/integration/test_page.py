@@ -17,6 +17,8 @@ from xamsflow.state import layout, receipts
 from xamsflow.views import page, run_files
 from xamsflow.views.page import facts
 
+pytestmark = pytest.mark.xdist_group("page")  # its tests share costly fixtures
+
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 HOSTILE = "<script>document.title='owned'</script><img src=http://127.0.0.1:1/x onerror=alert(1)>"

@@ -15,6 +15,8 @@ from xamsflow.simulate.physics.matching import match
 from xamsflow.simulate.physics.sample import border_run, take, usual_run
 from xamsflow.state import layout
 
+pytestmark = pytest.mark.xdist_group("physics")  # its tests share costly fixtures
+
 SLACK = 3.0
 """Standard errors that a worst bin may be off its limit; these runs are short."""
 

@@ -31,6 +31,8 @@ from xamsflow.state.claims import Claim, Order
 from xamsflow.state.receipts import Receipt
 from xamsflow.transfer import transfer_run
 
+pytestmark = pytest.mark.xdist_group("reconcile")  # its tests share costly fixtures
+
 RUNS = (931, 932)
 RUN = "000932"
 RAW, TARGET = "raw_records_v1730", "records"

@@ -16,6 +16,8 @@ from xamsflow.state import health, layout, receipts
 from xamsflow.state.health import Deviation, Health, Note, Verdict
 from xamsflow.state.quantities import VERSION
 
+pytestmark = pytest.mark.xdist_group("trends")  # its tests share costly fixtures
+
 PHONE = {"width": 360, "height": 740, "mobile": True}
 DESKTOP = {"width": 1280, "height": 900}
 

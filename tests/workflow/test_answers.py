@@ -16,6 +16,8 @@ from site_for_tests import XAMSFLOW, Site
 from xamsflow.cli import VERBS
 from xamsflow.state import layout
 
+pytestmark = pytest.mark.xdist_group("answers")  # its tests share costly fixtures
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, mongod):

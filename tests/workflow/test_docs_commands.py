@@ -25,6 +25,8 @@ from xamsflow.settings import config
 from xamsflow.state import layout, quantities
 from xamsflow.state.quantities import Quantities, Quantity
 
+pytestmark = pytest.mark.xdist_group("docs_commands")  # its tests share costly fixtures
+
 DOCUMENTS = [
     layout.REPOSITORY / "README.md",
     layout.REPOSITORY / "CONTRIBUTING.md",

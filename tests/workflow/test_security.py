@@ -27,6 +27,8 @@ from xamsflow.simulate.embedded_mongod import MongoServer
 from xamsflow.state import layout, receipts
 from xamsflow.transfer import transfer_run
 
+pytestmark = pytest.mark.xdist_group("security")  # its tests share costly fixtures
+
 
 @contextmanager
 def command_lines() -> Iterator[set[bytes]]:

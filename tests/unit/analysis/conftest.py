@@ -27,6 +27,14 @@ TRANSFERRED = "006801"
 """A run of which nothing is stored."""
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of the processed runs in one process: making the runs is costly."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and "place" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("analysis"))
+
+
 @pytest.fixture(autouse=True)
 def _own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here, the settings are those of the working directory."""

@@ -36,6 +36,8 @@ from xamsflow.redax import rundoc
 from xamsflow.state import layout
 from xamsflow.state.receipts import Receipt
 
+pytestmark = pytest.mark.xdist_group("processing")  # its tests share costly fixtures
+
 RUN_ID = f"{RUN:06d}"
 REAL = layout.REPOSITORY.parent / "shared" / "data"
 RECORDS = random_pulses(3 * PERIOD, n=300)

@@ -21,6 +21,8 @@ from xamsflow.settings.corrections import ByRun, Entry, Provenance
 from xamsflow.settings.detector import Detector
 from xamsflow.state.receipts import Receipt
 
+pytestmark = pytest.mark.xdist_group("processing_higher")  # its tests share costly fixtures
+
 RUN_ID = f"{RUN:06d}"
 MS = 1_000_000
 RAW = ("raw_records_aqmon", "raw_records_v1730")

@@ -22,6 +22,8 @@ from xamsflow.simulate.boards import boards
 from xamsflow.simulate.sensors import sensors
 from xamsflow.state import layout
 
+pytestmark = pytest.mark.xdist_group("physics_run")  # its tests share costly fixtures
+
 RUN = SimulatedRun(
     6800,
     detector.load("xams"),

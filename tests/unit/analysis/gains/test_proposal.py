@@ -11,6 +11,8 @@ from xamsflow.analysis.gains.proposal import Wanted, propose
 from xamsflow.base.errors import ConfigurationError
 from xamsflow.settings.corrections import ByRun, Entry, Provenance
 
+pytestmark = pytest.mark.xdist_group("gains")  # its tests share costly fixtures
+
 ONE_RUN = Wanted(run=7, runs=None, keep=(), date="2026-11-28")
 IN_USE = [0.01, 0.02, 0.02, 0.02, 0.02]
 

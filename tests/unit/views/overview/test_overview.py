@@ -22,6 +22,8 @@ from xamsflow.transfer import transfer_run
 from xamsflow.views import overview
 from xamsflow.views.overview import contents
 
+pytestmark = pytest.mark.xdist_group("overview")  # its tests share costly fixtures
+
 DETECTOR = detectors.load("xamsl")
 
 
