@@ -59,6 +59,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     )
 
 
+def pytest_xdist_node_collection_finished(ids: list[str]) -> None:
+    """Stop if groups have no effect: versions of pytest and pytest-xdist must go together."""
+    if any("/test_batch_" in name and not name.endswith("@batch") for name in ids):
+        pytest.exit("pytest-xdist ignores groups of tests: install requirements.lock", 3)
+
+
 def _needs_the_batch_system(item: pytest.Item) -> bool:
     return item.path.name.startswith("test_batch")
 

@@ -113,7 +113,7 @@ def test_every_end_is_noticed_and_explained_while_other_runs_go_on(
     assert workflow.published() == ["run3"]
     assert "exit code 1 " in workflow.explain("run1").reason
     assert workflow.explain("run1").failure == FailureClass.UNKNOWN
-    assert "cancelled" in workflow.explain("run2").reason
+    assert "canceled" in workflow.explain("run2").reason
     assert workflow.explain("run2").failure == FailureClass.TRANSIENT
     assert "signal 9" in workflow.explain("run4").reason
     assert workflow.explain("run4").failure == FailureClass.RESOURCES

@@ -80,7 +80,7 @@ def test_every_end_is_noticed_and_explained_while_other_runs_go_on(workflow: Wor
     assert together == ["process", "publish", "transfer"]
     assert explain("process", {"run": "run5"}) is None
     assert workflow.explain("run2").failure == FailureClass.TRANSIENT
-    assert "cancelled" in workflow.explain("run2").reason
+    assert "canceled" in workflow.explain("run2").reason
     assert workflow.explain("run3").failure == FailureClass.RESOURCES
     assert "memory" in workflow.explain("run3").reason
     assert workflow.explain("run6").failure == FailureClass.RESOURCES

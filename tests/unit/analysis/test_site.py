@@ -198,7 +198,7 @@ def test_make_what_is_missing(changeable, shared_site):
     made = changeable.load("event_info", BOTH, make=True)
     pd.testing.assert_frame_equal(made, shared_site.load("event_info", BOTH))
     assert list(changeable.processed.glob("006800-event_info-*"))
-    with pytest.raises(BadDataError, match="run 006801: event_info cannot be made"):
+    with pytest.raises(ConfigurationError, match="run 006801: neither event_info nor its inputs"):
         changeable.load("event_info", 6801, make=True)
 
 

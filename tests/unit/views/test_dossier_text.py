@@ -8,6 +8,7 @@ EMPTY = {
     "status": None,
     "facts": None,
     "transfer": None,
+    "health": None,
     "registered": [],
     "history": [],
     "logs": [],
