@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from xamsflow.base.errors import ConfigurationError, TransientError
+from xamsflow.base.errors import ConfigurationError, TransientError, XamsflowError
 from xamsflow.cli import choosing
 from xamsflow.settings import config
 from xamsflow.settings.config import Config
@@ -57,7 +57,15 @@ def run(options: argparse.Namespace) -> int:
     code = _publish(changed, settings) if changed else 0
     found = {one.run_id: one for one in changed}
     for name in runs or run_files.runs()[:USUAL_ROWS]:
-        if name not in found and (one := health.read(name)) is not None:
+        if name in found:
+            continue
+        try:
+            one = health.read(name)
+        except XamsflowError as error:
+            print(f"xamsflow: {error}", file=sys.stderr)
+            code = 1
+            continue
+        if one is not None:
             found[name] = one
     shown = sorted(found.values(), key=lambda one: one.run_id, reverse=True)
     if options.json:

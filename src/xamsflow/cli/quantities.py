@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xamsflow.base import amounts
+from xamsflow.base.errors import XamsflowError
 from xamsflow.cli import choosing
 from xamsflow.state import layout, quantities, run_numbers
 from xamsflow.state.quantities import Quantities, Quantity
@@ -67,7 +68,14 @@ def run(options: argparse.Namespace) -> int:
             runs = runs[:USUAL_RUNS]
     if options.backfill and not options.runs and not (options.json or options.csv):
         return 0
-    found = {name: quantities.read(name) for name in runs}
+    found: dict[str, Quantities | None] = {}
+    damaged = False
+    for name in runs:
+        try:
+            found[name] = quantities.read(name)
+        except XamsflowError as error:
+            damaged = True
+            print(f"xamsflow: {error}", file=sys.stderr)
     shown = {name: _chosen(each, options.name) for name, each in found.items() if each is not None}
     if options.json:
         print(json.dumps([_as_json(found[name], each) for name, each in shown.items()], indent=1))
@@ -78,13 +86,13 @@ def run(options: argparse.Namespace) -> int:
     elif shown:
         print(_table(found, shown, options.name))
     lacking = [layout.run_number(name) for name, each in found.items() if each is None]
-    if lacking or not found:
+    if lacking or not (found or damaged):
         whose = f" of {choosing.named(lacking)}" if lacking else ""
         print(
             f"xamsflow: no quantities{whose}: make them with `xamsflow quantities --backfill`",
             file=sys.stderr,
         )
-    return 1 if lacking else 0
+    return 1 if lacking or damaged else 0
 
 
 def _backfill(words: Sequence[str], configfile: Sequence[Path]) -> None:

@@ -187,9 +187,12 @@ class HealthChange:
     def _merged(self, document: Mapping[str, Any]) -> Document:
         known = list(self.health["known"])
         ours = {(note["text"], note["by"], note["time"]) for note in known}
-        odd = {one["name"] for one in self.health["odd"]}
+        # A note lapses when the problem changes, which is then dated anew.
+        since = {one["name"]: one["since"] for one in self.health["odd"]}
+        then = run_document.health_since(document)
         for note in run_document.health_notes(document):
-            names = [name for name in note["names"] if name in odd]
+            names = [name for name in note["names"] if name in since]
+            names = [name for name in names if then.get(name) == since[name]]
             if names and (note["text"], note["by"], note["time"]) not in ours:
                 known.append({**note, "names": names})
         return {**self.health, "known": known}

@@ -150,6 +150,16 @@ def health_notes(document: Mapping[str, Any]) -> list[Document]:
     ]
 
 
+def health_since(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the run in which each deviation of a run began, by the name of the quantity."""
+    odd = health(document).get("odd")
+    return {
+        one["name"]: one.get("since")
+        for one in (odd if isinstance(odd, list) else [])
+        if isinstance(one, dict) and isinstance(one.get("name"), str)
+    }
+
+
 def with_outcome(
     document: Mapping[str, Any], status: str, *, data: list[Document], **about: Any
 ) -> Document:

@@ -4,6 +4,7 @@ The file is a ``.tar.gz`` of text files, JSON and a picture, with a README that 
 same run always gives the same bytes. Secrets are removed, even those that got in by mistake.
 """
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -18,11 +19,11 @@ from typing import Any
 import yaml
 
 from xamsflow.base import plain_json, system_errors
-from xamsflow.base.errors import ConfigurationError
+from xamsflow.base.errors import ConfigurationError, XamsflowError
 from xamsflow.redax import rundoc
 from xamsflow.rundb import credentials
 from xamsflow.settings.config import Config
-from xamsflow.state import layout
+from xamsflow.state import layout, receipts
 from xamsflow.state.receipts import Receipt
 from xamsflow.views import dossier, dossier_text, run_files
 
@@ -130,6 +131,9 @@ def _files(
         yield "run_document.json", _json(scrub.data(known))
     for name, receipt in found.items():
         yield f"receipts/{name}", _json(scrub.data(receipt))
+    for path in (layout.quantities(run), layout.health(run)):
+        with contextlib.suppress(FileNotFoundError, XamsflowError):
+            yield f"receipts/{path.name}", _json(scrub.data(receipts.read(path)))
     for receipt in run_files.data_type_receipts(dict(found)):
         for data_type, facts in receipt["stored"].items():
             yield f"lineage/{data_type}.json", _json(scrub.data(facts.get("lineage")))

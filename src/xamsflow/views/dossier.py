@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from xamsflow.base.errors import BadDataError
+from xamsflow.base.errors import XamsflowError
 from xamsflow.base.plain_json import plain
 from xamsflow.redax import findings, rundoc
 from xamsflow.rundb import RunSummary, run_document
@@ -174,7 +174,7 @@ def _health(run: str, document: Mapping[str, Any] | None) -> dict[str, Any] | No
     """Return the verdict on a run's quantities: from its file, else from the run document."""
     try:
         found = health.read(run)
-    except (BadDataError, OSError):
+    except (XamsflowError, OSError):
         found = None
     if found is not None:
         return found.to_json() | {"lines": [str(one) for one in found.odd]}

@@ -1,12 +1,13 @@
 """Run documents reconstructed from the files in the working directory, without the run database."""
 
+import contextlib
 from datetime import UTC, datetime
 from typing import Any
 
-from xamsflow.base.errors import BadDataError
+from xamsflow.base.errors import BadDataError, XamsflowError
 from xamsflow.redax import rundoc
 from xamsflow.rundb import Status, run_document
-from xamsflow.state import layout
+from xamsflow.state import health, layout
 from xamsflow.views import run_files
 
 MB = 1_000_000
@@ -47,8 +48,9 @@ def document(run: str) -> dict[str, Any]:
     ]
     if verdicts:
         about["quality"] = {"verdict": verdicts[-1]}
-    if judged := found.get(layout.health(run).name):
-        about["health"] = judged
+    with contextlib.suppress(XamsflowError):  # a damaged file says nothing
+        if judged := health.read(run):
+            about["health"] = judged.in_document()
     data = (
         [{"type": run_document.LIVE, "size_mb": transferred["bytes"] / MB}] if transferred else []
     )

@@ -213,6 +213,32 @@ def test_only_new_deviations_of_recent_runs_are_reported(settings, monkeypatch, 
     assert "  noise_ch3: 3.000, usually " in told.read_text()
 
 
+def unreadable(path):
+    """Make a file that cannot be opened, by anybody."""
+    path.unlink(missing_ok=True)
+    path.symlink_to(path.name)
+
+
+def test_a_file_that_cannot_be_read_concerns_its_own_run(settings):
+    rng = history()
+    alone("001019", settings)
+    judged(1020, rng, settings)
+    unreadable(layout.health("001020"))
+    unreadable(layout.quantities("001005"))
+    assert judged(1021, rng, settings).verdict is Verdict.USUAL
+    judged(1022, rng, settings)
+    unreadable(layout.quantities("001021"))
+    assert [one.run_id for one in judging.name_reference("001019", "anna")][-1] == "001022"
+
+
+def test_what_was_not_judged_when_a_process_was_killed_is_known(settings):
+    quantities.write(made(1, np.random.default_rng(1)))
+    assert judging.is_unjudged("000001")
+    alone("000001", settings)
+    assert not judging.is_unjudged("000001")
+    assert not judging.is_unjudged("000002")
+
+
 def test_only_an_odd_run_can_be_acknowledged(settings):
     rng = history()
     judged(1020, rng, settings)

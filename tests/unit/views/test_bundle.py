@@ -79,6 +79,15 @@ def test_the_same_run_gives_the_same_bytes(settings, tmp_path):
     assert bundle.make("000932", DOCUMENT, settings) == bundle.make("000932", DOCUMENT, settings)
 
 
+def test_quantities_and_verdict_are_in_it(settings, tmp_path):
+    plant(tmp_path / "work")
+    for name in ("quantities", "health"):
+        receipts.write(tmp_path / f"work/results/000932/{name}.json", {"version": 1, "is": name})
+    files = unpacked(bundle.make("000932", DOCUMENT, settings))
+    for name in ("quantities", "health"):
+        assert json.loads(files[f"receipts/{name}.json"])["is"] == name
+
+
 def test_without_anything_there_is_no_bundle(settings):
     with pytest.raises(ConfigurationError, match="nothing is known about run 000932"):
         bundle.make("000932", None, settings)

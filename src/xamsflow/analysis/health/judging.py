@@ -6,7 +6,7 @@ the run database.
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -40,13 +40,20 @@ def judge(runs: Iterable[str], config: Config) -> list[Health]:
         if names := _new(one):
             notify.odd(config, one, names)
     notify.finish()
-    published = [one for one in found if layout.rundoc_receipt(one.run_id).is_file()]
-    if published:
-        try:
-            publish_all(published, config)
-        except XamsflowError as error:
-            logger.warning("verdicts are not in the run documents: %s", error)
+    try:
+        publish_all(found, config)
+    except XamsflowError as error:
+        logger.warning("verdicts are not in the run documents: %s", error)
     return found
+
+
+def is_unjudged(run: str) -> bool:
+    """Tell whether a run has quantities but no verdict since, as after a process was killed."""
+    try:
+        measured = layout.quantities(run).stat().st_mtime_ns
+        return layout.health(run).stat().st_mtime_ns < measured
+    except FileNotFoundError:
+        return layout.quantities(run).exists()
 
 
 def judge_again(runs: Iterable[str]) -> list[Health]:
@@ -54,11 +61,7 @@ def judge_again(runs: Iterable[str]) -> list[Health]:
     found = []
     for run in sorted(runs):
         with _alone():
-            try:
-                one = _judged(run)
-            except BadDataError as error:
-                logger.warning("run %s is not judged: %s", run, error)
-                continue
+            one = _judged_if_possible(run)
         if one is not None:
             found.append(one)
     return found
@@ -97,19 +100,23 @@ def name_reference(run: str, by: str) -> list[Health]:
     with _alone():
         health.write(replace(_verdict_on(run), named_by=by))
         later = [one.run_id for one in references.following(run)]
-        return [found for name in (run, *later) if (found := _judged(name)) is not None]
+        judged = map(_judged_if_possible, (run, *later))
+        return [found for found in judged if found is not None]
 
 
 def publish_all(found: Sequence[Health], config: Config) -> None:
-    """Write verdicts to the run documents.
+    """Write verdicts to the documents of the runs that were published from here.
 
     A document that describes another run, such as one of another collection, is left alone; the log
     says so. Raises TransientError if the run database cannot be reached.
     """
     from xamsflow import rundb  # noqa: PLC0415 - not loaded to judge a run
 
+    published = [one for one in found if layout.rundoc_receipt(one.run_id).is_file()]
+    if not published:
+        return
     with rundb.open_database(config.rundb) as database:
-        for one in found:
+        for one in published:
             try:
                 _publish(one, database, config)
             except (BadDataError, ConfigurationError) as error:
@@ -117,10 +124,21 @@ def publish_all(found: Sequence[Health], config: Config) -> None:
 
 
 def _publish(found: Health, database: "RunDatabase", config: Config) -> None:
-    with suppress(FileNotFoundError):
+    try:
         receipt = receipts.read(layout.transfer_receipt(found.run_id), publish.TRANSFER_NEEDS)
-        publish.check_whose(receipt, database, config)
+    except FileNotFoundError:
+        raise BadDataError("without the receipt of its transfer, its document is unknown") from None
+    publish.check_whose(receipt, database, config)
     database.set_health(layout.run_number(found.run_id), found.in_document())
+
+
+def _judged_if_possible(run: str) -> Health | None:
+    """Judge a run; None if it has no quantities, or if the log says why it is not judged."""
+    try:
+        return _judged(run)
+    except XamsflowError as error:
+        logger.warning("run %s is not judged: %s", run, error)
+        return None
 
 
 def _judged(run: str) -> Health | None:
@@ -131,7 +149,7 @@ def _judged(run: str) -> Health | None:
     before: Health | None = None
     try:
         before = health.read(run)
-    except BadDataError as error:
+    except XamsflowError as error:
         logger.warning("%s", error.what)
     found = verdict.judge(values, references.find(values), before, clock.now().isoformat())
     health.write(found)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from xamsflow.analysis.health import comparison
-from xamsflow.base.errors import BadDataError
+from xamsflow.base.errors import XamsflowError
 from xamsflow.state import health, layout, quantities
 from xamsflow.state.health import Health, Verdict
 from xamsflow.state.quantities import Quantities
@@ -100,14 +100,14 @@ def _all() -> list[str]:
 def _verdict(run: str) -> Health | None:
     try:
         return health.read(run)
-    except (BadDataError, OSError):
+    except (XamsflowError, OSError):
         return None
 
 
 def _quantities(run: str) -> Quantities | None:
     try:
         return _read(run, layout.quantities(run).stat().st_mtime_ns)
-    except (BadDataError, OSError):
+    except (XamsflowError, OSError):
         return None
 
 

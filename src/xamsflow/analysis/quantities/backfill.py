@@ -21,10 +21,12 @@ def backfill(
 
     None for all runs; with `only_new`, those without a file newer than their data. Runs that are
     being processed are left out. Yield each run for which there was something to make, with the
-    error if there is no file now. It can be stopped at any time: what is made is kept.
+    error if there is no file now. It can be stopped at any time: what is made is kept, and runs
+    that were not judged before it was killed are judged by the next backfill.
     """
     wanted = run_files.runs() if runs is None else sorted(runs, reverse=True)
     wanted = [run for run in wanted if not _is_claimed(run)]
+    unjudged = [run for run in wanted if judging.is_unjudged(run)]
     if only_new:
         wanted = [run for run in wanted if make.is_new(run)]
     made: list[str] = []
@@ -40,7 +42,7 @@ def backfill(
                 except XamsflowError as error:
                     yield run, error
     finally:
-        judging.judge(made, site.settings)
+        judging.judge({*made, *unjudged}, site.settings)
 
 
 def _is_claimed(run: str) -> bool:
