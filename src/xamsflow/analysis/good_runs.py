@@ -5,7 +5,7 @@ The same criteria and data give the same list anywhere: it has no time, host or 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,11 +102,11 @@ def check_criteria(content: Any, what: str = "criteria") -> Criteria:
     schema.check(plain, layout.SCHEMAS / "good_runs.schema.yaml", what)
     for index, interval in enumerate(plain.get("leave_out", ())):
         try:
-            begin, end = (_time(interval[key]) for key in ("from", "to"))
+            begin, end = _time(interval["from"]), _end(interval["to"])
         except ValueError as error:
             raise ConfigurationError(f"{what}: leave_out.{index}: {error}") from error
-        if begin > end:
-            raise ConfigurationError(f"{what}: leave_out.{index}: from is later than to")
+        if begin >= end:
+            raise ConfigurationError(f"{what}: leave_out.{index}: from is not earlier than to")
     return Criteria(plain)
 
 
@@ -173,7 +173,7 @@ def _in_interval(criteria: Criteria, row: Mapping[Any, Any]) -> Iterator[str]:
             yield "no start or end, so it may be in an interval to leave out"
         return
     for interval in intervals:
-        if start < _time(interval["to"]) and end > _time(interval["from"]):
+        if start < _end(interval["to"]) and end > _time(interval["from"]):
             yield f"{interval['reason']} ({interval['from']} to {interval['to']})"
 
 
@@ -233,6 +233,11 @@ def _with_texts(value: Any) -> Any:
     if isinstance(value, list):
         return [_with_texts(inner) for inner in value]
     return value.isoformat() if isinstance(value, date) else value
+
+
+def _end(text: str) -> datetime:
+    """Return the end of an interval: of a date without a time, the end of the day."""
+    return _time(text) + (timedelta() if "T" in text or " " in text else timedelta(days=1))
 
 
 def _time(text: str) -> datetime:

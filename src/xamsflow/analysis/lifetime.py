@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xamsflow.analysis.quantities.estimators import NO_DECAY
+from xamsflow.base.errors import XamsflowError
 from xamsflow.settings.corrections import ByRun, Entry, Provenance
 from xamsflow.state import quantities, run_numbers
 
@@ -27,7 +29,10 @@ class RunLifetime:
 
 def of_run(number: int, run_id: str) -> RunLifetime:
     """Return the lifetime from the quantities of a run; it is read from the working directory."""
-    found = quantities.read(run_id)
+    try:
+        found = quantities.read(run_id)
+    except XamsflowError as error:
+        return RunLifetime(number, None, None, error.what)
     if found is None:
         return RunLifetime(number, None, None, "no quantities: `xamsflow quantities --backfill`")
     one = found.quantities.get(QUANTITY)
@@ -36,6 +41,14 @@ def of_run(number: int, run_id: str) -> RunLifetime:
     if isinstance(one.value, str) or one.error is None or not one.error > 0 or not one.value > 0:
         return RunLifetime(number, None, None, f"{QUANTITY} has no error")
     return RunLifetime(number, float(one.value), float(one.error), None)
+
+
+def without_decay(runs: Sequence[RunLifetime]) -> list[int]:
+    """Return the runs in which no decay is seen.
+
+    The mean of the others alone would be too short: they are those that fluctuate downward.
+    """
+    return [one.number for one in runs if (one.problem or "").startswith(NO_DECAY)]
 
 
 def mean(runs: Sequence[RunLifetime]) -> tuple[float, float]:

@@ -132,8 +132,9 @@ def _accept(
             if not written:
                 raise
             again = " ".join(f"{first}-{last}" for first, last in ranges)
+            changed = " and ".join(str(one.path) for one in written)
             raise type(error)(
-                f"{error.what}; {names} has the new value, but not all runs are pending",
+                f"{error.what}; {changed} has the new value, but not all runs are pending",
                 f"`xamsflow reprocess {again}`",
             ) from error
 

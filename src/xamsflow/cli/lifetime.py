@@ -54,6 +54,12 @@ def run(options: argparse.Namespace) -> int:
     if not usable:
         print("No proposal: no run has an electron lifetime.")
         return 1
+    if undecided := lifetime.without_decay(found):
+        print(
+            f"No proposal: no decay is seen in {choosing.named(undecided)}, and the mean of the "
+            "others alone would be too short. Give runs with more events."
+        )
+        return 1
     value, error = lifetime.mean(usable)
     now = by_run.entry(usable[0].number)
     in_use = "no value" if now is None else f"{now.value / 1000:.4g} us ({now.provenance.value})"

@@ -127,6 +127,23 @@ def _verdict(run: str) -> Health | None:
         return None
 
 
+def _about(
+    kept: QuantityTable,
+    unchanged: Sequence[str],
+    read_now: Mapping[str, tuple[Quantities, Health | None]],
+) -> dict[str, Mapping[str, Any]]:
+    """Return what each quantity is, according to the newest run."""
+    before = {name: kept.about[name] for name in kept.names if unchanged}
+    now: dict[str, Mapping[str, Any]] = {}
+    for run in sorted(read_now, reverse=True):
+        for name, quantity in read_now[run][0].quantities.items():
+            if name not in now:
+                now[name] = {key: getattr(quantity, key) for key in ABOUT}
+    is_newer = max(read_now, default="") > max(unchanged, default="")
+    newer, older = (now, before) if is_newer else (before, now)
+    return newer | {name: about for name, about in older.items() if name not in newer}
+
+
 def _joined(
     kept: QuantityTable,
     unchanged: Sequence[str],
@@ -134,12 +151,7 @@ def _joined(
     damaged: Mapping[str, str],
 ) -> QuantityTable:
     """Return a table of the unchanged runs of a kept table and the runs that were read now."""
-    about: dict[str, Mapping[str, Any]] = {}
-    for run in sorted(read_now, reverse=True):
-        for name, quantity in read_now[run][0].quantities.items():
-            if name not in about:
-                about[name] = {key: getattr(quantity, key) for key in ABOUT}
-    about |= {name: kept.about[name] for name in kept.names if unchanged and name not in about}
+    about = _about(kept, unchanged, read_now)
     names = list(about)
     column = {name: i for i, name in enumerate(names)}
     runs = sorted([*unchanged, *read_now])

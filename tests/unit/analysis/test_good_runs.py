@@ -77,6 +77,11 @@ def test_intervals_to_leave_out():
     }
 
 
+def test_a_date_to_which_runs_are_left_out_is_a_whole_day():
+    day = {"from": "2026-01-05", "to": "2026-01-05", "reason": "HV"}
+    assert set(reasons({"leave_out": [day]}, row(1), row(2))) == {"000001", "000002"}
+
+
 def test_the_live_time():
     measure(1, live_fraction=0.9)
     measure(2, live_fraction=0.5)
@@ -103,7 +108,10 @@ def test_the_usual_criteria_and_dates_of_yaml(tmp_path):
         ("modes: bg", r"unknown key modes \(did you mean mode\?\)"),
         ("mode: 3", r"mode is 3, allowed: text or a list"),
         ("quantities: {noise: {min: low}}", r'quantities.noise.min is "low"'),
-        ("leave_out: [{from: 2026-01-06, to: 2026-01-05, reason: x}]", "from is later than to"),
+        (
+            "leave_out: [{from: 2026-01-06, to: 2026-01-05, reason: x}]",
+            "from is not earlier than to",
+        ),
         ("leave_out: [{from: 2026-13-06 00:00, to: 2026-01-05, reason: x}]", "leave_out.0"),
         ("mode: [", "cannot be read"),
     ],

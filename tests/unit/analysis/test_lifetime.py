@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from xamsflow.analysis import lifetime
+from xamsflow.analysis.quantities.estimators import NO_DECAY
 from xamsflow.settings.corrections import ByRun, Entry
 from xamsflow.state import quantities
 from xamsflow.state.quantities import Quantities, Quantity
@@ -57,3 +58,11 @@ def test_a_run_without_a_lifetime(tmp_path, monkeypatch, found, words) -> None:
     assert "xamsflow quantities --backfill" in (lifetime.of_run(7, "000007").problem or "")
     write("000007", **found)
     assert words in (lifetime.of_run(7, "000007").problem or "")
+
+
+def test_runs_without_a_decay_are_not_forgotten(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write("000007", electron_lifetime=Quantity(220.0, 10.0))
+    write("000008", electron_lifetime=Quantity(None, problem=f"{NO_DECAY}: 1/lifetime is ..."))
+    runs = [lifetime.of_run(number, f"{number:06d}") for number in (7, 8)]
+    assert lifetime.without_decay(runs) == [8]

@@ -64,6 +64,16 @@ def test_only_files_that_changed_are_read(monkeypatch):
     assert len(seen) == 2
 
 
+def test_the_newest_run_says_what_a_quantity_is():
+    write("000001", a=Quantity(1.0, unit="s"))
+    write("000002", a=Quantity(1.0, unit="ms"))
+    quantity_table.read()
+    write("000001", a=Quantity(2.0, unit="s"))
+    assert quantity_table.read().about["a"]["unit"] == "ms"
+    write("000003", a=Quantity(2.0, unit="us"))
+    assert quantity_table.read().about["a"]["unit"] == "us"
+
+
 def test_verdicts_are_read_when_they_come_or_change():
     write("000001", a=Quantity(1.0))
     write("000002", a=Quantity(1.0))

@@ -70,9 +70,16 @@ class Definition:
             for channel, value in channels.items()
         }
 
-    def failed(self, problem: str, channels: tuple[int, ...] = ()) -> dict[str, Quantity]:
-        """Return this quantity without a value, and why; `channels` are those it would have."""
+    def failed(
+        self, problem: str, channels: tuple[int, ...] = (), *, may_pass: bool = False
+    ) -> dict[str, Quantity]:
+        """Return this quantity without a value, and why; `channels` are those it would have.
+
+        If the problem `may_pass`, such as a disk that is away, a backfill measures it again.
+        """
         nothing = replace(self._empty, problem=_one_line(problem))
+        if may_pass:
+            nothing = replace(nothing, code="")
         if not self.by_channel or not channels:
             return {self.name: nothing}
         return {

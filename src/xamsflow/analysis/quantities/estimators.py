@@ -29,6 +29,9 @@ FEWEST = 10
 DRIFT_BINS = 10
 FEWEST_IN_BIN = 10
 
+NO_DECAY = "no significant decay"
+"""How the problem begins of a run whose lifetime is too long to be measured in it."""
+
 SIGNIFICANT = 1.0
 """Standard deviations by which a decay must differ from none."""
 
@@ -186,9 +189,7 @@ def decay_time(time: Array, area: Array, smallest: float, trend: Trend, what: st
     decay = decay_with(0.0, low - 1e-3 / latest, high + 1e-3 / latest)
     error = (high - low) / 2
     if decay < SIGNIFICANT * error:
-        raise NotMeasuredError(
-            f"no significant decay: 1/lifetime is {decay:.2g} ± {error:.2g} per µs"
-        )
+        raise NotMeasuredError(f"{NO_DECAY}: 1/lifetime is {decay:.2g} ± {error:.2g} per µs")
     return 1 / decay, error / decay**2
 
 

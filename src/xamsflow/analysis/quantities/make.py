@@ -81,6 +81,8 @@ def measure(definition: Definition, run: RunData) -> Found:
         return definition.found(definition.function(run)) or definition.failed("no channels")
     except XamsflowError as error:
         return definition.failed(str(error), run.channels)
+    except (OSError, MemoryError) as error:
+        return definition.failed(f"{type(error).__name__}: {error}", run.channels, may_pass=True)
     except Exception as error:  # whatever data may lead to: the others are measured nevertheless
         logger.exception("run %s: %s", run.run_id, definition.name)
         return definition.failed(f"{type(error).__name__}: {error}", run.channels)

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from xamsflow import cli
-from xamsflow.analysis.quantities import make, shipped
+from xamsflow.analysis.quantities import make, run_data, shipped
 from xamsflow.analysis.quantities.backfill import backfill
 from xamsflow.analysis.quantities.definition import Definition
 from xamsflow.base.errors import ConfigurationError
@@ -184,3 +184,15 @@ def test_the_table_and_the_command_show_the_same(site, own, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("run_id,mode,noise_ch0,noise_ch0_error,noise_ch1,")
     assert len(lines) == 3
+
+
+def test_a_disk_that_is_away_does_not_make_a_problem_final(site, own, monkeypatch):
+    def away(*_):
+        raise OSError(5, "Input/output error")
+
+    layout.quantities(RUN).unlink(missing_ok=True)
+    with monkeypatch.context() as broken:
+        broken.setattr(run_data.RunData, "rows", away)
+        found = make.make(site, RUN, own).quantities["event_rate"]
+    assert "Input/output error" in found.problem
+    assert make.is_wanted(RUN, own)

@@ -7,11 +7,13 @@
     xenon     areas, drift and electron lifetime
 """
 
+import hashlib
 import inspect
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
-from xamsflow.analysis.quantities import definition
+from xamsflow.analysis.quantities import definition, estimators, run_data
 from xamsflow.analysis.quantities.definition import OURS, Definition
 from xamsflow.analysis.quantities.shipped import channels, rates, xenon
 
@@ -21,8 +23,13 @@ __all__ = ["definitions"]
 @cache
 def definitions() -> tuple[Definition, ...]:
     """Return the shipped quantities, in the order in which people read them."""
+    shared = [_code(module) for module in (estimators, run_data, definition)]
     found: list[Definition] = []
     for module in (rates, xenon, channels):
-        code = definition.code_of(Path(inspect.getfile(module)))
+        code = hashlib.sha256("".join([*shared, _code(module)]).encode()).hexdigest()[:12]
         found += definition.of_module(vars(module), OURS, code)
     return tuple(found)
+
+
+def _code(module: ModuleType) -> str:
+    return definition.code_of(Path(inspect.getfile(module)))
