@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from xamsflow.analysis.health import comparison
 from xamsflow.analysis.trends import contents, render
 from xamsflow.settings import config
 from xamsflow.state import health, quantities
@@ -90,7 +91,7 @@ def test_the_band_is_what_the_newest_run_was_judged_by(made):
     usual = found["usual"][0][0]["event_rate"]
     assert usual["center"] == pytest.approx(np.median(values[:30]))
     assert usual["spread"] == pytest.approx(0.5, rel=0.3)
-    assert usual["limit"] == 4.5
+    assert usual["limit"] == comparison.limit(1, 30)
     (deviation,) = found["odd"][found["runs"].index(31)]
     assert (deviation["value"], deviation["deviation"]) == (30.0, None)
     json.dumps(found, allow_nan=False)

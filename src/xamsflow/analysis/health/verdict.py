@@ -88,6 +88,18 @@ def judge(run: Quantities, references: References, before: Health | None, time: 
     )
 
 
+def bands(run: Quantities, references: References) -> dict[str, tuple[float, float, float]]:
+    """Return center, spread and limit with which each quantity of a run is judged.
+
+    A value is odd if it is more than the limit, in spreads, away from the center.
+    """
+    compared = dict(_numbers(run, references))
+    return {
+        name: (one.usual, one.spread, comparison.limit(len(compared), one.n))
+        for name, one in compared.items()
+    }
+
+
 def continues(odd: Deviation, earlier: Deviation, limit: float) -> bool:
     """Tell whether a deviation is the same problem as one of an earlier run.
 
@@ -148,7 +160,7 @@ def _odd(
 ) -> Iterator[Deviation]:
     """Yield what stands out; the run in which it began is not known yet."""
     for name, one in compared.items():
-        if abs(one.deviation) > comparison.limit(len(compared), one.n):
+        if abs(one.deviation) > comparison.limit(len(compared), one.n):  # as in :func:`bands`
             yield Deviation(
                 name, one.value, one.usual, one.spread, one.deviation, since="", began=one.value
             )

@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from xamsflow import rundb
 from xamsflow.analysis import runs as run_tables
-from xamsflow.analysis.health import comparison
+from xamsflow.analysis.health import references, verdict
 from xamsflow.base import clock
 from xamsflow.base.errors import XamsflowError
 from xamsflow.rundb import run_rows
 from xamsflow.settings.config import Config
-from xamsflow.state import health, layout, quantity_table
+from xamsflow.state import layout, quantities, quantity_table
 from xamsflow.state.health import Verdict
 from xamsflow.state.quantity_table import QuantityTable
 from xamsflow.views import colors
@@ -34,6 +34,8 @@ STRIPS = {
 
 FIELDS = ("name", "value", "usual", "deviation", "known", "problem")
 """What is said about a quantity that stands out."""
+
+BAND = ("center", "spread", "limit")
 
 STEPS = 20
 """Steps in the typical error or spread of a column: finer differences mean nothing."""
@@ -120,43 +122,28 @@ def _usual(table: QuantityTable, modes: "_Words", detectors: "_Words") -> dict[i
     """Return what is usual now: by detector, mode and quantity, center, spread and limit."""
     found: dict[int, Any] = {}
     judged: set[tuple[str, str]] = set()
-    for run, mode, of, verdict in reversed(
+    for run, mode, of, found_to_be in reversed(
         list(zip(table.run_ids, table.modes, table.detectors, table.verdicts, strict=True))
     ):
-        if (mode, of) in judged or verdict not in (Verdict.USUAL, Verdict.ODD):
+        if (mode, of) in judged or found_to_be not in (Verdict.USUAL, Verdict.ODD):
             continue
-        compared = _judged_with(table, run)
+        compared = _judged_with(run)
         if compared:
             judged.add((mode, of))
             found.setdefault(detectors.number(of), {})[modes.number(mode)] = compared
     return found
 
 
-def _judged_with(table: QuantityTable, run: str) -> dict[str, dict[str, float]]:
-    """Return what was usual for each quantity when a run was judged, nothing if it could not be."""
+def _judged_with(run: str) -> dict[str, dict[str, float]]:
+    """Return what is usual for each quantity of a run, nothing if it cannot be read."""
     try:
-        verdict = health.read(run)
+        values = quantities.read(run)
     except XamsflowError:
         return {}
-    if verdict is None or verdict.limit is None:
+    if values is None:
         return {}
-    rows = [table.rows[one] for one in verdict.references if one in table.rows]
-    found = {}
-    for name, column in table.columns.items():
-        values, errors = table.values[rows, column], np.nan_to_num(table.errors[rows, column])
-        known = np.isfinite(values)
-        values, errors, unit = values[known], errors[known], table.about[name]["unit"]
-        if len(verdict.references) == 1 and len(values) == 1:
-            usual = comparison.of_named(float(values[0]), float(errors[0]), None, unit)
-        elif len(values) >= comparison.FEWEST:
-            usual = comparison.of_runs(values, errors, unit)
-        else:
-            continue
-        spread = float(usual.spread_for(usual.error))
-        if spread > 0:
-            center = float(usual.center)
-            found[name] = {"center": center, "spread": spread, "limit": verdict.limit}
-    return found
+    found = verdict.bands(values, references.find(values))
+    return {name: dict(zip(BAND, band, strict=True)) for name, band in found.items()}
 
 
 def _has_picture(run: str) -> bool:
