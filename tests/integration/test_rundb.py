@@ -1038,8 +1038,8 @@ def test_claims_are_read_from_the_primary_and_acknowledged_whatever_the_address_
             assert database.done(claim)
 
 
-def judged(verdict: str, *notes: dict[str, Any]) -> dict[str, Any]:
-    odd = [{"name": "noise_ch0"}] if verdict == "odd" else []
+def judged(verdict: str, *notes: dict[str, Any], since: str = "000001") -> dict[str, Any]:
+    odd = [{"name": "noise_ch0", "since": since}] if verdict == "odd" else []
     return {"verdict": verdict, "odd": odd, "known": list(notes), "reference": "", "time": ""}
 
 
@@ -1052,6 +1052,9 @@ def test_a_verdict_changes_no_status_and_keeps_the_notes_of_others(database, run
     runs.update_one({"number": 1}, {"$push": {"processing.health.known": other}})
     assert not database.set_health(1, judged("odd", note)), "the note of bob stays"
     assert runs.find_one({"number": 1})["processing"] == {"health": judged("odd", note, other)}
+    assert database.set_health(1, judged("odd", since="000002")), "notes on another problem lapse"
+    another = judged("odd", since="000002")
+    assert runs.find_one({"number": 1})["processing"] == {"health": another}
     assert database.set_health(1, judged("usual"))
     found = runs.find_one({"number": 1})
     assert found["processing"] == {"health": judged("usual")}
