@@ -132,16 +132,35 @@ def _about(
     unchanged: Sequence[str],
     read_now: Mapping[str, tuple[Quantities, Health | None]],
 ) -> dict[str, Mapping[str, Any]]:
-    """Return what each quantity is, according to the newest run."""
-    before = {name: kept.about[name] for name in kept.names if unchanged}
-    now: dict[str, Mapping[str, Any]] = {}
+    """Return what each quantity is, according to the newest run that has it."""
+    now: dict[str, str] = {}
     for run in sorted(read_now, reverse=True):
-        for name, quantity in read_now[run][0].quantities.items():
-            if name not in now:
-                now[name] = {key: getattr(quantity, key) for key in ABOUT}
-    is_newer = max(read_now, default="") > max(unchanged, default="")
-    newer, older = (now, before) if is_newer else (before, now)
-    return newer | {name: about for name, about in older.items() if name not in newer}
+        for name in read_now[run][0].quantities:
+            now.setdefault(name, run)
+    before = _newest(kept, unchanged)
+    is_now = {name: run for name, run in now.items() if run > before.get(name, "")}
+    found: dict[str, Mapping[str, Any]] = {
+        name: {key: getattr(read_now[run][0].quantities[name], key) for key in ABOUT}
+        for name, run in is_now.items()
+    }
+    return found | {name: kept.about[name] for name in before if name not in is_now}
+
+
+def _newest(table: QuantityTable, runs: Sequence[str]) -> dict[str, str]:
+    """Return the newest of these runs that has a quantity, by its name; those of no run are out.
+
+    A run that has it has a number, a text or a problem.
+    """
+    rows = [table.rows[run] for run in runs]
+    has = np.isfinite(table.values[rows])
+    for i, run in enumerate(runs):
+        for name in (*table.texts.get(run, ()), *table.problems.get(run, ())):
+            has[i, table.columns[name]] = True
+    return {
+        name: runs[int(np.flatnonzero(column)[-1])]
+        for name, column in zip(table.names, has.T, strict=True)
+        if column.any()
+    }
 
 
 def _joined(

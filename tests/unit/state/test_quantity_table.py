@@ -74,6 +74,25 @@ def test_the_newest_run_says_what_a_quantity_is():
     assert quantity_table.read().about["a"]["unit"] == "us"
 
 
+def test_the_newest_run_that_has_a_quantity_says_what_it_is():
+    """Other runs do not matter, neither those that are read again nor those that are not."""
+    write("000001", a=Quantity(1.0, unit="s"), t=Quantity("x", unit="s"), gone=Quantity(1.0))
+    write("000002", a=Quantity(None, unit="ms", problem="no data"), t=Quantity("y", unit="ms"))
+    write("000003", b=Quantity(1.0))
+    quantity_table.read()
+    write("000001", a=Quantity(2.0, unit="h"), t=Quantity("z", unit="h"))
+    write("000004", b=Quantity(1.0))
+    table = quantity_table.read()
+    assert {name: about["unit"] for name, about in table.about.items()} == {
+        "a": "ms",
+        "t": "ms",
+        "b": "",
+    }
+    write("000002", a=Quantity(3.0, unit="us"), t=Quantity("y", unit="us"))
+    table = quantity_table.read()
+    assert (table.about["a"]["unit"], table.about["t"]["unit"]) == ("us", "us")
+
+
 def test_verdicts_are_read_when_they_come_or_change():
     write("000001", a=Quantity(1.0))
     write("000002", a=Quantity(1.0))
