@@ -1,13 +1,17 @@
 """Measured values are proposed, accepted, and the runs that they concern become pending."""
 
+import argparse
 import json
 from datetime import UTC, datetime
 
 import pytest
 
 from xamsflow import cli
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.cli import accepting
 from xamsflow.data.processing import process_run
-from xamsflow.settings import corrections, detector
+from xamsflow.settings import config, corrections, detector
+from xamsflow.settings.corrections import Entry, Provenance
 from xamsflow.simulate import LedLight, SimulatedRun, simulate
 from xamsflow.state import owner, quantities
 from xamsflow.state.quantities import Quantities, Quantity
@@ -95,6 +99,24 @@ def test_a_run_that_is_being_processed_is_named(ask, runs):
     assert code == 1
     assert "is being processed by" in said
     assert pending(runs) == [LED_RUN, LED_RUN + 2]
+
+
+def test_only_what_was_written_is_to_be_reprocessed(ask, runs, site):
+    """The first entry changes the file of the second, which is then not written."""
+    name = "xams_electron_lifetime_v0"
+    entries = [
+        Entry(run, run, 262_000, Provenance.MEASURED, run=run) for run in (LED_RUN, LED_RUN + 2)
+    ]
+    parser = argparse.ArgumentParser()
+    accepting.add_arguments(parser)
+    options = parser.parse_args(["--accept", "--yes"])
+    with pytest.raises(ConfigurationError, match="has the new value, but") as raised:
+        accepting.propose(
+            options, config.load([site.configfile]), "lifetime", [(name, one) for one in entries]
+        )
+    assert raised.value.remedy == "`xamsflow reprocess 7500-7500`"
+    assert corrections.of_run(corrections.load(name), LED_RUN) == 262_000
+    assert corrections.of_run(corrections.load(name), LED_RUN + 2) == 3e5
 
 
 def test_without_a_measurement_nothing_is_proposed(ask, runs):

@@ -131,7 +131,7 @@ def _accept(
         except XamsflowError as error:
             if not written:
                 raise
-            again = " ".join(f"{first}-{last}" for first, last in ranges)
+            again = " ".join(f"{first}-{last}" for one in written for first, last in one.ranges)
             changed = " and ".join(str(one.path) for one in written)
             raise type(error)(
                 f"{error.what}; {changed} has the new value, but not all runs are pending",
