@@ -7,12 +7,15 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from xamsflow import cli
 from xamsflow.analysis.health import comparison, judging, references
+from xamsflow.analysis.quantities import make
 from xamsflow.base.errors import ConfigurationError
 from xamsflow.settings import config
-from xamsflow.state import health, layout, quantities
+from xamsflow.state import health, layout, quantities, receipts
 from xamsflow.state.health import Verdict
 from xamsflow.state.quantities import Quantities, Quantity
+from xamsflow.views import reconstructed
 
 MINUTE = 60_000_000_000
 CENTERS = {
@@ -231,12 +234,48 @@ def test_a_file_that_cannot_be_read_concerns_its_own_run(settings):
     assert [one.run_id for one in judging.name_reference("001019", "anna")][-1] == "001022"
 
 
+def test_verdicts_go_to_documents_of_runs_published_from_here_only(settings):
+    """Without such a run, the run database is not even opened."""
+    found = judged(1, np.random.default_rng(1), settings)
+    settings = replace(settings, rundb=replace(settings.rundb, uri="mongodb://"))
+    judging.publish_all([found], settings)
+    receipts.write(layout.rundoc_receipt("000001"), {})
+    with pytest.raises(ConfigurationError, match=r"rundb\.uri"):
+        judging.publish_all([found], settings)
+
+
+@pytest.mark.parametrize("verb", ["health", "quantities"])
+def test_a_list_shows_the_runs_that_can_be_read(verb, settings, capsys):
+    rng = np.random.default_rng(1)
+    for number in (1, 2, 3):
+        judged(number, rng, settings)
+    unreadable(layout.health("000002"))
+    unreadable(layout.quantities("000002"))
+    assert cli.main([verb, "1-3", "--json"]) == 1
+    said = capsys.readouterr()
+    assert "000002" in said.err
+    assert sorted(one["run_id"] for one in json.loads(said.out)) == ["000001", "000003"]
+
+
+def test_a_verdict_is_known_without_the_run_database(settings):
+    found = judged(1, np.random.default_rng(1), settings)
+    assert reconstructed.document("000001")["processing"]["health"] == found.in_document()
+    unreadable(layout.health("000001"))
+    assert "health" not in reconstructed.document("000001")["processing"]
+
+
 def test_what_was_not_judged_when_a_process_was_killed_is_known(settings):
     quantities.write(made(1, np.random.default_rng(1)))
     assert judging.is_unjudged("000001")
     alone("000001", settings)
     assert not judging.is_unjudged("000001")
     assert not judging.is_unjudged("000002")
+    unreadable(layout.health("000001"))
+    assert judging.is_unjudged("000001")
+    unreadable(layout.quantities("000001"))
+    assert not judging.is_unjudged("000001")
+    receipts.write(layout.data_type_receipt("000001", "events"), {})
+    assert make.is_new("000001")
 
 
 def test_only_an_odd_run_can_be_acknowledged(settings):

@@ -51,9 +51,12 @@ def is_unjudged(run: str) -> bool:
     """Tell whether a run has quantities but no verdict since, as after a process was killed."""
     try:
         measured = layout.quantities(run).stat().st_mtime_ns
+    except OSError:  # there are none, or they cannot be read
+        return False
+    try:
         return layout.health(run).stat().st_mtime_ns < measured
-    except FileNotFoundError:
-        return layout.quantities(run).exists()
+    except OSError:
+        return True
 
 
 def judge_again(runs: Iterable[str]) -> list[Health]:

@@ -114,6 +114,6 @@ def _is_up_to_date(run: str) -> bool:
     """Tell whether a run has a file of quantities that is not older than its data."""
     try:
         made = layout.quantities(run).stat().st_mtime_ns
-    except FileNotFoundError:
+    except OSError:  # there is none, or it cannot be read
         return False
     return all(receipt.stat().st_mtime_ns <= made for receipt in layout.receipts_of_data_types(run))
