@@ -42,7 +42,7 @@ class LogHandler(LogHandlerBase):
         try:
             if self.common_settings.dryrun:
                 _preview(event, vars(record))
-            else:
+            elif driver.is_configured():  # not for a Snakefile of somebody else's
                 self._tell(event, vars(record))
         except Exception:  # an error in the logger must not stop the workflow
             self.handleError(record)

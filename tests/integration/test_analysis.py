@@ -67,7 +67,7 @@ def test_runs_of_the_run_database(opened):
 def test_the_server_reduces_a_document_as_we_do(opened):
     made, _ = opened
     with rundb.open_database(config.load([made.configfile]).rundb) as database:
-        by_server = run_rows.columns(database.rows())
+        by_server = database.columns()
         documents = [{**database.get(number), "number": number} for number in by_server["number"]]
     here = run_rows.columns([run_rows.of_document(document) for document in documents])
     assert here == by_server

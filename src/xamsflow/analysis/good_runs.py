@@ -125,7 +125,7 @@ def of_run(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return the list for one run, by the usual criteria; None without its run document."""
     if document is None:
         return None
-    table = run_tables.table([run_rows.of_document(document)])
+    table = run_tables.table(run_rows.columns([run_rows.of_document(document)]))
     return choose(read_criteria(), table, quantity_table.read()).to_json()
 
 

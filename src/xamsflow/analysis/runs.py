@@ -55,15 +55,14 @@ def ranges(runs: Runs) -> tuple[range, ...] | None:
     return run_numbers.parse_all(map(str, words))
 
 
-def table(rows: list[list[Any]]) -> "pd.DataFrame":
-    """Return a table of runs from rows of :mod:`xamsflow.rundb.run_rows`.
+def table(known: run_rows.Columns) -> "pd.DataFrame":
+    """Return a table of runs, newest first, from columns of :mod:`xamsflow.rundb.run_rows`.
 
     `start` and `end` are in UTC, `length_s` in s; tags and comments are tuples.
     """
     import numpy as np  # noqa: PLC0415 - `import xamsflow` is fast
     import pandas as pd  # noqa: PLC0415 - takes a second
 
-    known = run_rows.columns(rows)
     numbers = known["number"]
     known = {RUN_ID: [f"{number:0{layout.RUN_DIGITS}d}" for number in numbers]} | known
     # pandas would look at each value for its type.
@@ -77,7 +76,7 @@ def table(rows: list[list[Any]]) -> "pd.DataFrame":
     runs = pd.DataFrame(columns, copy=False)
     length = (runs["end"] - runs["start"]).dt.total_seconds()
     runs.insert(runs.columns.get_loc("end") + 1, "length_s", length)
-    return runs
+    return runs.sort_values("number", ascending=False, kind="stable", ignore_index=True)
 
 
 def select(
@@ -105,18 +104,18 @@ def select(
     return runs.reset_index(drop=True)
 
 
-def on_disk(processed: Path, numbers: Sequence[range] | None) -> list[list[Any]]:
-    """Return the rows of the runs with receipts or strax data, without the run database.
+def on_disk(processed: Path, numbers: Sequence[range] | None) -> run_rows.Columns:
+    """Return facts on the runs with receipts or strax data, without the run database.
 
     Receipts are read from the working directory.
     """
     names = set(run_files.runs()) | _stored(processed)
     wanted = [
         run
-        for run in sorted(names, reverse=True)
+        for run in names
         if numbers is None or any(layout.run_number(run) in part for part in numbers)
     ]
-    return [run_rows.of_document(_document(processed, run)) for run in wanted]
+    return run_rows.columns(run_rows.of_document(_document(processed, run)) for run in wanted)
 
 
 def _stored(processed: Path) -> set[str]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from xamsflow.analysis.good_runs import Criteria, GoodRuns
     from xamsflow.analysis.quantities.run_data import RunData
     from xamsflow.data.loading import Loader
-    from xamsflow.rundb import RunDatabase
+    from xamsflow.rundb import RunDatabase, run_rows
 
 ASK_AGAIN_S = 60
 """How long the run database is left alone after it could not be reached."""
@@ -104,7 +104,7 @@ class Site:
         """
         numbers = run_tables.ranges(runs)
         with memory.gathering():
-            known = run_tables.table(self._rows(numbers))
+            known = run_tables.table(self._columns(numbers))
         return run_tables.select(
             known,
             patterns={
@@ -299,10 +299,10 @@ class Site:
         )
         return f"<table>{cells}</table>"
 
-    def _rows(self, numbers: Sequence[range] | None) -> list[list[Any]]:
+    def _columns(self, numbers: Sequence[range] | None) -> "run_rows.Columns":
         if self._run_database is not False and self._is_due():
             try:
-                return self._rows_from_database(numbers)
+                return self._from_database(numbers)
             except TransientError as error:
                 if self._run_database:
                     raise
@@ -315,7 +315,7 @@ class Site:
     def _is_due(self) -> bool:
         return bool(self._run_database) or time.monotonic() - self._away_since >= ASK_AGAIN_S
 
-    def _rows_from_database(self, numbers: Sequence[range] | None) -> list[list[Any]]:
+    def _from_database(self, numbers: Sequence[range] | None) -> "run_rows.Columns":
         if self._database is None:
             from xamsflow import rundb  # noqa: PLC0415 - keeps `import xamsflow` fast
 
@@ -323,7 +323,7 @@ class Site:
                 self._database = self._opened.enter_context(
                     rundb.open_database(self.settings.rundb)
                 )
-        return self._database.rows(numbers)
+        return self._database.columns(numbers)
 
     def _chosen(self, runs: Runs, which: Mapping[str, Patterns]) -> list[str]:
         """Return the runs to load, oldest first; runs that are named one by one need not exist."""

@@ -356,6 +356,11 @@ def configure(config: Config, submit: Callable[[], str | None] = lambda: None) -
     gc.set_threshold(GARBAGE)
 
 
+def is_configured() -> bool:
+    """Tell whether this process has a driver."""
+    return bool(_drivers)
+
+
 def current() -> Driver:
     """Return this process's driver."""
     return _drivers[0]

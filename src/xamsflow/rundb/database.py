@@ -37,9 +37,6 @@ IDENTITY = ("type", "host", "location", "lineage_hash")
 BATCH = 1000
 """Documents per answer of the server if all are read; by default, an answer has 16 MB."""
 
-ROWS_AT_ONCE = 5000
-"""Rows per answer of the server, few enough that it makes others while these are decoded."""
-
 CLAIMED = {
     "processing_status": {"$in": [Status.SUBMITTED.value, Status.RUNNING.value]},
     "processing.owner": {"$type": "string"},
@@ -228,28 +225,24 @@ class RunDatabase:
         return map(RunSummary.of, self.documents(RunSummary.FIELDS, numbers))
 
     @_translated
-    def rows(self, numbers: Sequence[range] | None = None) -> list[list[Any]]:
-        """Return a row for every run in `numbers` (None: all), newest first, with one query.
+    def columns(self, numbers: Sequence[range] | None = None) -> run_rows.Columns:
+        """Return facts on every run in `numbers` (None: all), in any order, with one query.
 
         The fields are those of :mod:`xamsflow.rundb.run_rows`. Documents without a usable run
         number are left out.
         """
         if numbers is not None and not numbers:
-            return []
+            return run_rows.columns([])
         # The server sends all answers without being asked again: it works while we decode.
         routed = self._collection.database.client.is_mongos  # which cannot do this
         found = self._collection.find(
             _in_ranges(numbers),
             run_rows.PROJECTION,
             cursor_type=CursorType.NON_TAILABLE if routed else CursorType.EXHAUST,
-            batch_size=ROWS_AT_ONCE,
+            batch_size=run_rows.AT_ONCE,
         )
-        rows = [document["row"] for document in found]
-        for row in rows:
-            if type(row[0]) is not int:
-                row[0] = run_document.number({"number": row[0]})
-        numbered = (row for row in rows if row[0] is not None)
-        return sorted(numbered, key=operator.itemgetter(0), reverse=True)
+        answers = iter(lambda: found.to_list(run_rows.AT_ONCE), [])
+        return run_rows.joined([document["row"] for document in answer] for answer in answers)
 
     def documents(
         self, fields: Iterable[str] | None, numbers: Sequence[range] | None = None

@@ -13,7 +13,6 @@ from xamsflow.analysis import runs as run_tables
 from xamsflow.analysis.health import references, verdict
 from xamsflow.base import clock
 from xamsflow.base.errors import XamsflowError
-from xamsflow.rundb import run_rows
 from xamsflow.settings.config import Config
 from xamsflow.state import layout, quantities, quantity_table
 from xamsflow.state.health import Verdict
@@ -100,10 +99,9 @@ def _notes(config: Config) -> tuple[dict[str, tuple[Sequence[str], Sequence[str]
     problem = ""
     try:
         with rundb.open_database(config.rundb) as database:
-            rows = database.rows()
+            columns = database.columns()
     except XamsflowError as error:
-        rows, problem = run_tables.on_disk(config.storage.processed, None), str(error)
-    columns = run_rows.columns(rows)
+        columns, problem = run_tables.on_disk(config.storage.processed, None), str(error)
     said = zip(columns["tags"], columns["comments"], strict=True)
     names = (f"{number:0{layout.RUN_DIGITS}d}" for number in columns["number"])
     return dict(zip(names, said, strict=True)), problem
