@@ -8,6 +8,7 @@ from xamsflow.redax import rundoc
 from xamsflow.rundb import run_document
 from xamsflow.rundb.run_document import section, time
 from xamsflow.rundb.status import understand
+from xamsflow.state.layout import HIGHEST_RUN
 
 FIELDS = (
     *("number", "mode", "source", "user", "tags", "comments"),
@@ -102,8 +103,9 @@ class _Shared:
         self._statuses: dict[str, str] = {}
 
     def columns(self, rows: list[list[Any]]) -> dict[str, Iterable[Any]]:
-        if {type(row[0]) for row in rows} != {int}:
-            numbers = [run_document.number({"number": row[0]}) for row in rows]
+        numbers: list[Any] = [row[0] for row in rows]
+        if set(map(type, numbers)) != {int} or not 0 <= min(numbers) <= max(numbers) <= HIGHEST_RUN:
+            numbers = [run_document.number({"number": number}) for number in numbers]
             rows = [[n, *row[1:]] for n, row in zip(numbers, rows, strict=True) if n is not None]
         if not rows:
             return {}

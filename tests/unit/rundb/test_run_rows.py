@@ -17,7 +17,7 @@ def test_without_rows_all_columns_are_empty() -> None:
     assert run_rows.columns([]) == {name: [] for name in run_rows.FIELDS}
 
 
-@pytest.mark.parametrize("number", [None, "seven", 2.5, -1, {"a": 1}])
+@pytest.mark.parametrize("number", [None, "seven", 2.5, -1, 1 << 40, {"a": 1}])
 def test_rows_without_a_usable_number_are_left_out(number: Any) -> None:
     assert run_rows.columns([row(number=number), row(number=8.0)])["number"] == [8]
     assert run_rows.columns([row(number=number)])["number"] == []
