@@ -19,7 +19,7 @@ from xamsflow.base.errors import BadDataError, ConfigurationError, TransientErro
 from xamsflow.run import start
 from xamsflow.settings import config, detector
 from xamsflow.settings.config import Config
-from xamsflow.state import layout, lock, run_numbers, strax_folder
+from xamsflow.state import layout, lineages, lock, run_numbers, strax_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +56,7 @@ class Site:
         self._opened = ExitStack()
         # At the end of Python, while the threads of a tunnel are still alive; later, it would hang.
         weakref.finalize(self, self._opened.close)
+        self._loaders: dict[lineages.Which, Loader] = {}
         self._database: RunDatabase | None = None
         self._away_since = -float(ASK_AGAIN_S)
 
@@ -70,12 +71,19 @@ class Site:
         with chdir(self.directory):
             return detector.load(self.settings.detector)
 
-    @cached_property
+    @property
     def loader(self) -> "Loader":
-        """What loads the stored data; making it takes seconds."""
+        """What loads the stored data in force; making it takes seconds."""
+        return self.loader_of(None)
+
+    def loader_of(self, lineage: lineages.Which) -> "Loader":
+        """Return what loads the stored data of a lineage; see :meth:`load`."""
         from xamsflow.data.loading import Loader  # noqa: PLC0415
 
-        return Loader(self.context(), self.processed)
+        if lineage not in self._loaders:
+            context = self.context(lineage=lineage)
+            self._loaders[lineage] = Loader(context, self.processed, lineage)
+        return self._loaders[lineage]
 
     def runs(
         self,
@@ -129,6 +137,7 @@ class Site:
         time_range: tuple[int, int] | None = None,
         skip_missing: bool = False,
         make: bool = False,
+        lineage: lineages.Which = None,
         **which: Patterns,
     ) -> "pd.DataFrame":
         """Return the rows of a data type for all these runs, in the order of time.
@@ -145,6 +154,10 @@ class Site:
         Only stored data are loaded. If a run lacks them, an error names the run and the command
         that makes them. With `skip_missing` the run is left out, with `make` they are made from
         what is stored and stored in the folder of strax data.
+
+        Runs that were remade beside their earlier data give the earlier ones until the new ones are
+        accepted; `lineage` ``"new"`` or ``"old"`` gives one or the other. If the fields of the
+        lineages differ, the columns are those that all have.
         """
         from xamsflow.data.loading import Selection  # noqa: PLC0415 - strax takes seconds
 
@@ -158,19 +171,18 @@ class Site:
         )
         if time_range is not None and seconds_range is not None:
             raise ConfigurationError("time_range and seconds_range exclude each other", "give one")
-        self.loader.check(data_types, wanted.columns)
+        loader = self.loader_of(lineage)
+        loader.check(data_types)
         chosen = self._chosen(runs, which)
         lacking = [
-            run
-            for run in chosen
-            if not all(self.loader.is_stored(run, name) for name in data_types)
+            run for run in chosen if not all(loader.is_stored(run, name) for name in data_types)
         ]
         if lacking and make:
-            self._make(lacking, data_types)
+            self._make(lacking, data_types, lineage)
         elif lacking and not skip_missing:
-            raise self._not_stored(lacking, len(chosen), data_types)
+            raise self._not_stored(lacking, len(chosen), data_types, loader)
         left_out = set() if make else set(lacking)
-        return self.loader.table([run for run in chosen if run not in left_out], data_types, wanted)
+        return loader.table([run for run in chosen if run not in left_out], data_types, wanted)
 
     def good_runs(self, criteria: "str | Path | Mapping[str, Any] | None" = None) -> "pd.DataFrame":
         """Return the table of runs that may be used, oldest first, with the column ``live_time_s``.
@@ -210,13 +222,19 @@ class Site:
         with chdir(self.directory):
             return good_runs.choose(criteria, runs, quantity_table.read())
 
-    def context(self, output: Path | str | None = None) -> "strax.Context":
+    def context(
+        self, output: Path | str | None = None, *, lineage: lineages.Which = None
+    ) -> "strax.Context":
         """Return a strax context for the stored data, which knows runs, modes and tags.
 
         It never writes to the site's folder of strax data. What it makes, and the superruns that
         are defined in it, are stored in the folder `output`; None: they are kept in memory.
+        `lineage` is as for :meth:`load`; what is made from earlier data has their lineage.
         """
         from xamsflow.data.context import for_analysis  # noqa: PLC0415 - strax takes seconds
+
+        if lineage not in (None, "old", "new"):
+            raise ConfigurationError(f"lineage is {lineage!r}", "allowed: None, 'old', 'new'")
 
         with chdir(self.directory):
             return for_analysis(
@@ -224,6 +242,7 @@ class Site:
                 self.processed,
                 self.settings.context,
                 None if output is None else Path(output).expanduser().absolute(),
+                lineage,
             )
 
     def run(self, run: int | str) -> "RunData":
@@ -339,9 +358,11 @@ class Site:
             )
         return chosen
 
-    def _make(self, runs: Iterable[str], data_types: Sequence[str]) -> None:
+    def _make(
+        self, runs: Iterable[str], data_types: Sequence[str], lineage: lineages.Which
+    ) -> None:
         """Make and store the data types that runs lack."""
-        context = self.context(output=self.processed)
+        context = self.context(output=self.processed, lineage=lineage)
         for run in runs:
             with lock.exclusive(layout.lock_file(self.processed, run)):
                 for name in data_types:
@@ -357,13 +378,13 @@ class Site:
                         ) from error
 
     def _not_stored(
-        self, lacking: Sequence[str], n_runs: int, data_types: Sequence[str]
+        self, lacking: Sequence[str], n_runs: int, data_types: Sequence[str], loader: "Loader"
     ) -> ConfigurationError:
         """Return the error for runs that lack data, which says how to get them."""
         words = run_numbers.words(map(int, lacking))
         shown = ", ".join(words[:NAMED]) + (" ..." if len(words) > NAMED else "")
         of = f"run {shown}" if n_runs == 1 else f"{len(lacking)} of {n_runs} runs ({shown})"
-        hints = {hint for run in lacking[:NAMED] for hint in self._hints(run, data_types)}
+        hints = {hint for run in lacking[:NAMED] for hint in self._hints(run, data_types, loader)}
         target = layout.data_type_receipt(lacking[0], data_types[-1])
         return ConfigurationError(
             "; ".join([f"{' and '.join(data_types)} not stored for {of}", *sorted(hints)]),
@@ -372,7 +393,7 @@ class Site:
             "out with skip_missing=True",
         )
 
-    def _hints(self, run: str, data_types: Sequence[str]) -> Iterator[str]:
+    def _hints(self, run: str, data_types: Sequence[str], loader: "Loader") -> Iterator[str]:
         """Yield what is there instead of the data types that a run lacks."""
         folders = [path.name for path in self.processed.glob(f"{run}-*")]
         if not folders:
@@ -383,7 +404,7 @@ class Site:
                 continue
             if found.temporary:
                 yield f"{name} is unfinished: it is being made, or its job was stopped"
-            elif self.loader.folder(run, found.data_type).name != name:
+            elif loader.folder(run, found.data_type).name != name:
                 yield f"{name} was made with other settings or another version"
 
 

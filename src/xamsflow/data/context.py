@@ -4,19 +4,20 @@ import html
 import importlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import strax
 
-from xamsflow.base.errors import ConfigurationError, did_you_mean
+from xamsflow.base.errors import BadDataError, ConfigurationError, did_you_mean
 from xamsflow.data import strax_private, straxen_gains
 from xamsflow.data.storage import DataDirectory, DefinedRuns
 from xamsflow.redax.growing import Growing
 from xamsflow.redax.rundoc import NS_PER_S, Run
 from xamsflow.settings import data_types
 from xamsflow.settings.detector import Detector
-from xamsflow.state import layout
+from xamsflow.state import layout, lineages, strax_folder
 
 SUPERRUN = "_"
 """How the names of superruns begin."""
@@ -93,12 +94,14 @@ def for_analysis(
     processed: Path,
     other_context: str | None = None,
     output: Path | None = None,
+    which: lineages.Which = None,
 ) -> strax.Context:
     """Return a context for people who analyze stored data; it never writes to `processed`.
 
     It knows the runs' metadata, such as times, modes and tags, if they are stored with the data.
     `other_context` is as in the configuration. What the context makes and the superruns that are
-    defined in it go to the folder `output`, or are only kept in memory if it is None.
+    defined in it go to the folder `output`, or are only kept in memory if it is None. `which` says
+    which lineage it loads of runs that were remade beside their earlier data.
     """
     if other_context is None:
         made = context(detector, processed, straxen_gains.options(detector), readonly=True)
@@ -114,7 +117,48 @@ def for_analysis(
     )
     made.storage.append(own)
     made.set_context_config({"store_run_fields": RUN_FIELDS})
+    if which != "new":
+        strax_private.use_lineages(
+            made, partial(_lineages, processed, which), partial(_gone, processed, which)
+        )
     return made
+
+
+def _lineages(processed: Path, which: lineages.Which, run: str) -> dict[str, Mapping[str, Any]]:
+    """Return the lineages of data types of a run that are not those of the current settings."""
+    if run.startswith(SUPERRUN):
+        return {}
+    return {
+        data_type: _stored_lineage(run, lineages.folder(processed, run, data_type, lineage_hash))
+        for data_type, lineage_hash in lineages.hashes(processed, run, which).items()
+    }
+
+
+def _stored_lineage(run: str, folder: Path) -> Mapping[str, Any]:
+    """Return the lineage of stored data; of data that are gone, one that no data have."""
+    try:
+        return _read_lineage(run, folder)
+    except (BadDataError, KeyError):
+        return {folder.name: (GONE, "", {})}
+
+
+@cache
+def _read_lineage(run: str, folder: Path) -> Mapping[str, Any]:
+    lineage: Mapping[str, Any] = strax_folder.read_metadata(run, folder)["lineage"]
+    return lineage
+
+
+GONE = "gone"
+"""The plugin in the lineage of data that are not stored any more."""
+
+
+def _gone(processed: Path, which: lineages.Which, run: str, data_type: str) -> BadDataError:
+    lineage_hash = lineages.hashes(processed, run, which)[data_type]
+    folder = lineages.folder(processed, run, data_type, lineage_hash)
+    return BadDataError(
+        f"run {run}: {folder}, which is in force, is gone or damaged",
+        f"restore it, or see `xamsflow lineage {int(run)}`",
+    )
 
 
 RUN_FIELDS = ("start", "end", "source")

@@ -23,7 +23,7 @@ from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
 from xamsflow.data import strax_private
 from xamsflow.data.storage import Backend, DataDirectory
 from xamsflow.redax.rundoc import NS_PER_S
-from xamsflow.state import strax_folder
+from xamsflow.state import lineages, strax_folder
 
 Array = npt.NDArray[Any]
 
@@ -48,16 +48,23 @@ class Selection:
 
 
 class Loader:
-    """Loads what a context has stored in a folder."""
+    """Loads what a context has stored in a folder.
 
-    def __init__(self, context: strax.Context, processed: Path) -> None:
+    `which` is the lineage of runs that were remade beside their earlier data; the context must have
+    been made for the same one.
+    """
+
+    def __init__(
+        self, context: strax.Context, processed: Path, which: lineages.Which = None
+    ) -> None:
         self._context = context
         self._processed = processed
+        self._which = which
         self._storage = DataDirectory(str(processed), readonly=True)
         self._hashes: dict[tuple[int, str], str] = {}
 
-    def check(self, data_types: Sequence[str], columns: Sequence[str] | None = None) -> None:
-        """Raise ConfigurationError unless the data types go together and have the columns."""
+    def check(self, data_types: Sequence[str]) -> None:
+        """Raise ConfigurationError unless the data types go together."""
         known = self._context.tree
         for name in data_types:
             if name not in known:
@@ -76,19 +83,24 @@ class Loader:
                 f"{', '.join(sorted(kinds))}",
                 "load them one by one",
             )
-        for name in columns or ():
-            _check_field(name, self._dtype(data_types).names or (), data_types)
 
     def folder(self, run: str, data_type: str) -> Path:
         """Return the folder for a run's data type, whether or not it is stored."""
-        key = bisect(self._starts, int(run)), data_type
-        if key not in self._hashes:
-            self._hashes[key] = self._context.key_for(run, data_type).lineage_hash
-        return self._processed / f"{run}-{data_type}-{self._hashes[key]}"
+        given = lineages.hashes(self._processed, run, self._which)
+        if data_type in given:
+            lineage_hash = given[data_type]
+        elif given:  # it may depend on a data type with a given lineage
+            lineage_hash = self._context.key_for(run, data_type).lineage_hash
+        else:
+            key = bisect(self._starts, int(run)), data_type
+            if key not in self._hashes:
+                self._hashes[key] = self._context.key_for(run, data_type).lineage_hash
+            lineage_hash = self._hashes[key]
+        return lineages.folder(self._processed, run, data_type, lineage_hash)
 
     def is_stored(self, run: str, data_type: str) -> bool:
         """Return whether a run's data type is stored; damaged files show when they are read."""
-        return strax_folder.metadata_file(self.folder(run, data_type)).is_file()
+        return lineages.is_stored(self.folder(run, data_type))
 
     def table(
         self, runs: Sequence[str], data_types: Sequence[str], wanted: Selection
@@ -101,7 +113,7 @@ class Loader:
         """
         found = [self._folders(run, data_types) for run in runs]
         columns = _Columns(
-            self._selected_dtype(data_types, wanted), n_rows=sum(map(_n_rows, found))
+            self._selected_dtype(found, data_types, wanted), n_rows=sum(map(_n_rows, found))
         )
         n_rows = [
             columns.append(self._rows(run, folders, wanted))
@@ -151,9 +163,16 @@ class Loader:
         merged: np.dtype[Any] = np.dtype(strax.merged_dtype(dtypes))
         return merged
 
-    def _selected_dtype(self, data_types: Sequence[str], wanted: Selection) -> np.dtype[Any]:
-        empty = np.empty(0, self._dtype(data_types))
-        selected: Array = strax.apply_selection(empty, keep_columns=wanted.columns)
+    def _selected_dtype(
+        self, found: Sequence[Mapping[str, "_Folder"]], data_types: Sequence[str], wanted: Selection
+    ) -> np.dtype[Any]:
+        """Return the wanted fields, which the stored data of all runs have."""
+        stored = {tuple(folders[name].dtype for name in sorted(folders)) for folders in found}
+        merged = [np.dtype(strax.merged_dtype(list(dtypes))) for dtypes in stored]
+        dtype = _common(merged) if merged else self._dtype(data_types)
+        for name in wanted.columns or ():
+            _check_field(name, dtype.names or (), data_types)
+        selected: Array = strax.apply_selection(np.empty(0, dtype), keep_columns=wanted.columns)
         return selected.dtype
 
     def _time_range(self, run: str, wanted: Selection, folder: "_Folder") -> tuple[int, int] | None:
@@ -196,6 +215,22 @@ class _Columns:
         filled = {name: array[: self._filled] for name, array in self._arrays.items()}
         columns = {name: list(one) if one.ndim > 1 else one for name, one in filled.items()}
         return pd.DataFrame({RUN_ID: runs} | columns, copy=False)
+
+
+def _common(dtypes: Sequence[np.dtype[Any]]) -> np.dtype[Any]:
+    """Return the fields that all have: data of different lineages may have different ones."""
+    first = dtypes[0]
+    if len(dtypes) == 1:
+        return first
+    return np.dtype(
+        [
+            (name, np.result_type(*(one[name].base for one in dtypes)), first[name].shape)
+            for name in first.names or ()
+            if all(
+                name in (one.names or ()) and one[name].shape == first[name].shape for one in dtypes
+            )
+        ]
+    )
 
 
 def _n_rows(folders: Mapping[str, "_Folder"]) -> int:

@@ -4,7 +4,9 @@ Any new version of strax may change these names, so pyproject.toml pins strax to
 they have been checked; ``tests/unit/data/test_strax_private.py`` lists them all.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,76 @@ def plugins_of(
     """
     plugins: dict[str, strax.Plugin] = context._get_plugins(tuple(data_types), run_id)
     return plugins
+
+
+Lineage = Mapping[str, Any]
+"""Of a data type: class, version and options of its plugin and of those of its inputs."""
+
+
+def use_lineages(
+    context: strax.Context,
+    lineages: Callable[[str], Mapping[str, Lineage]],
+    gone: Callable[[str, str], Exception],
+) -> None:
+    """Make a context load data types of some runs with given lineages.
+
+    `lineages` returns those of a run by data type. The other data types keep the lineage of their
+    plugin, with these as inputs, so whatever is computed from the given ones says so. If data with
+    a given lineage are not stored, they are not computed: `gone`, called with the run and the data
+    type, returns the exception.
+    """
+    made_by_strax = context._get_plugins
+
+    def get_plugins(targets: Iterable[str], run_id: str, **options: Any) -> dict[str, strax.Plugin]:
+        plugins: dict[str, strax.Plugin] = made_by_strax(tuple(targets), run_id, **options)
+        given = lineages(run_id)
+        return _with_lineages(plugins, run_id, given, gone) if given else plugins
+
+    context._get_plugins = get_plugins
+    # strax would otherwise keep the plugins of one run for all runs.
+    context.set_context_config({"use_per_run_defaults": True})
+
+
+def _with_lineages(
+    plugins: Mapping[str, strax.Plugin],
+    run_id: str,
+    given: Mapping[str, Lineage],
+    gone: Callable[[str, str], Exception],
+) -> dict[str, strax.Plugin]:
+    """Return plugins and all their inputs with the given lineages."""
+    found: dict[str, strax.Plugin] = {}
+
+    def find(data_type: str) -> strax.Plugin:
+        if data_type not in found:
+            plugin = plugins[data_type]
+            if data_type in given:
+                plugin = _only_loaded(plugin, given[data_type], partial(gone, run_id, data_type))
+            else:
+                own = plugin.provides[-1]
+                inputs = [find(name).lineage for name in plugin.depends_on]
+                plugin.lineage = dict(ChainMap({own: plugin.lineage[own]}, *inputs))
+            found[data_type] = plugin
+        return found[data_type]
+
+    for data_type in plugins:
+        find(data_type)
+    return found
+
+
+def _only_loaded(
+    plugin: strax.Plugin, lineage: Lineage, gone: Callable[[], Exception]
+) -> strax.Plugin:
+    """Return a plugin for stored data; if strax starts to compute with it, they are gone."""
+
+    def setup() -> None:
+        raise gone()
+
+    loaded = plugin.__copy__()
+    loaded.run_id = plugin.run_id
+    loaded.lineage = dict(lineage)
+    loaded.depends_on = ()  # strax needs no inputs to find out that the data are gone
+    loaded.setup = setup
+    return loaded
 
 
 def starts_by_run(context: strax.Context) -> set[int]:

@@ -239,6 +239,14 @@ def set_aside(path: Path) -> Path:
     return path.parent / ".set_aside" / f"{path.name}.{time}"
 
 
+def lineage_file(processed: Path, run: str) -> Path:
+    """Return the record of which lineage of a run is in force.
+
+    It is stored with the strax data, so that it holds in every working directory.
+    """
+    return processed / ".lineages" / f"{run}.json"
+
+
 def lock_file(processed: Path, run: str) -> Path:
     """Return the file that a job locks while it works on a run.
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -275,7 +276,7 @@ def test_what_was_not_judged_when_a_process_was_killed_is_known(settings):
     unreadable(layout.quantities("000001"))
     assert not judging.is_unjudged("000001")
     receipts.write(layout.data_type_receipt("000001", "events"), {})
-    assert make.is_new("000001")
+    assert make.is_new("000001", Path("processed"))
 
 
 def test_only_an_odd_run_can_be_acknowledged(settings):

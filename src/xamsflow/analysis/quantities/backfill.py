@@ -28,13 +28,13 @@ def backfill(
     wanted = [run for run in wanted if not _is_claimed(run)]
     unjudged = [run for run in wanted if judging.is_unjudged(run)]
     if only_new:
-        wanted = [run for run in wanted if make.is_new(run)]
+        wanted = [run for run in wanted if make.is_new(run, site.processed)]
     made: list[str] = []
     try:
         with OwnQuantities(site) as own:
             for run in wanted:
                 try:
-                    if not make.is_wanted(run, own):
+                    if not make.is_wanted(run, site.processed, own):
                         continue
                     make.make(site, run, own)
                     made.append(run)

@@ -1,6 +1,7 @@
 """Make the file with the quantities of a run, and see which runs need a new one."""
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xamsflow.analysis.quantities import shipped
@@ -9,7 +10,7 @@ from xamsflow.analysis.quantities.own import OwnQuantities
 from xamsflow.analysis.quantities.run_data import RunData
 from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, XamsflowError
-from xamsflow.state import layout, quantities
+from xamsflow.state import layout, lineages, quantities
 from xamsflow.state.quantities import Quantities, Quantity
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def make(site: "Site", run: str, own: OwnQuantities | None = None) -> Quantities
         with OwnQuantities(site) as alone:
             return make(site, run, alone)
     data = site.run(run)
-    before = _still_right(run)
+    before = _still_right(run, site.processed)
     known: Found = {} if before is None else dict(before.quantities)
     made: Found = {}
     for each in shipped.definitions():
@@ -55,19 +56,21 @@ def make(site: "Site", run: str, own: OwnQuantities | None = None) -> Quantities
     return found
 
 
-def is_new(run: str) -> bool:
+def is_new(run: str, processed: Path) -> bool:
     """Tell whether a run with stored data has no file of quantities, or one from before its data.
+
+    Data are also new if another lineage of the run has been put in force.
 
     Only the times of files are compared.
     """
-    return bool(layout.receipts_of_data_types(run)) and not _is_up_to_date(run)
+    return bool(layout.receipts_of_data_types(run)) and not _is_up_to_date(run, processed)
 
 
-def is_wanted(run: str, own: OwnQuantities) -> bool:
+def is_wanted(run: str, processed: Path, own: OwnQuantities) -> bool:
     """Tell whether a run with stored data lacks a quantity, or has one that is defined no more."""
     if not layout.receipts_of_data_types(run):
         return False
-    before = _still_right(run)
+    before = _still_right(run, processed)
     if before is None:
         return True
     known = dict(before.quantities)
@@ -100,9 +103,9 @@ def _of(definition: Definition, known: Found) -> Found:
     }
 
 
-def _still_right(run: str) -> Quantities | None:
+def _still_right(run: str, processed: Path) -> Quantities | None:
     """Return the quantities of a run, None if there are none or the data are newer."""
-    if not _is_up_to_date(run):
+    if not _is_up_to_date(run, processed):
         return None
     try:
         return quantities.read(run)
@@ -110,10 +113,13 @@ def _still_right(run: str) -> Quantities | None:
         return None
 
 
-def _is_up_to_date(run: str) -> bool:
+def _is_up_to_date(run: str, processed: Path) -> bool:
     """Tell whether a run has a file of quantities that is not older than its data."""
+    files = layout.receipts_of_data_types(run)
+    if lineages.read(processed, run) is not None:
+        files.append(layout.lineage_file(processed, run))
     try:
         made = layout.quantities(run).stat().st_mtime_ns
     except OSError:  # there is none, or it cannot be read
         return False
-    return all(receipt.stat().st_mtime_ns <= made for receipt in layout.receipts_of_data_types(run))
+    return all(receipt.stat().st_mtime_ns <= made for receipt in files)

@@ -124,7 +124,7 @@ class RunData:
         names = (data_type,) if isinstance(data_type, str) else tuple(data_type)
         wanted = (columns,) if isinstance(columns, str) else columns
         chosen = None if wanted is None else tuple(wanted)
-        self._loader().check(names, chosen)
+        self._loader().check(names)
         for name in names:
             self._check_stored(name)
         return self._loader().table([self.run_id], names, Selection(chosen, selection))

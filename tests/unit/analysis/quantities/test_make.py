@@ -53,17 +53,17 @@ def test_the_reference_lists_all_quantities():
 
 def test_what_holds_is_kept_and_newer_data_are_measured_again(site, own):
     make.make(site, RUN, own)
-    assert not make.is_wanted(RUN, own)
+    assert not make.is_wanted(RUN, site.processed, own)
     first = layout.quantities(RUN).stat().st_mtime_ns
     receipt = layout.data_type_receipt(RUN, "event_info")
     os.utime(receipt, ns=(first + 1, first + 1))
-    assert make.is_wanted(RUN, own)
+    assert make.is_wanted(RUN, site.processed, own)
     assert [run for run, problem in backfill(site)] == [RUN, "006800"]
     assert list(backfill(site)) == []
 
 
 def test_a_run_that_is_not_processed_is_left_alone(site, own):
-    assert not make.is_wanted("006801", own)
+    assert not make.is_wanted("006801", site.processed, own)
     with pytest.raises(ConfigurationError, match="no receipt of a data type"):
         make.make(site, "006801", own)
 
@@ -195,4 +195,4 @@ def test_a_disk_that_is_away_does_not_make_a_problem_final(site, own, monkeypatc
         broken.setattr(run_data.RunData, "rows", away)
         found = make.make(site, RUN, own).quantities["event_rate"]
     assert "Input/output error" in found.problem
-    assert make.is_wanted(RUN, own)
+    assert make.is_wanted(RUN, site.processed, own)

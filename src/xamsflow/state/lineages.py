@@ -1,0 +1,195 @@
+"""Which of a run's stored lineages is in force, that is, which one analysts get.
+
+Usually it is the one of the current settings and software, and nothing is written. While a run is
+remade beside what was published before, a record next to its strax data keeps the earlier lineage
+in force until somebody accepts the new one.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from xamsflow.base import clock, system_errors
+from xamsflow.base.errors import BadDataError, ConfigurationError
+from xamsflow.state import layout, receipts, strax_folder
+
+VERSION = 1
+"""The form of the file."""
+
+Which = Literal["old", "new"] | None
+"""A lineage of a run: ``old`` is what was kept, ``new`` what the current settings give; None is the
+one in force."""
+
+Hashes = Mapping[str, str]
+"""The lineage hash of each data type."""
+
+NONE: Hashes = {}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The earlier lineage of a run: `earlier` has the lineage hash of each data type.
+
+    It is in force until `accepted`. `by`, `time` (ISO 8601) and `reason` are those of the last
+    change.
+    """
+
+    run_id: str
+    earlier: Hashes
+    accepted: bool
+    by: str
+    time: str
+    reason: str = ""
+
+
+def hashes(processed: Path, run: str, which: Which = None) -> Hashes:
+    """Return the hashes that replace those of the current settings and software, by data type.
+
+    The result is empty if the current settings hold. Raises BadDataError if the record is damaged.
+    """
+    if which == "new":
+        return NONE
+    kept = read(processed, run)
+    if kept is None or (kept.accepted and which is None):
+        return NONE
+    return kept.earlier
+
+
+def folder(processed: Path, run: str, data_type: str, lineage_hash: str) -> Path:
+    """Return the folder of a data type with this lineage hash."""
+    return processed / f"{run}-{data_type}-{lineage_hash}"
+
+
+def read(processed: Path, run: str) -> Kept | None:
+    """Return the record of a run, None if there is none; raises BadDataError if it is damaged.
+
+    The file is only read again if it has changed.
+    """
+    path = layout.lineage_file(processed, run)
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise system_errors.cannot("read", path, error) from error
+    return _read(path, run, found.st_mtime_ns, found.st_ino)
+
+
+def keep(processed: Path, run: str, by: str, reason: str = "") -> Kept:
+    """Keep the published data of a run in force, whatever is made next; return the record.
+
+    Published is what the receipts in the working directory name. If an earlier lineage is already
+    in force, it stays. Raises ConfigurationError if nothing that was published is stored.
+    """
+    before = read(processed, run)
+    if before is not None and not before.accepted:
+        return before
+    earlier = published(processed, run)
+    if not earlier:
+        raise ConfigurationError(
+            f"run {run}: nothing that the receipts in {layout.transfer_receipt(run).parent} name "
+            f"is in {processed}, so there is nothing to keep",
+            "process the run first, or give the directory in which it was processed",
+        )
+    return _write(processed, Kept(run, earlier, accepted=False, by=by, time=_now(), reason=reason))
+
+
+def accept(processed: Path, run: str, by: str, reason: str = "") -> Kept:
+    """Put the lineage of the current settings in force; raises ConfigurationError without record.
+
+    Nothing is deleted: :func:`back` undoes it.
+    """
+    return _change(processed, run, accepted=True, by=by, reason=reason)
+
+
+def back(processed: Path, run: str, by: str, reason: str = "") -> Kept:
+    """Put the earlier lineage in force again; raises ConfigurationError without record."""
+    return _change(processed, run, accepted=False, by=by, reason=reason)
+
+
+def published(processed: Path, run: str) -> dict[str, str]:
+    """Return the lineage hashes that a run's receipts name and that are stored, by data type.
+
+    Raises BadDataError if a receipt is damaged.
+    """
+    made = [receipts.read(path, ("stored", "time")) for path in layout.receipts_of_data_types(run)]
+    try:
+        named = {
+            data_type: facts["lineage_hash"]
+            for receipt in sorted(made, key=lambda one: str(one["time"]))
+            for data_type, facts in receipt["stored"].items()
+        }
+    except (AttributeError, KeyError, TypeError) as error:
+        raise BadDataError(
+            f"run {run}: a receipt does not say what is stored ({error!r})",
+            f"`xamsflow reconcile {int(run)} --repair`",
+        ) from error
+    return {
+        data_type: lineage_hash
+        for data_type, lineage_hash in named.items()
+        if is_stored(folder(processed, run, data_type, lineage_hash))
+    }
+
+
+def is_stored(path: Path) -> bool:
+    """Tell whether a folder holds a data type; damaged files show when they are read."""
+    return strax_folder.metadata_file(path).is_file()
+
+
+def recorded(processed: Path) -> list[str]:
+    """Return the runs that have a record, ascending."""
+    parent = layout.lineage_file(processed, layout.run_id(0)).parent
+    return sorted(path.stem for path in parent.glob("*.json") if layout.is_run_id(path.stem))
+
+
+def _change(processed: Path, run: str, *, accepted: bool, by: str, reason: str) -> Kept:
+    kept = read(processed, run)
+    if kept is None:
+        raise ConfigurationError(
+            f"run {run} has no earlier lineage that is kept",
+            f"`xamsflow reprocess {int(run)} --beside` keeps it",
+        )
+    if kept.accepted == accepted:
+        return kept
+    return _write(processed, replace(kept, accepted=accepted, by=by, time=_now(), reason=reason))
+
+
+def _write(processed: Path, kept: Kept) -> Kept:
+    receipts.write(layout.lineage_file(processed, kept.run_id), {"version": VERSION} | asdict(kept))
+    return kept
+
+
+def _now() -> str:
+    return clock.now().isoformat(timespec="seconds")
+
+
+@lru_cache(maxsize=100_000)
+def _read(path: Path, run: str, _changed: int, _inode: int) -> Kept:
+    content = receipts.read(path)
+    try:
+        if content.pop("version") != VERSION:
+            raise ValueError("another version")
+        kept = Kept(**content)
+        if kept.run_id != run:
+            raise ValueError(f"run_id is {kept.run_id}")
+        if not isinstance(kept.accepted, bool):
+            raise TypeError(f"accepted is {kept.accepted!r}")
+        _check_hashes(kept.earlier)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BadDataError(
+            f"{path} does not say which data of run {run} are in force ({error})",
+            "restore it from a backup; or move it away, then the current settings are in force",
+        ) from error
+    return kept
+
+
+def _check_hashes(found: Any) -> None:
+    for data_type, lineage_hash in found.items():
+        if not all(
+            isinstance(name, str) and re.fullmatch(r"\w+", name, flags=re.ASCII)
+            for name in (data_type, lineage_hash)
+        ):
+            raise ValueError(f"{data_type!r} has the lineage hash {lineage_hash!r}")
