@@ -128,7 +128,8 @@ def test_a_job_over_its_wall_time_is_noticed(
 
     monkeypatch.chdir(overtime.folder)
     explanation = overtime.explain("run1")
-    assert explanation.failure == FailureClass.RESOURCES
+    log = (overtime.folder / "logs" / "batch" / "b-run1.1.log").read_text()
+    assert explanation.failure == FailureClass.RESOURCES, (explanation, log)
     assert "wall time" in explanation.reason
     assert "1 min" in explanation.reason
 
