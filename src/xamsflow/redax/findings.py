@@ -64,7 +64,7 @@ _AGAIN = "compare it with the folder on the DAQ host; if that is right: xamsflow
 _DETECTOR = "correct the detector file, or choose the right detector"
 _DOCUMENT = "correct the run document"
 _TWO_RUNS = "the folder may contain two runs"
-_COPY = "degraded if the overlap's copy is intact: the copy is used"
+_COPY = "Degraded if the overlap has an intact copy, which is then used"
 _LOOK = "check the redax log and the rate of the run"
 
 # Whether output of redax's own writer has confirmed the behavior that a rule assumes.
@@ -77,16 +77,17 @@ RULES = {
             "T1",
             "file truncated within its first block",
             (REJECT, DEGRADED),
-            f"before decoding, the sizes of the frame's blocks are checked; {_COPY}",
+            f"The frame's blocks do not add up to the size of the file. {_COPY}",
             SEEN,
             _AGAIN,
         ),
-        Rule("T2", "file truncated later", (REJECT, DEGRADED), f"as T1; {_COPY}", SEEN, _AGAIN),
+        Rule("T2", "file truncated later", (REJECT, DEGRADED), f"As T1. {_COPY}", SEEN, _AGAIN),
         Rule(
             "T3",
             "end mark missing, or bytes after the frame",
             (REJECT, DEGRADED),
-            f"a file is exactly one frame with its end mark, or one blosc buffer; {_COPY}",
+            "The file is not exactly one lz4 frame with its end mark, or one blosc buffer. "
+            f"{_COPY}",
             SEEN,
             _AGAIN,
         ),
@@ -94,10 +95,10 @@ RULES = {
             "T4",
             "flipped bits",
             (REJECT, DEGRADED),
-            "the frame cannot be decoded, or claims an impossible size; samples exceed 14 bits, or "
-            "are nonzero beyond a record's length; times decrease within a channel. Flips of the "
-            "lower bits of samples are not visible before the transfer, which records checksums: "
-            f"`xamsflow verify` compares them; {_COPY}",
+            "The frame cannot be decoded or claims an impossible size, samples exceed 14 bits or "
+            "are nonzero beyond a record's length, or times decrease within a channel. "
+            f"{_COPY}. A flip in the lower bits of a sample is only visible if it happens after "
+            "the transfer, which records checksums for `xamsflow verify`",
             SEEN,
             _AGAIN,
         ),
@@ -105,8 +106,8 @@ RULES = {
             "T5",
             "wrong record length",
             (REJECT, DEGRADED),
-            "a file does not hold a whole number of records; a record's length does not fit its "
-            f"position in the pulse; {_COPY}",
+            "A file does not hold a whole number of records, or the length of a record does not "
+            f"fit its position in the pulse. {_COPY}",
             SEEN,
             "strax_fragment_payload_bytes of the run document is wrong, or the file is damaged: "
             + _AGAIN,
@@ -115,10 +116,10 @@ RULES = {
             "T6",
             "main part empty although there were data",
             (REJECT, DEGRADED),
-            "an empty main part is normal in a quiet thread, also next to an overlap with data. "
+            "In a quiet thread, an empty main part is normal, even next to an overlap with data. "
             "Degraded: the neighboring parts suggest 30 or more signals (pulses within 10 µs of "
-            "each other are one), or redax would not have written the overlap after it. Reject: "
-            "both",
+            "each other count as one), or redax would not have written the overlap after it. "
+            "Reject: both",
             SEEN,
             _AGAIN,
         ),
@@ -126,41 +127,41 @@ RULES = {
             "T7",
             "folder missing in the middle",
             (REJECT, DEGRADED),
-            f"each chunk before the last has a main part, an overlap and its copy; {_COPY}",
+            f"A chunk before the last lacks its main part, overlap or copy. {_COPY}",
             SEEN,
             _AGAIN,
         ),
-        Rule("T8", "first folder missing", (REJECT,), "as T7", SEEN, _AGAIN),
+        Rule("T8", "first folder missing", (REJECT,), "As T7", SEEN, _AGAIN),
         Rule(
             "T9",
             "missing file of a thread",
             (REJECT, DEGRADED),
-            f"each thread has a file in every part before its last one ({_COPY}). Degraded: a "
-            "thread ends so early that its rate and the other threads contradict it",
+            f"A thread lacks a file in a part before its last one. {_COPY}, or if a thread ends "
+            "so early that its rate and the other threads contradict it",
             SEEN,
             _AGAIN,
         ),
-        Rule("T10", "folder without files", (REJECT, DEGRADED), f"as T7; {_COPY}", SEEN, _AGAIN),
+        Rule("T10", "folder without files", (REJECT, DEGRADED), f"As T7. {_COPY}", SEEN, _AGAIN),
         Rule(
             "T11",
             "`THE_END` missing or incomplete",
             (REJECT,),
-            "each thread that has written data has a file in `THE_END`",
+            "A thread that has written data has no file in `THE_END`",
             SEEN,
             "the DAQ crashed, or the run was copied while it was being taken: " + _AGAIN,
         ),
-        Rule("T12", "run without any overlap", (), "avoided: chunk 0 needs no overlap", SEEN),
+        Rule("T12", "run without any overlap", (), "Avoided: chunk 0 needs no overlap", SEEN),
         Rule(
             "T13",
             "overlap without a main part dropped by redax",
             (DEGRADED, NOTE),
-            "degraded: a main part contains the end of a pulse, but the overlap before lacks its "
-            "start; or a thread has a file in `THE_END` only, and an overlap of the run has too "
-            "few signals. Otherwise the loss is estimated: a thread's rate (but in a long "
-            "silence, at most 3 signals per duration of the silence) x the duration of the "
-            "overlaps after its empty main parts, plus one signal for each thread with a file in "
-            "`THE_END` only. Degraded if the probability that 1 % or more of the records are lost "
-            "is above 10 %, otherwise a note",
+            "Degraded: a main part contains the end of a pulse, but the overlap before it lacks "
+            "the start; or a thread has its only file in `THE_END`, and an overlap of the run has "
+            "too few signals. Otherwise the loss is estimated: the rate of a thread (in a long "
+            "silence, at most 3 signals per duration of the silence) times the duration of the "
+            "overlaps after its empty main parts, plus one signal for each thread with its only "
+            "file in `THE_END`. Degraded if the probability of having lost 1 % of the records or "
+            "more exceeds 10 %, otherwise a note",
             SEEN,
             _LOOK,
         ),
@@ -168,8 +169,8 @@ RULES = {
             "T14",
             "chunk overwritten by a late packet",
             (DEGRADED,),
-            "a thread's main part or overlap has less than a tenth of the signals that the "
-            "neighboring parts suggest, if these are 30 or more",
+            "The neighboring parts suggest 30 or more signals, and a thread's main part or overlap "
+            "has less than a tenth of them",
             SEEN,
             "search the redax log for 'already exists'",
         ),
@@ -177,22 +178,21 @@ RULES = {
             "T15",
             "record in the last microsecond of the last overlap",
             (),
-            "avoided: everything after the last possible cut stays in the last chunk",
+            "Avoided: everything after the last possible cut stays in the last chunk",
             SEEN,
         ),
         Rule(
             "T16",
             "overlap without a pause",
             (NOTE,),
-            "avoided: the chunk is stored together with the next one; no record is lost, and there "
-            "is no dead time",
+            "Avoided: the chunk is stored together with the next one, without loss or dead time",
             ASSUMED,
         ),
         Rule(
             "T17",
             "overlap and its copy differ",
             (REJECT, DEGRADED),
-            "compared file by file. Degraded: one of them is empty, and the other one is used",
+            "A file differs from its copy. Degraded: one of the two is empty; the other is used",
             SEEN,
             _AGAIN,
         ),
@@ -200,16 +200,16 @@ RULES = {
             "T18",
             "`000000_pre` exists",
             (NOTE, DEGRADED),
-            "nothing is recorded before the start. Degraded: it has records, which are left out",
+            "The folder is there but empty. Degraded: it has records, which are left out",
             SEEN,
         ),
         Rule(
             "T19",
             "channel that the detector does not have",
             (REJECT, DEGRADED),
-            "degraded: pulses of an input that the run document assigns to a board, but the "
-            "detector file lacks, are left out and counted. Reject: these are 30 or more, and "
-            "more than a tenth of all pulses; or the run document lacks this input too",
+            "Degraded: the run document assigns an input to a board, but the detector file lacks "
+            "it; its pulses are left out and counted. Reject: these are 30 or more and more than "
+            "a tenth of all pulses, or the run document lacks the input too",
             SEEN,
             _DETECTOR,
         ),
@@ -217,7 +217,7 @@ RULES = {
             "T20",
             "two runs in one folder",
             (REJECT,),
-            "more threads of a reader have written than the run document has",
+            "More threads of a reader have written than the run document has",
             ASSUMED,
             _TWO_RUNS,
         ),
@@ -225,7 +225,8 @@ RULES = {
             "T21",
             "foreign or partial files",
             (REJECT,),
-            "folders and files are named as by redax, with the readers in the run document",
+            "A folder or file has a name that redax does not give, or names a reader that the run "
+            "document lacks",
             SEEN,
             "move it away if it is not data",
         ),
@@ -233,7 +234,7 @@ RULES = {
             "T22",
             "wrong chunk length or overlap",
             (REJECT,),
-            "each record starts in its part's window",
+            "A record starts outside the window of its part",
             SEEN,
             "strax_chunk_length and strax_chunk_overlap of the run document may be wrong",
         ),
@@ -241,7 +242,7 @@ RULES = {
             "T23",
             "clock rollover of a V1724 lost or counted twice",
             (REJECT, DEGRADED),
-            "reject: more than a fifth of a file goes back in time, in a run longer than 21.47 s; "
+            "Reject: in a run longer than 21.47 s, more than a fifth of a file goes back in time; "
             "or records are 21.47 s outside the window. Degraded: a channel is silent for 21.47 s "
             "or more although 30 or more of its pulses are expected, or has data after the run's "
             "end",
@@ -252,23 +253,23 @@ RULES = {
             "T24",
             "times before the start",
             (REJECT,),
-            "a folder with a negative number; a record before its part's window",
+            "A folder has a negative number, or a record comes before the window of its part",
             SEEN,
             "the digitizers' clocks were not reset",
         ),
-        Rule("T25", "board-fail events", (), "not visible: redax drops them without a trace", SEEN),
+        Rule("T25", "board-fail events", (), "Not visible: redax drops them without a trace", SEEN),
         Rule(
             "T26",
             "last read-out packets dropped",
             (),
-            "not visible: milliseconds at the end",
+            "Not visible: the last milliseconds of the run are missing",
             ASSUMED,
         ),
         Rule(
             "T27",
             "wrong channel map",
             (REJECT, DEGRADED),
-            "reject: neither the detector file nor the run document has a record's channel with "
+            "Reject: neither the detector file nor the run document has a record's channel with "
             "its sample width. Degraded: the run document assigns the channel to a board with "
             "another sample width",
             SEEN,
@@ -278,14 +279,14 @@ RULES = {
             "T28",
             "start within a second",
             (),
-            "avoided: times keep the fraction of a second",
+            "Avoided: times keep the fraction of a second",
             SEEN,
         ),
         Rule(
             "T29",
             "run document without end",
             (REJECT,),
-            "reported by `verify`; `process` waits, because the run is still being taken",
+            "Found by `xamsflow verify`. Processing waits, because the run is still being taken",
             SEEN,
             "wait until it ends; if the DAQ crashed, set end in the run document",
         ),
@@ -293,26 +294,33 @@ RULES = {
             "T30",
             "start time guessed",
             (NOTE,),
-            "tag `messy` or `_messy` in the run document",
+            "The run document has the tag `messy` or `_messy`",
             ASSUMED,
         ),
         Rule(
             "T31",
             "unreadable run document",
             (REJECT,),
-            "its options are read as redax reads them: any compressor other than `blosc` is lz4; "
-            "only 32-bit integers are integers, anything else results in redax's default; a reader "
-            "without an entry has 8 threads; a board may lack a host. What redax would not accept "
-            "is refused",
+            "The run document has an option that redax would not accept. Options are read as redax "
+            "reads them: any compressor other than `blosc` is lz4, anything but a 32-bit integer "
+            "results in redax's default, a reader without an entry has 8 threads, and a board may "
+            "lack a host",
             SEEN,
             _DOCUMENT,
         ),
-        Rule("T32", "duplicate records", (REJECT,), "unique time and channel", SEEN, _TWO_RUNS),
+        Rule(
+            "T32",
+            "duplicate records",
+            (REJECT,),
+            "Two records have the same time and channel",
+            SEEN,
+            _TWO_RUNS,
+        ),
         Rule(
             "T33",
             "file left in a `_temp` folder",
             (REJECT,),
-            "any such file",
+            "Such a file exists",
             ASSUMED,
             _AGAIN,
         ),
@@ -320,14 +328,14 @@ RULES = {
             "T34",
             "live time",
             (),
-            "avoided: live time is that of the run, not of its chunks",
+            "Avoided: the live time is that of the run, not of its chunks",
             SEEN,
         ),
         Rule(
             "incomplete_pulse",
             "missing fragments of pulses",
             (DEGRADED,),
-            "each pulse has all its records, across files and chunks; missing ones are counted",
+            "A pulse lacks records, also across files and chunks; they are counted",
             SEEN,
             _LOOK,
         ),
@@ -335,7 +343,7 @@ RULES = {
             "overlapping_pulses",
             "pulses of a channel overlap",
             (DEGRADED,),
-            "a channel's next pulse begins after the previous one has ended",
+            "A pulse begins before the previous one of its channel has ended",
             ASSUMED,
             _TWO_RUNS,
         ),
@@ -343,9 +351,9 @@ RULES = {
             "duration",
             "data shorter or longer than the run",
             (DEGRADED,),
-            "at the run's rate, 50 or more signals are expected in a silence of 5 s or more before "
-            "its end; or 5 signals in a silence of any length, if the copy of the last overlap, "
-            "which redax always writes, is missing; or data extend 5 s beyond the end",
+            "The run ends with a silence of 5 s or more in which its rate suggests 50 or more "
+            "signals (5 signals and any length, if the copy of the last overlap is missing, which "
+            "redax always writes); or data extend 5 s beyond the end",
             SEEN,
             "check whether chunks are missing at the end, or the run document has a wrong end",
         ),
@@ -353,7 +361,7 @@ RULES = {
             "rate",
             "less data than the DAQ read",
             (DEGRADED,),
-            "the rate on disk is less than half of the average rate in the run document",
+            "The rate on disk is less than half of the average rate in the run document",
             ASSUMED,
             _LOOK,
         ),
@@ -361,8 +369,9 @@ RULES = {
             "pre_trigger",
             "fewer samples before a pulse than its baseline takes",
             (NOTE, DEGRADED),
-            "the run document's registers are compared with `baseline_samples` in the detector "
-            "file; degraded if a digitizer measures no baseline and too few samples remain",
+            "By the registers in the run document, a pulse has fewer samples before its rise than "
+            "`baseline_samples` in the detector file. Degraded if too few remain for a right "
+            "baseline, and the digitizer does not measure it",
             ASSUMED,
             "correct the register (8038), or expect areas of this run to be too small",
         ),
@@ -370,17 +379,17 @@ RULES = {
             "baseline",
             "baselines that cannot be right",
             (DEGRADED,),
-            "more than 1 % of a channel's pulses have neither a baseline from the digitizer nor 8 "
+            "More than 1 % of a channel's pulses have neither a baseline from the digitizer nor 8 "
             "quiet samples before their rise (`pulse_counts.doubtful_baselines`)",
             ASSUMED,
             "check the pre-trigger register and the noise of the channel",
         ),
-        Rule("no_data", "run without data", (NOTE,), "no thread has written anything", SEEN),
+        Rule("no_data", "run without data", (NOTE,), "No thread has written anything", SEEN),
         Rule(
             "balance",
             "records lost in this program",
             (REJECT,),
-            "the records stored are the unique records on disk, without those of T19",
+            "The stored records are not the unique records on disk without those of T19",
             SEEN,
             "keep the live data and report it",
         ),
@@ -388,14 +397,16 @@ RULES = {
             "no_run_document",
             "no run document",
             (NOTE,),
-            "reported by `verify`: its contents are inferred from the files, or redax's defaults",
+            "Found by `xamsflow verify`, which then infers the options from the files and redax's "
+            "defaults",
             ASSUMED,
         ),
         Rule(
             "changed_since_transfer",
             "files differ from those that were transferred",
             (REJECT,),
-            "reported by `verify`: names, sizes and SHA-256 against the transfer's receipt",
+            "Found by `xamsflow verify`: a name, size or SHA-256 is not the one in the transfer's "
+            "receipt",
             SEEN,
             _AGAIN,
         ),
@@ -520,7 +531,7 @@ def summary(quality: Mapping[str, Any]) -> dict[str, Any]:
 def table() -> str:
     """Return all rules as a table in Markdown."""
     lines = [
-        "| rule | fault | severity | how it is found, or why not | rests on |",
+        "| rule | fault | severity | condition, or why there is none | based on |",
         "|---|---|---|---|---|",
     ]
     lines += [
