@@ -9,7 +9,7 @@ import pytest
 
 from xamsflow import cli, rundb
 from xamsflow.settings import config as configuration
-from xamsflow.state import owner
+from xamsflow.state import layout, lineages, owner, receipts, strax_folder
 
 ALIVE = str(owner.current())
 END = datetime(2024, 3, 1, 12, 0, tzinfo=UTC)
@@ -248,3 +248,22 @@ def test_no_database_and_no_right_to_write(site, ask, mongod_with_users, tmp_pat
         assert code == 1
         assert f"does not allow this (not authorized on {site.database}" in said
         assert "Traceback" not in said
+
+
+def test_reprocessing_beside_keeps_what_was_published(ask, runs, site):
+    settings = configuration.load([site.configfile])
+    processed = settings.storage.processed
+    runs.insert_many([document(931, "done"), document(932, "done")])
+    folder = lineages.folder(processed, "000932", "events", "abcdefghij")
+    folder.mkdir(parents=True)
+    strax_folder.metadata_file(folder).write_text("{}")
+    stored = {"events": {"lineage_hash": "abcdefghij"}}
+    receipts.write(layout.data_type_receipt("000932", "events"), {"stored": stored, "time": ""})
+    code, said = ask("reprocess", "931", "932", "--beside", "--yes", "--reason", "new gains")
+    assert code == 1
+    assert "931 " in said
+    assert "nothing to keep" in said
+    assert statuses(runs) == {931: "done", 932: "pending"}
+    kept = lineages.read(processed, "000932")
+    assert (kept.earlier, kept.by) == ({"events": "abcdefghij"}, "astrid")
+    assert (kept.reason, kept.accepted) == ("new gains", False)

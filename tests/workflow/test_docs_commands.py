@@ -22,7 +22,7 @@ import pytest
 from site_for_tests import PROFILE, SNAKEMAKE, Site
 from xamsflow.analysis.health import judging
 from xamsflow.settings import config
-from xamsflow.state import layout, quantities
+from xamsflow.state import compared, layout, lineages, quantities, receipts
 from xamsflow.state.quantities import Quantities, Quantity
 
 pytestmark = pytest.mark.xdist_group("docs_commands")  # its tests share costly fixtures
@@ -98,12 +98,26 @@ def measured(site: Site) -> None:
         assert site.verb("quantities", "--backfill").returncode == 0
 
 
+def remade(site: Site) -> None:
+    """Run 932 has earlier data, which are kept in force, and was compared."""
+    with contextlib.chdir(site.work):
+        processed = config.load([]).storage.processed
+        new = lineages.published(processed, "000932")
+        old = dict.fromkeys(new, "abcdefghij")
+        path = layout.lineage_file(processed, "000932")
+        about = {"run_id": "000932", "by": "ann", "time": "2026-11-28T12:00:00+00:00"}
+        kept = {"version": 1, "earlier": old, "accepted": False, "reason": "", **about}
+        receipts.write(path, kept)
+        compared.write(compared.Compared("000932", old, new, "index.html", about["time"]))
+
+
 PREPARATIONS: dict[str, Callable[[Site], None]] = {
     "retry": failed,
     "release": held,
     "--report": drawn,
     "health": judged,
     "quantities": measured,
+    "lineage": remade,
 }
 """What a word of a command needs of run 932; for all other commands it is done."""
 

@@ -116,7 +116,7 @@ def act(
     refused = sum(one.outlook.refused and one.named for one in chosen)
     if options.dry_run or not (to_do or first):
         return 1 if refused else 0
-    if not options.yes and not _confirmed(_question(action, len(to_do), first)):
+    if not options.yes and not confirmed(_question(action, len(to_do), first)):
         print("Nothing was changed.")
         return 1
     if first is not None:
@@ -181,7 +181,8 @@ def _question(action: "Action", count: int, first: First | None) -> str:
     return f"{text[0].upper()}{text[1:]}? [y/N] "
 
 
-def _confirmed(question: str) -> bool:
+def confirmed(question: str) -> bool:
+    """Ask at the terminal; raises ConfigurationError if there is none."""
     if not sys.stdin.isatty():
         raise ConfigurationError(
             "nothing was changed: there is no terminal for confirmation",

@@ -3,6 +3,7 @@
 import argparse
 
 from xamsflow.cli import asking
+from xamsflow.settings import config
 
 HELP = "reprocess finished runs for which current settings and software would give other data"
 
@@ -10,10 +11,17 @@ HELP = "reprocess finished runs for which current settings and software would gi
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the choice of runs."""
     asking.add_arguments(parser, force=True)
+    parser.add_argument(
+        "--beside",
+        action="store_true",
+        help="analysts keep getting the published data until `xamsflow lineage RUN --accept`",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Make the data of runs again if settings or software have changed."""
     from xamsflow.operate import actions  # noqa: PLC0415 - keeps --help fast
 
-    return asking.run(options, actions.REPROCESS)
+    if not options.beside:
+        return asking.run(options, actions.REPROCESS)
+    return asking.run(options, actions.beside(config.load(options.configfile).storage.processed))

@@ -6,14 +6,16 @@ The action itself is one atomic change, made only if the run's state has not cha
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from xamsflow.base.errors import XamsflowError
 from xamsflow.run import selecting
 from xamsflow.rundb import ClaimedRun, RunDatabase, run_document
 from xamsflow.rundb.run_document import tag_names
 from xamsflow.rundb.selection import ABANDON_TAG, HOLD_TAG, HOLDING_TAGS
 from xamsflow.rundb.status import State, state
-from xamsflow.state import layout
+from xamsflow.state import layout, lineages
 
 FIELDS = ClaimedRun.FIELDS
 """The fields of a run document that are needed to judge an action."""
@@ -204,6 +206,29 @@ REPROCESS = Action("reprocess", "reprocess", "pending", _judge_reprocess, _repro
 HOLD = Action("hold", "hold", "held", _judge_hold, _hold)
 RELEASE = Action("release", "release", "released", _judge_release, _release)
 ABANDON = Action("abandon", "abandon", "abandoned", _judge_abandon, _abandon)
+
+
+def beside(processed: Path) -> Action:
+    """Return the action that reprocesses runs and keeps their published data in force."""
+
+    def judge(document: Document, force: bool) -> Outlook:
+        outlook = _judge_reprocess(document, force)
+        if not outlook.changes:
+            return outlook
+        run = layout.run_id(document["number"])
+        try:
+            kept = lineages.read(processed, run)
+            if kept is None or kept.accepted:
+                lineages.to_keep(processed, run)
+        except XamsflowError as error:
+            return _refused(str(error))
+        return _changes(f"{outlook.effect}; the earlier data stay in force until accepted")
+
+    def change(database: RunDatabase, number: int, author: Author, found: State) -> bool:
+        lineages.keep(processed, layout.run_id(number), author.name, author.reason or "")
+        return _reprocess(database, number, author, found)
+
+    return replace(REPROCESS, judge=judge, change=change)
 
 
 def corrected(verb: str) -> Action:

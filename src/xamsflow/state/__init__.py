@@ -8,6 +8,7 @@
     quantity_table  the quantities of all runs, read fast
     health          the file with the verdict on these quantities
     lineages        which of a run's stored lineages analysts get
+    compared        the receipt of a comparison of two lineages of a run
     claims          the file that tells the jobs of a run which driver claimed it
     owner           who owns a claim, and whether that process still runs
     watching        the sign of life of xamsflow watch

@@ -29,7 +29,9 @@ CORRECTIONS = Path("config") / "corrections"
 RUN_DIGITS = 6
 RUN_ID_PATTERN = rf"\d{{{RUN_DIGITS}}}"
 HIGHEST_RUN = int(10**RUN_DIGITS) - 1
-DATA_TYPE_PATTERN = r"(?!(?:follow|transfer|rundoc|claim|quantities|health)\b)[a-z][a-z0-9_]*"
+DATA_TYPE_PATTERN = (
+    r"(?!(?:follow|transfer|rundoc|claim|quantities|health|compared)\b)[a-z][a-z0-9_]*"
+)
 
 FOLLOW_RECEIPT = "results/{run_id}/follow.json"
 TRANSFER_RECEIPT = "results/{run_id}/transfer.json"
@@ -38,7 +40,8 @@ RUNDOC_RECEIPT = "results/{run_id}/rundoc.json"
 OVERVIEW = "results/{run_id}/overview.png"
 QUANTITIES = "results/{run_id}/quantities.json"
 HEALTH = "results/{run_id}/health.json"
-ABOUT_A_RUN = frozenset({"quantities.json", "health.json"})
+COMPARED = "results/{run_id}/compared.json"
+ABOUT_A_RUN = frozenset({"quantities.json", "health.json", "compared.json"})
 """Files beside the receipts of a run that describe the run, and not a step of its processing."""
 
 GAINS_PICTURE = "results/{run_id}/gains.png"
@@ -46,6 +49,9 @@ EVENT_PICTURE = "results/{run_id}/event_{number}.png"
 EVENTS_PAGE = "results/{run_id}/events.html"
 PAGE = Path("results") / "index.html"
 TRENDS = Path("results") / "trends.html"
+COMPARISON = Path("results") / "comparison"
+"""The folder for the report of the last comparison of lineages."""
+
 CLAIM = "results/{run_id}/claim.json"
 
 JOURNAL = Path("journal")
@@ -163,6 +169,11 @@ def quantities(run: str) -> Path:
 def health(run: str) -> Path:
     """Return the file of the verdict on a run's quantities."""
     return Path(HEALTH.format(run_id=run))
+
+
+def compared(run: str) -> Path:
+    """Return the receipt of the last comparison of two lineages of a run."""
+    return Path(COMPARED.format(run_id=run))
 
 
 def receipts_of_data_types(run: str) -> list[Path]:

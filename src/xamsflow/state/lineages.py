@@ -52,10 +52,10 @@ def hashes(processed: Path, run: str, which: Which = None) -> Hashes:
     """
     if which == "new":
         return NONE
-    kept = read(processed, run)
-    if kept is None or (kept.accepted and which is None):
+    found = read(processed, run)
+    if found is None or (found.accepted and which is None):
         return NONE
-    return kept.earlier
+    return found.earlier
 
 
 def folder(processed: Path, run: str, data_type: str, lineage_hash: str) -> Path:
@@ -87,6 +87,12 @@ def keep(processed: Path, run: str, by: str, reason: str = "") -> Kept:
     before = read(processed, run)
     if before is not None and not before.accepted:
         return before
+    earlier = to_keep(processed, run)
+    return _write(processed, Kept(run, earlier, accepted=False, by=by, time=_now(), reason=reason))
+
+
+def to_keep(processed: Path, run: str) -> dict[str, str]:
+    """Return what :func:`published` does; raises ConfigurationError if that is nothing."""
     earlier = published(processed, run)
     if not earlier:
         raise ConfigurationError(
@@ -94,19 +100,20 @@ def keep(processed: Path, run: str, by: str, reason: str = "") -> Kept:
             f"is in {processed}, so there is nothing to keep",
             "process the run first, or give the directory in which it was processed",
         )
-    return _write(processed, Kept(run, earlier, accepted=False, by=by, time=_now(), reason=reason))
+    return earlier
 
 
 def accept(processed: Path, run: str, by: str, reason: str = "") -> Kept:
-    """Put the lineage of the current settings in force; raises ConfigurationError without record.
+    """Put the lineage of the current settings in force; :func:`back` undoes it.
 
-    Nothing is deleted: :func:`back` undoes it.
+    People use :func:`xamsflow.operate.lineages.accept`, which requires a comparison. Raises
+    ConfigurationError if no earlier lineage is kept.
     """
     return _change(processed, run, accepted=True, by=by, reason=reason)
 
 
 def back(processed: Path, run: str, by: str, reason: str = "") -> Kept:
-    """Put the earlier lineage in force again; raises ConfigurationError without record."""
+    """Put the earlier lineage in force again; raises ConfigurationError if none is kept."""
     return _change(processed, run, accepted=False, by=by, reason=reason)
 
 
@@ -145,21 +152,28 @@ def recorded(processed: Path) -> list[str]:
     return sorted(path.stem for path in parent.glob("*.json") if layout.is_run_id(path.stem))
 
 
-def _change(processed: Path, run: str, *, accepted: bool, by: str, reason: str) -> Kept:
-    kept = read(processed, run)
-    if kept is None:
+def kept(processed: Path, run: str) -> Kept:
+    """Return the record of a run; raises ConfigurationError if there is none."""
+    found = read(processed, run)
+    if found is None:
         raise ConfigurationError(
             f"run {run} has no earlier lineage that is kept",
             f"`xamsflow reprocess {int(run)} --beside` keeps it",
         )
-    if kept.accepted == accepted:
-        return kept
-    return _write(processed, replace(kept, accepted=accepted, by=by, time=_now(), reason=reason))
+    return found
 
 
-def _write(processed: Path, kept: Kept) -> Kept:
-    receipts.write(layout.lineage_file(processed, kept.run_id), {"version": VERSION} | asdict(kept))
-    return kept
+def _change(processed: Path, run: str, *, accepted: bool, by: str, reason: str) -> Kept:
+    found = kept(processed, run)
+    if found.accepted == accepted:
+        return found
+    return _write(processed, replace(found, accepted=accepted, by=by, time=_now(), reason=reason))
+
+
+def _write(processed: Path, record: Kept) -> Kept:
+    path = layout.lineage_file(processed, record.run_id)
+    receipts.write(path, {"version": VERSION} | asdict(record))
+    return record
 
 
 def _now() -> str:
@@ -172,18 +186,18 @@ def _read(path: Path, run: str, _changed: int, _inode: int) -> Kept:
     try:
         if content.pop("version") != VERSION:
             raise ValueError("another version")
-        kept = Kept(**content)
-        if kept.run_id != run:
-            raise ValueError(f"run_id is {kept.run_id}")
-        if not isinstance(kept.accepted, bool):
-            raise TypeError(f"accepted is {kept.accepted!r}")
-        _check_hashes(kept.earlier)
+        found = Kept(**content)
+        if found.run_id != run:
+            raise ValueError(f"run_id is {found.run_id}")
+        if not isinstance(found.accepted, bool):
+            raise TypeError(f"accepted is {found.accepted!r}")
+        _check_hashes(found.earlier)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadDataError(
             f"{path} does not say which data of run {run} are in force ({error})",
             "restore it from a backup; or move it away, then the current settings are in force",
         ) from error
-    return kept
+    return found
 
 
 def _check_hashes(found: Any) -> None:

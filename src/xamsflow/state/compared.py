@@ -1,0 +1,53 @@
+"""The receipt of a comparison of two lineages of a run: which ones, and where the report is."""
+
+from dataclasses import asdict, dataclass
+
+from xamsflow.base.errors import BadDataError
+from xamsflow.state import layout, receipts
+from xamsflow.state.lineages import Hashes
+
+VERSION = 1
+"""The form of the file; a file of another form is made again."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A run was compared: `old` and `new` have the lineage hash of each data type.
+
+    `report` is the file with the report, `time` is when it was made (ISO 8601).
+    """
+
+    run_id: str
+    old: Hashes
+    new: Hashes
+    report: str
+    time: str
+
+
+def write(found: Compared) -> None:
+    """Write the receipt, atomically; raises as :func:`xamsflow.state.receipts.write`."""
+    receipts.write(layout.compared(found.run_id), {"version": VERSION} | asdict(found))
+
+
+def read(run: str) -> Compared | None:
+    """Return the receipt of the last comparison of a run, None if there is none.
+
+    Raises BadDataError if the file is damaged or has another form.
+    """
+    path = layout.compared(run)
+    try:
+        content = receipts.read(path)
+    except FileNotFoundError:
+        return None
+    try:
+        if content.pop("version") != VERSION:
+            raise ValueError("another version")
+        found = Compared(**content)
+        if found.run_id != run or not all(isinstance(one, dict) for one in (found.old, found.new)):
+            raise ValueError("another run, or no lineages")
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadDataError(
+            f"{path} is not the receipt of a comparison ({error})",
+            f"make it again: `xamsflow compare {int(run)}`",
+        ) from error
+    return found
