@@ -87,6 +87,7 @@ def transfer(*, run_id: str, receipt: str, log: str) -> None:
                 configuration.daq,
                 configuration.storage,
                 meter,
+                sources=configuration.sources,
                 settings=configuration.rundb,
                 now=now,
             ),

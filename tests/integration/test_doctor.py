@@ -23,7 +23,7 @@ from xamsflow.operate.doctor import batch_system, daq, run_database, this_host
 from xamsflow.operate.doctor.check import Result
 from xamsflow.run import start
 from xamsflow.settings import config
-from xamsflow.settings.config import Daq
+from xamsflow.settings.config import Daq, Source
 from xamsflow.state import layout
 
 
@@ -305,6 +305,24 @@ def test_a_daq_disk_that_is_mounted_here(tmp_path):
     assert verdicts(daq.examine(Daq(None, None))) == {"DAQ folder": "ok"}
     assert verdicts(daq.examine(Daq(None, tmp_path))) == {"DAQ folder": "ok"}
     assert verdicts(daq.examine(Daq(None, tmp_path / "x"))) == {"DAQ folder": "problem"}
+
+
+def test_every_source_is_checked(sshd, tmp_path):
+    (tmp_path / "runs" / "000932").mkdir(parents=True)
+    found = by_name(
+        daq.copies(
+            [
+                Source("archive", sshd.target(), tmp_path / "runs"),
+                Daq(None, None),
+                Source("dcache", None, tmp_path / "unmounted"),
+                Source("stbc", None, None),
+            ]
+        )
+    )
+    names = ["archive ssh", "archive rsync", "archive folder", "dcache folder", "stbc folder"]
+    assert list(found) == names
+    assert [result.verdict for result in found.values()] == ["ok", "ok", "ok", "problem", "ok"]
+    assert found["dcache folder"].remedy == "mount it, or correct live_data of dcache in sources"
 
 
 # The run database

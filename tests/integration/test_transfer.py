@@ -33,7 +33,7 @@ from xamsflow.base.errors import (
 )
 from xamsflow.redax import rundoc
 from xamsflow.settings import config
-from xamsflow.settings.config import Daq, Rundb, SshHost, Storage
+from xamsflow.settings.config import Daq, Rundb, Source, SshHost, Storage
 from xamsflow.state.receipts import Receipt
 from xamsflow.transfer import transfer_run
 
@@ -379,6 +379,92 @@ def test_in_place(places: Places) -> None:
     assert receipt["copied_bytes"] == 0
     assert len(receipt["files"]) == sum(data is not None for data in before.values())
     assert content(places.daq) == before
+
+
+# Copies at other places
+
+
+def away() -> SshHost:
+    """Return a host on which nothing listens."""
+    return SshHost("127.0.0.1", port=1, user="nobody")
+
+
+def test_the_nearest_complete_copy_is_taken(places: Places, server: Sshd, tmp_path: Path) -> None:
+    """Before it come one that is away, one without the run, and one that is incomplete."""
+    disks = {name: tmp_path / name for name in ("empty", "half", "archive")}
+    for folder in disks.values():
+        folder.mkdir()
+    shutil.copytree(places.run, disks["half"] / "000932")
+    shutil.rmtree(disks["half"] / "000932" / "THE_END")
+    places.run.rename(disks["archive"] / "000932")
+    before = content(disks["archive"])
+    sources = [
+        Source("tape", away(), tmp_path),
+        Source("disk", None, disks["empty"]),
+        Source("dcache", None, disks["half"]),
+        Source("archive", server.target(), None),  # where the run document says
+        daq := Daq(None, places.daq, "cluster", ("tape", "disk", "dcache", "archive")),
+    ]
+    document = run_document()
+    document["data"].append({"type": "live", "host": "archive", "location": str(disks["archive"])})
+    storage = Storage(places.storage, places.storage / "processed", host="cluster")
+
+    def transfer() -> Receipt:
+        return transfer_run(document, daq, storage, sources=sources)
+
+    receipt = transfer()
+    assert content(places.destination) == content(disks["archive"] / "000932")
+    assert content(disks["archive"]) == before
+    assert (receipt["compared"], receipt["source"]["name"]) == ("checksums", "archive")
+    assert receipt["source"]["path"] == str(disks["archive"] / "000932")
+    told = receipt["source"]["passed_over"]
+    assert [one.partition(":")[0] for one in told] == ["tape", "disk", "dcache"]
+    assert "cannot reach" in told[0]
+    assert "is missing" in told[1]
+    assert "THE_END lacks" in told[2]
+    # It is verified like any other.
+    damaged = next(path for path in places.destination.rglob("*_139*") if path.stat().st_size)
+    damaged.write_bytes(damaged.read_bytes()[::-1])
+    with pytest.raises(BadDataError, match=r"the content of .* differs"):
+        transfer()
+    # What is here and complete needs no source.
+    shutil.rmtree(disks["archive"] / "000932")
+    assert transfer()["compared"] == "source away"
+    # A place that is away may have it.
+    shutil.rmtree(places.destination)
+    with pytest.raises(TransientError, match=r"from any source: tape: .*; archive: .*; daq: .* mi"):
+        transfer()
+    del sources[0]
+    with pytest.raises(BadDataError, match="from any source: disk"):
+        transfer()
+
+
+def test_a_copy_that_breaks_off_goes_on_from_the_next_source(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk of the first one fails while it is being read."""
+    shutil.copytree(places.run, tmp_path / "dcache" / "000932")
+    program = tmp_path / "bin" / "rsync"
+    write(
+        program,
+        f'#!/bin/sh\ncase "$*" in */dcache/*) {shutil.which("rsync")} --include="*/" '
+        '--include="*_post/*" --exclude="*" "$@"; exit 30;; esac\n'
+        f'exec {shutil.which("rsync")} "$@"\n'.encode(),
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    daq = Daq(None, places.daq, "cluster", ("dcache",))
+    receipt = transfer_run(
+        run_document(),
+        daq,
+        Storage(places.storage, places.storage / "processed", host="cluster"),
+        sources=[Source("dcache", None, tmp_path / "dcache"), daq],
+    )
+    assert content(places.destination) == content(places.run)
+    assert receipt["source"]["name"] == "daq"
+    assert 0 < receipt["copied_bytes"] < receipt["bytes"]
+    (told,) = receipt["source"]["passed_over"]
+    assert "(exit code 30)" in told
 
 
 # Interrupted

@@ -62,7 +62,7 @@ def test_the_plan_is_what_then_happens_and_writes_nothing(make_site):
 def test_the_plan_of_a_missing_run_says_what_is_wrong(site):
     site.add_run(931, on_disk=False, duration=0.6, rate=50)
     _, plans, _ = planned(site)
-    assert "the DAQ never had 000931 or no longer has it" in plans["000931"]["trouble"]
+    assert "the DAQ never had this run or no longer has it" in plans["000931"]["trouble"]
     said = site.verb("plan", "932")
     assert (said.returncode, "the nearest is 000931" in said.stderr) == (1, True)
     assert "would not take" not in site.verb("plan", "931").stdout

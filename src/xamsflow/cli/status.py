@@ -14,6 +14,7 @@ from xamsflow.base import amounts, clock
 from xamsflow.base.printable import printable
 from xamsflow.cli import choosing
 from xamsflow.settings import config
+from xamsflow.settings.config import DAQ
 from xamsflow.state import run_numbers, watching
 from xamsflow.views import terminal
 from xamsflow.views.causes import Causes
@@ -41,6 +42,7 @@ COLUMNS = (
     Column("start (UTC)", drop=5),
     Column("length", drop=4, right=True),
     Column("size", drop=6, right=True),
+    Column("from", drop=0),
     Column("status"),
     Column("stage", drop=10),
     Column("try", drop=3, right=True),
@@ -341,6 +343,7 @@ def _cells(row: "RunSummary", now: datetime, skip_tags: Collection[str]) -> list
         amounts.time(row.start),
         length,
         amounts.size(None if row.size_mb is None else row.size_mb * 1e6),
+        "" if row.source == DAQ else row.source or "",
         status,
         _stage(row) if word(row) in ("running", "failed") else "",
         str(row.attempt or ""),

@@ -2,16 +2,17 @@
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from xamsflow.base import amounts
-from xamsflow.base.errors import ConfigurationError
+from xamsflow.base.errors import ConfigurationError, XamsflowError
+from xamsflow.base.printable import printable
 from xamsflow.cli import choosing, next_step
 from xamsflow.settings import config
 from xamsflow.settings.config import Config
-from xamsflow.state import layout
+from xamsflow.state import layout, receipts
 from xamsflow.views import terminal
 from xamsflow.views.terminal import Column
 
@@ -41,6 +42,7 @@ class _Answer:
     said: str
     conditions: "Sequence[Condition]"
     by_itself: "Sequence[Condition]"
+    live_data: Sequence[str]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -56,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
             {
                 "run": one.run,
                 "answer": one.said,
+                "live_data": list(one.live_data),
                 "conditions": [asdict(condition) for condition in one.conditions],
                 "conditions_to_be_asked_for_by_watch": [asdict(each) for each in one.by_itself],
             }
@@ -76,6 +79,9 @@ def run(options: argparse.Namespace) -> int:
     if only.by_itself:
         print()
         print(_table("to be requested by xamsflow watch", only.by_itself))
+    print()
+    for line in only.live_data:
+        print(printable(line))
     return 0
 
 
@@ -91,7 +97,36 @@ def _ask(database: "RunDatabase", settings: Config, document: dict[str, Any]) ->
     if state(document) is State.ABSENT:
         by_itself = selection.conditions_to_ask(document, settings.select, settings.watch, now)
     said = answer(rundb.RunSummary.of(document), document, conditions, by_itself)
-    return _Answer(layout.run_id(number), said, conditions, by_itself)
+    live_data = list(_of_live_data(document, settings))
+    return _Answer(layout.run_id(number), said, conditions, by_itself, live_data)
+
+
+def _of_live_data(document: Mapping[str, Any], settings: Config) -> Iterator[str]:
+    """Yield lines on where the live data come from; no host is asked."""
+    from xamsflow.transfer import Search  # noqa: PLC0415 - keeps --help fast
+
+    run = layout.run_id(document["number"])
+    try:
+        found = receipts.read_transfer(layout.transfer_receipt(run)).get("source") or {}
+    except (XamsflowError, OSError):
+        found = None
+    if found is not None:
+        place = f"{found.get('host')}:{found.get('path')}"
+        name = found.get("name") or ("daq" if "name" not in found else None)
+        if name is None:
+            yield "Live data: complete here; no source had them to compare with"
+        else:
+            yield f"Live data: here, from {name} ({place})"
+        yield from (f"  not from {one}" for one in found.get("passed_over") or ())
+        return
+    try:
+        search = Search(document, settings.daq, settings.sources)
+    except XamsflowError as error:
+        yield f"Live data: {error}"
+        return
+    places = ", then ".join(map(str, search.where))
+    yield f"Live data: to be copied from {places or 'nowhere'}"
+    yield from (f"  not from {one}" for one in search.passed_over)
 
 
 def answer(

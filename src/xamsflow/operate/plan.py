@@ -16,15 +16,15 @@ from typing import Any
 from xamsflow.base import folders
 from xamsflow.base.errors import BadDataError, XamsflowError
 from xamsflow.redax import rundoc
-from xamsflow.redax.listing import Listing
 from xamsflow.run.preview import Job
 from xamsflow.rundb import run_document
 from xamsflow.rundb.status import State, state
 from xamsflow.settings import detector
-from xamsflow.settings.config import Config, Daq
+from xamsflow.settings.config import Config
 from xamsflow.state import layout, receipts
 from xamsflow.state.receipts import Receipt
-from xamsflow.transfer import parent_on_daq, source
+from xamsflow.transfer import Search, source
+from xamsflow.transfer.nearest import Find, Found
 
 LEARN_FROM = 200
 """Number of newest runs with receipts from which speeds and sizes are estimated."""
@@ -52,15 +52,17 @@ class Experience:
 class RunPlan:
     """What would happen to a run. Sizes in bytes, times in s, or None if unknown.
 
-    `live` is the size of its live data, `to_move` the part that must still be transferred, and
-    `trouble` why these are unknown. `stored` and `to_make` are data types. `space` is the
-    additional disk space needed. `writes` lists the changes to its run document, one line each.
+    `live` is the size of its live data, `to_move` the part that must still be transferred, `source`
+    the nearest source that has them (None: they are here), and `trouble` why these are unknown.
+    `stored` and `to_make` are data types. `space` is the additional disk space needed. `writes`
+    lists the changes to its run document, one line each.
     """
 
     run: str
     mode: str
     live: int | None
     to_move: int | None
+    source: str | None
     trouble: str | None
     targets: tuple[str, ...]
     stored: tuple[str, ...]
@@ -125,39 +127,17 @@ def run_plans(
     for job in jobs:
         of_run.setdefault(job.run, []).append(job)
     with contextlib.ExitStack() as stack:
-        daq = _DaqHost(config.daq, stack)
+        connections = source.Connections(stack)
         return [
             _run_plan(
                 document,
                 of_run.get(layout.run_id(document["number"]), []),
                 config,
                 experience,
-                daq,
+                connections.find,
             )
             for document in documents
         ]
-
-
-class _DaqHost:
-    """What the DAQ has, over one connection; if it cannot be made, that holds for all runs."""
-
-    def __init__(self, daq: Daq, stack: contextlib.ExitStack) -> None:
-        self._daq = daq
-        self._stack = stack
-        self._look: source.Look | None = None
-        self._away: XamsflowError | None = None
-
-    def listing(self, document: Document) -> Listing | None:
-        parent = parent_on_daq(document, self._daq)
-        if self._away is not None:
-            raise self._away
-        try:
-            if self._look is None:
-                self._look = self._stack.enter_context(source.looking(self._daq.ssh))
-        except XamsflowError as error:
-            self._away = error
-            raise
-        return self._look(parent, layout.run_id(document["number"]))[1]
 
 
 def _run_plan(
@@ -165,12 +145,12 @@ def _run_plan(
     jobs: Sequence[Job],
     config: Config,
     experience: Experience,
-    daq: _DaqHost,
+    find: Find,
 ) -> RunPlan:
     run = layout.run_id(document["number"])
     mode = run_document.mode(document)
     targets = config.targets_for(mode)
-    live, to_move, trouble = _live_data(document, config, daq)
+    live, to_move, origin, trouble = _live_data(document, config, find)
     stored, to_make = _data_types(document, targets, config)
     processed = [job.data_type for job in jobs if job.rule == "process" and job.data_type]
     return RunPlan(
@@ -178,6 +158,7 @@ def _run_plan(
         mode=mode,
         live=live,
         to_move=to_move,
+        source=origin,
         trouble=trouble,
         targets=targets,
         stored=stored,
@@ -210,25 +191,35 @@ def _free(folder: Path) -> int:
 
 
 def _live_data(
-    document: Document, config: Config, daq: _DaqHost
-) -> tuple[int | None, int | None, str | None]:
-    """Return the size of a run's live data, the part not yet here, and what went wrong, if so."""
+    document: Document, config: Config, find: Find
+) -> tuple[int | None, int | None, str | None, str | None]:
+    """Return the size of a run's live data, the part not yet here, their source, and the trouble.
+
+    The trouble is why the others are unknown, or None.
+    """
     run = layout.run_id(document["number"])
     transferred = _read(layout.transfer_receipt(run))
     here = config.storage.live_data / run
     if here.is_dir() and isinstance(transferred.get("bytes"), int):
-        return transferred["bytes"], 0, None
+        return transferred["bytes"], 0, None, None
     try:
-        listing = daq.listing(document)
+        search = Search(document, config.daq, config.sources, find)
+        found = _nearest(search, still_taken=run_document.is_being_taken(document))
     except XamsflowError as error:
-        return None, None, str(error)
-    if listing is None:
-        return None, None, f"the DAQ never had {run} or no longer has it"
+        return None, None, None, str(error)
     if here.is_dir():
-        return listing.size, 0, None  # compared, not copied
+        return found.listing.size, 0, found.name, None  # compared, not copied
     arrived = layout.incoming(config.storage.live_data, run)
     moved = sum(path.stat().st_size for path in arrived.rglob("*") if path.is_file())
-    return listing.size, max(0, listing.size - moved), None
+    return found.listing.size, max(0, found.listing.size - moved), found.name, None
+
+
+def _nearest(search: Search, *, still_taken: bool) -> Found:
+    """Return the nearest complete copy, or as much of a run as the DAQ has written so far."""
+    found = next(search.listings() if still_taken else search.complete(), None)
+    if found is None:
+        raise search.error()
+    return found
 
 
 def _data_types(

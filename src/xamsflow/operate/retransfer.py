@@ -10,7 +10,7 @@ from xamsflow.rundb import RunDatabase
 from xamsflow.rundb.status import State
 from xamsflow.settings.config import Config
 from xamsflow.state import layout, lock
-from xamsflow.transfer import parent_on_daq, source
+from xamsflow.transfer import Search, source
 
 EFFECT = "pending; copy, strax data and receipts here are set aside, and it is transferred again"
 
@@ -35,20 +35,28 @@ def action(settings: Config) -> Action:
 
 
 def _check_the_original(document: Mapping[str, Any], settings: Config, run: str) -> None:
-    """Raise BadDataError unless the DAQ has the run, in another folder than the copy."""
-    parent = parent_on_daq(document, settings.daq)
-    there, listing = source.find(settings.daq.ssh, parent, run)
+    """Raise BadDataError unless a source has the whole run, in another folder than the copy.
+
+    Raises TransientError if a source that may have it does not answer.
+    """
     copy = settings.storage.live_data / run
-    if listing is None or not listing.files:
+    here = source.Folder(None, str(copy.resolve()))
+    search = Search(document, settings.daq, settings.sources)
+    found = list(search.complete())
+    if any(one.folder != here and one.listing.files for one in found):
+        return
+    if any(one.folder == here for one in found):
         raise BadDataError(
-            f"the DAQ no longer has run {run} in {parent}",
-            f"nothing was changed: the copy {copy} is the only one left",
-        )
-    if there == source.Folder(None, str(copy.resolve())):
-        raise BadDataError(
-            f"run {run} is not copied: {copy} is the DAQ's own folder",
+            f"run {run} is not copied: {copy} is the folder of {found[0].name} itself",
             "nothing was changed; xamsflow reprocess makes its data again",
         )
+    if search.passed_over and not all(one.gone for one in search.passed_over):
+        raise search.error()
+    asked = ", ".join(map(str, search.where))
+    raise BadDataError(
+        f"no source has run {run} any more{f': {asked}' if asked else ''}",
+        f"nothing was changed: the copy {copy} is the only one left",
+    )
 
 
 def _set_aside(evidence: Evidence, sources: Sources, author: Author) -> None:

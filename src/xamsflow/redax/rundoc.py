@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
@@ -341,18 +341,27 @@ def start_time(document: Mapping[str, Any]) -> str | None:
     return aware.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-def live_location(document: Mapping[str, Any], cluster: str | None = None) -> str | None:
-    """Return the folder in the DAQ's live entry: the first one that is not on the host `cluster`.
+def live_location(document: Mapping[str, Any], not_on: Collection[str | None] = ()) -> str | None:
+    """Return the folder in the DAQ's live entry: the first one that is not on a host in `not_on`.
 
     Live data there are a copy. None if there is no such entry.
     """
-    entries = document.get("data")
-    if not isinstance(entries, list):
-        return None
-    for entry in entries:
-        if not isinstance(entry, dict) or entry.get("type") != "live":
-            continue
-        if cluster is None or entry.get("host") != cluster:
+    for entry in _live_entries(document):
+        if entry.get("host") not in not_on:
             location = entry.get("location")
             return location if isinstance(location, str) and location else None
     return None
+
+
+def live_locations(document: Mapping[str, Any], host: str) -> list[str]:
+    """Return the folders in all live entries of a host, each once."""
+    found = [
+        entry.get("location") for entry in _live_entries(document) if entry.get("host") == host
+    ]
+    return list(dict.fromkeys(one for one in found if isinstance(one, str) and one))
+
+
+def _live_entries(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    entries = document.get("data")
+    listed = entries if isinstance(entries, list) else []
+    return [one for one in listed if isinstance(one, dict) and one.get("type") == "live"]

@@ -152,8 +152,7 @@ def data_entries(
     entries = []
     if transfer_receipt is not None:
         check_live_data(transfer_receipt)
-        folder = Path(transfer_receipt["destination"])
-        entries.append(live_entry(folder.parent, transfer_receipt["bytes"], host))
+        entries.append(live_entry(transfer_receipt, host))
     stored = {}
     for receipt in data_type_receipts:
         for data_type, facts in receipt["stored"].items():
@@ -164,10 +163,22 @@ def data_entries(
     ]
 
 
-def live_entry(live_data: Path, n_bytes: int, host: str) -> DataEntry:
-    """Return the entry of a run's live data in the folder `live_data` of the cluster."""
-    size_mb = n_bytes / MB
-    return {"type": "live", "location": str(live_data), "size_mb": size_mb, **_common(host)}
+def live_entry(transfer_receipt: Receipt, host: str) -> DataEntry:
+    """Return the entry of a run's transferred live data on the cluster.
+
+    Its `source` is the name of the source that they were copied from, where the receipt knows it.
+    """
+    folder = Path(transfer_receipt["destination"])
+    size_mb = transfer_receipt["bytes"] / MB
+    source = (transfer_receipt.get("source") or {}).get("name")
+    told = {} if source is None else {"source": source}
+    return {
+        "type": "live",
+        "location": str(folder.parent),
+        "size_mb": size_mb,
+        **told,
+        **_common(host),
+    }
 
 
 def data_entry(data_type: str, facts: Mapping[str, Any], host: str) -> DataEntry:

@@ -83,7 +83,7 @@ def of_document(document: Mapping[str, Any], settings: Rundb | None, daq: Daq) -
         known,
         document=rundoc.document_id(document),
         start=rundoc.start_time(document),
-        daq_folder=known.daq_folder or rundoc.live_location(document, daq.cluster),
+        daq_folder=known.daq_folder or rundoc.live_location(document, daq.copies_on),
     )
 
 

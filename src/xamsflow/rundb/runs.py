@@ -111,13 +111,13 @@ class RunSummary:
     Times are UTC. `status` is None if there is none, or if it is not understood; `status_found` is
     the value in the document. `start` and `end` are the run's, `length_s` is in seconds. `size_mb`
     is the size of the live data if known, else of the raw records, and `stored_mb` of all strax
-    data, in MB (10^6 bytes). `attempt` counts how often processing was started, `tries` the
-    failures since a person last requested the run or since it was done, `failures` all failures.
-    `changed` is when the status last changed, `last_sign` when a driver or job of the run last gave
-    a sign of life, and `age_s` how long ago that was by the database server's clock. `progress` is
-    the running job's last report: chunk, n_chunks, mb_per_s, time_left_s, time. `verdict` is that
-    on the data, and `health` that on their quantities. `retry_at` is when a failed run is retried
-    automatically.
+    data, in MB (10^6 bytes). `source` is the source from which the live data were copied. `attempt`
+    counts how often processing was started, `tries` the failures since a person last requested the
+    run or since it was done, `failures` all failures. `changed` is when the status last changed,
+    `last_sign` when a driver or job of the run last gave a sign of life, and `age_s` how long ago
+    that was by the database server's clock. `progress` is the running job's last report: chunk,
+    n_chunks, mb_per_s, time_left_s, time. `verdict` is that on the data, and `health` that on their
+    quantities. `retry_at` is when a failed run is retried automatically.
     """
 
     number: int
@@ -128,6 +128,7 @@ class RunSummary:
     length_s: float | None
     size_mb: float | None
     stored_mb: float | None
+    source: str | None
     status: Status | None
     status_found: Any
     stage: str | None
@@ -151,6 +152,7 @@ class RunSummary:
     FIELDS = (
         *("number", "mode", "tags", "start", "end", "processing_status", "processing_failed"),
         *("data.type", "data.size_mb", "data.lineage_hash", "data.location"),
+        "data.source",
         *(
             f"processing.{name}"
             for name in (
@@ -189,6 +191,7 @@ class RunSummary:
             length_s=(end - start).total_seconds() if start and end else None,
             size_mb=raw_mb if live_mb is None else live_mb,
             stored_mb=stored_mb,
+            source=_source(document),
             status=view.status,
             status_found=view.raw,
             stage=text(processing.get("stage")),
@@ -235,6 +238,12 @@ def _sizes(document: Mapping[str, Any]) -> tuple[float | None, float | None, flo
     raw = [size for (data_type, _), size in sizes.items() if data_type.startswith("raw_records")]
     stored = [size for (data_type, _), size in sizes.items() if data_type != run_document.LIVE]
     return (max(live, default=None), _sum(raw), _sum(stored))
+
+
+def _source(document: Mapping[str, Any]) -> str | None:
+    entries = run_document.data_entries(document)
+    live = (entry for entry in entries if entry.get("type") == run_document.LIVE)
+    return next((name for entry in live if (name := text(entry.get("source")))), None)
 
 
 def _sum(sizes: Iterable[float]) -> float | None:

@@ -27,6 +27,10 @@ SITE = "XAMSFLOW_SITE"
 """The environment variable that names a file to use instead of ``site.yaml``."""
 
 
+DAQ = "daq"
+"""The DAQ's name in the list of sources."""
+
+
 @dataclass(frozen=True)
 class SshHost:
     """How to reach a host by ssh; None selects ssh's default."""
@@ -113,12 +117,32 @@ class Daq:
     """Where the DAQ writes runs: on the host `ssh`, or on a file system of this machine if None.
 
     `live_data` is the parent folder of the runs; None takes it from the run document. There, live
-    data on the host `cluster` (``storage.host``) are a copy, not the DAQ's own.
+    data on the hosts `copies_on` are copies, not the DAQ's own: on `cluster` (``storage.host``) and
+    on the other sources.
     """
 
     ssh: SshHost | None
     live_data: Path | None
     cluster: str | None = None
+    sources: tuple[str, ...] = ()
+
+    @property
+    def copies_on(self) -> tuple[str | None, ...]:
+        """The hosts, as named in run documents, on which there are only copies."""
+        return (self.cluster, *self.sources) if self.cluster is not None else self.sources
+
+
+@dataclass(frozen=True)
+class Source:
+    """A place that keeps copies of runs: on the host `ssh`, or on this machine if None.
+
+    `name` is that of the host in live entries of run documents. `live_data` is the parent folder of
+    the runs; None takes it from those entries.
+    """
+
+    name: str
+    ssh: SshHost | None
+    live_data: Path | None
 
 
 @dataclass(frozen=True)
@@ -187,7 +211,10 @@ class Origin:
 
 @dataclass(frozen=True)
 class Config:
-    """The complete, validated configuration; `context` is None for the plugins of this project."""
+    """The complete, validated configuration; `context` is None for the plugins of this project.
+
+    `sources` are the places from which runs are copied, nearest first; `daq` is one of them.
+    """
 
     detector: str
     context: str | None
@@ -198,6 +225,7 @@ class Config:
     follow: Follow
     rundb: Rundb
     daq: Daq
+    sources: tuple[Daq | Source, ...]
     storage: Storage
     retry: Retry
     notify: Notify
@@ -336,7 +364,8 @@ def _sets(settings: Any, key: Sequence[str]) -> bool:
 
 
 def _typed(settings: Mapping[str, Any], origin: Origin) -> Config:
-    rundb, daq, storage = (settings[section] for section in ("rundb", "daq", "storage"))
+    rundb, storage = settings["rundb"], settings["storage"]
+    daq, sources = _sources(settings, origin)
     return Config(
         detector=settings["detector"],
         context=settings["context"],
@@ -355,7 +384,8 @@ def _typed(settings: Mapping[str, Any], origin: Origin) -> Config:
             collection=rundb["collection"],
             tunnel=_ssh_host(rundb["tunnel"]),
         ),
-        daq=Daq(_ssh_host(daq), _path(daq["live_data"]), cluster=storage["host"]),
+        daq=daq,
+        sources=sources,
         storage=Storage(
             live_data=_expanded(storage["live_data"]),
             processed=_expanded(storage["processed"]),
@@ -383,6 +413,32 @@ def _select(section: Mapping[str, Any], origin: Origin) -> Select:
     patterns = ("modes", "detectors", "skip_tags", "force_tags")
     lists = {name: tuple(section[name]) for name in patterns}
     return Select(**{**section, **lists, "runs": runs})
+
+
+def _sources(settings: Mapping[str, Any], origin: Origin) -> tuple[Daq, tuple[Daq | Source, ...]]:
+    """Return the DAQ and all sources, the DAQ among them; each name may occur once."""
+    listed = settings["sources"]
+    names = [one if isinstance(one, str) else one["name"] for one in listed]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None or DAQ not in names:
+        found = f"{twice} twice" if twice is not None else "no daq"
+        raise ConfigurationError(
+            f"{origin.of('sources')}: sources has {found}",
+            "list daq and each other source once, the nearest first",
+        )
+    section = settings["daq"]
+    daq = Daq(
+        _ssh_host(section),
+        _path(section["live_data"]),
+        cluster=settings["storage"]["host"],
+        sources=tuple(name for name in names if name != DAQ),
+    )
+    others = {
+        one["name"]: Source(one["name"], _ssh_host(one), _path(one.get("live_data")))
+        for one in listed
+        if not isinstance(one, str)
+    }
+    return daq, tuple(others.get(name, daq) for name in names)
 
 
 def _notify(section: Mapping[str, Any]) -> Notify:
@@ -439,7 +495,7 @@ def _expanded(value: str) -> Path:
 
 
 def _ssh_host(section: Mapping[str, Any] | None) -> SshHost | None:
-    if section is None or section["host"] is None:
+    if section is None or section.get("host") is None:
         return None
     return SshHost(
         host=section["host"],

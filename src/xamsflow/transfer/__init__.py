@@ -1,15 +1,17 @@
-"""Bring a run's live data from the DAQ host, whole and unchanged.
+"""Bring a run's live data whole and unchanged.
 
 ::
 
-    run     the transfer of one run: look, copy, compare, put into place
-    source  what lies in a folder, on the DAQ host or here
-    rsync   copies and compares
-    newest  which folders of a growing run have changed
-    follow  copies a run again and again while it is being taken
+    run      the transfer of one run: look, copy, compare, put into place
+    nearest  the places that may have a run, nearest first
+    source   what lies in a folder, on another host or here
+    rsync    copies and compares
+    newest   which folders of a growing run have changed
+    follow   copies a run again and again while it is being taken
 """
 
 from xamsflow.transfer.follow import Following
-from xamsflow.transfer.run import IN_PLACE, parent_on_daq, transfer_run
+from xamsflow.transfer.nearest import Search, parent_on_daq
+from xamsflow.transfer.run import IN_PLACE, transfer_run
 
-__all__ = ["IN_PLACE", "Following", "parent_on_daq", "transfer_run"]
+__all__ = ["IN_PLACE", "Following", "Search", "parent_on_daq", "transfer_run"]

@@ -23,8 +23,8 @@ from xamsflow.rundb import identity
 from xamsflow.settings.config import Daq, Follow, Rundb, Storage
 from xamsflow.state import layout
 from xamsflow.transfer import rsync, source
+from xamsflow.transfer.nearest import parent_on_daq
 from xamsflow.transfer.newest import Newest
-from xamsflow.transfer.run import parent_on_daq
 from xamsflow.transfer.source import Folder
 
 logger = logging.getLogger(__name__)

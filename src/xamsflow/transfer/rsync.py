@@ -204,7 +204,7 @@ _BY_TEXT: tuple[tuple[str, type[XamsflowError], str], ...] = (
     (
         r"has vanished|vanished before|link_stat .* No such file|change_dir .* No such file",
         StillTakenError,
-        "the run is changing on the DAQ host; try again later",
+        "the run is changing there; try again later",
     ),
 )
 """Messages of rsync or ssh, with error class and remedy; the first match counts."""
@@ -217,7 +217,7 @@ _BY_CODE: dict[int, tuple[type[XamsflowError], str]] = {
     2: (ConfigurationError, "the rsync here or there is too old"),
     4: (ConfigurationError, "the rsync here or there is too old"),
     22: (ResourcesError, "rsync needs more memory"),
-    24: (StillTakenError, "the run is changing on the DAQ host; try again later"),
+    24: (StillTakenError, "the run is changing there; try again later"),
 }
 """rsync's exit codes (EXIT VALUES in its manual); all others, such as lost connections, are
 transient."""

@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib import metadata
 from pathlib import Path
@@ -13,15 +13,21 @@ from typing import Any
 
 from xamsflow.base import clock, system_errors
 from xamsflow.base.durable import sync
-from xamsflow.base.errors import BadDataError, ConfigurationError, StillTakenError
+from xamsflow.base.errors import (
+    BadDataError,
+    ConfigurationError,
+    StillTakenError,
+    TransientError,
+)
 from xamsflow.base.meter import Meter
 from xamsflow.redax import ending, rundoc
 from xamsflow.redax.listing import Listing
 from xamsflow.rundb import identity
-from xamsflow.settings.config import Daq, Rundb, Storage
+from xamsflow.settings.config import DAQ, Daq, Rundb, Source, Storage
 from xamsflow.state import layout
 from xamsflow.state.receipts import Receipt
 from xamsflow.transfer import rsync, source
+from xamsflow.transfer.nearest import Found, Search
 from xamsflow.transfer.source import Folder
 
 logger = logging.getLogger(__name__)
@@ -29,6 +35,7 @@ logger = logging.getLogger(__name__)
 CHECKSUMS = "checksums"
 IN_PLACE = "in place"
 SOURCE_GONE = "source gone"
+SOURCE_AWAY = "source away"
 
 COPYING = "copying"
 COMPARING = "comparing"
@@ -41,24 +48,28 @@ def transfer_run(
     storage: Storage,
     meter: Meter | None = None,
     *,
+    sources: Sequence[Daq | Source] = (),
     settings: Rundb | None = None,
     now: Callable[[], datetime] = clock.now,
     idle_after: timedelta = ending.IDLE_AFTER,
 ) -> Receipt:
     """Transfer a run to ``<storage.live_data>/<run_id>`` and return its receipt.
 
-    A run that already exists there is compared, not copied; an interrupted copy is continued.
-    Nothing is deleted or overwritten on either host. `compared` in the receipt says how source and
-    destination were compared: ``checksums``, ``in place`` (they are the same folder) or
-    ``source gone`` (the DAQ no longer has the run, or its document lists only the copy here, and
-    the copy is complete according to its THE_END). `settings` are those of the run database that
-    holds the document, `now` is its clock. If a thread has written nothing, the ended run must stay
-    unchanged for `idle_after`. `meter` receives the progress.
+    The run is copied from the nearest of `sources` that has it complete (empty: the DAQ only); if
+    one does not answer, from the next. A run that already exists here is compared, not copied; an
+    interrupted copy is continued. Nothing is deleted or overwritten on any host. `compared` in the
+    receipt says how source and destination were compared: ``checksums``, ``in place`` (they are
+    the same folder), ``source gone`` (no source has the run, or its document lists only the copy
+    here) or ``source away`` (a source that may have it did not answer); in the last two cases the
+    copy here is complete according to its THE_END. `source` there names the source, and why nearer
+    ones were passed over. `settings` are those of the run database that holds the document, `now`
+    is its clock. If a thread has written nothing, the ended run must stay unchanged for
+    `idle_after`. `meter` receives the progress.
 
     Raises StillTakenError while the DAQ may still write, BadDataError if the run is incomplete
-    or differs from the local copy, TransientError if host or disk are unavailable, ResourcesError
-    on a full disk, ConfigurationError for wrong paths, keys and access rights, and if the
-    destination holds another run's data.
+    or differs from the local copy, TransientError if a disk is unavailable or a host without which
+    the run cannot be had, ResourcesError on a full disk, ConfigurationError for wrong paths, keys
+    and access rights, and if the destination holds another run's data.
     """
     started = time.monotonic()
     meter = meter or Meter()
@@ -67,37 +78,32 @@ def transfer_run(
     if run.end is None:
         raise StillTakenError(f"run {run_id} is still being taken: its document has no end yet")
     destination = Path(os.path.abspath(storage.live_data)) / run_id  # noqa: PTH100
-    exists = os.path.lexists(destination)
-    here = Folder(None, os.path.realpath(destination))
-    there, listing = here, None
-    if _folder_on_daq(document, daq) is not None or not exists:
-        there, listing = source.find(daq.ssh, parent_on_daq(document, daq), run_id)
-    in_place = listing is not None and there == here
-
     whose = identity.of_document(document, settings, daq)
-    if not in_place:
+    search = Search(document, daq, sources)
+    for found in search.complete(now):
+        logger.info("taking run %s from %s (%s)", run_id, found.name, found.folder)
+        may_begin = ending.may_begin(run, found.listing, str(found.folder), now())
+        until = time.monotonic() + idle_after.total_seconds() if may_begin else None
+        try:
+            compared, copied = _bring(found, destination, whose, meter, until)
+        except TransientError as error:
+            search.pass_over(found.name, error)
+            logger.warning("cannot copy from %s: %s", found.name, error)
+            continue
+        name, folder, listing = found.name, found.folder, found.listing
+        the_end = ending.check(run, listing, str(folder), now())
+        break
+    else:
+        compared, copied, name = _without_source(search, destination), 0, None
+        here = Folder(None, os.path.realpath(destination))
+        folder = here if search.on_daq is None else search.on_daq.folder(run_id)
         identity.hold_folder(destination.parent, whose)
-    copied = 0
-    if listing is None:
-        if not exists:
-            raise BadDataError(
-                f"{there} is missing", "the DAQ never had this run or no longer has it"
-            )
-        compared, listing = SOURCE_GONE, _listing(here)
+        listing = _listing(here)
         the_end = ending.check(run, listing, str(here), now())
         if not the_end:
-            raise BadDataError(f"{there} is missing, and {here} is empty", "the data are lost")
-    else:
-        the_end = ending.check(run, listing, str(there), now())
-        may_begin = ending.may_begin(run, listing, str(there), now())
-        until = time.monotonic() + idle_after.total_seconds() if may_begin else 0.0
-        compared = IN_PLACE if in_place else CHECKSUMS
-        if compared == CHECKSUMS and not exists:
-            copied = _copy(there, listing, destination, meter, until)
-        elif may_begin:
-            _check_unchanged(there, listing, until)
-        if compared == CHECKSUMS and exists:
-            _compare(there, listing, here)
+            raise BadDataError(f"{search.error().what}, and {here} is empty", "the data are lost")
+    for one in search.passed_over:
+        logger.info("not taken from %s", one)
     logger.info("reading the checksums of %d files", len(listing.files))
     files = _files(destination, listing, meter)
 
@@ -107,7 +113,12 @@ def transfer_run(
         "bytes": listing.size,
         "copied_bytes": copied,
         "duration_s": round(time.monotonic() - started, 3),
-        "source": {"host": there.host_name, "path": there.path},
+        "source": {
+            "name": name,
+            "host": folder.host_name,
+            "path": folder.path,
+            "passed_over": [str(one) for one in search.passed_over],
+        },
         "destination": str(destination),
         "compared": compared,
         "the_end": the_end,
@@ -119,38 +130,38 @@ def transfer_run(
     }
 
 
-def parent_on_daq(document: Mapping[str, Any], daq: Daq) -> str:
-    """Return the folder on the DAQ host that contains the run's folder.
+def _bring(
+    found: Found, destination: Path, whose: identity.Identity, meter: Meter, until: float | None
+) -> tuple[str, int]:
+    """Copy a run, or compare it if it is here; return how it was compared and the bytes sent.
 
-    Raises ConfigurationError if neither settings nor run document give it, BadDataError if the run
-    document gives anything but an absolute path.
+    If a thread may be late, the run must stay unchanged until `until` (s, monotonic).
     """
-    if daq.live_data is not None:
-        return str(daq.live_data)
-    location = _folder_on_daq(document, daq)
-    run = layout.run_id(rundoc.parse(document).number)
-    if location is None:
-        raise ConfigurationError(
-            f"the run document of {run} does not say where its live data are on the DAQ host",
-            "the DAQ may have deleted them; otherwise set daq.live_data",
-        )
-    if not location.startswith("/") or "\0" in location:
-        raise BadDataError(
-            f"run {run}: location of the live data is {location!r:.80} in the run document, "
-            "expected an absolute path",
-            "correct it, or set daq.live_data",
-        )
-    return location
+    there, listing = found.folder, found.listing
+    exists = os.path.lexists(destination)
+    here = Folder(None, os.path.realpath(destination))
+    in_place = there == here
+    if not in_place:
+        identity.hold_folder(destination.parent, whose)
+    if not exists:
+        return CHECKSUMS, _copy(there, listing, destination, meter, until or 0.0)
+    if until is not None:
+        _check_unchanged(there, listing, until)
+    if in_place:
+        return IN_PLACE, 0
+    _compare(there, listing, here)
+    return CHECKSUMS, 0
 
 
-def _folder_on_daq(document: Mapping[str, Any], daq: Daq) -> str | None:
-    """Return the folder from the settings or the run document, None if neither gives it."""
-    if daq.live_data is not None:
-        return str(daq.live_data)
-    location = rundoc.live_location(document, daq.cluster)
-    if location is None and daq.ssh is None:
-        return rundoc.live_location(document)  # the DAQ and the cluster share this disk
-    return location
+def _without_source(search: Search, destination: Path) -> str:
+    """Return why a run that is here is not compared with any source.
+
+    Raises the search's error if the run is not here, or if something is wrong with the DAQ's copy.
+    """
+    wrong = [one for one in search.passed_over if not (one.gone or one.away)]
+    if not os.path.lexists(destination) or any(one.name == DAQ for one in wrong):
+        raise search.error()
+    return SOURCE_AWAY if any(one.away for one in search.passed_over) else SOURCE_GONE
 
 
 def _copy(there: Folder, listing: Listing, destination: Path, meter: Meter, until: float) -> int:

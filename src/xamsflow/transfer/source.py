@@ -1,11 +1,11 @@
-"""List a run's folder, on the DAQ host or on this machine."""
+"""List a run's folder, on another host or on this machine."""
 
 import os
 import posixpath
 import socket
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import paramiko
@@ -16,13 +16,14 @@ from xamsflow.base.errors import (
     ConfigurationError,
     StillTakenError,
     TransientError,
+    XamsflowError,
 )
 from xamsflow.redax.listing import File, Listing
 from xamsflow.remote import ssh
 from xamsflow.settings.config import SshHost
 
 SFTP_TIMEOUT = 60
-"""Seconds until a DAQ host that stops answering counts as unreachable."""
+"""Seconds until a host that stops answering counts as unreachable."""
 
 NS_PER_S = 1_000_000_000
 
@@ -75,7 +76,7 @@ def looking(host: SshHost | None) -> Iterator[Look]:
             if not parent.startswith("/"):
                 raise ConfigurationError(
                     f"the folder {parent!r} on {ssh.describe(host)} is not an absolute path",
-                    "correct daq.live_data",
+                    "correct live_data in the settings",
                 )
             try:
                 return _find(
@@ -85,6 +86,29 @@ def looking(host: SshHost | None) -> Iterator[Look]:
                 raise lost(host, error) from error
 
         yield look
+
+
+class Connections:
+    """Lists folders on several hosts, over one connection each; a host that is away is asked once.
+
+    The connections last as long as the stack that they are given.
+    """
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._looks: dict[SshHost | None, Look | XamsflowError] = {}
+
+    def find(self, host: SshHost | None, parent: str, run: str) -> tuple[Folder, Listing | None]:
+        """Return what :func:`find` returns, and raise the same errors."""
+        if host not in self._looks:
+            try:
+                self._looks[host] = self._stack.enter_context(looking(host))
+            except XamsflowError as error:
+                self._looks[host] = error
+        look = self._looks[host]
+        if isinstance(look, XamsflowError):
+            raise look
+        return look(parent, run)
 
 
 Entry = tuple[str, int, File]
@@ -106,7 +130,7 @@ def _find(
     except OSError as error:
         if isinstance(error, NotADirectoryError):
             raise BadDataError(
-                f"{where}: {run} is not a folder", "find out on the DAQ host what it is"
+                f"{where}: {run} is not a folder", "find out there what it is"
             ) from error
         if not isinstance(error, FileNotFoundError):
             raise system_errors.cannot("read", f"{where}/{run}", error) from error
@@ -130,7 +154,7 @@ def _check_parent(parent: Folder, scan: Callable[[str], Iterable[Entry]]) -> Non
     except FileNotFoundError as error:
         raise TransientError(
             f"the folder {parent} is missing",
-            "is its disk mounted? If the path is wrong, correct daq.live_data",
+            "is its disk mounted? If the path is wrong, correct live_data in the settings",
         ) from error
     except OSError as error:
         raise system_errors.cannot("read", str(parent), error) from error

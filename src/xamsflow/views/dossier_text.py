@@ -7,6 +7,7 @@ from typing import Any
 
 from xamsflow.base import amounts, process
 from xamsflow.base.printable import printable
+from xamsflow.settings.config import DAQ
 from xamsflow.views import terminal
 from xamsflow.views.dossier import Dossier
 from xamsflow.views.terminal import Column
@@ -124,13 +125,20 @@ def _transfer_lines(transfer: Mapping[str, Any]) -> Iterator[str]:
     gone = "" if transfer["here"] else "  (no longer there)"
     yield from _pairs(
         [
-            ("from", f"{source.get('host')}:{source.get('path')}"),
+            ("from", f"{source.get('host')}:{source.get('path')}{_named(source)}"),
+            *(("not from", one) for one in source.get("passed_over") or ()),
             ("to", f"{transfer['destination']}{gone}"),
             ("size", how),
             ("compared", transfer["compared"]),
             ("when", f"{_time(transfer['time'])} UTC on {transfer['host']}"),
         ]
     )
+
+
+def _named(source: Mapping[str, Any]) -> str:
+    """Return the name of another source than the DAQ."""
+    name = source.get("name")
+    return "" if name in (None, DAQ) else f" ({name})"
 
 
 def _pairs(pairs: Iterable[tuple[str, Any]]) -> Iterator[str]:

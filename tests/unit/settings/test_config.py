@@ -33,6 +33,42 @@ def test_a_file_overrides_single_keys(tmp_path):
     assert loaded.storage == config.load().storage
 
 
+def test_sources(tmp_path):
+    text = """
+    sources:
+    - {name: dcache, live_data: /dcache/xams}
+    - daq
+    - {name: archive, host: login, user: shifter}
+    """
+    loaded = config.load([write(tmp_path / "mine.yaml", text)])
+    dcache, daq, archive = loaded.sources
+    assert dcache == config.Source("dcache", None, Path("/dcache/xams"))
+    assert daq is loaded.daq
+    assert archive == config.Source("archive", config.SshHost("login", user="shifter"), None)
+    assert daq.copies_on == ("stbc", "dcache", "archive")
+    assert config.load().sources == (config.load().daq,)
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        ("[]", "not empty"),
+        ("[{name: dcache}]", "sources has no daq"),
+        ("[daq, {name: dcache}, {name: dcache}]", "sources has dcache twice"),
+        ("[daq, dcache]", 'sources.1 is "dcache", allowed: one of "daq"'),
+        ("[daq, {live_data: /dcache}]", "missing key sources.1.name"),
+        ("[daq, {name: daq}]", "other than daq"),
+        ("[daq, {name: dcache, folder: /dcache}]", "unknown key sources.1.folder"),
+    ],
+)
+def test_wrong_sources(tmp_path, sources, expected):
+    path = write(tmp_path / "mine.yaml", f"sources: {sources}")
+    with pytest.raises(ConfigurationError) as caught:
+        config.load([path])
+    assert expected in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
 def test_targets_by_mode(tmp_path):
     text = """
     targets: [event_info]

@@ -4,7 +4,7 @@
 
     check           what a check says
     this_host       software, folders, disk space, detector file, notifications
-    daq             the DAQ host: ssh, host key, rsync, folder, clock
+    daq             the DAQ host and other sources: ssh, host key, rsync, folder, clock
     run_database    the run database: way there, rights, clock
     batch_system    the commands of a profile's batch system
 """
@@ -28,6 +28,7 @@ def examine(config: Config, profile: Path | None) -> Iterator[Result]:
     yield from this_host.notifications(config)
     yield from this_host.watch()
     yield from daq.examine(config.daq)
+    yield from daq.copies(config.sources)
     yield from run_database.examine(config.rundb, config.watch.switch)
     if profile is not None:
         yield from batch_system.examine(profile)

@@ -1,7 +1,7 @@
-"""Check the DAQ host: ssh, host key, rsync, the folder with the runs, clock."""
+"""Check the DAQ host and other sources: ssh, host key, rsync, the folder with the runs, clock."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,13 +17,13 @@ from xamsflow.operate.doctor.check import (
     warning,
 )
 from xamsflow.remote import ssh
-from xamsflow.settings.config import Daq, SshHost
+from xamsflow.settings.config import Daq, Source, SshHost
 
 FOLDER = "DAQ folder"
 """The name of the checks that look for the runs; the others look at the host."""
 
 ANSWER_S = 20
-"""Seconds that a command on the DAQ host may take."""
+"""Seconds that a command on another host may take."""
 
 NO_COMMAND = 127
 """Exit code of shells if a command is not found."""
@@ -31,46 +31,59 @@ NO_COMMAND = 127
 
 def examine(daq: Daq) -> Iterator[Result]:
     """Check access to the runs, and the programs and folders needed on the DAQ host."""
-    if daq.ssh is None:
-        yield visible(daq.live_data)
+    yield from _examine("DAQ", daq, with_clock=True)
+
+
+def copies(sources: Iterable[Daq | Source]) -> Iterator[Result]:
+    """Check the same, except for the clock, at each place that keeps copies of runs."""
+    for source in sources:
+        if isinstance(source, Source):
+            yield from _examine(source.name, source, with_clock=False)
+
+
+def _examine(whose: str, place: Daq | Source, *, with_clock: bool) -> Iterator[Result]:
+    if place.ssh is None:
+        yield visible(place.live_data, whose)
         return
-    with errors_are_problems("DAQ ssh") as found, ssh.connect(daq.ssh) as client:
-        found.append(login(daq.ssh, client))
+    with errors_are_problems(f"{whose} ssh") as found, ssh.connect(place.ssh) as client:
+        found.append(login(place.ssh, client, whose))
         if (noise := _run(client, "true")[1]) != "":
             remedy = "let the login files there (such as .bashrc) print only on a terminal"
-            found.append(problem("DAQ shell", f"prints {noise[:60]!r} at each command", remedy))
+            said = f"prints {noise[:60]!r} at each command"
+            found.append(problem(f"{whose} shell", said, remedy))
             yield from found
             return
-        found.append(remote_rsync(daq.ssh, client))
-        if daq.live_data is not None:
-            found.append(remote_folder(client, daq.live_data))
-        found.append(remote_clock(client))
+        found.append(remote_rsync(place.ssh, client, whose))
+        if place.live_data is not None:
+            found.append(remote_folder(client, place.live_data, whose))
+        if with_clock:
+            found.append(remote_clock(client))
     yield from found
 
 
-def visible(live_data: Path | None) -> Result:
-    """Check the folder with the runs if the DAQ's disk is mounted on this machine."""
-    name = FOLDER
+def visible(live_data: Path | None, whose: str = "DAQ") -> Result:
+    """Check the folder with the runs if its disk is mounted on this machine."""
+    name = f"{whose} folder"
     if live_data is None:
-        return ok(name, "taken from each run document (daq.host and daq.live_data are null)")
+        return ok(name, "taken from each run document (its host and live_data are null)")
     if not live_data.is_dir():
-        return problem(name, f"{live_data} is missing", "mount it, or correct daq.live_data")
+        return problem(name, f"{live_data} is missing", f"mount it, or correct {_key(whose)}")
     if not os.access(live_data, os.R_OK | os.X_OK):
         return problem(name, f"{live_data} cannot be read", "check its owner and mode")
     return ok(name, str(live_data))
 
 
-def login(target: SshHost, client: paramiko.SSHClient) -> Result:
+def login(target: SshHost, client: paramiko.SSHClient, whose: str = "DAQ") -> Result:
     """Report the server and its host key, which was verified when connecting."""
     transport = client.get_transport()
     assert transport is not None, "a connected client has a transport"
     key = transport.get_remote_server_key().fingerprint
-    return ok("DAQ ssh", f"{ssh.describe(target)}, {transport.remote_version}, host key {key}")
+    return ok(f"{whose} ssh", f"{ssh.describe(target)}, {transport.remote_version}, host key {key}")
 
 
-def remote_rsync(target: SshHost, client: paramiko.SSHClient) -> Result:
-    """Check that rsync is installed on the DAQ host."""
-    name = "DAQ rsync"
+def remote_rsync(target: SshHost, client: paramiko.SSHClient, whose: str = "DAQ") -> Result:
+    """Check that rsync is installed on a host."""
+    name = f"{whose} rsync"
     code, said = _run(client, "rsync --version")
     if code == NO_COMMAND:
         return problem(name, f"missing on {target.host}", "install rsync there")
@@ -80,20 +93,26 @@ def remote_rsync(target: SshHost, client: paramiko.SSHClient) -> Result:
     return ok(name, words[words.index("version") + 1] if "version" in words else "installed")
 
 
-def remote_folder(client: paramiko.SSHClient, live_data: Path) -> Result:
+def remote_folder(client: paramiko.SSHClient, live_data: Path, whose: str = "DAQ") -> Result:
     """Check that the folder with the runs exists, and count the runs in it."""
-    name = FOLDER
+    name = f"{whose} folder"
+    remedy = f"mount it, or correct {_key(whose)}"
     try:
         with client.open_sftp() as sftp:
             entries = sftp.listdir(str(live_data))
     except FileNotFoundError:
-        return problem(name, f"{live_data} is missing there", "mount it, or correct daq.live_data")
+        return problem(name, f"{live_data} is missing there", remedy)
     except (OSError, paramiko.SSHException) as error:
         return problem(name, f"{live_data} cannot be read ({error})", "check its permissions there")
     runs = sum(len(entry) == 6 and entry.isdecimal() for entry in entries)
     if not runs:
         return warning(name, f"{live_data} has no runs", "is its disk mounted there?")
     return ok(name, f"{live_data}, {runs} runs")
+
+
+def _key(whose: str) -> str:
+    """Return the setting that holds the folder."""
+    return "daq.live_data" if whose == "DAQ" else f"live_data of {whose} in sources"
 
 
 def remote_clock(client: paramiko.SSHClient) -> Result:
@@ -114,12 +133,10 @@ def remote_clock(client: paramiko.SSHClient) -> Result:
 
 
 def _run(client: paramiko.SSHClient, command: str) -> tuple[int, str]:
-    """Run a command on the DAQ host; return its exit code and output."""
+    """Run a command on a host; return its exit code and output."""
     try:
         _, output, _ = client.exec_command(command, timeout=ANSWER_S)
         said = output.read().decode("utf-8", "replace")
         return output.channel.recv_exit_status(), said.strip()
     except (OSError, paramiko.SSHException, EOFError) as error:
-        raise TransientError(
-            f"{command} does not answer on the DAQ host ({error})", "try again"
-        ) from error
+        raise TransientError(f"{command} does not answer there ({error})", "try again") from error

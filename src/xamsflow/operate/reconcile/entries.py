@@ -33,7 +33,7 @@ def unregistered(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]
         if not any(
             entry.get("type") == run_document.LIVE and _is_at(entry, live.parent) for entry in known
         ):
-            missing.append((live, publish.live_entry(live.parent, transfer["bytes"], sources.host)))
+            missing.append((live, publish.live_entry(transfer, sources.host)))
     for path, entry in missing:
         yield Disagreement(
             evidence.run,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from xamsflow.operate.reconcile.disagreement import MOUNTED, Disagreement, is_away, set_aside
 from xamsflow.operate.reconcile.evidence import Evidence, Sources
+from xamsflow.settings.config import DAQ
 from xamsflow.state import layout, receipts
 from xamsflow.state.receipts import Receipt
 from xamsflow.transfer import IN_PLACE, transfer_run
@@ -69,11 +70,13 @@ def changed(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
 
 
 def grown_at_the_source(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
-    """Find runs to which the DAQ has added files since they were transferred."""
+    """Find runs to which the DAQ has added files since they were transferred from it."""
     receipt = evidence.transfer
     if receipt is None or receipt.content is None or receipt.content["compared"] == IN_PLACE:
         return
     origin = receipt.content.get("source") or {}
+    if origin.get("name") not in (DAQ, None):
+        return  # nobody writes to a copy
     if "path" not in origin or (listing := sources.on_daq(*os.path.split(origin["path"]))) is None:
         return
     arrived = {file["path"]: file["size"] for file in receipt.content["files"]}
@@ -106,6 +109,7 @@ def unverified(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
             document,
             settings.daq,
             settings.storage,
+            sources=settings.sources,
             settings=settings.rundb,
             now=sources.database.now,
         )
@@ -115,7 +119,7 @@ def unverified(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
         evidence.run,
         "live data without receipt",
         f"there is no receipt for the live data in {evidence.live_data}",
-        "they are compared with the DAQ's by checksums; if identical, a receipt is written",
+        "they are compared with the source's by checksums; if identical, a receipt is written",
         repair,
     )
 

@@ -1,0 +1,204 @@
+"""Where a run can be copied from: the DAQ and the places that keep copies, nearest first."""
+
+import posixpath
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from xamsflow.base import clock
+from xamsflow.base.errors import (
+    BadDataError,
+    ConfigurationError,
+    StillTakenError,
+    TransientError,
+    XamsflowError,
+)
+from xamsflow.redax import ending, rundoc
+from xamsflow.redax.listing import Listing
+from xamsflow.settings.config import DAQ, Daq, Source, SshHost
+from xamsflow.state import layout
+from xamsflow.transfer import source
+from xamsflow.transfer.source import Folder
+
+Find = Callable[[SshHost | None, str, str], tuple[Folder, Listing | None]]
+"""Lists a run's folder in a parent folder on a host, see :func:`xamsflow.transfer.source.find`."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folder `parent` on a host (None: this machine) that may hold a run.
+
+    `name` is ``daq``, or the name of a source in the settings.
+    """
+
+    name: str
+    host: SshHost | None
+    parent: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({Folder(self.host, self.parent)})"
+
+    def folder(self, run_id: str) -> Folder:
+        """Return the run's folder at this place."""
+        return Folder(self.host, posixpath.join(self.parent, run_id))
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run's folder at a place, and what is in it."""
+
+    name: str
+    folder: Folder
+    listing: Listing
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """Why a run is not copied from a place; `gone`: the place does not have the run."""
+
+    name: str
+    error: XamsflowError
+    gone: bool = False
+
+    @property
+    def away(self) -> bool:
+        """Whether the place could not be asked."""
+        transient = isinstance(self.error, TransientError)
+        return transient and not isinstance(self.error, StillTakenError)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.error.what}"
+
+
+class Search:
+    """A search for copies of one run, nearest first.
+
+    `passed_over` collects why copies were not taken. `where` names the places that can be asked,
+    `on_daq` is the DAQ's; it is None if neither settings nor run document give a folder there.
+    """
+
+    def __init__(
+        self,
+        document: Mapping[str, Any],
+        daq: Daq,
+        sources: Sequence[Daq | Source],
+        find: Find = source.find,
+    ) -> None:
+        """Prepare; raises BadDataError for an unusable run document."""
+        self._run = rundoc.parse(document)
+        self._run_id = layout.run_id(self._run.number)
+        self._find = find
+        self.passed_over: list[PassedOver] = []
+        self.where: list[Place] = []
+        for one in sources or (daq,):
+            try:
+                self.where += _places(document, one)
+            except XamsflowError as error:
+                self.passed_over.append(PassedOver(_name(one), error, gone=_says_nothing(error)))
+        self.on_daq = next((place for place in self.where if place.name == DAQ), None)
+
+    def listings(self) -> Iterator[Found]:
+        """Yield the run's folder at each place that has it, complete or not."""
+        for place in self.where:
+            try:
+                folder, listing = self._find(place.host, place.parent, self._run_id)
+            except XamsflowError as error:
+                self.pass_over(place.name, error)
+                continue
+            if listing is None:
+                self.passed_over.append(PassedOver(place.name, _missing(place, folder), gone=True))
+                continue
+            yield Found(place.name, folder, listing)
+
+    def complete(self, now: Callable[[], datetime] = clock.now) -> Iterator[Found]:
+        """Yield the complete copies of the run, by their THE_END."""
+        for found in self.listings():
+            try:
+                ending.check(self._run, found.listing, str(found.folder), now())
+            except XamsflowError as error:
+                self.pass_over(found.name, error)
+                continue
+            yield found
+
+    def pass_over(self, name: str, error: XamsflowError) -> None:
+        """Note why a copy is not taken."""
+        self.passed_over.append(PassedOver(name, error))
+
+    def error(self) -> XamsflowError:
+        """Return the error if none of the copies can be taken.
+
+        It is transient if a place could not be asked, because that place may have the run.
+        """
+        errors = [one.error for one in self.passed_over]
+        if len(errors) == 1:
+            return errors[0]
+        kinds = (StillTakenError, TransientError, ConfigurationError, BadDataError)
+        kind = next(kind for kind in kinds if any(isinstance(one, kind) for one in errors))
+        remedy = next(one.remedy for one in errors if isinstance(one, kind))
+        told = "; ".join(map(str, self.passed_over))
+        return kind(f"run {self._run_id} cannot be copied from any source: {told}", remedy)
+
+
+def parent_on_daq(document: Mapping[str, Any], daq: Daq) -> str:
+    """Return the folder on the DAQ host that contains the run's folder.
+
+    Raises ConfigurationError if neither settings nor run document give it, BadDataError if the run
+    document gives anything but an absolute path.
+    """
+    if daq.live_data is not None:
+        return str(daq.live_data)
+    location = rundoc.live_location(document, daq.copies_on)
+    if location is None and daq.ssh is None:
+        # The DAQ and the cluster share this disk.
+        location = rundoc.live_location(document, set(daq.copies_on) - {daq.cluster})
+    run = layout.run_id(rundoc.parse(document).number)
+    if location is None:
+        raise _NoLocationError(
+            f"the run document of {run} does not say where its live data are on the DAQ host",
+            "the DAQ may have deleted them; otherwise set daq.live_data",
+        )
+    return _checked(run, location, "set daq.live_data")
+
+
+class _NoLocationError(ConfigurationError):
+    """The run document lists no copy at a place whose folder the settings leave to it."""
+
+
+def _says_nothing(error: XamsflowError) -> bool:
+    return isinstance(error, _NoLocationError)
+
+
+def _name(one: Daq | Source) -> str:
+    return DAQ if isinstance(one, Daq) else one.name
+
+
+def _places(document: Mapping[str, Any], one: Daq | Source) -> list[Place]:
+    if isinstance(one, Daq):
+        return [Place(DAQ, one.ssh, parent_on_daq(document, one))]
+    if one.live_data is not None:
+        return [Place(one.name, one.ssh, str(one.live_data))]
+    run = layout.run_id(rundoc.parse(document).number)
+    locations = rundoc.live_locations(document, one.name)
+    if not locations:
+        raise _NoLocationError(
+            f"the run document of {run} lists no live data on {one.name}",
+            f"if there are any, give source {one.name} its live_data",
+        )
+    remedy = f"give source {one.name} its live_data"
+    return [Place(one.name, one.ssh, _checked(run, each, remedy)) for each in locations]
+
+
+def _checked(run: str, location: str, remedy: str) -> str:
+    if not location.startswith("/") or "\0" in location:
+        raise BadDataError(
+            f"run {run}: location of the live data is {location!r:.80} in the run document, "
+            "expected an absolute path",
+            f"correct it, or {remedy}",
+        )
+    return posixpath.normpath(location)
+
+
+def _missing(place: Place, folder: Folder) -> BadDataError:
+    whose = "the DAQ" if place.name == DAQ else place.name
+    return BadDataError(f"{folder} is missing", f"{whose} never had this run or no longer has it")
