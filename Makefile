@@ -8,6 +8,9 @@ SHELL_PROGRAMS := .ci/run $(filter-out %.service,$(wildcard tools/*)) profiles/*
     profiles/common/python.sh profiles/common/status.sh
 
 .DEFAULT_GOAL := help
+# Each of the many programs started here would compile its modules again: 0.2 s every time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install install-demo demo test test-htcondor faults lint format lock bench docs physics physics-faults fuzz
 
 help:  ## list these commands
