@@ -37,8 +37,6 @@ class WrittenByRedax:
         self.detector = detector.load(self.expected["detector"])
         with tarfile.open(FOLDER / name / "live_data.tar.gz") as archive:
             archive.extractall(live_data.parent, filter="data")
-        if live_data.name != "live_data":
-            (live_data.parent / "live_data").rename(live_data)
 
     @property
     def verdicts(self) -> set[str]:
@@ -108,26 +106,26 @@ def test_records_and_verdict(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.skipif(not RUNS, reason="redax's runs are not here")
-@pytest.mark.parametrize(
-    ("name", "verdict"),
-    [
-        ("low_rate_0.3Hz_8threads", "degraded"),
-        ("main_empty_overlap_not", "clean"),
-        ("thread_with_only_an_overlap_pulse", "degraded"),
-        ("threads_not_named_is_8", "clean"),
-        ("xamsl_one_pulse_on_input5", "degraded"),
-    ],
-)
-def test_through_the_workflow(make_site: Callable[..., Site], name: str, verdict: str) -> None:
+def test_through_the_workflow(make_site: Callable[..., Site], tmp_path: Path) -> None:
+    right = {
+        "low_rate_0.3Hz_8threads": "degraded",
+        "main_empty_overlap_not": "clean",
+        "thread_with_only_an_overlap_pulse": "degraded",
+        "threads_not_named_is_8": "clean",
+        "xamsl_one_pulse_on_input5": "degraded",
+    }
     site = make_site(targets=["records"])
-    run = WrittenByRedax(name, site.daq)
-    document = run.document | {"processing_status": "pending"}
-    document["data"] = [{"type": "live", "host": "daq", "location": str(site.daq)}]
-    site.insert(document)
+    for number, name in enumerate(right, start=1):
+        run = WrittenByRedax(name, tmp_path / name / "live_data")
+        (tmp_path / name / "live_data" / RUN_ID).rename(site.daq / f"{number:06d}")
+        document = run.document | {"number": number, "processing_status": "pending"}
+        document["data"] = [{"type": "live", "host": "daq", "location": str(site.daq)}]
+        site.insert(document)
+
     done = site.snakemake()
+
     assert done.returncode == 0, done.stdout
-    found = site.document(1)
-    assert (found["processing_status"], found["processing"]["quality"]["verdict"]) == (
-        "done",
-        verdict,
-    )
+    documents = [site.document(number) for number in range(1, len(right) + 1)]
+    assert {document["processing_status"] for document in documents} == {"done"}
+    found = [document["processing"]["quality"]["verdict"] for document in documents]
+    assert dict(zip(right, found, strict=True)) == right

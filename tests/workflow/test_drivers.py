@@ -8,7 +8,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
 
 from servers.sshd import descendants
 from xamsflow.state import receipts
@@ -93,34 +92,38 @@ def pend_failed(site, numbers):
     return failed
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_driver_gives_its_runs_back(site, number):
+def test_a_stopped_driver_gives_its_runs_back(site):
     numbers = range(901, 905)
     for run in numbers:
         site.add_run(run, duration=0.6, rate=50)
-    with (site.folder / "said").open("a") as said:
-        driver = site.start(stdout=said)
-    wait_for(lambda: any(site.status(run) == "running" for run in numbers))
-    # As from a terminal: to the driver and its children; only the driver gets SIGTERM.
-    send = os.killpg if number == signal.SIGINT else os.kill
-    send(driver.pid, number)
-    while (
-        driver.poll() is None
-    ):  # more of the same signal, whatever the driver is doing, is harmless
-        if number == signal.SIGTERM:
-            os.kill(driver.pid, number)
-        time.sleep(0.01)
-    assert driver.returncode != 0
-    said = (site.folder / "said").read_text()
-    assert "given back" in said, said
-    statuses = {site.status(run) for run in numbers}
-    assert statuses <= {"pending", "done"}, said
-    assert "pending" in statuses
-    assert not list(site.work.glob("results/*/claim.json"))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        stop_while_a_run_is_processed(site, number)
+        statuses = {site.status(run) for run in numbers}
+        assert statuses <= {"pending", "done"}
+        assert "pending" in statuses
+        assert not list(site.work.glob("results/*/claim.json"))
     assert site.snakemake().returncode == 0
     assert_all_done_once(site, numbers)
     for run in numbers:
         assert site.document(run).get("processing_failed", 0) == 0
+
+
+def stop_while_a_run_is_processed(site, number):
+    log = site.folder / f"said-{number}"
+    with log.open("a") as said:
+        driver = site.start(stdout=said)
+    wait_for(
+        lambda: any(document["processing_status"] == "running" for document in site.all_documents())
+    )
+    # As from a terminal: to the driver and its children; only the driver gets SIGTERM.
+    send = os.killpg if number == signal.SIGINT else os.kill
+    send(driver.pid, number)
+    while driver.poll() is None:
+        if number == signal.SIGTERM:  # more of it, whatever the driver is doing, is harmless
+            os.kill(driver.pid, number)
+        time.sleep(0.01)
+    assert driver.returncode != 0
+    assert "given back" in log.read_text(), log.read_text()
 
 
 def test_a_job_killed_without_a_message_fails_its_run_at_once(site):
