@@ -8,7 +8,6 @@ import subprocess
 import time
 from pathlib import Path
 
-
 from servers.sshd import descendants
 from xamsflow.state import receipts
 
