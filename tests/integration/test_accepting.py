@@ -61,9 +61,10 @@ def measured(number, **found):
 
 
 def test_a_lifetime_is_accepted_and_exactly_its_runs_become_pending(ask, runs, site):
-    measured(LED_RUN, electron_lifetime=Quantity(262.04, 3.1, "us"))
+    measured(LED_RUN, electron_loss_rate=Quantity(1000 / 262.04, 3.1 * 1000 / 262.04**2, "1/ms"))
     code, said = ask("lifetime", str(LED_RUN), "--runs", "7500-7501")
     assert (code, pending(runs)) == (0, [])
+    assert "mean: 3.816 ± 0.045 per ms, lifetime: 262.0 ± 3.1 us, in use for run 7500" in said
     assert "in use for run 7500: 300 us (measured)" in said
     assert "accept with --accept" in said
     code, said = ask("lifetime", str(LED_RUN), "--runs", "7500-7501", "--dry-run")
@@ -94,7 +95,7 @@ def test_a_run_that_is_being_processed_is_named(ask, runs):
     holder = {"owner": str(owner.current())}
     busy = {"processing_status": "running", "processing": holder}
     runs.update_one({"number": LED_RUN + 1}, {"$set": busy})
-    measured(LED_RUN, electron_lifetime=Quantity(262.04, 3.1, "us"))
+    measured(LED_RUN, electron_loss_rate=Quantity(1000 / 262.04, 3.1 * 1000 / 262.04**2, "1/ms"))
     code, said = ask("lifetime", str(LED_RUN), "--accept", "--yes")
     assert code == 1
     assert "is being processed by" in said
@@ -120,11 +121,11 @@ def test_only_what_was_written_is_to_be_reprocessed(ask, runs, site):
 
 
 def test_without_a_measurement_nothing_is_proposed(ask, runs):
-    measured(LED_RUN, electron_lifetime=Quantity(None, problem="only 12 events"))
+    measured(LED_RUN, electron_loss_rate=Quantity(None, problem="only 12 events"))
     code, said = ask("lifetime", str(LED_RUN), "--accept", "--yes")
     assert (code, pending(runs)) == (1, [])
     assert "only 12 events" in said
-    assert "No proposal: no run has an electron lifetime." in said
+    assert "No proposal: no run says at which rate electrons are lost." in said
 
 
 def test_gains_of_an_led_run_through_the_whole_chain(ask, runs, site):

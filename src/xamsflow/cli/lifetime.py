@@ -4,7 +4,7 @@ import argparse
 
 from xamsflow.base import clock
 from xamsflow.base.errors import ConfigurationError
-from xamsflow.cli import accepting, choosing
+from xamsflow.cli import accepting, choosing, quantities
 from xamsflow.settings import config, detector
 from xamsflow.settings.corrections import ByRun
 from xamsflow.state import layout
@@ -13,7 +13,7 @@ from xamsflow.views.terminal import Column
 
 HELP = "propose an electron lifetime from runs; write it with --accept"
 
-COLUMNS = (Column("run"), Column("lifetime [us]"), Column("error [us]"), Column("note"))
+COLUMNS = (Column("run"), Column("1/lifetime [1/ms]"), Column("error"), Column("note"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,20 +52,20 @@ def run(options: argparse.Namespace) -> int:
     print(terminal.table(COLUMNS, rows, line=terminal.width()))
     usable = [one for one in found if one.problem is None]
     if not usable:
-        print("No proposal: no run has an electron lifetime.")
+        print("No proposal: no run says at which rate electrons are lost.")
         return 1
-    if undecided := lifetime.without_decay(found):
-        print(
-            f"No proposal: no decay is seen in {choosing.named(undecided)}, and the mean of the "
-            "others alone would be too short. Give runs with more events."
-        )
+    rate, error = lifetime.mean(usable)
+    mean = f"mean: {quantities.rounded(rate, error)} per ms"
+    value = lifetime.inverse(rate, error)
+    if value is None:
+        print(f"{mean}\nNo proposal: this is too close to zero. Give more runs, or longer ones.")
         return 1
-    value, error = lifetime.mean(usable)
     now = by_run.entry(usable[0].number)
     in_use = "no value" if now is None else f"{now.value / 1000:.4g} us ({now.provenance.value})"
-    print(f"mean: {value:.4g} ± {error:.2g} us, in use for run {usable[0].number}: {in_use}")
+    in_use = f"in use for run {usable[0].number}: {in_use}"
+    print(f"{mean}, lifetime: {quantities.rounded(*value)} us, {in_use}")
     runs = accepting.entry_runs(options)
-    entry = lifetime.entry(usable, by_run, runs, f"{clock.now():%Y-%m-%d}")
+    entry = lifetime.entry(usable, value, by_run, runs, f"{clock.now():%Y-%m-%d}")
     if entry is None:
         raise ConfigurationError(
             f"{by_run.file} has no lifetime for run {usable[0].number}", "give --runs FIRST-LAST"

@@ -10,6 +10,9 @@ from xamsflow.state import layout, receipts
 VERSION = 1
 """The form of the file; a file of another form is made again."""
 
+OURS = "xamsflow"
+"""What `by` says of the quantities of every site."""
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -17,7 +20,7 @@ class Quantity:
 
     `value` is None if the quantity could not be determined; then `problem` says why, in one line.
     `error` is one standard deviation, None if there is none. A quantity of a channel has the name
-    ``<name>_ch<channel>``. `by` is ``xamsflow`` or the file that defines the quantity, and `code`
+    ``<name>_ch<channel>``. `by` is OURS or the file that defines the quantity, and `code`
     identifies the code that made it.
     """
 
@@ -27,7 +30,7 @@ class Quantity:
     definition: str = ""
     problem: str | None = None
     channel: int | None = None
-    by: str = "xamsflow"
+    by: str = OURS
     code: str = ""
 
 

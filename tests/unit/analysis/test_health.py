@@ -22,7 +22,7 @@ MINUTE = 60_000_000_000
 CENTERS = {
     "event_rate": (50.0, 1.0, "Hz"),
     "s2_area": (4000.0, 60.0, "PE"),
-    "electron_lifetime": (250.0, 15.0, "us"),
+    "electron_loss_rate": (4.0, 0.24, "1/ms"),
     **{f"noise_ch{channel}": (2.0, 0.005, "ADC counts") for channel in range(8)},
     **{f"baseline_ch{channel}": (8200.0 + channel, 0.2, "ADC counts") for channel in range(8)},
 }
@@ -47,9 +47,6 @@ def made(number, rng, mode="external_pmt", **changed):
     for name, value in changed.items():
         problem = "no data" if value is None else None
         found[name] = replace(found[name], value=value, problem=problem)
-        if name == "electron_lifetime" and value is not None:  # a fit determines the inverse
-            center, error, _ = CENTERS[name]
-            found[name] = replace(found[name], error=error * (value / center) ** 2)
     start = number * 2 * MINUTE
     return Quantities(
         f"{number:06d}", "xams", mode, start, start + MINUTE, "2026-01-02T03:04:05", {}, found
@@ -100,7 +97,7 @@ def test_what_nobody_could_judge_becomes_a_reference_later(settings):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("noise_ch3", 2.4), ("electron_lifetime", 125.0), ("baseline_ch0", 8195.0), ("s2_area", 0.0)],
+    [("noise_ch3", 2.4), ("electron_loss_rate", 8.0), ("baseline_ch0", 8195.0), ("s2_area", 0.0)],
 )
 def test_a_quantity_that_stands_out(settings, name, value):
     found = judged(1020, history(), settings, **{name: value})
@@ -109,36 +106,35 @@ def test_a_quantity_that_stands_out(settings, name, value):
 
 
 def test_a_quantity_that_should_be_there(settings):
-    found = judged(1020, history(), settings, electron_lifetime=None)
-    assert str(found.odd[0]).startswith("electron_lifetime: missing (no data), usually 2")
+    found = judged(1020, history(), settings, s2_area=None)
+    assert str(found.odd[0]).startswith("s2_area: missing (no data), usually 39")
 
 
 def test_a_short_run_may_lack_a_quantity(settings):
     rng = history()
-    short = made(1020, rng, electron_lifetime=None)
+    short = made(1020, rng, s2_area=None)
     quantities.write(replace(short, end=short.start + MINUTE // 4))
     assert alone("001020", settings).verdict is Verdict.USUAL
 
 
 def test_the_error_of_the_run_counts(settings):
     rng = history()
-    run = made(1020, rng, electron_lifetime=400.0)
-    lifetime = replace(run.quantities["electron_lifetime"], error=60.0)
-    quantities.write(replace(run, quantities={**run.quantities, "electron_lifetime": lifetime}))
+    run = made(1020, rng, electron_loss_rate=8.0)
+    loss = replace(run.quantities["electron_loss_rate"], error=1.0)
+    quantities.write(replace(run, quantities={**run.quantities, "electron_loss_rate": loss}))
     assert alone("001020", settings).verdict is Verdict.USUAL
 
 
-def test_lifetimes_are_compared_by_their_inverse(settings):
-    """With few events, the lifetime has a long tail, but its inverse has not."""
+def test_what_follows_from_another_quantity_is_not_compared(settings):
+    """A run that sees no electrons lost has no lifetime: only the rate says whether that is odd."""
     rng = np.random.default_rng(4)
-    for number in range(1000, 1031):
+    for number in range(1000, 1021):
         run = made(number, rng)
-        loss = 1 / 300 + 0.0007 * rng.standard_normal() if number < 1030 else 1 / 100
-        lifetime = Quantity(1 / loss, 0.0007 / loss**2, "us", "electron_lifetime")
-        quantities.write(replace(run, quantities={"electron_lifetime": lifetime}))
-    (odd,) = alone("001030", settings).odd
-    assert (odd.value, odd.usual) == (pytest.approx(100), pytest.approx(300, rel=0.1))
-    assert odd.deviation < -6
+        lifetime = Quantity(250.0, 15.0, "us") if number < 1020 else Quantity(None, problem="none")
+        more = {"electron_lifetime": lifetime}
+        quantities.write(replace(run, quantities={**run.quantities, **more}))
+    found = alone("001020", settings)
+    assert (found.verdict, found.n_judged) == (Verdict.USUAL, len(CENTERS))
 
 
 def test_another_mode_another_definition_and_damaged_files_are_no_reference(settings):
@@ -176,9 +172,9 @@ def test_a_note_holds_until_the_problem_changes(settings):
         judged(number, rng, settings, noise_ch3=2.4)
     changed = judging.acknowledge("001020", "loose cable", "anna")
     assert [one.run_id for one in changed] == ["001020", "001021"]
-    same = judged(1022, rng, settings, noise_ch3=2.4, electron_lifetime=100.0)
+    same = judged(1022, rng, settings, noise_ch3=2.4, electron_loss_rate=10.0)
     assert [note.names for note in same.known] == [("noise_ch3",)]
-    assert same.unknown_names == ("electron_lifetime",)
+    assert same.unknown_names == ("electron_loss_rate",)
     assert alone("001022", settings).known == same.known
     assert judged(1023, rng, settings, noise_ch3=3.0).known == ()
     assert judged(1024, rng, settings).known == ()

@@ -11,14 +11,11 @@ from xamsflow.analysis.health import comparison
 from xamsflow.analysis.health.comparison import Usual
 from xamsflow.analysis.health.references import References
 from xamsflow.state.health import Deviation, Health, Note, Verdict
-from xamsflow.state.quantities import Quantities, Quantity
+from xamsflow.state.quantities import OURS, Quantities, Quantity
 
-BUILT_IN = "xamsflow"
-"""What `by` says of our own quantities; one of the site is not expected to have a value always."""
-
-INVERTED = ("electron_lifetime", "electron_lifetime_2")
-"""Quantities of which the inverse is compared, here the rate at which electrons are lost: a fit
-determines it, and it has a normal distribution even if few events make the lifetime very uncertain.
+DERIVED = ("electron_lifetime", "electron_lifetime_2")
+"""Quantities that say the same as others. The rates of electron loss are compared, not their
+inverse: a run that sees no loss has no lifetime, and with few events, lifetimes have a long tail.
 """
 
 LONG_ENOUGH = 0.5
@@ -34,11 +31,6 @@ class _Compared:
     spread: float
     deviation: float
     n: int
-
-    def inverted(self) -> "_Compared":
-        """Return the same of the inverse, with the spread near the usual value."""
-        spread = self.spread / self.usual**2
-        return _Compared(1 / self.value, 1 / self.usual, spread, -self.deviation, self.n)
 
 
 def judge(run: Quantities, references: References, before: Health | None, time: str) -> Health:
@@ -115,15 +107,14 @@ def continues(odd: Deviation, earlier: Deviation, limit: float) -> bool:
 
 def _numbers(run: Quantities, references: References) -> Iterator[tuple[str, _Compared]]:
     for name, quantity in run.quantities.items():
-        found, usual = _measured(name, quantity), _usual(name, quantity, references)
-        if found is None or usual is None:
+        found, usual = _measured(quantity), _usual(name, quantity, references)
+        if name in DERIVED or found is None or usual is None:
             continue
         value, error = found
         spread = float(usual.spread_for(error))
         if spread > 0:
             center = float(usual.center)
-            compared = _Compared(value, center, spread, (value - center) / spread, usual.n)
-            yield name, compared.inverted() if name in INVERTED else compared
+            yield name, _Compared(value, center, spread, (value - center) / spread, usual.n)
 
 
 def _usual(name: str, like: Quantity, references: References) -> Usual | None:
@@ -147,7 +138,7 @@ def _measured_in(
     """Return numbers with errors of a quantity, where it is defined in the same way."""
     found = (run.quantities.get(name) for run in runs)
     same = (one for one in found if one and _definition(one) == _definition(like))
-    numbers = (_measured(name, one) for one in same)
+    numbers = (_measured(one) for one in same)
     return [number for number in numbers if number is not None]
 
 
@@ -171,12 +162,11 @@ def _odd(
         value = quantity.value if quantity is not None else None
         if len(usual) < len(runs) or any(one is None for one in usual):
             continue
-        if value is None and example.by == BUILT_IN:
+        if value is None and example.by == OURS and name not in DERIVED:
             clear = _usual(name, example, references)
             if clear is not None and clear.is_clear and _is_long_enough(run, runs):
-                center = float(clear.center)
-                center = 1 / center if name in INVERTED else center
                 problem = quantity.problem if quantity is not None else "the run has no such value"
+                center = float(clear.center)
                 yield Deviation(name, None, center, None, None, "", None, problem)
         elif isinstance(value, str) and set(usual) == {usual[0]} and usual[0] != value:
             yield Deviation(name, value, str(usual[0]), None, None, "", value)
@@ -212,14 +202,10 @@ def _known(
     return tuple(found)
 
 
-def _measured(name: str, quantity: Quantity) -> tuple[float, float] | None:
-    """Return the number that is compared and its error, 0 if it has none."""
+def _measured(quantity: Quantity) -> tuple[float, float] | None:
+    """Return a number and its error, 0 if it has none."""
     value, error = _number(quantity.value), _number(quantity.error) or 0.0
-    if value is None:
-        return None
-    if name not in INVERTED:
-        return value, error
-    return (1 / value, error / value**2) if value > 0 else None
+    return None if value is None else (value, error)
 
 
 def _number(value: object) -> float | None:

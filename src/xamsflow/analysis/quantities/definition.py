@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from xamsflow.base.errors import ConfigurationError, XamsflowError
-from xamsflow.state.quantities import Quantity
+from xamsflow.state.quantities import OURS, Quantity
 
 NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 
@@ -24,8 +24,6 @@ RESERVED = ("run_id", "start", "end", "mode", "tags", "comments")
 
 LONGEST_TEXT = 200
 """Characters."""
-
-OURS = "xamsflow"
 
 Function = Callable[[Any], Any]
 

@@ -29,11 +29,11 @@ FEWEST = 10
 DRIFT_BINS = 10
 FEWEST_IN_BIN = 10
 
-NO_DECAY = "no significant decay"
-"""How the problem begins of a run whose lifetime is too long to be measured in it."""
-
 SIGNIFICANT = 1.0
-"""Standard deviations by which a decay must differ from none."""
+"""Standard deviations by which a value must be above zero to have an inverse."""
+
+FIRST_STEP = 1 / 64
+"""Rate of loss tried first, in decay times per length of the data; see :func:`loss_rate`."""
 
 
 def rate(times: Array, start: int, end: int, live_time: float) -> Measured:
@@ -151,46 +151,61 @@ def trend_of_ranks(x: Array, y: Array) -> float:
     return float(correlation * np.sqrt(len(x) - 1))
 
 
-def decay_time(time: Array, area: Array, smallest: float, trend: Trend, what: str) -> Measured:
-    """Return the time in which areas decrease by a factor e, with its error, in units of `time`.
+def loss_rate(time: Array, area: Array, smallest: float, trend: Trend, what: str) -> Measured:
+    """Return the rate at which areas decrease exponentially, with its error, per unit of `time`.
 
-    The right decay time is the one after whose correction areas have no trend with time; its
-    error is from those after whose correction the trend is one standard deviation. Areas below
-    `smallest` are not recorded, the more so the later they are. Therefore only corrected areas that
-    would be recorded at any time are compared. The assumption is that the spectrum is the same at
-    all times. Raises NotMeasuredError for too few of `what`, or if no decay is seen.
+    The right rate is the one after whose correction areas have no trend with time; its error is
+    from those after whose correction the trend is one standard deviation. It has a normal
+    distribution, and is negative as often as not if there is no decrease. Areas below `smallest`
+    are not recorded, the more so the later they are. Therefore only corrected areas that would be
+    recorded at any time are compared. The assumption is that the spectrum is the same at all times.
+    Raises NotMeasuredError for too few of `what`, or if too few are clear of `smallest`.
     """
+    _check_bins(len(time), what)
     order = np.argsort(time, kind="stable")  # sorting what is sorted is fast
     time, area = time[order], area[order]
-    logarithm, latest = np.log(area), time.max(initial=0.0)
+    logarithm = np.log(area)
+    first, last = float(time[0]), float(time[-1])
+    if not last > first:
+        raise NotMeasuredError(f"all {what} have the same drift time")
 
-    def trend_after(decay: float) -> float:
-        corrected = logarithm + decay * time
-        kept = corrected > np.log(smallest) + decay * latest
-        _check_bins(int(kept.sum()), what)
+    def trend_after(rate: float) -> float:
+        corrected = logarithm + rate * time
+        kept = corrected > np.log(smallest) + max(rate * first, rate * last)
+        if kept.sum() < DRIFT_BINS * FEWEST_IN_BIN:
+            raise NotMeasuredError(
+                f"too few of {len(time)} {what} are far enough above the smallest recorded area "
+                f"({smallest:.0f} PE) to tell a decay from the shape of the spectrum"
+            )
         return trend(time[kept], corrected[kept])
 
-    _check_bins(len(time), what)
-    highest = 1 / latest
-    while trend_after(highest) < 1:
-        highest *= 2
-    lowest = -highest / 2
-    while trend_after(lowest) > -1:
-        lowest *= 2
+    def rate_beyond(wanted: float) -> float:
+        """Return a rate after whose correction the trend is beyond one that is wanted."""
+        sign = np.sign(wanted)
+        rate = sign * FIRST_STEP / (last - first)
+        while sign * trend_after(rate) < abs(wanted):
+            rate *= 2
+        return float(rate)
 
-    def decay_with(wanted: float, above: float, below: float) -> float:
+    def rate_with(wanted: float, above: float, below: float) -> float:
         found = optimize.brentq(
-            lambda decay: trend_after(decay) - wanted, above, below, xtol=1e-3 / latest
+            lambda rate: trend_after(rate) - wanted, above, below, xtol=1e-4 / (last - first)
         )
         return float(found)
 
-    low = decay_with(-1.0, lowest, highest)
-    high = decay_with(1.0, lowest, highest)
-    decay = decay_with(0.0, low - 1e-3 / latest, high + 1e-3 / latest)
-    error = (high - low) / 2
-    if decay < SIGNIFICANT * error:
-        raise NotMeasuredError(f"{NO_DECAY}: 1/lifetime is {decay:.2g} ± {error:.2g} per µs")
-    return 1 / decay, error / decay**2
+    lowest, highest = rate_beyond(-1.0), rate_beyond(1.0)
+    low, high = rate_with(-1.0, lowest, highest), rate_with(1.0, lowest, highest)
+    return rate_with(0.0, lowest, highest), (high - low) / 2
+
+
+def inverse(value: float, error: float, what: str) -> Measured:
+    """Return the inverse of a value, with its error.
+
+    Raises NotMeasuredError if the value is less than SIGNIFICANT errors above zero.
+    """
+    if value < SIGNIFICANT * error:
+        raise NotMeasuredError(f"no significant {what}")
+    return 1 / value, error / value**2
 
 
 EDGE_BINS = 120

@@ -26,7 +26,7 @@ STRIPS = {
     "noise": "Noise",
     "baseline": "Baseline",
     "spe_area": "Gain monitor: area of single photoelectrons",
-    "electron_lifetime": "Electron lifetime",
+    "electron_loss_rate": "Electron loss rate: 1 / lifetime",
     "live_fraction": "Live fraction",
 }
 """The quantities that are always in front, with their titles."""

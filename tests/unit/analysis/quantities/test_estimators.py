@@ -54,14 +54,14 @@ def slope(random):
     return estimators.slope_of_medians(x, y, "S2s"), 0.05
 
 
-def lifetime(trend, lifetime, smallest, largest, n):
+def loss_rate(trend, rate, smallest, largest, n):
     """A spectrum with a threshold at 100 PE."""
 
     def make(random):
         time = random.uniform(5, 50, n)
-        area = np.exp(random.uniform(np.log(smallest), np.log(largest), n) - time / lifetime)
+        area = np.exp(random.uniform(np.log(smallest), np.log(largest), n) - time * rate)
         seen = area > 100
-        return estimators.decay_time(time[seen], area[seen], 100.0, trend, "S2s"), lifetime
+        return estimators.loss_rate(time[seen], area[seen], 100.0, trend, "S2s"), rate
 
     return make
 
@@ -87,8 +87,9 @@ CASES = {
     "slope": slope,
 }
 FITS = {
-    "lifetime by medians": lifetime(estimators.trend_of_medians, 20, 100, 20_000, 1500),
-    "lifetime by ranks": lifetime(estimators.trend_of_ranks, 300, 5_000, 7_000, 1000),
+    "loss by medians": loss_rate(estimators.trend_of_medians, 1 / 20, 100, 20_000, 1500),
+    "loss by ranks": loss_rate(estimators.trend_of_ranks, 1 / 300, 5_000, 7_000, 1000),
+    "no loss": loss_rate(estimators.trend_of_medians, 0, 100, 20_000, 500),
     "edge": edge(1000, 0.07, 0.01),
 }
 
@@ -134,8 +135,11 @@ def test_one_chunk_has_no_error():
         (lambda: estimators.slope_of_medians(np.ones(9), np.ones(9), "S2s"), "9 S2s; 100 are"),
         (lambda: estimators.edge(np.linspace(5, 40, 99)), "99 drift times; 300 are"),
         (lambda: estimators.edge(np.linspace(5, 51, 3000), 51.0), "have no edge"),
-        (lambda: _decay(np.zeros(0)), "no S2s"),
-        (lambda: _decay(np.linspace(0, 50, 2000)), "no significant decay"),
+        (lambda: _rate(np.zeros(0)), "no S2s"),
+        (lambda: _rate(np.ones(200)), "all S2s have the same drift time"),
+        (lambda: _rate(np.linspace(0, 50, 2000), steepness=20), "of 2000 S2s are far enough above"),
+        (lambda: estimators.inverse(0.9, 1, "decay"), "no significant decay"),
+        (lambda: estimators.inverse(-9, 1, "decay"), "no significant decay"),
     ],
 )
 def test_what_cannot_be_measured_has_a_reason(measure, why):
@@ -143,6 +147,14 @@ def test_what_cannot_be_measured_has_a_reason(measure, why):
         measure()
 
 
-def _decay(time):
-    area = 1000 * np.exp(np.random.default_rng(0).normal(0, 1, len(time)))
-    return estimators.decay_time(time, area, 10.0, estimators.trend_of_ranks, "S2s")
+def test_runs_that_see_no_loss_do_not_bias_the_mean():
+    """Half of the rates are negative if nothing is lost; their mean is zero."""
+    found = pulls("no loss")
+    assert (found < 0).sum() > 0.25 * len(found)
+    assert abs(found.mean()) < 3 / np.sqrt(len(found))
+
+
+def _rate(time, steepness=1):
+    """The rate of loss for an exponential spectrum from the smallest recorded area on."""
+    area = 10 + np.random.default_rng(0).exponential(100 / steepness**2, len(time))
+    return estimators.loss_rate(time, area, 10.0, estimators.trend_of_ranks, "S2s")

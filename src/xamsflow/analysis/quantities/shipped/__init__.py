@@ -14,8 +14,9 @@ from pathlib import Path
 from types import ModuleType
 
 from xamsflow.analysis.quantities import definition, estimators, run_data
-from xamsflow.analysis.quantities.definition import OURS, Definition
+from xamsflow.analysis.quantities.definition import Definition
 from xamsflow.analysis.quantities.shipped import channels, rates, xenon
+from xamsflow.state.quantities import OURS
 
 __all__ = ["definitions"]
 

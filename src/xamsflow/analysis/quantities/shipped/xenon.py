@@ -13,7 +13,7 @@ from xamsflow.settings.detector import Tpc
 
 Array = npt.NDArray[Any]
 
-NS_PER_US = 1e3
+NS_PER_US = US_PER_MS = 1e3
 
 MOST_EVENTS = 20_000
 """Events from which drift and lifetime are measured; more say nothing new about a run."""
@@ -45,22 +45,34 @@ def drift_time_edge(run: RunData) -> Measured:
     return estimators.edge(times, None if longest is None else longest / NS_PER_US)
 
 
+@quantity(unit="1/ms")
+def electron_loss_rate(run: RunData) -> Measured:
+    """Inverse of the electron lifetime, from the medians of the S2 area in ten bins of drift time.
+
+    The median of S2s that are corrected with the right rate does not depend on drift time.
+    """
+    return _loss_rate(run, estimators.trend_of_medians)
+
+
+@quantity(unit="1/ms")
+def electron_loss_rate_2(run: RunData) -> Measured:
+    """Inverse of the electron lifetime, from the correlation of ranks of S2 area and drift time.
+
+    The ranks of S2s that are corrected with the right rate do not depend on drift time.
+    """
+    return _loss_rate(run, estimators.trend_of_ranks)
+
+
 @quantity(unit="µs")
 def electron_lifetime(run: RunData) -> Measured:
-    """Electron lifetime, from the medians of the S2 area in ten bins of drift time.
-
-    The median of S2s that are corrected with the right lifetime does not depend on drift time.
-    """
-    return _lifetime(run, estimators.trend_of_medians)
+    """Inverse of `electron_loss_rate`, if that is at least one standard deviation above zero."""
+    return _lifetime(electron_loss_rate(run))
 
 
 @quantity(unit="µs")
 def electron_lifetime_2(run: RunData) -> Measured:
-    """Electron lifetime, from the correlation of the ranks of S2 area and drift time.
-
-    The ranks of S2s that are corrected with the right lifetime do not depend on drift time.
-    """
-    return _lifetime(run, estimators.trend_of_ranks)
+    """Inverse of `electron_loss_rate_2`, if that is at least one standard deviation above zero."""
+    return _lifetime(electron_loss_rate_2(run))
 
 
 @quantity(unit="µs²/µs")
@@ -71,12 +83,18 @@ def s2_width_slope(run: RunData) -> Measured:
     return estimators.slope_of_medians(events["drift_time"] / NS_PER_US, widths, BOTH)
 
 
-def _lifetime(run: RunData, trend: Trend) -> Measured:
+def _loss_rate(run: RunData, trend: Trend) -> Measured:
     events = _drifted(run)
     smallest = _tpc(run).trigger_min_area * CLEAR_OF_THRESHOLD
     events = events[events["s2_area"] > smallest]
     times = events["drift_time"] / NS_PER_US
-    return estimators.decay_time(times, events["s2_area"], smallest, trend, BOTH)
+    rate, error = estimators.loss_rate(times, events["s2_area"], smallest, trend, BOTH)
+    return rate * US_PER_MS, error * US_PER_MS
+
+
+def _lifetime(loss_rate: Measured) -> Measured:
+    rate, error = loss_rate
+    return estimators.inverse(rate / US_PER_MS, error / US_PER_MS, "decay")
 
 
 def _tpc(run: RunData) -> Tpc:
