@@ -43,6 +43,7 @@ class _Answer:
     conditions: "Sequence[Condition]"
     by_itself: "Sequence[Condition]"
     live_data: Sequence[str]
+    other_tools: Sequence[str]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -59,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
                 "run": one.run,
                 "answer": one.said,
                 "live_data": list(one.live_data),
+                "other_tools": list(one.other_tools),
                 "conditions": [asdict(condition) for condition in one.conditions],
                 "conditions_to_be_asked_for_by_watch": [asdict(each) for each in one.by_itself],
             }
@@ -80,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
         print()
         print(_table("to be requested by xamsflow watch", only.by_itself))
     print()
-    for line in only.live_data:
+    for line in (*only.live_data, *only.other_tools):
         print(printable(line))
     return 0
 
@@ -98,7 +100,23 @@ def _ask(database: "RunDatabase", settings: Config, document: dict[str, Any]) ->
         by_itself = selection.conditions_to_ask(document, settings.select, settings.watch, now)
     said = answer(rundb.RunSummary.of(document), document, conditions, by_itself)
     live_data = list(_of_live_data(document, settings))
-    return _Answer(layout.run_id(number), said, conditions, by_itself, live_data)
+    others = list(_of_other_tools(document))
+    return _Answer(layout.run_id(number), said, conditions, by_itself, live_data, others)
+
+
+def _of_other_tools(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each tool and host with strax data of its own, which do not count here."""
+    from xamsflow.rundb import registered, run_document  # noqa: PLC0415
+
+    found: dict[str, list[str]] = {}
+    for entry in run_document.data_entries(document):
+        tool = registered.tool(entry)
+        if tool is not registered.Tool.XAMSFLOW and entry.get("type") != run_document.LIVE:
+            name = "another tool" if tool is registered.Tool.UNKNOWN else tool.value
+            place = f"{name} on {entry.get('host')}"
+            found.setdefault(place, []).append(str(entry.get("type")))
+    for place, types in found.items():
+        yield f"Not counted here: {', '.join(sorted(set(types)))} by {place} (xamsflow show)"
 
 
 def _of_live_data(document: Mapping[str, Any], settings: Config) -> Iterator[str]:

@@ -65,8 +65,8 @@ def _set_aside(evidence: Evidence, sources: Sources, author: Author) -> None:
     for path in paths:
         set_aside(path)
     gone = {str(path) for path in paths}
-    for entry in evidence.entries:
-        is_copy = entry.get("type") == "live" and entry.get("location") == str(sources.live_data)
-        if entry.get("host") == sources.host and (is_copy or entry.get("location") in gone):
+    for entry in evidence.entries_of(sources.host):
+        is_copy = entry["type"] == "live" and entry["location"] == str(sources.live_data)
+        if is_copy or entry["location"] in gone:
             reason = "set aside to transfer the run again"
             sources.database.remove_data(evidence.number, entry, reason, author.name)

@@ -18,7 +18,7 @@ from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
 from xamsflow.redax import findings, rundoc
 from xamsflow.run import policy, run_metadata
 from xamsflow.run.failures import FailedJob
-from xamsflow.rundb import identity
+from xamsflow.rundb import identity, registered
 from xamsflow.settings.config import Config
 from xamsflow.state import layout, owner, receipts, strax_folder
 from xamsflow.state.claims import Claim
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MB = 1_000_000
-
-PROTOCOL = "FileSytemBackend"
-"""strax's name for the class that reads the data, in strax's spelling."""
 
 DataEntry = dict[str, Any]
 
@@ -186,7 +183,7 @@ def data_entry(data_type: str, facts: Mapping[str, Any], host: str) -> DataEntry
     return {
         "type": data_type,
         "location": facts["path"],
-        "protocol": PROTOCOL,
+        "protocol": registered.PROTOCOL,
         "meta": {"lineage": facts["lineage"]},
         "lineage_hash": facts["lineage_hash"],
         "n_chunks": facts["n_chunks"],

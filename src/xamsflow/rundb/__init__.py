@@ -11,6 +11,7 @@
     status        what `processing_status` means, and how it may change
     selection     the conditions that a run must meet to be taken
     run_document  the fields of a run document, whichever tool wrote them
+    registered    which tool registered data in a run document
     runs          a run as a value: pending, claimed, or in a table
     run_rows      a row for each of many runs, fast
     identity      which run a receipt or a folder belongs to

@@ -567,7 +567,7 @@ class RunDatabase:
         document = self._one(number, changes.FIELDS)
         if room := changes.make_room(document):
             self._collection.update_one(*room)
-        same = {name: {"$eq": entry.get(name)} for name in IDENTITY}
+        same = {name: {"$eq": entry.get(name)} for name in (*IDENTITY, "by")}
         gone = {"entry": dict(entry), "reason": reason, "by": by, "time": clock.now()}
         result = self._collection.update_one(
             {"_id": document["_id"], "data": {"$elemMatch": same}},

@@ -24,8 +24,12 @@ COMPARED = (
 )
 """The fields compared with what is stored; the DAQ's settings, which are large, are not."""
 
-TOUCHED = ("number", "processing_status", "data.host")
-"""The fields that show whether a run has a status, and on which hosts it has data."""
+TOUCHED = (
+    *("number", "processing_status"),
+    *(f"data.{name}" for name in ("type", "host", "location")),
+    *(f"data.{name}" for name in ("protocol", "lineage_hash", "size_mb", "by", "user")),
+)
+"""The fields that show whether a run has a status, and on which hosts which tool has its data."""
 
 MOST = 1_000_000
 """The largest credible value of a counter; a larger one was written by hand."""

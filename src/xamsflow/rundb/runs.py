@@ -7,6 +7,7 @@ from typing import Any
 
 from xamsflow.base.plain_json import plain
 from xamsflow.rundb import run_document, selection
+from xamsflow.rundb.registered import Tool, tool
 from xamsflow.rundb.run_document import Document, count, section, text, time
 from xamsflow.rundb.status import State, Status, state, understand
 from xamsflow.settings.config import Select
@@ -152,7 +153,7 @@ class RunSummary:
     FIELDS = (
         *("number", "mode", "tags", "start", "end", "processing_status", "processing_failed"),
         *("data.type", "data.size_mb", "data.lineage_hash", "data.location"),
-        "data.source",
+        *("data.source", "data.host", "data.protocol", "data.by", "data.user"),
         *(
             f"processing.{name}"
             for name in (
@@ -227,10 +228,12 @@ class RunSummary:
 def _sizes(document: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
     """Return the sizes in MB of live data, raw records and all strax data, or None if unknown.
 
-    Data registered for several hosts or locations count once.
+    Data registered for several hosts or locations count once, strax data of other tools not at all.
     """
     sizes: dict[tuple[str, str], float] = {}
     for entry in run_document.data_entries(document):
+        if entry.get("type") != run_document.LIVE and tool(entry) is not Tool.XAMSFLOW:
+            continue
         data_type, size = entry.get("type"), entry.get("size_mb")
         if isinstance(data_type, str) and isinstance(size, int | float):
             sizes[data_type, str(entry.get("lineage_hash"))] = size

@@ -8,7 +8,7 @@ from typing import Any
 from xamsflow.base.errors import XamsflowError
 from xamsflow.base.plain_json import plain
 from xamsflow.redax import findings, rundoc
-from xamsflow.rundb import RunSummary, run_document
+from xamsflow.rundb import RunSummary, registered, run_document
 from xamsflow.settings.corrections import Provenance
 from xamsflow.state import health
 from xamsflow.state.receipts import Receipt
@@ -141,9 +141,20 @@ def _is_there(path: Any) -> bool:
 
 def _registered(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the entries of the run document's `data`, without lineages."""
-    names = ("type", "host", "location", "size_mb", "n_items", "n_chunks", "lineage_hash", "by")
+    names = (
+        "type",
+        "host",
+        "location",
+        "size_mb",
+        "n_items",
+        "n_chunks",
+        "lineage_hash",
+        "by",
+        "user",
+    )
     return [
         {name: plain(entry[name]) for name in (*names, "time") if name in entry}
+        | {"tool": registered.tool(entry).value}
         for entry in run_document.data_entries(document)
     ]
 

@@ -168,16 +168,19 @@ def _stored_table(stored: Sequence[Mapping[str, Any]], line: int | None) -> str:
 
 def _registered_table(entries: Sequence[Mapping[str, Any]], line: int | None) -> str:
     columns = (
-        Column("type"), Column("host"), Column("size", right=True), Column("time", drop=2),
-        Column("by", drop=1), Column("location", cut=20),
+        Column("tool"), Column("type"), Column("host"), Column("size", drop=4, right=True),
+        Column("time", drop=2), Column("by", drop=1), Column("lineage", drop=3),
+        Column("location", cut=20),
     )  # fmt: skip
     rows = [
         [
+            str(one.get("tool", "")),
             str(one.get("type", "")),
             str(one.get("host", "")),
             amounts.size(one["size_mb"] * MB) if _is_number(one.get("size_mb")) else "",
             _time(one.get("time")),
-            str(one.get("by", "")),
+            str(one.get("by", one.get("user", ""))),
+            str(one.get("lineage_hash", "")),
             str(one.get("location", "")),
         ]
         for one in entries

@@ -53,10 +53,14 @@ def test_a_row_says_what_the_run_document_says():
 
 
 def test_the_size_is_that_of_the_live_data_and_each_data_set_counts_once():
-    raw = {"type": "raw_records_v1730", "size_mb": 50.0, "lineage_hash": "abc"}
-    records = {"type": "records", "size_mb": 25.0, "lineage_hash": "def"}
+    ours = {"protocol": "FileSytemBackend", "by": "anna"}
+    raw = {"type": "raw_records_v1730", "size_mb": 50.0, "lineage_hash": "abc", **ours}
+    records = {"type": "records", "size_mb": 25.0, "lineage_hash": "def", **ours}
+    another = {"type": "records", "size_mb": 99.0, "lineage_hash": "amstrax's", "user": "bob"}
     live = {"type": "live", "host": "stbc", "size_mb": 80.0}
-    row = RunSummary.of(document(data=[live, raw, {**raw, "host": "dcache"}, records, "?", {}]))
+    row = RunSummary.of(
+        document(data=[live, raw, {**raw, "host": "dcache"}, records, another, "?"])
+    )
     assert (row.size_mb, row.stored_mb) == (80.0, 75.0)
     row = RunSummary.of(document(data=[raw, records]))
     assert (row.size_mb, row.stored_mb) == (50.0, 75.0)

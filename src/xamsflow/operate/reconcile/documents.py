@@ -123,8 +123,8 @@ def _is_stored(target: str, evidence: Evidence, sources: Sources) -> bool:
         if file.content is not None and file.content["data_type"] == target
     } or {
         entry.get("lineage_hash")
-        for entry in evidence.entries
-        if entry.get("type") == target and entry.get("host") == sources.host
+        for entry in evidence.entries_of(sources.host)
+        if entry.get("type") == target
     }
     stored = {
         folder.name.lineage_hash

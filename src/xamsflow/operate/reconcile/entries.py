@@ -1,6 +1,6 @@
 """Compare the entries in the run document's `data` with the folders that they name.
 
-Only this project's entries for this cluster are checked; those of the DAQ and of older tools are
+Only this project's entries for this cluster are checked; those of the DAQ and of other tools are
 left unchanged.
 """
 
@@ -20,7 +20,7 @@ def unregistered(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]
     """Find data that are stored here but not registered in the run document."""
     if evidence.document is None:
         return
-    entries = list(_ours(evidence, sources))
+    entries = evidence.entries_of(sources.host)
     missing = []
     for path, folder in evidence.complete.items():
         if not any(_is_at(entry, path) for entry in entries):
@@ -29,6 +29,7 @@ def unregistered(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]
     live = evidence.live_data
     transfer = evidence.transfer.content if evidence.transfer is not None else None
     if live is not None and transfer is not None:
+        # Another tool's entry for the same folder counts: the database keeps only one of them.
         known = [entry for entry in evidence.entries if entry.get("host") == sources.host]
         if not any(
             entry.get("type") == run_document.LIVE and _is_at(entry, live.parent) for entry in known
@@ -46,7 +47,7 @@ def unregistered(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]
 
 def without_data(evidence: Evidence, sources: Sources) -> Iterator[Disagreement]:
     """Find entries whose folder is missing or damaged, or has another lineage or size."""
-    for entry in _ours(evidence, sources):
+    for entry in evidence.entries_of(sources.host):
         location = Path(str(entry.get("location")))
         folder = location / evidence.run if entry["type"] == run_document.LIVE else location
         why = _not_as_told(entry, folder)
@@ -77,21 +78,6 @@ def no_list(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
             f"data of the run document is {data!r:.60}, expected a list",
             "correct the document by hand",
         )
-
-
-def _ours(evidence: Evidence, sources: Sources) -> Iterator[Document]:
-    """Yield the entries that this project has written for this cluster."""
-    daq = next(
-        (entry for entry in evidence.entries if entry.get("type") == run_document.LIVE), None
-    )
-    for entry in evidence.entries:
-        if entry.get("host") != sources.host or not isinstance(entry.get("location"), str):
-            continue
-        by_strax = entry.get("protocol") == publish.PROTOCOL and "lineage_hash" in entry
-        # The first entry says where the DAQ wrote the run; entries for copies follow.
-        copied = entry.get("type") == run_document.LIVE and entry is not daq
-        if by_strax or copied:
-            yield entry
 
 
 def _is_at(entry: Document, path: Path) -> bool:

@@ -15,7 +15,7 @@ from xamsflow.batch.systems import Unreachable
 from xamsflow.data import lineage
 from xamsflow.redax.listing import Listing
 from xamsflow.run import selecting
-from xamsflow.rundb import ClaimedRun, RunDatabase, StatusView, run_document, understand
+from xamsflow.rundb import ClaimedRun, RunDatabase, StatusView, registered, run_document, understand
 from xamsflow.settings import config, detector
 from xamsflow.settings.detector import Detector
 from xamsflow.state import claims, layout, lock, owner, receipts, strax_folder
@@ -104,6 +104,10 @@ class Evidence:
     def entries(self) -> Sequence[Document]:
         """The entries of the run document's `data`."""
         return run_document.data_entries(self.document or {})
+
+    def entries_of(self, host: str) -> list[Document]:
+        """Return the entries that this project wrote for a cluster."""
+        return [entry for entry in self.entries if registered.is_ours(entry, host)]
 
     @property
     def made_from_the_copy(self) -> list[Path]:
@@ -212,7 +216,8 @@ class Sources:
 
     def _is_touched(self, document: Document) -> bool:
         """Tell whether a run has a status or data on this cluster."""
-        here = any(entry.get("host") == self.host for entry in run_document.data_entries(document))
+        entries = run_document.data_entries(document)
+        here = any(registered.is_ours(entry, self.host) for entry in entries)
         return here or run_document.status(document) is not None
 
     def gather(self, runs: set[str], *, locked_by_us: bool = False) -> list[Evidence]:
