@@ -53,6 +53,7 @@ def test_a_site_with_an_alias_a_tunnel_and_a_password(tmp_path, mongod_with_user
             f" IdentityFile {sshd.identity_file}\n UserKnownHostsFile {sshd.known_hosts}\n"
         )
         answers = ["--yes", "--daq-host", "xams", "--daq-folder", str(tmp_path / "runs")]
+        answers += ["--source", f"archive=xams:{tmp_path / 'runs'}"]
         answers += ["--uri", server.uri, "--collection", f"test_{tmp_path.name}.runs_new"]
         account = {"MONGO_USER": server.user, "MONGO_PASSWORD": server.password}
 
@@ -70,6 +71,9 @@ def test_a_site_with_an_alias_a_tunnel_and_a_password(tmp_path, mongod_with_user
     written = yaml.safe_load((tmp_path / "work" / "site.yaml").read_text())
     assert written["daq"] | {"live_data": None} == written["rundb"]["tunnel"] | {"live_data": None}
     assert written["daq"]["host"] == "xams"
+    archive = {"name": "archive", "host": "xams", "live_data": str(tmp_path / "runs")}
+    assert written["sources"] == ["daq", archive]
+    assert "archive folder" in done.stdout
     file = tmp_path / ".config" / "xamsflow" / "credentials"
     assert file.stat().st_mode & 0o777 == 0o600
     assert yaml.safe_load(file.read_text())["password"] == server.password

@@ -44,7 +44,7 @@ Settings = dict[str, Any]
 
 @dataclass(frozen=True)
 class Question:
-    """One setting; a question that is not `asked` has only an option.
+    """One setting; a question not `asked` has only an option, and is asked if that is wrong.
 
     `default` and `put` get the settings chosen so far: `default` returns the suggested answer, and
     `put` adds an answer to them. `put` raises ConfigurationError if the answer makes no sense.
@@ -121,6 +121,7 @@ def _answers(topic: Topic, before: Settings, given: Mapping[str, Any], *, asks: 
     A person may keep answers that do not pass, for example because a host is away.
     """
     answers = {one.option: given[one.option.replace("-", "_")] for one in topic.questions}
+    open_questions = {one.option for one in topic.questions if one.asked or answers[one.option]}
     again = False
     while True:
         settings = deepcopy(before)
@@ -129,7 +130,7 @@ def _answers(topic: Topic, before: Settings, given: Mapping[str, Any], *, asks: 
             for question in topic.questions:
                 answer = answers[question.option]
                 suggested = question.default(settings) if answer is None else answer
-                asked = asks and question.asked and (again or answer is None)
+                asked = asks and question.option in open_questions and (again or answer is None)
                 answers[question.option] = _ask(question, suggested) if asked else suggested
                 question.put(settings, answers[question.option])
             loaded = config.of_site(settings)
@@ -195,6 +196,20 @@ def _host(name: str) -> Settings:
 def _put_daq_host(settings: Settings, answer: str) -> None:
     if answer != NONE:
         settings["daq"] = _host(answer)
+
+
+def _put_source(settings: Settings, answer: str) -> None:
+    """Store ``NAME=FOLDER`` or ``NAME=HOST:FOLDER`` as a source, after the DAQ."""
+    if answer == NONE:
+        return
+    name, _, place = answer.partition("=")
+    host, _, folder = place.rpartition(":")
+    if not name or not folder.startswith("/"):
+        raise ConfigurationError(
+            f"{answer!r} is not a source", "give NAME=/FOLDER or NAME=user@host:/FOLDER"
+        )
+    section = {"name": name, **(_host(host) if host else {}), "live_data": folder}
+    settings["sources"] = ["daq", section]
 
 
 def _put_tunnel(settings: Settings, answer: str) -> None:
@@ -311,6 +326,12 @@ def _check_daq_folder(loaded: config.Config) -> "Iterable[Result]":
     return (result for result in daq.examine(loaded.daq) if result.name == daq.FOLDER)
 
 
+def _check_source(loaded: config.Config) -> "Iterable[Result]":
+    from xamsflow.operate.doctor import daq  # noqa: PLC0415 - keeps --help fast
+
+    return daq.copies(loaded.sources)
+
+
 def _check_rundb(loaded: config.Config) -> "Iterable[Result]":
     from xamsflow.operate.doctor import run_database  # noqa: PLC0415 - keeps --help fast
 
@@ -362,6 +383,19 @@ TOPICS = (
             )
         ],
         _check_daq_folder,
+    ),
+    Topic(
+        [
+            Question(
+                "source",
+                "Another place that keeps runs, NAME=[HOST:]FOLDER with the NAME of its host in "
+                "run documents; none: only the DAQ",
+                lambda _: NONE,
+                _put_source,
+                asked=False,
+            )
+        ],
+        _check_source,
     ),
     Topic(
         [
