@@ -1,16 +1,22 @@
 """The page, in a real browser, made of a real run database or of receipts."""
 
+import functools
+import itertools
 import json
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from servers.browser import Browser, running_browser
+from servers.browser import Browser, Tab, running_browser
 from site_for_tests import Site
 from xamsflow.redax import rundoc
 from xamsflow.state import layout, receipts
@@ -92,24 +98,26 @@ def busy(site: Site) -> Site:
 
 
 def made(site: Site) -> Path:
-    done = site.xamsflow("page", "--pictures", "0")
+    done = site.verb("page", "--pictures", "0")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(site.work / "results" / "index.html")
     return site.work / "results" / "index.html"
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("size", [PHONE, DESKTOP])
-def test_it_can_be_read_on_any_screen_and_asks_nobody(busy, browser, size, dark):
+def test_it_can_be_read_on_any_screen_and_asks_nobody(busy, browser):
     path = made(busy)
-    seen = browser.look(path, **size, dark=dark)
-    assert seen.width <= seen.screen == size["width"]
-    assert seen.requests == [path.as_uri()]
-    assert seen.problems == []
-    assert seen.dark == dark
-    # Kept by pytest, for people to look at.
-    (busy.folder / "screenshot.png").write_bytes(seen.screenshot)
-    assert len(seen.screenshot) > 10_000
+    for size, dark in itertools.product((PHONE, DESKTOP), (False, True)):
+        with browser.open(path.as_uri(), **size, dark=dark) as tab:
+            assert accessibility_problems(tab) == []
+            seen = tab.seen(size["width"])
+        name = f"{'phone' if size is PHONE else 'desktop'}{'-dark' * dark}.png"
+        # Kept by pytest, for people to look at.
+        (busy.folder / name).write_bytes(seen.screenshot)
+        assert len(seen.screenshot) > 10_000
+        assert seen.width <= seen.screen == size["width"]
+        assert of_the_page(seen.requests) == {path.name, "latest.js", "watch.js"}
+        assert seen.problems == []
+        assert seen.dark == dark
     for words in (
         "watch on login<b> has died, last look ",
         "(3 h ago)",
@@ -118,23 +126,167 @@ def test_it_can_be_read_on_any_screen_and_asks_nobody(busy, browser, size, dark)
         "2\nfailed",
         "1 will be retried automatically",
         "2\ndone since yesterday",
-        "chunk 12 of 96, 110.0 MB/s, 1.6 min left",
+        "records: chunk 12 of 96, 110 MB/s, 1.6 min left",
         "process (attempt 2)",
         "wn-lot-001",
         "host away",
-        "2033-05-06 07:08",
-        "on request: xamsflow retry 104",
+        "retried automatically at 2033-05-06 07:08 UTC",
+        "xamsflow retry 104",
         "/a/b.log",
         "degraded",
-        " ago)",
+        "xamsflow watch has died: no new runs are processed",
+        "8 of 8 runs",
     ):
         assert words in seen.text, words
+    # What is wrong stands first, what may go away by itself last.
+    assert seen.text.index("Wrong now") < seen.text.index("waiting") < seen.text.index("All runs")
     assert LONG[:300] in seen.text
     assert "x" * 501 not in seen.text
     assert "\u202e" not in seen.text
     # What means harm is only text.
     assert HOSTILE in seen.text
     assert "{{ 7*7 }}" in seen.text
+
+
+def accessibility_problems(tab: Tab) -> list[str]:
+    """Return what axe-core finds wrong by the rules of WCAG, with the elements concerned."""
+    tab.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
+    found = tab.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    assert len(found["passes"]) > 10  # it has looked
+    return [
+        f"{one['id']}: {[node['html'][:200] for node in one['nodes'][:3]]}"
+        for one in found["violations"]
+    ]
+
+
+def of_the_page(requests: Sequence[str]) -> set[str]:
+    """Return the names of the files that were asked for; no other address may be."""
+    there = [address for address in requests if not address.startswith("data:")]
+    assert all(address.startswith(("file:///", "http://127.0.0.1:")) for address in there)
+    return {urlsplit(address).path.rpartition("/")[2] for address in there}
+
+
+def test_every_run_opens_and_addresses_keep_what_is_chosen(busy, browser):
+    busy.collection.update_one(
+        {"number": 107},
+        {
+            "$set": {
+                "comments": [{"comment": HOSTILE, "user": HOSTILE, "date": NOW}],
+                "tags": [HOSTILE],
+            }
+        },
+    )
+    busy.collection.update_one({"number": 107}, {"$set": {"data": stored("new", 1)}})
+    busy.collection.update_one({"number": 106}, {"$set": {"data": stored("old", 90)}})
+    log = busy.work / "logs" / "process" / "000107.events.1.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(f"first line\n{HOSTILE}\nlast line\n")
+    path = made(busy)
+    with browser.open(f"{path.as_uri()}#run=107&status=done&sort=number", **DESKTOP) as tab:
+        tab.evaluate(UNTIL.format("byId('details').innerText.includes('last line')"))
+        assert accessibility_problems(tab) == []
+        opened = tab.seen(DESKTOP["width"])
+        assert "Run 000107" in opened.text
+        assert "xamsflow display 107" in opened.text
+        assert opened.text.count(HOSTILE) > 3
+        assert of_the_page(opened.requests) >= {"000107.js", "overview.png"}
+        assert opened.problems == []
+        (busy.folder / "opened.png").write_bytes(opened.screenshot)
+        # Escape closes it; the keyboard is where it was, and opens the next.
+        tab.press("Escape")
+        assert tab.evaluate("dialog.open") is False
+        assert tab.evaluate("location.hash") == "#status=done&sort=number"
+        assert tab.evaluate("document.activeElement.textContent") == "000107"
+        assert tab.evaluate("listed.map((run) => run.number)") == [106, 107]
+        tab.press("Enter")
+        assert tab.evaluate("location.hash") == "#status=done&sort=number&run=107"
+        tab.press("Escape")
+        # Each field of the filter.
+        for changes, expected in {
+            "q: 'HOST away'": [105],
+            "number: '100-102, 107'": [107, 102, 101, 100],
+            "mode: 'background', status: 'active'": [103, 102],
+            "tag: TAG": [107],
+            "from: '2001-01-01', until: '2001-12-31'": [],
+            "sort: 'mode', status: 'pending'": [101, 100],
+        }.items():
+            script = f"choose({{...DEFAULTS, {changes}}}); listed.map((run) => run.number)"
+            found = tab.evaluate(script.replace("TAG", json.dumps(HOSTILE)))
+            assert found == expected, changes
+        # An address that somebody sends shows the same.
+        tab.evaluate("location.hash = '#view=matrix&number=106-107'")
+        tab.evaluate(UNTIL.format("byId('table').className.includes('matrix')"))
+        assert accessibility_problems(tab) == []
+        matrix = tab.seen(DESKTOP["width"])
+        (busy.folder / "matrix.png").write_bytes(matrix.screenshot)
+        rows = tab.evaluate("[...byId('runs').rows].map((row) => row.innerText)")
+    assert "current" in rows[0]
+    assert "89 d" in rows[1] or "90 d" in rows[1]  # outdated since the newer one was made
+
+
+UNTIL = """new Promise((done, fail) => {{
+  const end = Date.now() + 20000;
+  const look = () => {{
+    if ({}) done();
+    else if (Date.now() > end) fail(new Error("not within 20 s"));
+    else setTimeout(look, 20);
+  }};
+  look();
+}})"""
+"""A promise that is kept as soon as an expression is true."""
+
+
+def stored(lineage: str, age: int) -> list[dict[str, Any]]:
+    """Return the entries of a data type that was made so many days ago."""
+    time = NOW - timedelta(days=age)
+    return [{"type": "events", "lineage_hash": lineage, "time": time, "location": "/x"}]
+
+
+@pytest.mark.parametrize("over_http", [False, True])
+def test_an_open_page_takes_over_what_has_changed(busy, browser, over_http):
+    path = made(busy)
+    folder = functools.partial(SimpleHTTPRequestHandler, directory=path.parent)
+    with ThreadingHTTPServer(("127.0.0.1", 0), folder) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = path.as_uri() if not over_http else f"http://127.0.0.1:{server.server_port}/"
+        with browser.open(f"{address}#status=pending", **DESKTOP) as tab:
+            tab.evaluate("globalThis.before = document.querySelector('#runs [data-run=\"100\"]')")
+            tab.evaluate("before.focus(); byId('filter').elements.q.dataset.mark = 'the same page'")
+            busy.collection.update_one(
+                {"number": 101},
+                {"$set": {"processing_status": "failed", "processing.reason": "?!"}},
+            )
+            busy.insert(document(108, "pending", mode=HOSTILE))
+            busy.verb("page", "--pictures", "0")
+            tab.evaluate("look()")
+            assert tab.evaluate("listed.map((run) => run.number)") == [108, 100]
+            shown = tab.evaluate("byId('wrong').innerText + byId('tiles').innerText")
+            assert "?!" in shown
+            assert "3\nfailed" in shown
+            # Place, filter, and what has not changed stay.
+            assert tab.evaluate("document.activeElement === before")
+            assert tab.evaluate("byId('filter').elements.q.dataset.mark") == "the same page"
+            assert tab.evaluate("location.hash") == "#status=pending"
+            # Where a run has disappeared, the page loads itself again, and is where it was.
+            busy.collection.delete_one({"number": 108})
+            busy.verb("page", "--pictures", "0")
+            tab.evaluate("void look()")
+            while not tab.evaluate("typeof runs === 'object' && runs.size === 8"):
+                pass
+            assert tab.evaluate("location.hash") == "#status=pending"
+            seen = tab.seen(DESKTOP["width"])
+            assert seen.problems == []
+        server.shutdown()
+
+
+def test_what_says_nothing_new_is_not_written_again(busy, monkeypatch):
+    path = made(busy)
+    files = {file: file.stat().st_ino for file in path.parent.rglob("*") if file.is_file()}
+    assert path.parent / "page" / "000107.js" in files
+    busy.verb("page", "--pictures", "0")
+    again = {file: file.stat().st_ino for file in path.parent.rglob("*") if file.is_file()}
+    changed = {file.name for file in again if again[file] != files.get(file)}
+    assert changed == {"latest.js", "watch.js"}
 
 
 class Elements(HTMLParser):
@@ -150,12 +302,11 @@ class Elements(HTMLParser):
 def test_no_run_document_makes_markup(busy):
     elements = Elements(made(busy).read_text()).found
     names = [name for name, _ in elements]
-    assert names.count("script") == 1
-    assert not {"img", "iframe", "object", "form"} & set(names)
+    assert names.count("script") == 2
+    assert not {"img", "iframe", "object"} & set(names)
     assert not [attrs for _, attrs in elements if any(key.startswith("on") for key in attrs)]
     links = [str(attrs["href"]) for name, attrs in elements if name == "a"]
-    assert links == ["000107/overview.png"]
-    assert (busy.work / "results" / links[0]).is_file()
+    assert links == ["trends.html"]
 
 
 def test_the_browser_itself_would_run_no_other_script(busy, browser):
@@ -242,7 +393,7 @@ def test_the_page_is_never_half_written(site, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         page.make(None)
     assert path.read_text() == before
-    assert [file.name for file in path.parent.iterdir()] == ["index.html"]
+    assert {file.name for file in path.parent.iterdir()} == {"index.html", "page"}
 
 
 def test_pictures_are_drawn_of_the_newest_runs_that_lack_them(site):

@@ -10,7 +10,7 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,54 @@ class Seen:
     screenshot: bytes = field(repr=False)
 
 
+class Tab:
+    """One page in the browser."""
+
+    def __init__(self, call: Callable[..., dict[str, Any]], events: list[dict[str, Any]]) -> None:
+        self.call, self._events = call, events
+
+    def evaluate(self, expression: str) -> Any:
+        """Return the value of an expression on the page; a promise is awaited."""
+        answer = self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after the other, by their names in DOM events."""
+        for key in keys:
+            text = {"text": "\r"} if key == "Enter" else {}
+            code = {"Tab": 9, "Enter": 13, "Escape": 27}.get(key, 0)
+            for kind in ("keyDown", "keyUp"):
+                self.call(
+                    "Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code,
+                    **(text if kind == "keyDown" else {}),
+                )  # fmt: skip
+
+    def seen(self, width: int) -> Seen:
+        """Return what the page shows now."""
+        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+        picture = self.call(
+            "Page.captureScreenshot",
+            captureBeyondViewport=True,
+            clip={"x": 0, "y": 0, "width": width, "height": min(size["height"], 4000), "scale": 1},
+        )
+        return Seen(
+            width=self.evaluate("document.documentElement.scrollWidth"),
+            screen=self.evaluate("document.documentElement.clientWidth"),
+            text=self.evaluate("document.body.innerText"),
+            dark=self.evaluate("matchMedia('(prefers-color-scheme: dark)').matches"),
+            requests=[
+                event["params"]["request"]["url"]
+                for event in self._events
+                if event["method"] == "Network.requestWillBeSent"
+            ],
+            problems=[text for event in self._events if (text := _problem(event))],
+            screenshot=base64.b64decode(picture["data"]),
+        )
+
+
 class Browser:
     """One browser with one tab at a time."""
 
@@ -48,17 +96,18 @@ class Browser:
         self._number = 0
         self._events: list[dict[str, Any]] = []
 
-    def look(
-        self,
-        page: Path,
-        *,
-        width: int,
-        height: int,
-        mobile: bool = False,
-        dark: bool = False,
-        script: str = "",
-    ) -> Seen:
+    def look(self, page: Path, *, width: int, script: str = "", **how: Any) -> Seen:
         """Open a file in a new tab of this size, then run `script` there."""
+        with self.open(page.absolute().as_uri(), width=width, **how) as tab:
+            if script:
+                tab.evaluate(script)
+            return tab.seen(width)
+
+    @contextmanager
+    def open(
+        self, address: str, *, width: int, height: int, mobile: bool = False, dark: bool = False
+    ) -> Iterator[Tab]:
+        """Open an address in a new tab of this size."""
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
 
@@ -77,37 +126,10 @@ class Browser:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         call("Emulation.setEmulatedMedia", features=[scheme])
-        call("Page.navigate", url=page.absolute().as_uri())
+        call("Page.navigate", url=address)
         self._wait_for("Page.loadEventFired")
-
-        def evaluate(expression: str) -> Any:
-            answer = call("Runtime.evaluate", expression=expression, returnByValue=True)
-            assert "exceptionDetails" not in answer, answer
-            return answer["result"].get("value")
-
-        if script:
-            evaluate(script)
-        size = call("Page.getLayoutMetrics")["cssContentSize"]
-        picture = call(
-            "Page.captureScreenshot",
-            captureBeyondViewport=True,
-            clip={"x": 0, "y": 0, "width": width, "height": min(size["height"], 4000), "scale": 1},
-        )
-        seen = Seen(
-            width=evaluate("document.documentElement.scrollWidth"),
-            screen=evaluate("document.documentElement.clientWidth"),
-            text=evaluate("document.body.innerText"),
-            dark=evaluate("matchMedia('(prefers-color-scheme: dark)').matches"),
-            requests=[
-                event["params"]["request"]["url"]
-                for event in self._events
-                if event["method"] == "Network.requestWillBeSent"
-            ],
-            problems=[text for event in self._events if (text := _problem(event))],
-            screenshot=base64.b64decode(picture["data"]),
-        )
+        yield Tab(call, self._events)
         self._call("Target.closeTarget", targetId=target)
-        return seen
 
     def _call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
         self._number += 1

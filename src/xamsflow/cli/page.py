@@ -13,6 +13,9 @@ HELP = "write results/index.html (all runs at a glance), results/trends.html and
 
 PICTURES = 20
 
+DETAILS = 2000
+"""Maximum number of runs whose details are written at a time, which takes seconds."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the maximum number of pictures."""
@@ -59,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
             _measure(settings)
         drawn = page.make_pictures(settings, options.pictures)
     written = trends.make(settings) if trends.has_any() else None
-    print(f"{Path.cwd() / page.make(settings)}")
+    print(f"{Path.cwd() / page.make(settings, details=DETAILS)}")
     if written:
         print(f"{Path.cwd() / written}")
     if drawn:

@@ -19,7 +19,10 @@ PAGE_PAUSE = timedelta(seconds=30)
 """Minimum time between two page updates, each of which reads all run documents."""
 
 PAGE_AT_LEAST = timedelta(minutes=5)
-"""Maximum time between two page updates, so that the page shows that the watch is alive."""
+"""Maximum time between two page updates: others may have changed run documents."""
+
+SIGN_PAUSE = timedelta(seconds=10)
+"""Minimum time between two signs of life for open pages."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,6 +94,8 @@ def run(options: argparse.Namespace) -> int:
                 watching.looked(settings.watch.interval_s)
         service.is_alive()
         notify.check(settings, database, lambda: places.silent(settings, profile))
+        if database is not None:
+            page.tell_watch()
         page.update(changed=changed)
 
     say(
@@ -122,9 +127,20 @@ class _Page:
         self._settings = settings
         self._changed = True
         self._made: datetime | None = None
+        self._told: datetime | None = None
         self._pictures = PicturesBeside(
             configfiles, settings.watch.pictures, say, quantities=settings.watch.quantities
         )
+
+    def tell_watch(self) -> None:
+        """Tell open pages that this process is alive and reads the run database."""
+        from xamsflow.views.page import tell_watch  # noqa: PLC0415 - as above
+
+        now = clock.now()
+        if self._told is None or abs(now - self._told) >= SIGN_PAUSE:
+            self._told = now
+            with contextlib.suppress(XamsflowError):  # a full disk
+                tell_watch(now)
 
     def update(self, *, changed: bool) -> None:
         """Update page and pictures if due."""

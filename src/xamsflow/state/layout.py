@@ -48,6 +48,13 @@ GAINS_PICTURE = "results/{run_id}/gains.png"
 EVENT_PICTURE = "results/{run_id}/event_{number}.png"
 EVENTS_PAGE = "results/{run_id}/events.html"
 PAGE = Path("results") / "index.html"
+PAGE_SCRIPTS = Path("results") / "page"
+"""The folder of what an open page loads: what has changed, and the details of runs."""
+
+PAGE_LATEST = PAGE_SCRIPTS / "latest.js"
+PAGE_CHANGES = PAGE_SCRIPTS / "changes.js"
+PAGE_WATCH = PAGE_SCRIPTS / "watch.js"
+PAGE_DETAILS = "results/page/{run_id}.js"
 TRENDS = Path("results") / "trends.html"
 COMPARISON = Path("results") / "comparison"
 """The folder for the report of the last comparison of lineages."""
@@ -59,6 +66,12 @@ JOURNAL = Path("journal")
 
 HEALTH_LOCK = Path(".xamsflow") / "health.lock"
 """Locked while a run is judged, because a verdict depends on those of other runs."""
+
+PAGE_KEPT = Path(".xamsflow") / "page.json"
+"""What the page said last; may be deleted."""
+
+PAGE_LOCK = Path(".xamsflow") / "page.lock"
+"""Locked while the page is written, because each version continues the one before."""
 
 NOTIFIED = Path(".xamsflow") / "notified.json"
 """Which events people have been notified of."""
@@ -196,6 +209,11 @@ def rundoc_receipt(run: str) -> Path:
 def overview(run: str) -> Path:
     """Return the overview picture of a run."""
     return Path(OVERVIEW.format(run_id=run))
+
+
+def page_details(run: str) -> Path:
+    """Return the script with the details of a run, for the page."""
+    return Path(PAGE_DETAILS.format(run_id=run))
 
 
 def gains_picture(run: str) -> Path:

@@ -13,12 +13,15 @@ from xamsflow.settings.corrections import Provenance
 from xamsflow.state import health
 from xamsflow.state.receipts import Receipt
 from xamsflow.views import run_files
+from xamsflow.views.run_files import Log
 
 Dossier = dict[str, Any]
 
 
-def collect(run: str, document: Mapping[str, Any] | None) -> Dossier:
-    """Return what is known about a run as plain JSON.
+def collect(
+    run: str, document: Mapping[str, Any] | None, logs: Sequence[Log] | None = None
+) -> Dossier:
+    """Return what is known about a run as plain JSON; `logs` are its logs if they are known.
 
     If `document` is None because the run database cannot be reached, the copy in the transfer's
     receipt is used, if there is one. Receipts and logs are read from the working directory.
@@ -48,7 +51,7 @@ def collect(run: str, document: Mapping[str, Any] | None) -> Dossier:
                 "changed": log.changed.isoformat(),
                 "failure": log.failure,
             }
-            for log in run_files.logs(run)
+            for log in (run_files.logs(run) if logs is None else logs)
         ],
         "receipts": [
             {

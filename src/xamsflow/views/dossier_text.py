@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from xamsflow.base import amounts, process
 from xamsflow.base.printable import printable
@@ -13,6 +13,8 @@ from xamsflow.views.dossier import Dossier
 from xamsflow.views.terminal import Column
 
 MB = 1_000_000
+
+Pairs: TypeAlias = Sequence[tuple[str, Any]]
 
 EVENTS = "events"
 """The data type with one item for each event."""
@@ -30,11 +32,13 @@ def text(dossier: Dossier, *, line: int | None = None) -> str:
 def _lines(dossier: Dossier, line: int | None) -> Iterator[str]:
     yield from _head(dossier)
     if dossier["facts"]:
-        yield from _headed("Run", _facts_lines(dossier["facts"]))
+        yield from _headed("Run", _lines_of(facts_pairs(dossier["facts"])))
     if dossier["transfer"]:
-        yield from _headed("Live data", _transfer_lines(dossier["transfer"]))
+        yield from _headed("Live data", _lines_of(transfer_pairs(dossier["transfer"])))
     if dossier["stored"]:
-        yield from _headed("Stored data", [_stored_table(dossier["stored"], line)])
+        yield from _headed(
+            "Stored data", [terminal.table(STORED, stored_rows(dossier["stored"]), line=line)]
+        )
         if any(one["data_type"] == EVENTS and one["n_items"] == 0 for one in dossier["stored"]):
             yield "The run has no events."
     here = {one["path"] for one in dossier["stored"]}
@@ -42,11 +46,13 @@ def _lines(dossier: Dossier, line: int | None) -> Iterator[str]:
     if elsewhere:
         yield from _headed("Also in the run document", [_registered_table(elsewhere, line)])
     if dossier["quality"]:
-        yield from _headed("Quality", _quality_lines(dossier["quality"]))
+        yield from _headed("Quality", _lines_of(quality_pairs(dossier["quality"])))
     if dossier["health"]:
-        yield from _headed("Health", _health_lines(dossier["health"]))
+        yield from _headed("Health", _lines_of(health_pairs(dossier["health"])))
     if dossier["history"]:
-        yield from _headed("History", [_history_table(dossier["history"], line)])
+        yield from _headed(
+            "History", [terminal.table(CHANGES, history_rows(dossier["history"]), line=line)]
+        )
     if dossier["logs"]:
         yield from _headed("Logs", [_log_table(dossier["logs"], line)])
     if dossier["receipts"]:
@@ -93,7 +99,8 @@ def _head(dossier: Dossier) -> Iterator[str]:
         yield printable(", ".join(told))
 
 
-def _facts_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+def facts_pairs(facts: Mapping[str, Any]) -> Pairs:
+    """Return what the DAQ says about a run: names and values, some empty."""
     length = f" ({amounts.duration(facts['length_s'])})" if facts["length_s"] else ""
     pairs = [
         ("mode", facts["mode"]),
@@ -112,10 +119,11 @@ def _facts_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     for comment in facts["comments"]:
         when = _time(comment["time"])
         pairs.append(("comment", f"{comment['user']}, {when}: {comment['comment']}"))
-    yield from _pairs(pairs)
+    return pairs
 
 
-def _transfer_lines(transfer: Mapping[str, Any]) -> Iterator[str]:
+def transfer_pairs(transfer: Mapping[str, Any]) -> Pairs:
+    """Return how the live data came here: names and values."""
     source = transfer["source"] or {}
     duration, copied = transfer["duration_s"], transfer["copied_bytes"]
     how = f"{amounts.size(transfer['bytes'])} in {transfer['n_files']} files"
@@ -123,16 +131,14 @@ def _transfer_lines(transfer: Mapping[str, Any]) -> Iterator[str]:
         how += f", {amounts.size(copied)} copied in {amounts.duration(duration)}"
         how += f" ({amounts.size(copied / duration)}/s)"
     gone = "" if transfer["here"] else "  (no longer there)"
-    yield from _pairs(
-        [
-            ("from", f"{source.get('host')}:{source.get('path')}{_named(source)}"),
-            *(("not from", one) for one in source.get("passed_over") or ()),
-            ("to", f"{transfer['destination']}{gone}"),
-            ("size", how),
-            ("compared", transfer["compared"]),
-            ("when", f"{_time(transfer['time'])} UTC on {transfer['host']}"),
-        ]
-    )
+    return [
+        ("from", f"{source.get('host')}:{source.get('path')}{_named(source)}"),
+        *(("not from", one) for one in source.get("passed_over") or ()),
+        ("to", f"{transfer['destination']}{gone}"),
+        ("size", how),
+        ("compared", transfer["compared"]),
+        ("when", f"{_time(transfer['time'])} UTC on {transfer['host']}"),
+    ]
 
 
 def _named(source: Mapping[str, Any]) -> str:
@@ -141,18 +147,21 @@ def _named(source: Mapping[str, Any]) -> str:
     return "" if name in (None, DAQ) else f" ({name})"
 
 
-def _pairs(pairs: Iterable[tuple[str, Any]]) -> Iterator[str]:
+def _lines_of(pairs: Pairs) -> Iterator[str]:
     for name, value in pairs:
         if value:
             yield f"{name:<12}{printable(str(value))}"
 
 
-def _stored_table(stored: Sequence[Mapping[str, Any]], line: int | None) -> str:
-    columns = (
-        Column("data type"), Column("items", right=True), Column("chunks", drop=1, right=True),
-        Column("size", right=True), Column("", cut=2), Column("path", cut=20),
-    )  # fmt: skip
-    rows = [
+STORED = (
+    Column("data type"), Column("items", right=True), Column("chunks", drop=1, right=True),
+    Column("size", right=True), Column("", cut=2), Column("path", cut=20),
+)  # fmt: skip
+
+
+def stored_rows(stored: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Return a row of STORED for each data set."""
+    return [
         [
             one["data_type"],
             _number(one["n_items"]),
@@ -163,7 +172,6 @@ def _stored_table(stored: Sequence[Mapping[str, Any]], line: int | None) -> str:
         ]
         for one in stored
     ]
-    return terminal.table(columns, rows, line=line)
 
 
 def _registered_table(entries: Sequence[Mapping[str, Any]], line: int | None) -> str:
@@ -188,45 +196,48 @@ def _registered_table(entries: Sequence[Mapping[str, Any]], line: int | None) ->
     return terminal.table(columns, rows, line=line)
 
 
-def _quality_lines(quality: Mapping[str, Any]) -> Iterator[str]:
+def quality_pairs(quality: Mapping[str, Any]) -> Pairs:
+    """Return the verdict on the live data and what was found: names and values, some empty."""
     live, dead = (quality.get(f"{name}_time_ns") or 0 for name in ("live", "dead"))
-    yield from _pairs(
-        [
-            ("verdict", quality["verdict"] or "not checked"),
-            ("live time", f"{live / 1e9:.3f} s"),
-            ("dead time", f"{dead / 1e9:.3f} s" if dead else ""),
-            ("gaps", len(quality.get("gaps") or ())),
-        ]
-    )
+    pairs: list[tuple[str, Any]] = [
+        ("verdict", quality["verdict"] or "not checked"),
+        ("live time", f"{live / 1e9:.3f} s"),
+        ("dead time", f"{dead / 1e9:.3f} s" if dead else ""),
+        ("gaps", len(quality.get("gaps") or ())),
+    ]
     for what, provenance, why in quality["not_measured"]:
-        yield from _pairs([("corrections", f"{what.replace('_', ' ')} {provenance}: {why}")])
+        pairs.append(("corrections", f"{what.replace('_', ' ')} {provenance}: {why}"))
     for one in quality["findings"]:
         lost = one.get("lost_records")
         more = f" ({lost} records lost)" if lost else ""
-        severity, rule = one.get("severity", ""), one.get("rule", "")
-        yield printable(f"{severity:<12}{rule}: {one.get('message', '')}{more}")
+        rule, message = one.get("rule", ""), one.get("message", "")
+        pairs.append((str(one.get("severity", "")), f"{rule}: {message}{more}"))
+    return pairs
 
 
-def _health_lines(health: Mapping[str, Any]) -> Iterator[str]:
-    yield from _pairs(
-        [
-            ("verdict", health.get("verdict")),
-            ("compared", health.get("reference")),
-            *(("odd", line) for line in health["lines"]),
-        ]
-    )
+def health_pairs(health: Mapping[str, Any]) -> Pairs:
+    """Return the verdict on a run's quantities and what people noted: names and values."""
+    pairs = [
+        ("verdict", health.get("verdict")),
+        ("compared", health.get("reference")),
+        *(("odd", line) for line in health["lines"]),
+    ]
     notes = health.get("known")
     for note in notes if isinstance(notes, list) else ():
         if isinstance(note, dict):
             about = f"{note.get('by')}, {_time(note.get('time'))}, on {_listed(note.get('names'))}"
-            yield from _pairs([("known", f"{note.get('text')} ({about})")])
+            pairs.append(("known", f"{note.get('text')} ({about})"))
+    return pairs
 
 
-def _history_table(history: Sequence[Mapping[str, Any]], line: int | None) -> str:
-    columns = (
-        Column("time (UTC)"), Column("from", drop=2), Column("to"), Column("stage", drop=3),
-        Column("try", drop=1, right=True), Column("by", cut=12), Column("what", cut=24),
-    )  # fmt: skip
+CHANGES = (
+    Column("time (UTC)"), Column("from", drop=2), Column("to"), Column("stage", drop=3),
+    Column("try", drop=1, right=True), Column("by", cut=12), Column("what", cut=24),
+)  # fmt: skip
+
+
+def history_rows(history: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Return a row of CHANGES for each change of status, oldest first."""
     rows = []
     for entry in history:
         rest = {
@@ -246,7 +257,7 @@ def _history_table(history: Sequence[Mapping[str, Any]], line: int | None) -> st
                 "; ".join(word for word in told if word),
             ]
         )
-    return terminal.table(columns, rows, line=line)
+    return rows
 
 
 def _log_table(logs: Sequence[Mapping[str, Any]], line: int | None) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -57,12 +58,33 @@ def write(page: Path, text: str) -> Path:
     return page
 
 
+def write_script(path: Path, receiver: str, data: object) -> Path:
+    """Write atomically a script that hands data to a function of the page; return its path.
+
+    A page opened from a disk may load scripts, but no other files. The data are JSON in a JSON
+    text: nothing in them is part of the program. Raises as :func:`write`.
+    """
+    return write(path, f"{receiver}({json.dumps(_json(data))});\n")
+
+
+def embedded(data: object) -> markupsafe.Markup:
+    """Return JSON in which no text can end the element that holds it."""
+    text = _json(data)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return markupsafe.Markup(text)
+
+
 def shown(value: Any) -> Any:
     """Return printable text, truncated to LONGEST; other values are returned unchanged."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or (len(value) <= LONGEST and value.isprintable()):
         return value
     text = "".join(letter if letter.isprintable() else " " for letter in value)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _json(data: object) -> str:
+    return json.dumps(data, separators=(",", ":"), allow_nan=False)
 
 
 def _hash(script: str) -> str:

@@ -1,7 +1,8 @@
 """A run's files in the working directory: the log of each attempt, and the receipts."""
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,9 @@ BATCH = "batch"
 """The folder with output captured by the batch system, one file per submission."""
 
 _ATTEMPT = re.compile(r"(?P<job>.+)\.(?P<attempt>\d+)\.log", flags=re.ASCII)
+
+_RUNS = re.compile(rf"(?=({layout.RUN_ID_PATTERN}))", flags=re.ASCII)
+"""Every name of a run within a text."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,36 @@ def runs(parent: Path = layout.PAGE.parent) -> list[str]:
 
 def logs(run: str) -> list[Log]:
     """Return the logs of all attempts at a run, the most recently written one last."""
-    found = [log for rule in layout.LOGS for log in _of_rule(rule, run)]
-    found += _of_batch(run)
-    return sorted(found, key=lambda log: (log.changed, log.path))
+    return logs_of([run])[run]
+
+
+def logs_of(runs: Collection[str]) -> dict[str, list[Log]]:
+    """Return for each run what :func:`logs` returns, with one look into each folder of logs."""
+    found: dict[str, list[Log]] = {run: [] for run in runs}
+    for rule in layout.LOGS:
+        folder = Path(layout.LOGS[rule]).parent
+        for run, names in _named_after(found, folder).items():
+            found[run] += _of_rule(rule, run, [folder / name for name in names])
+    folder = Path("logs") / BATCH
+    for run, names in _named_after(found, folder).items():
+        found[run] += _of_batch([folder / name for name in names])
+    for several in found.values():
+        several.sort(key=lambda log: (log.changed, log.path))
+    return found
+
+
+def _named_after(runs: Collection[str], folder: Path) -> dict[str, list[str]]:
+    """Return the files whose name holds the name of one of these runs, by run."""
+    found: dict[str, list[str]] = {}
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - a path object per log takes longer
+    except OSError:  # no folder yet
+        return {}
+    for name in names:
+        for run in set(_RUNS.findall(name)):
+            if run in runs:
+                found.setdefault(run, []).append(name)
+    return found
 
 
 def last_log(found: list[Log]) -> Log | None:
@@ -97,11 +128,10 @@ def _data_types(stored: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _of_rule(rule: str, run: str) -> Iterator[Log]:
-    pattern = Path(layout.LOGS[rule].format(run_id=run, data_type="*"))
-    for path in pattern.parent.glob(f"{run}.*.log"):
+def _of_rule(rule: str, run: str, paths: Iterable[Path]) -> Iterator[Log]:
+    for path in paths:
         match = _ATTEMPT.fullmatch(path.name)
-        if match is None:
+        if match is None or not path.name.startswith(f"{run}."):
             continue
         data_type = match["job"].removeprefix(run).removeprefix(".") or None
         link = path.with_name(f"{match['job']}.log")
@@ -111,8 +141,8 @@ def _of_rule(rule: str, run: str) -> Iterator[Log]:
             yield log
 
 
-def _of_batch(run: str) -> Iterator[Log]:
-    for path in (Path("logs") / BATCH).glob(f"*{run}*.log"):
+def _of_batch(paths: Iterable[Path]) -> Iterator[Log]:
+    for path in paths:
         match = _ATTEMPT.fullmatch(path.name)
         if match is not None and (log := _log(path, BATCH, None, int(match["attempt"]), None)):
             yield log

@@ -1,6 +1,5 @@
 """Write the page of trends into the working directory."""
 
-import json
 from pathlib import Path
 
 import markupsafe
@@ -27,7 +26,7 @@ def make(config: Config) -> Path:
     library = HERE / "uplot"
     text = html_page.render(
         HERE / "trends.html.j2",
-        data=_embedded(data),
+        data=html_page.embedded(data),
         detector=config.detector,
         made=data["made"],
         license=(library / "LICENSE").read_text(encoding="utf-8"),
@@ -36,11 +35,3 @@ def make(config: Config) -> Path:
         own_script=(HERE / "trends.js").read_text(encoding="utf-8"),
     )
     return html_page.write(layout.TRENDS, text)
-
-
-def _embedded(data: object) -> markupsafe.Markup:
-    """Return JSON in which no text can end the element that holds it."""
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return markupsafe.Markup(text)

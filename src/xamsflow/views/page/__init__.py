@@ -2,12 +2,18 @@
 
 ::
 
-    facts   the numbers and lists on the page
-    render  writes the page and the pictures it links to
-    beside  draws pictures in the background, with low priority
+    facts    what the page says about all runs
+    rows     all runs in few bytes
+    summary  what stands around the table of runs
+    details  everything about one run, loaded when it is opened
+    kept     what the page said last, so that open pages are told only what has changed
+    render   writes the page, what it loads, and the pictures it shows
+    beside   draws pictures in the background, with low priority
+
+The program of the page is in ``*.js``. It only ever sets texts of runs as ``textContent``.
 """
 
 from xamsflow.views.page.beside import PicturesBeside
-from xamsflow.views.page.render import make, make_pictures
+from xamsflow.views.page.render import make, make_pictures, tell_watch
 
-__all__ = ["PicturesBeside", "make", "make_pictures"]
+__all__ = ["PicturesBeside", "make", "make_pictures", "tell_watch"]

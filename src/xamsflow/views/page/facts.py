@@ -1,9 +1,8 @@
-"""The content of the page: runs by status, recent throughput, and latency."""
+"""What the page says about all runs: one row each, what is in progress or failed, and rates."""
 
-import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,14 +17,26 @@ from xamsflow.rundb import RunSummary, Status
 from xamsflow.rundb.runs import ACTIVE
 from xamsflow.settings.config import Config
 from xamsflow.state import layout, watching
+from xamsflow.state.health import Verdict
 from xamsflow.state.watching import Watching
 from xamsflow.views import reconstructed, run_files
 from xamsflow.views.causes import Cause, Causes
+from xamsflow.views.page import rows
+from xamsflow.views.page.rows import Lineages, Row
 
 MB = 1_000_000
 
+MOST = 20_000
+"""Maximum number of runs in the table; the newest are shown. More would make a slow page."""
+
 SHOWN = 50
-"""Maximum number of runs in each list; the newest are shown."""
+"""Maximum number of runs in each other list; the newest are shown."""
+
+SILENT_S = 1800.0
+"""A run in progress that gave no sign of life for this long has a problem."""
+
+RECENT = timedelta(days=7)
+"""Older odd runs do not count as what is wrong now."""
 
 DAYS = 14
 """Number of days of throughput, including today."""
@@ -98,8 +109,11 @@ class Page:
     n_failed: int
     n_causes: int
     n_retried: int
-    newest: Sequence[RunSummary]
-    pictures: frozenset[str]
+    silent: Sequence[RunSummary]
+    odd: Sequence[RunSummary]
+    rows: Sequence[Row]
+    n_runs: int
+    lineages: Lineages
     has_trends: bool
     days: Sequence[Day]
     latencies: Sequence[Latency]
@@ -119,10 +133,11 @@ def collect(config: Config) -> Page:
     problem = ""
     try:
         with rundb.open_database(config.rundb) as database:
-            tally = _Tally.of(database.each_run())
+            tally = _Tally.of(database.documents(rows.FIELDS), now)
             source = database.name
     except XamsflowError as error:
-        tally, source, problem = _Tally.of(_rows_from_receipts()), "receipts", str(error)
+        tally = _Tally.of(_documents_from_receipts(), now)
+        source, problem = "receipts", str(error)
     grouped = tally.causes.most_frequent_first()
     return Page(
         made=now,
@@ -139,12 +154,11 @@ def collect(config: Config) -> Page:
         n_failed=tally.counts[Status.FAILED],
         n_causes=len(grouped),
         n_retried=tally.n_retried,
-        newest=tally.newest,
-        pictures=frozenset(
-            row.run
-            for row in tally.newest
-            if os.path.isfile(layout.overview(row.run))  # noqa: PTH113 - no error if not readable
-        ),
+        silent=tally.silent,
+        odd=tally.odd,
+        rows=tally.rows,
+        n_runs=tally.n_runs,
+        lineages=tally.lineages,
         has_trends=layout.TRENDS.is_file(),
         days=tally.days(now),
         latencies=latencies(run_files.runs()[:RUNS_TIMED]),
@@ -202,9 +216,14 @@ def _end(transferred: Mapping[str, Any] | None) -> datetime | None:
 class _Tally:
     """What the page says of all runs, counted while they pass; few are kept."""
 
-    def __init__(self) -> None:
-        self.newest: list[RunSummary] = []
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self.rows: list[Row] = []
+        self.n_runs = 0
+        self.lineages = Lineages()
         self.active: list[RunSummary] = []
+        self.silent: list[RunSummary] = []
+        self.odd: list[RunSummary] = []
         self.causes = Causes()
         self.counts: Counter[str] = Counter()
         self.backlog_mb = 0.0
@@ -214,20 +233,26 @@ class _Tally:
         self._n_bytes: Counter[date] = Counter()
 
     @classmethod
-    def of(cls, rows: Iterable[RunSummary]) -> "_Tally":
-        """Count runs, given newest first; those without a status are left out."""
-        tally = cls()
-        for row in rows:
-            if row.status is not None:
-                tally._add(row, row.status)
+    def of(cls, documents: Iterable[Mapping[str, Any]], now: datetime) -> "_Tally":
+        """Count runs, given newest first; those without a status are only in the table."""
+        tally = cls(now)
+        for document in documents:
+            run = RunSummary.of(document)
+            tally.n_runs += 1
+            if len(tally.rows) < MOST:
+                tally.rows.append(rows.row(run, document, tally.lineages))
+            if run.status is not None:
+                tally._add(run, run.status)
         return tally
 
     def _add(self, row: RunSummary, status: Status) -> None:
         self.counts[status.value] += 1
-        if len(self.newest) < SHOWN:
-            self.newest.append(row)
         if status in ACTIVE and len(self.active) < SHOWN:
             self.active.append(row)
+        if status in ACTIVE and (row.age_s or 0) > SILENT_S:
+            self.silent.append(row)
+        if row.health == Verdict.ODD and row.end is not None and self._now - row.end < RECENT:
+            self.odd.append(row)
         if status is Status.PENDING:
             self.backlog_mb += row.size_mb or 0
             ends = [end for end in (self.oldest_pending, row.end) if end is not None]
@@ -262,12 +287,10 @@ def _space(what: str, folder: Path) -> Space | None:
     return None
 
 
-def _rows_from_receipts() -> list[RunSummary]:
-    """Return a summary of each run from the receipts and logs in the working directory."""
-    rows = []
+def _documents_from_receipts() -> Iterator[dict[str, Any]]:
+    """Yield what the receipts and logs in the working directory say about each run."""
     for run in run_files.runs():
         try:
-            rows.append(RunSummary.of(reconstructed.document(run)))
+            yield reconstructed.document(run)
         except reconstructed.BROKEN:
             continue
-    return rows

@@ -1,49 +1,81 @@
 """Write the page and the pictures it links to into the working directory."""
 
+import contextlib
 import logging
+from datetime import datetime
 from pathlib import Path
 
-from xamsflow.base.errors import XamsflowError
+from xamsflow.base.errors import TransientError, XamsflowError
 from xamsflow.settings.config import Config
-from xamsflow.state import claims, layout
+from xamsflow.state import claims, layout, lock
 from xamsflow.views import html_page, run_files
-from xamsflow.views.page import facts
+from xamsflow.views.page import details as run_details
+from xamsflow.views.page import facts, kept, rows
+from xamsflow.views.page.facts import Page
+from xamsflow.views.page.summary import summary
 
 logger = logging.getLogger(__name__)
 
-TEMPLATE = "page.html.j2"
+HERE = Path(__file__).parent
 
-SCRIPT = """
-const silent = 10;  // minutes without a new page, after which the watch seems to have ended
-function age(id) {
-  return Math.round((Date.now() - new Date(document.getElementById(id).dateTime)) / 60000);
-}
-function ago(minutes) {
-  return " (" + (minutes < 120 ? minutes + " min" : Math.round(minutes / 60) + " h") + " ago)";
-}
-function tell() {
-  document.getElementById("ago").textContent = ago(age("made"));
-  const watch = document.getElementById("watch");
-  if (watch) {
-    document.getElementById("lookago").textContent = ago(age("look"));
-    if (age("look") > silent) watch.className = "bad";
-  }
-}
-tell();
-setInterval(tell, 30000);
-"""
-"""The only script on the page; its hash is in the page's policy, so that no other script runs."""
+SCRIPTS = ("words.js", "data.js", "run.js", "table.js", "around.js", "refresh.js")
+"""The parts of the page's program, in the order in which they are put together."""
+
+DETAILS = 20
+"""Maximum number of runs whose details are written together with the page."""
 
 
-def make(config: Config) -> Path:
-    """Write the page atomically and return its path.
+def make(config: Config, *, details: int = DETAILS) -> Path:
+    """Write the page, and what open pages load, atomically; return its path.
 
-    If the run database cannot be reached, the page is made from the receipts and says so. Raises
-    ConfigurationError or ResourcesError if it cannot be written.
+    `details` is the maximum number of runs whose details are written. If the run database cannot
+    be reached, the page is made from the receipts and says so. Raises ConfigurationError or
+    ResourcesError if it cannot be written.
     """
-    template = Path(__file__).parent / TEMPLATE
-    text = html_page.render(template, page=facts.collect(config), own_script=SCRIPT)
-    return html_page.write(layout.PAGE, text)
+    page = facts.collect(config)
+    with lock.exclusive(layout.PAGE_LOCK):
+        stamps = _write(page)
+    if not page.source_problem:
+        with contextlib.suppress(TransientError):  # the next version has the details
+            run_details.make(config, stamps, details)
+    return layout.PAGE
+
+
+def tell_watch(look: datetime) -> None:
+    """Tell open pages when ``xamsflow watch`` last read the run database.
+
+    Raises ConfigurationError or ResourcesError if this cannot be written.
+    """
+    html_page.write_script(layout.PAGE_WATCH, "xamsflow.watch", {"look": look.isoformat()})
+
+
+def _write(page: Page) -> dict[int, int]:
+    """Write the page if it says anything new; return when each run's row changed, in ms."""
+    around = summary(page)
+    before = kept.read()
+    lasting = {name: about for name, about in around.items() if name not in ("made", "watch")}
+    is_new = before.take(page.rows, kept.checksum(lasting), page.made.timestamp())
+    since, changed = before.changes()
+    if is_new or not layout.PAGE.is_file():
+        version = {"stamp": before.stamp, "around": around}
+        text = html_page.render(
+            HERE / "page.html.j2",
+            detector=page.detector,
+            data=html_page.embedded(version | {"runs": rows.block(page.rows)}),
+            own_script="\n".join((HERE / part).read_text(encoding="utf-8") for part in SCRIPTS),
+        )
+        html_page.write(layout.PAGE, text)
+        some = rows.block(row for row in page.rows if row[0] in changed)
+        html_page.write_script(
+            layout.PAGE_CHANGES, "xamsflow.changes", version | {"since": since, "runs": some}
+        )
+        kept.write(before)
+    if page.watch is not None:
+        tell_watch(page.watch.last_look)
+    # Last: a page that reads it finds the changes.
+    latest = {name: around[name] for name in ("made", "watch")} | {"stamp": before.stamp}
+    html_page.write_script(layout.PAGE_LATEST, "xamsflow.latest", latest)
+    return {number: stamp for number, (_, stamp) in before.rows.items()}
 
 
 def make_pictures(config: Config, at_most: int) -> list[str]:

@@ -1,0 +1,157 @@
+"""Everything about one run, in a script that the page loads when the run is opened."""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from xamsflow import rundb
+from xamsflow.base import system_errors
+from xamsflow.base.errors import XamsflowError
+from xamsflow.settings.config import Config
+from xamsflow.state import layout, quantities, run_numbers
+from xamsflow.state.quantities import Quantity
+from xamsflow.views import dossier, dossier_text, html_page, run_files
+from xamsflow.views.html_page import shown
+from xamsflow.views.run_files import Log
+from xamsflow.views.terminal import Column
+
+logger = logging.getLogger(__name__)
+
+RECEIVER = "xamsflow.details"
+
+MS = 1_000_000
+"""Nanoseconds in a millisecond: some file systems keep no finer times."""
+
+LOG_BYTES = 6000
+"""How much is shown of the end of the log."""
+
+QUANTITIES = ("quantity", "value", "error", "unit", "remark")
+
+
+def make(config: Config, stamps: Mapping[int, int], at_most: int) -> None:
+    """Write the details of at most so many runs whose details are out of date, newest first.
+
+    `stamps` says when the row of each run last changed, in ms since the epoch. Raises the errors
+    of the run database, and ConfigurationError or ResourcesError if nothing can be written.
+    """
+    wanted: dict[int, int] = {}
+    for number in sorted(stamps, reverse=True):
+        if len(wanted) == at_most:
+            break
+        version = _version(layout.run_id(number), stamps[number])
+        if version is not None:
+            wanted[number] = version
+    if not wanted:
+        return
+    logs = run_files.logs_of([layout.run_id(number) for number in wanted])
+    with rundb.open_database(config.rundb) as database:
+        for document in database.documents(None, run_numbers.each(wanted)):
+            number = document["number"]
+            run = layout.run_id(number)
+            try:
+                sections = list(_sections(run, document, logs[run]))
+            except Exception:  # of one run, of which somebody wrote the document
+                logger.exception("no details of run %s", run)
+                continue
+            content = {"run": number, "sections": sections, "pages": _pages(run)}
+            path = html_page.write_script(layout.page_details(run), RECEIVER, content)
+            os.utime(path, ns=(wanted[number], wanted[number]))
+
+
+def _version(run: str, stamp: int) -> int | None:
+    """Return the time of what the details of a run should say, in ns; None if they say it.
+
+    The script has this time as its own, whatever clock the file server has.
+    """
+    try:
+        files = os.stat(layout.transfer_receipt(run).parent).st_mtime_ns  # noqa: PTH116
+    except OSError:  # none yet
+        files = 0
+    version = max(files // MS, stamp) * MS
+    try:
+        return None if os.stat(layout.page_details(run)).st_mtime_ns == version else version  # noqa: PTH116
+    except OSError:
+        return version
+
+
+def _sections(run: str, document: Mapping[str, Any], logs: Sequence[Log]) -> Iterator[Any]:
+    """Yield title, kind and content of each part: pairs, a table, or a text."""
+    about = dossier.collect(run, document, logs)
+    if about["facts"]:
+        yield _pairs("Run", dossier_text.facts_pairs(about["facts"]))
+    if about["quality"]:
+        yield _pairs("Quality", dossier_text.quality_pairs(about["quality"]))
+    if about["health"]:
+        yield _pairs("Health", dossier_text.health_pairs(about["health"]))
+    if about["history"]:
+        rows = dossier_text.history_rows(about["history"])
+        yield _table("History", _titles(dossier_text.CHANGES), rows)
+    yield from _quantities(run)
+    if about["stored"]:
+        rows = dossier_text.stored_rows(about["stored"])
+        yield _table("Stored data", _titles(dossier_text.STORED), rows)
+    if about["transfer"]:
+        yield _pairs("Live data", dossier_text.transfer_pairs(about["transfer"]))
+    log = run_files.last_log(list(logs))
+    if log is not None:
+        yield {"title": "End of the log", "about": str(log.path), "text": _end(log.path)}
+
+
+def _pairs(title: str, pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    return {
+        "title": title,
+        "pairs": [(shown(name), shown(str(value))) for name, value in pairs if value],
+    }
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> dict[str, Any]:
+    cells = [[shown(cell) for cell in row] for row in rows]
+    return {"title": title, "columns": columns, "rows": cells}
+
+
+def _titles(columns: Iterable[Column]) -> list[str]:
+    return [column.name for column in columns]
+
+
+def _quantities(run: str) -> Iterator[dict[str, Any]]:
+    try:
+        found = quantities.read(run)
+    except (XamsflowError, OSError) as error:
+        yield _pairs("Quantities", [("problem", system_errors.readable(error))])
+        return
+    if found is not None:
+        rows = [(name, *_cells(one)) for name, one in found.quantities.items()]
+        yield _table("Quantities", QUANTITIES, rows)
+
+
+def _cells(one: Quantity) -> tuple[str, str, str, str]:
+    return (_written(one.value), _written(one.error), one.unit, one.problem or "")
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, int | float) else str(value)
+
+
+def _pages(run: str) -> list[tuple[str, str]]:
+    """Return name and address of what else there is about a run, relative to the page."""
+    found = (("events", layout.events_page(run)), ("gains", layout.gains_picture(run)))
+    there = ((what, path) for what, path in found if os.path.isfile(path))  # noqa: PTH113
+    return [(what, str(path.relative_to(layout.PAGE.parent))) for what, path in there]
+
+
+def _end(path: Path) -> str:
+    """Return the last lines of a log."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            start = max(0, file.tell() - LOG_BYTES)
+            file.seek(start)
+            text = file.read().decode(errors="replace")
+    except OSError as error:
+        return str(system_errors.readable(error))
+    lines = text.split("\n")[1 if start else 0 :]
+    return "\n".join(shown(line) for line in lines)
