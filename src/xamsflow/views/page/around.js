@@ -30,7 +30,8 @@ function drawAges() {
   byId("watch").hidden = !watch;
   let silent = false;
   if (watch) {
-    silent = watch.died || Date.now() - new Date(watch.look) > Math.max(PAGE_SILENT_S, watch.silent_s) * 1000;
+    const longest = watch.told ? watch.silent_s : Math.max(PAGE_SILENT_S, watch.silent_s);
+    silent = watch.died || Date.now() - new Date(watch.look) > 1000 * longest;
     byId("watch").className = silent ? "bad" : "soft";
     byId("watch-text").textContent = `watch on ${watch.host}${watch.died ? " has died" : ""}, last look ${time(Date.parse(watch.look) / 1000)} UTC ${ago(watch.look)}`;
   }
@@ -39,7 +40,7 @@ function drawAges() {
   document.title = `${problems.length ? `(${problems.length}) ` : ""}${around.detector}: runs`;
 }
 
-const PAGE_SILENT_S = 600; // without a new sign of life of the watch
+const PAGE_SILENT_S = 600; // how old a page may be that nothing keeps up to date
 
 function watchProblem(watch) {
   return {

@@ -2,12 +2,13 @@
 // as scripts beside it, which call the functions of `xamsflow` with a text.
 
 const LOOK_S = 5; // how often the page looks for news ...
-const WATCH_TURNS = 6; // ... and, every so many looks, for a sign of life of the watch ...
+const WATCH_TURNS = 3; // ... and, every so many looks, for a sign of life of the watch ...
 const DETAILS_TURNS = 3; // ... and for new details of the opened run
 const PAUSED_TURNS = 12; // looks that are left out where there was nothing to load
 let turn = 0;
 let paused = 0;
 let awaited = null; // the version that is loading
+let lastLook = ""; // of the watch, as it said itself
 
 // Load a script from the folder beside the page; return whether it was there.
 function load(name) {
@@ -27,13 +28,20 @@ function load(name) {
 xamsflow.latest = (text) => {
   const said = JSON.parse(text);
   around.made = said.made;
+  const told = around.watch?.told; // the watch itself has told its last look
   around.watch = said.watch;
+  if (around.watch && told) around.watch.told = true;
+  if (around.watch && lastLook > around.watch.look) Object.assign(around.watch, { look: lastLook, died: false });
   awaited = said.stamp === stamp ? null : said.stamp;
 };
 
 xamsflow.watch = (text) => {
   const { look } = JSON.parse(text);
-  if (around.watch && look > around.watch.look) Object.assign(around.watch, { look, died: false });
+  if (lastLook && look > lastLook && around.watch) {
+    around.watch.told = true;
+    if (look > around.watch.look) Object.assign(around.watch, { look, died: false });
+  }
+  lastLook = look;
 };
 
 xamsflow.changes = (text) => {
