@@ -167,7 +167,7 @@ def _active(run: RunSummary) -> dict[str, Any]:
     elif percent is not None:
         told.append(f"{percent} %")
     if (speed := _number(progress.get("mb_per_s"))) is not None:
-        told.append(f"{speed} MB/s")
+        told.append(f"{speed:.4g} MB/s")
     if (left := _number(progress.get("time_left_s"))) is not None:
         told.append(f"{amounts.duration(left)} left")
     what = progress.get("what")
