@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from xamsflow.analysis import runs as run_tables
 from xamsflow.base import schema, system_errors, yaml_file
 from xamsflow.base.errors import ConfigurationError
+from xamsflow.redax.rundoc import NS_PER_S
 from xamsflow.rundb import run_rows
 from xamsflow.state import layout, quantity_table
 from xamsflow.state.quantity_table import QuantityTable
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LIVE_FRACTION = "live_fraction"
-NS_PER_S = 1e9
 
 
 @dataclass(frozen=True)
@@ -152,16 +152,16 @@ def _judged(criteria: Criteria, row: Mapping[Any, Any], table: QuantityTable) ->
 def _wrong_words(criteria: Criteria, row: Mapping[Any, Any]) -> Iterator[str]:
     for key in ("mode", "source", "status", "quality", "health"):
         wanted = criteria.patterns(key)
-        if wanted is not None and not _matches(row[key], wanted):
+        if wanted is not None and not run_tables.matches(row[key], wanted):
             yield f"{key} is {row[key]}" if row[key] else f"no {key}"
 
 
 def _wrong_tags(criteria: Criteria, tags: Sequence[str]) -> Iterator[str]:
     wanted, excluded = criteria.patterns("tags"), criteria.patterns("exclude_tags") or []
-    if wanted is not None and not any(_matches(tag, wanted) for tag in tags):
+    if wanted is not None and not any(run_tables.matches(tag, wanted) for tag in tags):
         yield f"no tag {' or '.join(wanted)}"
     for tag in tags:
-        if _matches(tag, excluded):
+        if run_tables.matches(tag, excluded):
             yield f"tag {tag}"
 
 
@@ -220,10 +220,6 @@ def _live_time(run: str, table: QuantityTable) -> float | None:
     row = table.rows[run]
     length = float(table.ends[row] - table.starts[row]) / NS_PER_S
     return round(fraction * length, 6)
-
-
-def _matches(value: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(value, pattern) for pattern in patterns)
 
 
 def _with_texts(value: Any) -> Any:

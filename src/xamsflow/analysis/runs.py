@@ -95,12 +95,12 @@ def select(
         if wanted is not None:
             values = runs[name]
             _check_words(name, wanted, values.unique())
-            found = {value for value in values.unique() if _matches(value, wanted)}
+            found = {value for value in values.unique() if matches(value, wanted)}
             runs = runs[values.isin(found)]
     if tags is not None:
-        runs = runs[[any(_matches(tag, tags) for tag in has) for has in runs["tags"]]]
+        runs = runs[[any(matches(tag, tags) for tag in has) for has in runs["tags"]]]
     if exclude_tags is not None:
-        runs = runs[[not any(_matches(tag, exclude_tags) for tag in has) for has in runs["tags"]]]
+        runs = runs[[not any(matches(tag, exclude_tags) for tag in has) for has in runs["tags"]]]
     return runs.reset_index(drop=True)
 
 
@@ -147,6 +147,7 @@ def _check_words(name: str, wanted: str | Sequence[str], values: Iterable[str]) 
             )
 
 
-def _matches(value: str, patterns: str | Sequence[str]) -> bool:
+def matches(value: str, patterns: str | Sequence[str]) -> bool:
+    """Tell whether a text matches one of some patterns of the shell."""
     wanted = [patterns] if isinstance(patterns, str) else patterns
     return any(fnmatchcase(value, pattern) for pattern in wanted)

@@ -10,14 +10,13 @@ from typing import Any
 
 from xamsflow.base.errors import BadDataError
 from xamsflow.redax import rundoc
+from xamsflow.redax.rundoc import NS_PER_S
 from xamsflow.rundb import run_document
 from xamsflow.rundb.run_document import text, time
 from xamsflow.state import layout, receipts, strax_folder
 from xamsflow.state.receipts import Receipt
 
 Metadata = dict[str, Any]
-
-NS_PER_S = 1e9
 
 
 def of(document: Mapping[str, Any], data_type_receipts: Iterable[Receipt] = ()) -> Metadata:

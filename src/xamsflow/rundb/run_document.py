@@ -151,6 +151,7 @@ def health_notes(document: Mapping[str, Any]) -> list[Document]:
         if isinstance(note, dict)
         and all(text(note.get(name)) is not None for name in ("text", "by", "time"))
         and isinstance(note.get("names"), list)
+        and all(isinstance(name, str) for name in note["names"])
     ]
 
 

@@ -80,6 +80,14 @@ def read(run: str) -> Quantities | None:
         raise _damaged(path, error) from error
 
 
+def made_ns(run: str) -> int:
+    """Return when the file of a run was written, ns since the epoch; 0 if it cannot be read."""
+    try:
+        return layout.quantities(run).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def _damaged(path: Any, error: Exception) -> BadDataError:
     return BadDataError(
         f"{path} does not hold the quantities of a run ({error})",

@@ -19,13 +19,12 @@ from xamsflow.base.errors import (
     XamsflowError,
 )
 from xamsflow.redax.listing import File, Listing
+from xamsflow.redax.rundoc import NS_PER_S
 from xamsflow.remote import ssh
 from xamsflow.settings.config import SshHost
 
 SFTP_TIMEOUT = 60
 """Seconds until a host that stops answering counts as unreachable."""
-
-NS_PER_S = 1_000_000_000
 
 
 @dataclass(frozen=True)

@@ -213,6 +213,35 @@ def test_only_new_deviations_of_recent_runs_are_reported(settings, monkeypatch, 
     assert "  noise_ch3: 3.000, usually " in told.read_text()
 
 
+def telling(tmp_path, monkeypatch):
+    """Settings whose messages go to a file, which is returned as well."""
+    told, file = tmp_path / "told", tmp_path / "notify.yaml"
+    file.write_text(f"notify: {{command: [tee, -a, {told}], space_left_gb: 0}}\n")
+    monkeypatch.setattr(judging, "RECENT", timedelta.max)
+    return config.load([file]), told
+
+
+def test_runs_that_are_judged_together_are_reported_once(tmp_path, monkeypatch):
+    settings, told = telling(tmp_path, monkeypatch)
+    rng = history()
+    for number in (1020, 1021):
+        quantities.write(made(number, rng, noise_ch3=3.0))
+    for _ in range(2):
+        judging.judge(["001020", "001021"], settings)
+    assert told.read_text().count("is odd") == 1
+    assert "run 001020 is odd: noise_ch3" in told.read_text()
+
+
+def test_a_batch_leaves_runs_that_cannot_be_judged_yet_without_verdict(settings):
+    history()
+    runs = [f"{number:06d}" for number in range(1000, 1020)]
+    found = judging.judge(runs, settings, is_last=False)
+    assert [one.run_id for one in found] == runs[15:]
+    assert [judging.is_unjudged(run) for run in runs] == [True] * 15 + [False] * 5
+    assert len(judging.judge(runs, settings)) == 20
+    assert not any(map(judging.is_unjudged, runs))
+
+
 def unreadable(path):
     """Make a file that cannot be opened, by anybody."""
     path.unlink(missing_ok=True)

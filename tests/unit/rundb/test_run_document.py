@@ -53,3 +53,10 @@ def test_no_field_is_asked_for_twice():
     for names in (PendingRun.FIELDS, ClaimedRun.FIELDS, RunSummary.FIELDS, run_document.COMPARED):
         assert len(set(names)) == len(names)
         assert not [one for one in names for other in names if other.startswith(f"{one}.")]
+
+
+@pytest.mark.parametrize("names", [None, "noise", [["noise"]], [{}], [1]])
+def test_a_note_that_nobody_of_us_wrote_is_left_out(names):
+    good = {"text": "cable", "by": "anna", "time": "2026-01-02", "names": ["noise"]}
+    document = {"processing": {"health": {"known": [good, good | {"names": names}]}}}
+    assert run_document.health_notes(document) == [good]

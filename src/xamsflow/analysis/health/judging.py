@@ -5,7 +5,7 @@ the run database.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -29,15 +29,19 @@ RECENT = timedelta(days=7)
 """Time since the end of a run; what happened before is no news."""
 
 
-def judge(runs: Iterable[str], config: Config) -> list[Health]:
+def judge(runs: Iterable[str], config: Config, *, is_last: bool = True) -> list[Health]:
     """Judge runs, oldest first, keep the verdicts and return them; report new deviations.
 
-    Runs without quantities, or with a damaged file of them, are left out. Verdicts are written to
-    the documents of runs that were published from here; if that fails, only the log says so.
+    Runs without quantities, or with a damaged file of them, are left out. If this `is_last` is
+    false, earlier runs may get quantities later: then runs that cannot be compared with enough of
+    them stay without a verdict. Verdicts are written to the documents of runs that were published
+    from here; if that fails, only the log says so.
     """
-    found = judge_again(runs)
+    runs = list(runs)
+    before = {run: _kept(run) for run in runs}
+    found = _judge_all(runs, keep_unknown=is_last)
     for one in found:
-        if names := _new(one):
+        if names := _new(one, before):
             notify.odd(config, one, names)
     notify.finish()
     try:
@@ -61,10 +65,14 @@ def is_unjudged(run: str) -> bool:
 
 def judge_again(runs: Iterable[str]) -> list[Health]:
     """Judge runs, oldest first, keep the verdicts and return them, as :func:`judge`, silently."""
+    return _judge_all(runs, keep_unknown=True)
+
+
+def _judge_all(runs: Iterable[str], *, keep_unknown: bool) -> list[Health]:
     found = []
     for run in sorted(runs):
         with _alone():
-            one = _judged_if_possible(run)
+            one = _judged_if_possible(run, keep_unknown=keep_unknown)
         if one is not None:
             found.append(one)
     return found
@@ -135,28 +143,37 @@ def _publish(found: Health, database: "RunDatabase", config: Config) -> None:
     database.set_health(layout.run_number(found.run_id), found.in_document())
 
 
-def _judged_if_possible(run: str) -> Health | None:
+def _judged_if_possible(run: str, *, keep_unknown: bool = True) -> Health | None:
     """Judge a run; None if it has no quantities, or if the log says why it is not judged."""
     try:
-        return _judged(run)
+        return _judged(run, keep_unknown=keep_unknown)
     except XamsflowError as error:
         logger.warning("run %s is not judged: %s", run, error)
         return None
 
 
-def _judged(run: str) -> Health | None:
-    """Judge a run and keep the verdict; what people said about the run is kept."""
+def _judged(run: str, *, keep_unknown: bool) -> Health | None:
+    """Judge a run and keep the verdict; what people said about the run is kept.
+
+    None if it has no quantities, or if the verdict is unknown and that is not kept.
+    """
     values = quantities.read(run)
     if values is None:
         return None
-    before: Health | None = None
-    try:
-        before = health.read(run)
-    except XamsflowError as error:
-        logger.warning("%s", error.what)
-    found = verdict.judge(values, references.find(values), before, clock.now().isoformat())
+    found = verdict.judge(values, references.find(values), _kept(run), clock.now().isoformat())
+    if found.verdict is Verdict.UNKNOWN and not keep_unknown:
+        return None
     health.write(found)
     return found
+
+
+def _kept(run: str) -> Health | None:
+    """Return the verdict on a run that is kept; None without one, or if the log says why."""
+    try:
+        return health.read(run)
+    except XamsflowError as error:
+        logger.warning("%s", error.what)
+        return None
 
 
 def _verdict_on(run: str) -> Health:
@@ -168,17 +185,25 @@ def _verdict_on(run: str) -> Health:
     return found
 
 
-def _new(found: Health) -> tuple[str, ...]:
-    """Return the deviations of which nobody knows; the next run does not have them either.
+def _new(found: Health, before: Mapping[str, Health | None]) -> tuple[str, ...]:
+    """Return the deviations of which nobody knows.
 
-    Runs may be processed newest first: then people were told of the later run. An old run is no
-    news.
+    Neither an earlier verdict on the run has them, nor one on the next run: runs may be processed
+    newest first. `before` has the verdicts that runs had before they were judged now. An old run is
+    no news.
     """
     if clock.now() - found.ended > RECENT:
         return ()
     new = {one.name for one in found.odd if one.since == found.run_id}
     later = next(references.following(found.run_id), None)
-    told = {one.name for one in later.odd} if later is not None else set()
+    if later is not None:
+        later = before.get(later.run_id, later)
+    told = {
+        one.name
+        for earlier in (before.get(found.run_id), later)
+        if earlier is not None
+        for one in earlier.odd
+    }
     return tuple(name for name in found.unknown_names if name in new - told)
 
 

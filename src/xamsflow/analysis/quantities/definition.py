@@ -11,7 +11,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, overload
 
-from xamsflow.base.errors import ConfigurationError, XamsflowError
+from xamsflow.base.errors import ConfigurationError, TransientError, XamsflowError
 from xamsflow.state.quantities import OURS, Quantity
 
 NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
@@ -69,14 +69,14 @@ class Definition:
         }
 
     def failed(
-        self, problem: str, channels: tuple[int, ...] = (), *, may_pass: bool = False
+        self, problem: str, channels: tuple[int, ...] = (), *, is_final: bool = True
     ) -> dict[str, Quantity]:
         """Return this quantity without a value, and why; `channels` are those it would have.
 
-        If the problem `may_pass`, such as a disk that is away, a backfill measures it again.
+        If the problem is not final, such as a disk that is away, a backfill measures it again.
         """
         nothing = replace(self._empty, problem=_one_line(problem))
-        if may_pass:
+        if not is_final:
             nothing = replace(nothing, code="")
         if not self.by_channel or not channels:
             return {self.name: nothing}
@@ -156,6 +156,11 @@ def check_name(name: str, by: str) -> None:
             "allowed: lower-case letters, digits and _, without _error, _problem or _ch<number> "
             f"at the end, and not {', '.join(RESERVED)}",
         )
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell whether an error may be due to this computer or this moment, not to code or data."""
+    return isinstance(error, OSError | MemoryError | TransientError)
 
 
 def code_of(file: Path) -> str:

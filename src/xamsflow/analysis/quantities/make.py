@@ -1,11 +1,13 @@
 """Make the file with the quantities of a run, and see which runs need a new one."""
 
 import logging
+from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xamsflow.analysis.quantities import shipped
-from xamsflow.analysis.quantities.definition import Definition
+from xamsflow.analysis.quantities.definition import Definition, may_pass
 from xamsflow.analysis.quantities.own import OwnQuantities
 from xamsflow.analysis.quantities.run_data import RunData
 from xamsflow.base import clock
@@ -66,29 +68,50 @@ def is_new(run: str, processed: Path) -> bool:
     return bool(layout.receipts_of_data_types(run)) and not _is_up_to_date(run, processed)
 
 
-def is_wanted(run: str, processed: Path, own: OwnQuantities) -> bool:
-    """Tell whether a run with stored data lacks a quantity, or has one that is defined no more."""
+class Need(Enum):
+    """What is to be made of a run: nothing, something for the first time, or only again."""
+
+    NOTHING = "nothing"
+    NEW = "new"
+    AGAIN = "again"
+
+
+def need(run: str, processed: Path, own: OwnQuantities) -> Need:
+    """Return whether a run with stored data lacks a quantity, or has one that is defined no more.
+
+    A quantity is made again if what kept it from being measured may have passed. What `own` has
+    given up is not.
+    """
     if not layout.receipts_of_data_types(run):
-        return False
+        return Need.NOTHING
     before = _still_right(run, processed)
     if before is None:
-        return True
+        return Need.NEW
     known = dict(before.quantities)
-    n_right = [len(_of(each, known)) for each in (*shipped.definitions(), *own.definitions)]
-    return not all(n_right) or (sum(n_right) < len(known) and not own.is_broken)
+    found = Need.NOTHING
+    n_defined = 0
+    for each in (*shipped.definitions(), *own.definitions):
+        right, failed = _of(each, known), _of(replace(each, code=""), known)
+        if not right and not failed:
+            return Need.NEW
+        if not right and not own.has_given_up(each):
+            found = Need.AGAIN
+        n_defined += len(right) + len(failed)
+    return Need.NEW if n_defined < len(known) and not own.is_broken else found
 
 
 def measure(definition: Definition, run: RunData) -> Found:
     """Return a quantity of a run; of channels, by the name of each."""
     try:
         return definition.found(definition.function(run)) or definition.failed("no channels")
-    except XamsflowError as error:
-        return definition.failed(str(error), run.channels)
-    except (OSError, MemoryError) as error:
-        return definition.failed(f"{type(error).__name__}: {error}", run.channels, may_pass=True)
     except Exception as error:  # whatever data may lead to: the others are measured nevertheless
-        logger.exception("run %s: %s", run.run_id, definition.name)
-        return definition.failed(f"{type(error).__name__}: {error}", run.channels)
+        is_final = not may_pass(error)
+        if isinstance(error, XamsflowError):
+            return definition.failed(str(error), run.channels, is_final=is_final)
+        if is_final:
+            logger.exception("run %s: %s", run.run_id, definition.name)
+        words = f"{type(error).__name__}: {error}"
+        return definition.failed(words, run.channels, is_final=is_final)
 
 
 def _of(definition: Definition, known: Found) -> Found:

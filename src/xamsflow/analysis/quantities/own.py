@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from xamsflow.analysis.site import Site
 
 MAX_TRIES = 3
-"""Runs in a row in which a quantity ends or blocks its process, after which it is given up."""
+"""Runs in a row in which a quantity ends its process or reaches a limit before it is given up."""
 
 FILE_ITSELF = "quantities_py"
 """The column that says what is wrong with the file as a whole."""
@@ -52,6 +52,14 @@ class Limits:
 
     time_s: float = 30.0
     memory: int = 2 * GB
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How the process ended instead of answering; it is final if the code itself did that."""
+
+    how: str
+    is_final: bool
 
 
 class OwnQuantities:
@@ -99,20 +107,25 @@ class OwnQuantities:
         """Return a quantity of a run, or what is wrong with it."""
         if wanted.name == FILE_ITSELF:
             return wanted.failed(self._problem or "it cannot be used")
-        if self._in_a_row[wanted.name] >= MAX_TRIES:
+        if self.has_given_up(wanted):
             return wanted.failed(
-                f"given up: it ended or blocked its process in {MAX_TRIES} runs in a row",
+                f"given up: it ended its process or reached a limit in {MAX_TRIES} runs in a row",
                 run.channels,
-                may_pass=True,
+                is_final=False,
             )
         answer = self._ask((wanted.name, run.facts))
-        if isinstance(answer, str):
+        if isinstance(answer, _Ended):
             self._in_a_row[wanted.name] += 1
-            return wanted.failed(answer, run.channels)
-        self._in_a_row[wanted.name] = 0
-        found, lineage = answer
+            return wanted.failed(answer.how, run.channels, is_final=answer.is_final)
+        found, lineage, is_final = answer
+        self._in_a_row[wanted.name] += 1 if not is_final else -self._in_a_row[wanted.name]
         run.lineage |= lineage
-        return {name: replace(each, code=wanted.code) for name, each in found.items()}
+        code = wanted.code if is_final else ""
+        return {name: replace(each, code=code) for name, each in found.items()}
+
+    def has_given_up(self, wanted: Definition) -> bool:
+        """Tell whether a quantity is not measured any more by this object."""
+        return wanted.by == self.by and self._in_a_row[wanted.name] >= MAX_TRIES
 
     def close(self) -> None:
         """End the process and whatever it has started."""
@@ -141,20 +154,20 @@ class OwnQuantities:
         except OSError as error:
             code, self._problem = "", str(system_errors.cannot("read", self._file, error))
         answer = self._problem or self._ask(None)
-        if not isinstance(answer, str):
+        if isinstance(answer, tuple):
             return tuple(replace(each, by=self.by, code=code) for each in answer)
-        self._problem = answer
+        self._problem = answer.how if isinstance(answer, _Ended) else answer
         text = f"The file {self.by} of this site."
         return (Definition(FILE_ITSELF, "", text, _none, by=self.by, code=code),)
 
     def _ask(self, question: tuple[str, Facts] | None) -> Any:
-        """Return the answer of the process, or as a text why there is none.
+        """Return the answer of the process, or how it ended; of a file without quantities, a text.
 
         None asks for the definitions, which a new process gives by itself.
         """
         if self._connection is None:
             problem = self._start()
-            if question is None or isinstance(problem, str):
+            if question is None or not isinstance(problem, tuple):
                 return problem
         assert self._connection is not None and question is not None, "the process has started"
         try:
@@ -185,16 +198,17 @@ class OwnQuantities:
         try:
             if not self._connection.poll(self._limits.time_s):
                 self.close()
-                return f"took longer than {self._limits.time_s:g} s"
+                return _Ended(f"took longer than {self._limits.time_s:g} s", is_final=False)
             return self._connection.recv()
         except Exception:  # the process has ended, or sent what cannot be read
             process = self._process
             process.join(1)
             code = process.exitcode
             self.close()
-            if code is not None and code < 0:
-                return f"ended its process by {signal.Signals(-code).name}"
-            return f"ended its process with exit code {code}"
+            if code is not None and code < 0:  # such as by the kernel, which was short of memory
+                name = signal.Signals(-code).name
+                return _Ended(f"ended its process by {name}", is_final=False)
+            return _Ended(f"ended its process with exit code {code}", is_final=True)
 
 
 def _none(_: Any) -> None:
@@ -221,18 +235,19 @@ def _serve(
     except BaseException as error:
         connection.send(_words(error, file, limits))
         return
-    connection.send([replace(each, function=_none) for each in known.values()])
+    connection.send(tuple(replace(each, function=_none) for each in known.values()))
     run: RunData | None = None
     while True:
         name, facts = connection.recv()
         if run is None or run.facts != facts:
             run = RunData(facts, site.detector, site.processed, lambda: site.loader)
-        wanted = known[name]
+        wanted, is_final = known[name], True
         try:
             answer = wanted.found(wanted.function(run)) or wanted.failed("returned no channels")
         except BaseException as error:
             answer = wanted.failed(_words(error, file, limits), run.channels)
-        connection.send((answer, run.lineage))
+            is_final = not definition.may_pass(error)
+        connection.send((answer, run.lineage, is_final))
 
 
 def _load(file: Path) -> Sequence[Definition]:

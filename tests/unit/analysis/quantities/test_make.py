@@ -5,7 +5,7 @@ import os
 import pytest
 
 from xamsflow import cli
-from xamsflow.analysis.quantities import make, run_data, shipped
+from xamsflow.analysis.quantities import definition, make, run_data, shipped
 from xamsflow.analysis.quantities.backfill import backfill
 from xamsflow.analysis.quantities.definition import Definition
 from xamsflow.base.errors import ConfigurationError
@@ -53,17 +53,17 @@ def test_the_reference_lists_all_quantities():
 
 def test_what_holds_is_kept_and_newer_data_are_measured_again(site, own):
     make.make(site, RUN, own)
-    assert not make.is_wanted(RUN, site.processed, own)
+    assert make.need(RUN, site.processed, own) is make.Need.NOTHING
     first = layout.quantities(RUN).stat().st_mtime_ns
     receipt = layout.data_type_receipt(RUN, "event_info")
     os.utime(receipt, ns=(first + 1, first + 1))
-    assert make.is_wanted(RUN, site.processed, own)
+    assert make.need(RUN, site.processed, own) is make.Need.NEW
     assert [run for run, problem in backfill(site)] == [RUN, "006800"]
     assert list(backfill(site)) == []
 
 
 def test_a_run_that_is_not_processed_is_left_alone(site, own):
-    assert not make.is_wanted("006801", site.processed, own)
+    assert make.need("006801", site.processed, own) is make.Need.NOTHING
     with pytest.raises(ConfigurationError, match="no receipt of a data type"):
         make.make(site, "006801", own)
 
@@ -135,15 +135,15 @@ def test_data_that_are_missing_or_made_otherwise_have_a_word(site, tmp_path):
     empty._loader = lambda: _Elsewhere(site.loader, tmp_path)
     problems = {
         each.problem
-        for definition in shipped.definitions()
-        for each in make.measure(definition, empty).values()
-        if definition.name != "live_fraction"
+        for one in shipped.definitions()
+        for each in make.measure(one, empty).values()
+        if one.name != "live_fraction"
     }
     assert all("is not stored: nothing is stored" in problem for problem in problems), problems
     for name in ("events", "peaks", "event_basics", "peak_basics", "pulse_counts"):
         (tmp_path / f"{RUN}-{name}-0123456789").mkdir()
-    for definition in shipped.definitions()[1:]:
-        for each in make.measure(definition, empty).values():
+    for one in shipped.definitions()[1:]:
+        for each in make.measure(one, empty).values():
             assert "was made with other settings or by another version" in each.problem
 
 
@@ -195,4 +195,35 @@ def test_a_disk_that_is_away_does_not_make_a_problem_final(site, own, monkeypatc
         broken.setattr(run_data.RunData, "rows", away)
         found = make.make(site, RUN, own).quantities["event_rate"]
     assert "Input/output error" in found.problem
-    assert make.is_wanted(RUN, site.processed, own)
+    assert make.need(RUN, site.processed, own) is make.Need.AGAIN
+
+
+def test_changed_code_makes_a_quantity_again_changed_words_do_not(tmp_path):
+    """What decides whether a quantity is up to date; shipped code also depends on what it uses."""
+    file = tmp_path / "code.py"
+    text = 'TIMES = 2\n\ndef one(run):\n    """Words."""\n    return run.length * TIMES\n'
+
+    def code(changed):
+        file.write_text(changed)
+        return definition.code_of(file)
+
+    before = code(text)
+    assert code("# a comment\n" + text.replace("Words", "Other words")) == before
+    assert code(text.replace("TIMES = 2", "TIMES = 3")) != before
+    assert code(text.replace("run.length", "run.live_time")) != before
+    assert code(text.replace('    """Words."""\n', '    print("Words")\n')) != before
+
+
+@pytest.mark.parametrize("changed", ["estimators", "run_data", "definition", "xenon"])
+def test_what_shipped_quantities_depend_on_makes_them_again(monkeypatch, changed):
+    before = {each.name: each.code for each in shipped.definitions()}
+    real = definition.code_of
+    monkeypatch.setattr(
+        definition, "code_of", lambda file: real(file) + "x" * (file.stem == changed)
+    )
+    after = {each.name: each.code for each in shipped.definitions.__wrapped__()}
+    same = {name for name in before if before[name] == after[name]}
+    if changed == "xenon":
+        assert {"event_rate", "noise"} <= same and not {"s2_area", "electron_lifetime"} & same
+    else:
+        assert not same

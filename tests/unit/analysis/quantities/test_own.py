@@ -83,9 +83,9 @@ def test_a_wrong_quantity_harms_no_other(site, own):
     assert made["largest_s2"].value > 100, "others in the file are measured"
     names = {each.name for each in shipped.definitions() if not each.by_channel}
     assert all(made[name].by == "xamsflow" for name in names)
-    assert not make.is_wanted(RUN, site.processed, own), (
-        "a wrong quantity is not tried again until it changes"
-    )
+    tried_again = {name for name in WRONG if made[name].code == ""}
+    assert tried_again == {"is_endless", "is_large", "grows", "is_killed"}, "not what its code does"
+    assert make.need(RUN, site.processed, own) is make.Need.AGAIN
 
 
 def test_what_ends_its_process_again_and_again_is_given_up(site, own):
@@ -95,9 +95,36 @@ def test_what_ends_its_process_again_and_again_is_given_up(site, own):
         (found,) = own.measure(leaves, site.run(RUN)).values()
         assert found.problem == WRONG["leaves"][1]
     (found,) = own.measure(leaves, site.run(RUN)).values()
-    assert f"given up: it ended or blocked its process in {MAX_TRIES} runs" in found.problem
+    assert f"given up: it ended its process or reached a limit in {MAX_TRIES}" in found.problem
+    assert (own.has_given_up(leaves), own.has_given_up(raises)) == (True, False)
     (found,) = own.measure(raises, site.run(RUN)).values()
     assert "ZeroDivisionError" in found.problem
+
+
+def test_what_may_have_passed_is_tried_once_by_each_backfill_what_is_wrong_is_not(site):
+    text = """
+def counted(name):
+    with open(name, "a") as file:
+        file.write(".")
+
+@xamsflow.quantity
+def away(run):
+    counted(f"away{run.number}")
+    return len(open("elsewhere").read())
+
+@xamsflow.quantity
+def wrong(run):
+    counted(f"wrong{run.number}")
+    return 1 / 0
+"""
+    written(text)
+    for _ in range(2):
+        assert [run for run, _ in backfill(site)] == [RUN, "006800"]
+    Path("elsewhere").write_text("12")
+    assert [run for run, _ in backfill(site)] == [RUN, "006800"]
+    assert list(backfill(site)) == []
+    assert quantities.read(RUN).quantities["away"].value == 2
+    assert [len(Path(f"{name}7200").read_text()) for name in ("away", "wrong")] == [3, 1]
 
 
 @pytest.mark.parametrize(
