@@ -11,6 +11,7 @@ import os
 import platform
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from xamsflow.base import caches, clock, memory, system_errors
+from xamsflow.base import caches, clock, memory, system_errors, usage
 from xamsflow.base.errors import (
     BadDataError,
     FailureClass,
@@ -42,6 +43,33 @@ from xamsflow.state import claims, layout, lock, receipts
 from xamsflow.state.claims import Claim
 
 logger = logging.getLogger(__name__)
+
+SEVERAL = 3
+"""Runs from which on it pays to load all compiled functions once: it takes as long as one run."""
+WARM_UP_S = 0.2
+"""Length of the simulated run that is processed to load them."""
+
+
+def load(runs: int) -> None:
+    """Import what the jobs of runs need, and load compiled functions if there are several runs."""
+    _choose_compiled()
+    # Libraries must not start threads here: a fork would not have them.
+    os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+    with memory.loading():
+        import xamsflow.data.processing  # noqa: PLC0415
+        import xamsflow.rundb.database  # noqa: PLC0415
+        import xamsflow.transfer.run  # noqa: F401, PLC0415
+    configuration = config.from_environment()
+    if runs >= SEVERAL and configuration.context is None:
+        from xamsflow.settings import detector  # noqa: PLC0415
+        from xamsflow.simulate import warm_up  # noqa: PLC0415
+
+        with contextlib.suppress(Exception):  # the first job meets the same error, and says so
+            warm_up.process_simulated_run(
+                detector.load(configuration.detector),
+                configuration.targets[0],
+                duration_s=WARM_UP_S,
+            )
 
 
 def follow(*, run_id: str, receipt: str, log: str, threads: int) -> None:
@@ -288,7 +316,7 @@ def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter]]:
 
     The work reports its progress to the meter.
     """
-    meter = Meter()
+    meter, began = Meter(), time.monotonic()
     terminal = progress.terminal()  # before output is redirected to the log
 
     def fail(failure: Failure) -> NoReturn:
@@ -308,8 +336,7 @@ def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter]]:
             raise system_errors.cannot("write", log, error) from error
         logger.info("run %s: %s on %s", run_id, rule, platform.node())
         configuration = config.from_environment()
-        if (compiled := caches.compiled_elsewhere(layout.COMPILED)) is not None:
-            os.environ[caches.COMPILED] = str(compiled)  # before numba is imported
+        _choose_compiled()
         with lock.exclusive(layout.lock_file(configuration.storage.processed, run_id)):
             claim = claims.read(run_id)
             _report_start(rule, claim, configuration, log)
@@ -337,12 +364,23 @@ def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter]]:
         line = " ".join(f"{type(error).__name__}: {error}".split())
         fail(Failure(f"unexpected {line}: see {log}", FailureClass.UNKNOWN))
 
+    finally:
+        with contextlib.suppress(OSError):
+            usage.write(layout.usage(log), began)
+
+
+def _choose_compiled() -> None:
+    """Choose where numba keeps compiled functions; this must happen before numba is imported."""
+    if (compiled := caches.compiled_elsewhere(layout.COMPILED)) is not None:
+        os.environ[caches.COMPILED] = str(compiled)
+
 
 class _Terminated(BaseException):
     """The job was sent SIGTERM."""
 
 
-def _raise_terminated(_number: int, _frame: object) -> NoReturn:
+def _raise_terminated(number: int, _frame: object) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # the batch system and the client may both send it
     raise _Terminated
 
 

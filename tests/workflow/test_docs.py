@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -59,7 +60,6 @@ with SnakemakeApi(OutputSettings()) as api:
             "input": [str(file) for file in rule.input if not callable(file)],
             "output": [str(file) for file in rule.output],
             "log": [str(file) for file in rule.log],
-            "benchmark": [str(rule.benchmark)],
             "resources": {name: resources.get(name) for name in ("mem_mb", "runtime")},
         }
 print(json.dumps(told))
@@ -82,14 +82,16 @@ def test_the_tables_of_rules_say_what_snakemake_knows(tmp_path):
     assert sorted(files) == sorted(asked) == RULES == sorted(set(known) - {"all"})
     for rule in RULES:
         needed, made, code = files[rule]
-        memory, minutes, log, benchmark = asked[rule]
+        memory, minutes, log, usage = asked[rule]
         about = known[rule]
         inputs = set(re.findall(r"`(results/[^`]+)`", needed))
         if about["input"]:  # what a function returns is not known without a run
             assert inputs == _patterns(about["input"])
         assert set(re.findall(r"`(results/[^`]+)`", made)) == _patterns(about["output"])
         assert {log.strip("`")} == _patterns(about["log"])
-        assert {benchmark.strip("`")} == _patterns(about["benchmark"])
+        used = getattr(layout, f"{rule.upper()}_BENCHMARK")
+        assert {usage.strip("`")} == _patterns([used])
+        assert rule not in layout.LOGS or used == str(layout.usage(Path(layout.LOGS[rule])))
         assert about["resources"] == {"mem_mb": int(memory), "runtime": int(minutes)}
         assert (layout.REPOSITORY / code.strip("`")).exists()
 

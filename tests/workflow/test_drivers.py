@@ -143,7 +143,7 @@ def test_a_job_killed_without_a_message_fails_its_run_at_once(site):
     job = next(
         pid
         for pid in descendants(driver.pid)[1:]
-        if b"process.py" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1]
+        if b"/process.py\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
     )
     kill(job)
     # The other run is not finished yet, and the run document does not wait for it.

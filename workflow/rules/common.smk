@@ -12,8 +12,10 @@ from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
 
+from xamsflow.base import fork_server
 from xamsflow.base.errors import XamsflowError
 from xamsflow.base.growth import grown
+from xamsflow.batch import request
 from xamsflow.run import driver, requests
 from xamsflow.settings import config as configuration
 from xamsflow.settings import data_types
@@ -70,15 +72,39 @@ def script(name):
     Snakemake's `script:` directive starts the same process, but first imports everything there that
     a script might need from Snakemake, which takes 0.15 s.
     """
-    # With --sdm conda, a rule's own environment comes first on the PATH of its command.
+    python = "python" if by_conda() else sys.executable
+    return without_wildcards([python, str(layout.SCRIPTS / name)])
+
+
+def script_of_run(name):
+    """Return the command that runs a script of which many runs need the imports."""
+    if by_conda():
+        return script(name)
+    return without_wildcards(fork_server.command(layout.SCRIPTS / name))
+
+
+def by_conda():
+    """Return whether a rule's own environment comes first on the PATH of its command (--sdm conda)."""
     deployment = workflow.deployment_settings
-    by_conda = (
+    return (
         deployment is not None
         and DeploymentMethod.CONDA in deployment.deployment_method
     )
-    python = "python" if by_conda else sys.executable
-    command = shlex.join([python, str(layout.SCRIPTS / name)])
-    return command.replace("{", "{{").replace("}", "}}")
+
+
+def without_wildcards(command):
+    """Return a command for the shell, in which Snakemake finds no wildcards."""
+    return shlex.join(command).replace("{", "{{").replace("}", "}}")
+
+
+def start_fork_server(runs):
+    """Start the process that imports what the jobs of so many runs need, and forks for each job."""
+    if runs and not by_conda():
+        fork_server.start(layout.SCRIPTS / "serve.py", str(runs))
+
+
+if workflow.remote_exec:  # a batch job, which has no hooks
+    start_fork_server(int(os.environ.get(request.PROCESSED, "0")))
 
 
 def literally(value):

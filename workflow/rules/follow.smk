@@ -18,8 +18,6 @@ rule follow:
         ),
     log:
         layout.FOLLOW_LOG,
-    benchmark:
-        layout.FOLLOW_BENCHMARK
     conda:
         "../envs/xamsflow.yaml"
     threads: 1
@@ -30,4 +28,4 @@ rule follow:
     message:
         "Run {wildcards.run_id}: follow it while it is taken"
     shell:
-        script("follow.py") + " {wildcards.run_id} {threads} {output:q} {log:q}"
+        script_of_run("follow.py") + " {wildcards.run_id} {threads} {output:q} {log:q}"

@@ -17,8 +17,6 @@ rule process:
         ),
     log:
         layout.PROCESS_LOG,
-    benchmark:
-        layout.PROCESS_BENCHMARK
     conda:
         "../envs/xamsflow.yaml"
     threads: 1
@@ -33,5 +31,5 @@ rule process:
     message:
         "Run {wildcards.run_id}: make {wildcards.data_type}"
     shell:
-        script("process.py")
+        script_of_run("process.py")
         + " {wildcards.run_id} {wildcards.data_type} {threads} {input:q} {output:q} {log:q}"

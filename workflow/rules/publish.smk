@@ -17,8 +17,6 @@ rule publish:
         ),
     log:
         layout.PUBLISH_LOG,
-    benchmark:
-        layout.PUBLISH_BENCHMARK
     conda:
         "../envs/xamsflow.yaml"
     threads: 1
@@ -28,4 +26,4 @@ rule publish:
     message:
         "Run {wildcards.run_id}: publish in the run document"
     shell:
-        script("publish.py") + " {wildcards.run_id} {output:q} {log:q} {input:q}"
+        script_of_run("publish.py") + " {wildcards.run_id} {output:q} {log:q} {input:q}"

@@ -18,8 +18,6 @@ rule transfer:
         ),
     log:
         layout.TRANSFER_LOG,
-    benchmark:
-        layout.TRANSFER_BENCHMARK
     conda:
         "../envs/xamsflow.yaml"
     threads: 1
@@ -29,4 +27,4 @@ rule transfer:
     message:
         "Run {wildcards.run_id}: transfer from the DAQ host"
     shell:
-        script("transfer.py") + " {wildcards.run_id} {output:q} {log:q}"
+        script_of_run("transfer.py") + " {wildcards.run_id} {output:q} {log:q}"

@@ -14,6 +14,9 @@
     signal_thread     signals whose handlers may wait for locks
     service           signs of life for systemd
     exec_with_parent  a command that ends with the process that started it
+    fork_server       a process that has imported what scripts need, and forks to run them
+    fork_client       runs a script in a fork of that server
+    usage             what a process has used
     starting          what comes before all other imports
     caches            where libraries keep their files
     folders           folders that may not exist yet

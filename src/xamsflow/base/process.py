@@ -4,6 +4,7 @@ The batch programs import this module too, so it imports only modules that load 
 """
 
 import os
+from collections.abc import Container
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,14 +86,14 @@ def _exists(pid: int) -> bool:
     return _start_ticks(pid) is not None  # None for a zombie: it has ended but still has a number
 
 
-def has_children(pid: int) -> bool:
+def has_children(pid: int, *, other_than: Container[int] = ()) -> bool:
     """Tell whether a process has started others that have not ended."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             _, fields = _stat(int(folder.name))
         except OSError:  # it has just ended
             continue
-        if int(fields[1]) == pid and fields[0] != "Z":
+        if int(fields[1]) == pid and fields[0] != "Z" and int(folder.name) not in other_than:
             return True
     return False
 

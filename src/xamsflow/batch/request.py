@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 PROPERTIES = "# properties = "
 TARGETS = "--target-jobs"
+PROCESSED = "XAMSFLOW_RUNS_TO_PROCESS"
+"""The variable that tells a batch job how many of its workflow jobs process a run."""
 
 
 class Request(NamedTuple):

@@ -64,7 +64,7 @@ def main(system_name: str, table: str, job_script: str) -> int:
     log = (LOGS / f"{submission.folder.name}.log").resolve()
     log.parent.mkdir(parents=True, exist_ok=True)
     submission.set_about(system=system_name, driver=driver, log=str(log))
-    submission.script.write_text(with_marker(text, submission.marker), encoding="utf-8")
+    submission.script.write_text(with_marker(text, submission.marker, wanted), encoding="utf-8")
     submission.script.chmod(0o755)
     try:
         job = _persistently(system, site, wanted._replace(options=site.options), submission, log)
@@ -94,15 +94,19 @@ def grown(wanted: Request, earlier: Submission, end: End | None) -> Request:
     return wanted
 
 
-def with_marker(script: str, marker: Path) -> str:
-    """Return the job script with the file for its exit code and the umask filled in.
+def with_marker(script: str, marker: Path, wanted: Request) -> str:
+    """Return the job script with what it needs to know of its submission filled in.
 
     Node daemons of TORQUE and OpenPBS start jobs with umask 077, which would make all files of a
     job inaccessible to the submitter's group.
     """
     umask = os.umask(0)
     os.umask(umask)
-    filled = f"\nmarker={shlex.quote(str(marker))}\numask {umask:04o}\n"
+    processed = sum(rule == "process" for rule, _ in wanted.members)
+    filled = (
+        f"\nmarker={shlex.quote(str(marker))}\numask {umask:04o}\n"
+        f"export {request.PROCESSED}={processed}\n"
+    )
     return script.replace("\nmarker=\n", filled, 1)
 
 

@@ -200,6 +200,10 @@ class Driver:
         mode, is_taken = run_document.mode(document), run_document.is_being_taken(document)
         return self._held.want(number, mode, is_taken=is_taken)
 
+    def number_of_runs(self) -> int:
+        """Return how many runs this process is responsible for."""
+        return len(self._held.all())
+
     def begins(self) -> None:
         """Prepare for SIGTERM while jobs are run.
 

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 
-from xamsflow.base import process
+from xamsflow.base import fork_server, process
 from xamsflow.batch import submissions
 from xamsflow.run.say import say
 
@@ -32,7 +32,7 @@ class Watchdog:
         if time.monotonic() - self._last < self._stuck_s:
             return
         jobs = any(True for _ in submissions.of_driver(submissions.this_driver()))
-        if jobs or process.has_children(os.getpid()):
+        if jobs or process.has_children(os.getpid(), other_than=fork_server.processes()):
             self.note()
             return
         say(

@@ -8,17 +8,25 @@ import logging
 import tempfile
 from pathlib import Path
 
+from tqdm import tqdm
+
 from xamsflow.data.processing import process_run
 from xamsflow.settings import config, detector
+from xamsflow.settings.detector import Detector
 from xamsflow.simulate import Physics, SimulatedRun, simulate
 
 
-def main() -> None:
-    """Make all data types of a short simulated run, and discard them."""
-    logging.disable(logging.WARNING)
-    chosen = detector.load(config.load().detector)
+def process_simulated_run(chosen: Detector, data_type: str, *, duration_s: float) -> None:
+    """Make a data type of a short simulated run of a detector, and discard it.
+
+    Afterwards this process has all functions compiled.
+    """
+    tqdm.monitor_interval = 0  # no thread that stays
     run = SimulatedRun(
-        number=2240, detector=chosen, duration=1.0, physics=Physics.of(chosen, 2240, event_rate=50)
+        number=2240,
+        detector=chosen,
+        duration=duration_s,
+        physics=Physics.of(chosen, 2240, event_rate=50),
     )
     with tempfile.TemporaryDirectory() as folder:
         process_run(
@@ -26,8 +34,15 @@ def main() -> None:
             detector=chosen,
             live_data=Path(folder),
             processed=Path(folder) / "processed",
-            data_type="event_info",
+            data_type=data_type,
         )
+
+
+def main() -> None:
+    """Compile for the configured detector."""
+    logging.disable(logging.WARNING)
+    chosen = detector.load(config.load().detector)
+    process_simulated_run(chosen, "event_info", duration_s=1.0)
 
 
 if __name__ == "__main__":

@@ -92,6 +92,9 @@ PAGE_LOG = "logs/page/page.log"
 TRENDS_LOG = "logs/trends/trends.log"
 PICTURES_LOG = Path("logs") / "page" / "pictures.log"
 
+USAGE = Path("usage")
+"""What each job has used, in the format of Snakemake's benchmark files."""
+
 FOLLOW_BENCHMARK = "usage/follow/{run_id}.tsv"
 TRANSFER_BENCHMARK = "usage/transfer/{run_id}.tsv"
 PROCESS_BENCHMARK = "usage/process/{run_id}.{data_type}.tsv"
@@ -126,6 +129,11 @@ FOLDERS = (
     *(Path(parent) / rule for parent in ("logs", "usage") for rule in LOGS),
 )
 """Every run of the driver writes here; strax data and live data may lie elsewhere."""
+
+
+def usage(log: Path) -> Path:
+    """Return where the job with this log writes what it has used."""
+    return USAGE / log.parent.name / log.with_suffix(".tsv").name
 
 
 def run_id(number: int) -> str:

@@ -81,6 +81,7 @@ def test_children_are_found_until_they_end():
     while not process.has_children(shell.pid):
         assert shell.poll() is None
     (child,) = Path(f"/proc/{shell.pid}/task/{shell.pid}/children").read_text().split()
+    assert process.has_children(shell.pid, other_than={int(child)}) is False
     os.kill(int(child), signal.SIGKILL)
     while process.has_children(shell.pid):
         assert shell.poll() is None

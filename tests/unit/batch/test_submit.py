@@ -68,7 +68,7 @@ def test_what_a_job_writes_has_the_rights_that_the_submitter_gives(
     before = os.umask(mask)
     try:
         script = tmp_path / "script"
-        script.write_text(submit.with_marker(JOB_SCRIPT, tmp_path / "exit"))
+        script.write_text(submit.with_marker(JOB_SCRIPT, tmp_path / "exit", WANTED))
         os.umask(0o077 if mask != 0o077 else 0o022)
         subprocess.run(["sh", str(script)], cwd=tmp_path, check=True)
     finally:
@@ -79,5 +79,5 @@ def test_what_a_job_writes_has_the_rights_that_the_submitter_gives(
 
 def test_the_marker_is_quoted() -> None:
     script = "#!/bin/sh\n# properties = {}\nmarker=\ntrue\n"
-    filled = submit.with_marker(script, Path("/a b/exit"))
+    filled = submit.with_marker(script, Path("/a b/exit"), WANTED)
     assert "\nmarker='/a b/exit'\n" in filled

@@ -1,0 +1,227 @@
+"""A process that has imported what scripts need, and forks itself to run each of them.
+
+Importing strax takes longer than processing a short run. A fork shares what is imported, but is a
+process of its own: whatever happens in it concerns no other. `fork_client` runs a script this way;
+if there is no server, it runs the script itself.
+
+The server ends once the process that started it has ended and no script is left. A script whose
+client is killed is killed too; if the server is killed, its scripts are sent SIGTERM.
+"""
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import runpy
+import secrets
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from xamsflow.base import fork_client
+from xamsflow.base.exec_with_parent import PR_SET_PDEATHSIG
+
+PATIENCE_S = 10.0
+"""How long a client may take to send its request."""
+
+_servers: list["subprocess.Popen[bytes]"] = []
+"""Kept, because the server ends when its standard input is closed."""
+
+
+def start(program: Path, *arguments: str) -> None:
+    """Start a server, which runs `program`; the processes that this one starts from now on find it.
+
+    Before the arguments, the program gets the file descriptor of a listening socket, which it
+    passes to :func:`serve`.
+    """
+    name = f"xamsflow-{secrets.token_hex(16)}"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("\0" + name)
+        listener.listen(128)
+        server = subprocess.Popen(
+            [sys.executable, str(program), str(listener.fileno()), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[listener.fileno()],
+        )
+    _servers.append(server)
+    os.environ[fork_client.VARIABLE] = name
+
+
+def processes() -> set[int]:
+    """Return the servers that this process has started."""
+    return {server.pid for server in _servers}
+
+
+def command(script: Path) -> list[str]:
+    """Return the command that runs a script in a fork of the server, or without one."""
+    return [sys.executable, "-I", "-S", fork_client.__file__, str(script)]
+
+
+def serve(descriptor: int, load: Callable[[], None]) -> None:
+    """Call `load`, then run the scripts that clients ask for, until nobody can ask any more.
+
+    `load` must not leave a thread: a fork has only the thread that forked.
+    """
+    with socket.socket(fileno=descriptor) as listener:
+        load()
+        gc.collect()
+        gc.freeze()  # a collection in a fork would copy all memory
+        _Server(listener).work()
+
+
+class _Server:
+    """The loop of the server: new clients, clients that end, scripts that end."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._clients: dict[int, socket.socket] = {}
+        """The client of each script, by the script's process."""
+        self._libc = ctypes.CDLL(None)
+        self._selector = selectors.DefaultSelector()
+        self._waker, self._woken = socket.socketpair()
+        self._waker.setblocking(False)
+        self._woken.setblocking(False)
+        self._listens = True
+
+    def work(self) -> None:
+        """Serve until the process that started this one has ended, and all scripts have."""
+        signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._note)
+        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._selector.register(0, selectors.EVENT_READ, self._listen_no_more)
+        self._selector.register(self._woken, selectors.EVENT_READ, self._reap)
+        while self._listens or self._clients:
+            for key, _ in self._selector.select():
+                key.data()
+
+    def _note(self, number: int, _frame: object) -> None:
+        if number != signal.SIGCHLD:  # a batch system signals all processes of a job
+            self._listen_no_more()
+
+    def _listen_no_more(self) -> None:
+        if self._listens:
+            self._listens = False
+            self._selector.unregister(0)
+            self._selector.unregister(self._listener)
+            self._listener.close()
+
+    def _accept(self) -> None:
+        client, _ = self._listener.accept()
+        client.settimeout(PATIENCE_S)
+        try:
+            if not fork_client.is_own(client):
+                raise PermissionError
+            request, streams = _receive(client)
+        except (OSError, EOFError):
+            client.close()
+            return
+        try:
+            child = os.fork()
+        except OSError:  # out of processes or memory: the client runs the script itself
+            child = None
+        if child == 0:
+            self._become(request, streams)
+        for stream in streams:
+            os.close(stream)
+        if child is None:
+            client.close()
+            return
+        with contextlib.suppress(OSError):  # if the client has ended, its end is noticed below
+            client.sendall(fork_client.LENGTH.pack(child))
+        self._clients[child] = client
+        self._selector.register(client, selectors.EVENT_READ, lambda: self._client_ended(child))
+
+    def _client_ended(self, child: int) -> None:
+        """End the script of a client that has ended; a client sends nothing more."""
+        self._selector.unregister(self._clients[child])
+        os.kill(child, signal.SIGKILL)  # not reaped yet, so it is ours
+
+    def _reap(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._woken.recv(4096)
+        while True:
+            try:
+                child, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if child == 0:
+                return
+            with self._clients.pop(child) as client:
+                with contextlib.suppress(KeyError):  # the client has ended
+                    self._selector.unregister(client)
+                with contextlib.suppress(OSError):
+                    client.sendall(f"{status}\n".encode())
+
+    def _become(self, request: dict[str, Any], streams: list[int]) -> NoReturn:
+        """Become the process of a script: run it and end."""
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGCHLD, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            server = os.getppid()
+            self._libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+            if os.getppid() != server:
+                os._exit(1)
+            self._selector.close()
+            for connection in (self._listener, self._waker, self._woken, *self._clients.values()):
+                connection.close()
+            for standard, stream in enumerate(streams):
+                os.dup2(stream, standard)
+                os.close(stream)
+            os.chdir(request["directory"])
+            os.environ.clear()
+            os.environ.update(request["environment"])
+            code = _run(request["argv"])
+        finally:
+            # Not the usual end of Python, which takes long apart what was imported.
+            for file in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError):
+                    file.flush()
+            os._exit(code)
+
+
+def _run(argv: list[str]) -> int:
+    """Run a script as the main program; return its exit code."""
+    sys.argv = argv
+    sys.path[0] = os.path.dirname(argv[0])  # noqa: PTH120 - as Python sets it
+    try:
+        runpy.run_path(argv[0], run_name="__main__")
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        print(end.code, file=sys.stderr)
+        return 1
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _receive(client: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """Return a client's request and its standard streams; raises EOFError if it has ended."""
+    head, streams, _, _ = socket.recv_fds(client, fork_client.LENGTH.size, 3)
+    left = fork_client.LENGTH.unpack(head)[0] if len(head) == fork_client.LENGTH.size else -1
+    message = bytearray()
+    while len(message) < left:
+        part = client.recv(min(left - len(message), 65536))
+        if not part:
+            break
+        message += part
+    if len(message) != left or len(streams) != 3:
+        for stream in streams:
+            os.close(stream)
+        raise EOFError
+    request: dict[str, Any] = json.loads(message)
+    return request, streams

@@ -1,0 +1,149 @@
+"""Scripts in forks of a server: they look to everybody as if they ran by themselves."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from xamsflow.base import fork_client, fork_server
+
+SERVER = """
+import sys
+from xamsflow.base import fork_server
+fork_server.serve(int(sys.argv[1]), lambda: None)
+"""
+
+ABOUT = """
+import json, os, sys
+print(json.dumps([os.getppid(), sys.argv, os.getcwd(), os.environ.get("GIVEN"), sys.stdin.read()]))
+print("to stderr", file=sys.stderr)
+sys.exit(int(sys.argv[1]))
+"""
+
+WAITS = """
+import pathlib, os, signal, time
+def ended(*_):
+    pathlib.Path("told").touch()
+    raise SystemExit(7)
+signal.signal(signal.SIGTERM, ended)
+pathlib.Path("pid").write_text(str(os.getpid()))
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["subprocess.Popen[bytes]"]:
+    """A fork server, started as a driver starts it; it ends with the driver."""
+    monkeypatch.setenv(fork_client.VARIABLE, "")  # restored at the end
+    monkeypatch.setattr(fork_server, "_servers", [])
+    program = tmp_path / "serve.py"
+    program.write_text(SERVER)
+    fork_server.start(program)
+    (running,) = fork_server._servers
+    yield running
+    assert running.stdin is not None
+    running.stdin.close()  # as the kernel does when the driver ends
+    assert running.wait(20) is not None
+
+
+def client(folder: Path, text: str, *arguments: str) -> "subprocess.Popen[str]":
+    script = folder / "script.py"
+    script.write_text(text)
+    return subprocess.Popen(
+        [*fork_server.command(script), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env=os.environ | {"GIVEN": "x" * 100_000},
+    )
+
+
+def pid_of(folder: Path) -> int:
+    file, deadline = folder / "pid", time.monotonic() + 20
+    while not (file.exists() and file.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return int(file.read_text())
+
+
+def wait_for_end(pid: int) -> None:
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_script_has_its_streams_arguments_folder_environment_and_exit_code(server, tmp_path):
+    asked = client(tmp_path, ABOUT, "3", "a b")
+    out, err = asked.communicate("typed")
+    script = str(tmp_path / "script.py")
+    parent, *about = json.loads(out)
+    assert about == [[script, "3", "a b"], str(tmp_path), "x" * 100_000, "typed"]
+    assert parent == server.pid, "it is a fork of the server"
+    assert (err, asked.returncode) == ("to stderr\n", 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "last"),
+    [
+        ("raise SystemExit('one line')", 1, "one line"),
+        ("1 / 0", 1, "ZeroDivisionError: division by zero"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", -9, ""),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", -11, ""),
+    ],
+)
+def test_a_script_that_fails_looks_like_one_that_ran_by_itself(server, tmp_path, text, code, last):
+    failed = client(tmp_path, text)
+    _, err = failed.communicate()
+    assert (failed.returncode, err.strip().rpartition("\n")[2]) == (code, last)
+    assert server.poll() is None, "and concerns nobody else"
+
+
+def test_without_a_server_the_script_runs_nevertheless(tmp_path, monkeypatch):
+    for name in ("", "xamsflow-ended"):
+        monkeypatch.setenv(fork_client.VARIABLE, name)
+        alone = client(tmp_path, ABOUT, "4")
+        out, _ = alone.communicate("")
+        assert (alone.returncode, out.partition(",")[0]) == (4, f"[{os.getpid()}")
+
+
+def test_sigterm_is_passed_on_and_sigkill_too(server, tmp_path):
+    told = client(tmp_path, WAITS)
+    pid_of(tmp_path)
+    told.terminate()
+    told.communicate()
+    assert (told.returncode, (tmp_path / "told").exists()) == (7, True)
+
+    (tmp_path / "pid").unlink()
+    killed = client(tmp_path, WAITS)
+    pid = pid_of(tmp_path)
+    killed.kill()
+    killed.communicate()
+    wait_for_end(pid)
+
+
+def test_scripts_outlive_the_driver_but_not_the_server(server, tmp_path):
+    waits = client(tmp_path, WAITS)
+    pid = pid_of(tmp_path)
+    server.stdin.close()
+    server.send_signal(signal.SIGTERM)  # as a batch system does
+    time.sleep(0.1)
+    assert server.poll() is None
+    alone = client(tmp_path, ABOUT, "5")
+    alone.communicate("")
+    assert alone.returncode == 5, "it serves nobody else"
+    server.kill()
+    waits.communicate()
+    assert (waits.returncode, (tmp_path / "told").exists()) == (1, True)
+    wait_for_end(pid)
+
+
+def test_a_server_is_known_to_the_process_that_started_it(server):
+    assert fork_server.processes() == {server.pid}
