@@ -22,7 +22,7 @@ import pytest
 from site_for_tests import PROFILE, SNAKEMAKE, Site
 from xamsflow.analysis.health import judging
 from xamsflow.settings import config
-from xamsflow.state import compared, layout, lineages, quantities, receipts
+from xamsflow.state import compared, layout, lineages, quantities, receipts, strax_folder
 from xamsflow.state.quantities import Quantities, Quantity
 
 pytestmark = pytest.mark.xdist_group("docs_commands")  # its tests share costly fixtures
@@ -111,6 +111,17 @@ def remade(site: Site) -> None:
         compared.write(compared.Compared("000932", old, new, "index.html", about["time"]))
 
 
+def stored_twice(site: Site) -> None:
+    """Run 932 has data of two lineages."""
+    with contextlib.chdir(site.work):
+        processed = config.load([]).storage.processed
+        for data_type, one in lineages.published(processed, "000932").items():
+            new = lineages.folder(processed, "000932", data_type, one)
+            old = lineages.folder(processed, "000932", data_type, "abcdefghij")
+            shutil.copytree(new, old, dirs_exist_ok=True)
+            shutil.copy(strax_folder.metadata_file(new), strax_folder.metadata_file(old))
+
+
 PREPARATIONS: dict[str, Callable[[Site], None]] = {
     "retry": failed,
     "release": held,
@@ -118,6 +129,7 @@ PREPARATIONS: dict[str, Callable[[Site], None]] = {
     "health": judged,
     "quantities": measured,
     "lineage": remade,
+    "compare": stored_twice,
 }
 """What a word of a command needs of run 932; for all other commands it is done."""
 

@@ -7,6 +7,7 @@
     quantities  of runs: what they are, made for each run, and as a table
     display     the event display
     event_page  events of a run on one page
+    comparison  what changed between two lineages of runs
     good_runs   which runs may be used, by criteria in a file
     health      whether a run looks like earlier ones
     one_event   all that is stored of one event

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import strax
     from matplotlib.figure import Figure
 
+    from xamsflow.analysis.comparison.summary import Comparison
     from xamsflow.analysis.good_runs import Criteria, GoodRuns
     from xamsflow.analysis.quantities.run_data import RunData
     from xamsflow.data.loading import Loader
@@ -276,6 +277,24 @@ class Site:
         chosen = self.runs(runs, **which)
         with chdir(self.directory), memory.gathering():
             return table.table(chosen, problems=problems)
+
+    def compare(
+        self, runs: Runs, *, old: str | None = None, new: str | None = None, **which: Patterns
+    ) -> "Comparison":
+        """Compare two lineages of runs: lost and gained peaks and events, and how the others shift.
+
+        `runs` and `which` are as for :meth:`runs`. `old` and `new` are the lineage hash of any data
+        type of each; by default, the new lineage is what was published last, and the old one what
+        was kept in force, or the only other one that is stored. The result has the tables
+        ``by_run()`` and ``total()``, and ``settings``: the options and plugins that differ.
+
+        Raises ConfigurationError or BadDataError if no run can be compared.
+        """
+        from xamsflow.analysis.comparison import summary  # noqa: PLC0415 - strax takes seconds
+
+        chosen = self._chosen(runs, which)
+        with chdir(self.directory):
+            return summary.compare(self.processed, chosen, old, new)
 
     def display(self, run: int | str, event: int) -> "Figure":
         """Return a picture of one event, by its number in the run.

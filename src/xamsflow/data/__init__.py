@@ -9,6 +9,7 @@
     storage        strax's storage, which never overwrites complete data
     stored         reading stored data, chunk by chunk
     loading        reading stored data of many runs at once
+    matching       which rows of two lineages are the same peak or event
     straxen_gains  channels and gains for straxen's mini-analyses
     lineage        the lineage hashes of all data types
     strax_private  strax's private names, all in one place

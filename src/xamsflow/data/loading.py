@@ -189,6 +189,19 @@ class Loader:
         return first, last
 
 
+def fields(run: str, path: Path) -> tuple[str, ...]:
+    """Return the fields of a stored data type; raises BadDataError if it is damaged."""
+    return _Folder.at(run, path).dtype.names or ()
+
+
+def columns(run: str, path: Path, names: Sequence[str]) -> Array:
+    """Return columns of a stored data type, whatever its lineage, as a structured array.
+
+    Raises BadDataError naming the damaged file, KeyError if there is no such column.
+    """
+    return _Folder.at(run, path).columns(names, None)
+
+
 class _Columns:
     """The columns of a table, filled run by run, as a run fits into the processor's cache.
 

@@ -1,0 +1,98 @@
+"""Compare two lineages of runs, and write a report."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from xamsflow.cli import choosing
+from xamsflow.settings import config
+from xamsflow.state import layout
+from xamsflow.views import terminal
+from xamsflow.views.terminal import Column
+
+if TYPE_CHECKING:
+    from xamsflow.analysis.comparison.summary import Comparison
+
+HELP = "report what changed between the old and the new data of runs"
+ONLY_LOOKS = True
+
+COUNTS = (
+    Column(""), *(Column(name, right=True) for name in ("old", "new", "matched", "lost", "gained")),
+)  # fmt: skip
+CHANGES = (
+    Column("of those that match"), Column("median change", right=True),
+    Column("spread", right=True), Column("unchanged", right=True),
+)  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the runs, their lineages and the folder of the report."""
+    add = parser.add_argument
+    add("runs", nargs="+", metavar="RUN", help=choosing.HELP)
+    add(
+        "--old",
+        metavar="HASH",
+        help="lineage hash of any data type of the old data [what is kept in force, or the only "
+        "other data]",
+    )
+    add("--new", metavar="HASH", help="likewise of the new data [what was made last]")
+    add(
+        "--output",
+        type=choosing.path,
+        metavar="FOLDER",
+        default=layout.COMPARISON,
+        help=f"where to write the report [{layout.COMPARISON}]",
+    )
+    add("--json", action="store_true", help="as JSON (keys: docs/reference/json.md)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the report and print a summary; return 1 if a run could not be compared."""
+    processed = config.load(options.configfile).storage.processed
+    runs = [layout.run_id(number) for number in choosing.on_disk(options.runs)]
+    from xamsflow.analysis.comparison import report, summary  # noqa: PLC0415 - strax takes seconds
+
+    found = summary.compare(processed, runs, options.old, options.new)
+    page = report.write(found, options.output)
+    if options.json:
+        print(json.dumps(found.to_json(), indent=1))
+    else:
+        print("\n".join(_lines(found)))
+        print(f"\n{page.absolute()}")
+    for error in found.problems.values():
+        print(f"xamsflow: {error}", file=sys.stderr)
+    return 1 if found.problems else 0
+
+
+def _lines(found: "Comparison") -> Iterator[str]:
+    for difference, runs in found.settings.items():
+        of = "" if len(runs) == len(found.runs) else f" (runs {choosing.named(map(int, runs))})"
+        yield f"{difference}{of}"
+    yield ""
+    line = terminal.width()
+    if not found.overall:
+        yield "No peaks or events have two lineages; the numbers of rows:"
+        rows = [[name, f"{old:,}", f"{new:,}"] for name, (old, new) in found.n_rows().items()]
+        yield terminal.table(COUNTS[:3], rows, line=line)
+        return
+    counts = [
+        [kind] + [f"{n:,}" for n in (one.n_old, one.n_new, one.n_matched, one.n_lost, one.n_gained)]
+        for kind, one in found.overall.items()
+    ]
+    yield terminal.table(COUNTS, counts, line=line)
+    changes = [
+        [
+            f"{kind}: {name}",
+            f"{change['median']:+.4g} {change['unit']}" if change["median"] else "0",
+            f"{change['spread']:.4g} {change['unit']}",
+            f"{100 * change['n_same'] / change['n']:.4g} %",
+        ]
+        for kind, of_kind in found.summaries().items()
+        for name, change in of_kind.items()
+        if change["n"]
+    ]
+    if changes:
+        yield ""
+        yield terminal.table(CHANGES, changes, line=line)
