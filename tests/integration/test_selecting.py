@@ -108,7 +108,7 @@ def test_everybody_gives_the_same_answer(asked):
     options = WatchOptions(PROFILE, configfiles=[site.configfile], max_jobs=1, once=True)
     watcher = Watcher(settings, options, say=lambda _line: None)
     with rundb.open_database(settings.rundb) as database:
-        answers["watch"] = watcher._wait_list(database)
+        answers["watch"] = [run.number for run in watcher._wait_list(database)]
     planned = site.verb("plan")
     answers["plan"] = [
         int(line.split()[0]) for line in planned.stdout.splitlines() if line[:1] == "0"

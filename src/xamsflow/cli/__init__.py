@@ -22,7 +22,7 @@ VERBS = (
     *("status", "show", "why", "log", "bundle", "plan", "page", "display", "verify"),
     *("quantities", "health", "good"),
     *("pend", "hold", "release", "retry", "reprocess", "retransfer", "abandon"),
-    *("compare", "lineage"),
+    *("compare", "lineage", "campaign"),
     *("gains", "lifetime"),
     *("init", "watch", "doctor", "reconcile", "simulate", "demo", "completion"),
 )

@@ -131,14 +131,13 @@ def _selected(database: "RunDatabase", options: argparse.Namespace) -> dict[int,
     from xamsflow.operate import actions  # noqa: PLC0415 - pymongo's part of bson takes its time
 
     found = choosing.in_database(options.runs, database, actions.FIELDS)
-    return {
-        number: run for number, run in found.items() if _matches(run, options.mode, options.tag)
-    }
+    return {number: run for number, run in found.items() if matches(run, options.mode, options.tag)}
 
 
-def _matches(
+def matches(
     document: Mapping[str, Any], modes: Sequence[str] | None, tags: Sequence[str] | None
 ) -> bool:
+    """Return whether a run has one of these modes (patterns) and one of these tags; None: any."""
     from xamsflow.rundb import run_document  # noqa: PLC0415
 
     mode = run_document.mode(document)

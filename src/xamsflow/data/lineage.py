@@ -8,12 +8,13 @@ earlier are no longer found; the CHANGELOG must then say "reprocess".
 """
 
 import json
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
 import strax
 
-from xamsflow.data import strax_private
+from xamsflow.data import processing, strax_private
 from xamsflow.data.context import context, other
 from xamsflow.settings import detector as detectors
 from xamsflow.settings.detector import Detector
@@ -43,6 +44,25 @@ def of(detector: Detector, other_context: str | None = None, run: str = "000000"
     return {
         data_type: strax.DataKey(run, data_type, plugins[data_type].lineage).lineage_hash
         for data_type in sorted(plugins)
+    }
+
+
+def stored_with(
+    detector: Detector, other_context: str | None, run: str, targets: Iterable[str]
+) -> dict[str, str]:
+    """Return the lineage hash of each data type that is stored for these targets, lowest first.
+
+    Raises ConfigurationError for an unknown target.
+    """
+    nowhere = Path("nowhere")
+    if other_context is None:
+        strax_context = context(detector, nowhere, readonly=True)
+    else:
+        strax_context = other(other_context)(detector, nowhere, {})
+    return {
+        name: key.lineage_hash
+        for target in targets
+        for name, key in processing.to_be_stored(strax_context, run, target).items()
     }
 
 

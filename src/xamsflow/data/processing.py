@@ -114,7 +114,7 @@ def process_run(
                 stored[name] = _verify(run_id, name, folder)
 
     def receipt(name: str) -> Receipt:
-        return _receipt(run, detector, name, stored, already_stored=not missing, started=started)
+        return _receipt(run, detector, name, stored, made=missing, started=started)
 
     def make(name: str, save: Sequence[str]) -> None:
         for end in _make(strax_context, run_id, name, save):
@@ -194,7 +194,7 @@ def stored_receipt(
         if not all(folder.is_dir() for folder in wanted.values()):
             return None
         stored = {name: _verify(run_id, name, folder) for name, folder in wanted.items()}
-        return _receipt(run, detector, data_type, stored, already_stored=True, started=started)
+        return _receipt(run, detector, data_type, stored, made=(), started=started)
 
 
 def _receipt(
@@ -203,7 +203,7 @@ def _receipt(
     data_type: str,
     stored: Mapping[str, Mapping[str, Any]],
     *,
-    already_stored: bool,
+    made: Sequence[str],
     started: float,
 ) -> Receipt:
     facts = stored[data_type]
@@ -216,7 +216,8 @@ def _receipt(
             for name, facts in stored.items()
         },
         "quality": _quality(run, detector, stored),
-        "already_stored": already_stored,
+        "already_stored": not made,
+        "made": list(made),
         "versions": dict(versions()),
         "host": socket.gethostname(),
         "time": clock.now().isoformat(),

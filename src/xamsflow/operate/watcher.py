@@ -24,7 +24,14 @@ from types import FrameType
 from xamsflow.base import amounts, caches, clock, process, system_errors
 from xamsflow.base.errors import BadDataError, TransientError, XamsflowError
 from xamsflow.run import journal, selecting, start
-from xamsflow.rundb import RunDatabase, RunSummary, Status, open_database
+from xamsflow.rundb import (
+    ClaimedRun,
+    PendingRun,
+    RunDatabase,
+    RunSummary,
+    Status,
+    open_database,
+)
 from xamsflow.rundb.status import State
 from xamsflow.settings.config import Config
 from xamsflow.state import layout, owner, run_numbers
@@ -32,6 +39,12 @@ from xamsflow.state import layout, owner, run_numbers
 DRIVERS = 16
 """Maximum number of concurrent drivers, each of which needs about 100 MB. If more runs are in
 flight, a driver processes several."""
+
+CAMPAIGN_DRIVERS = DRIVERS // 2
+"""Maximum number of drivers for runs of campaigns, so that new runs find a driver."""
+
+CAMPAIGN_SHARE = 0.8
+"""The part of the runs in work that may be runs of campaigns, so that new runs find room."""
 
 PAUSE_S = 60.0
 """Pause before a run whose driver failed is taken again, doubled each time ..."""
@@ -53,12 +66,16 @@ SWITCHED_OFF = "off"
 
 @dataclass
 class DriverProcess:
-    """A started driver and its runs; runs in `ended` no longer count as in flight."""
+    """A started driver and its runs; runs in `ended` no longer count as in flight.
+
+    `campaign`: they are runs of campaigns.
+    """
 
     process: "subprocess.Popen[bytes]"
     runs: tuple[int, ...]
     log: Path
     began: float
+    campaign: bool = False
     stages: dict[int, str] = field(default_factory=dict)
     ended: set[int] = field(default_factory=set)
     told_to_stop: int = 0
@@ -208,13 +225,23 @@ class Watcher:
             self._waiting = 0
             return changed
         changed |= self._ask_for_runs(database)
-        waiting = self._wait_list(database)
         now = time.monotonic()
-        ready = [number for number in waiting if self._not_before.get(number, (0.0, 0))[0] <= now]
-        chosen = in_turn(ready, self._room(), self._taken, self._config.watch.oldest_every)
-        self._waiting = len(ready) - len(chosen)
-        self._start(chosen)
-        return changed or bool(chosen)
+        ready = [
+            run
+            for run in self._wait_list(database)
+            if self._not_before.get(run.number, (0.0, 0))[0] <= now
+        ]
+        new = [run.number for run in ready if run.campaign is None]
+        chosen = in_turn(new, self._room(), self._taken, self._config.watch.oldest_every)
+        self._start(chosen, DRIVERS - len(self._drivers))
+        n_chosen = len(chosen)
+        if n_chosen == len(new):  # runs of campaigns only fill what is left
+            again = [run.number for run in ready if run.campaign is not None]
+            chosen = in_turn(again, self._room_for_campaigns(), 0, None)
+            self._start(chosen, CAMPAIGN_DRIVERS - self._campaign_drivers(), campaign=True)
+            n_chosen += len(chosen)
+        self._waiting = len(ready) - n_chosen
+        return changed or n_chosen > 0
 
     def _tell_refusal(self, run: str, error: XamsflowError) -> None:
         self._say_once(run, f"the outcome of run {run} cannot be published: {error}")
@@ -253,11 +280,11 @@ class Watcher:
                     self._say(str(error))
         return asked
 
-    def _wait_list(self, database: RunDatabase) -> list[int]:
-        """Return the runs that can be taken, newest first, including those of dead drivers."""
+    def _wait_list(self, database: RunDatabase) -> list[ClaimedRun | PendingRun]:
+        """Return the runs that can be taken, in their turn, including those of dead drivers."""
         ours = {number for driver in self._drivers for number in driver.runs}
-        waiting = [run.number for run in selecting.to_take(database, self._config.select)]
-        return [number for number in waiting if number not in ours]
+        waiting = selecting.to_take(database, self._config.select)
+        return [run for run in waiting if run.number not in ours]
 
     # Drivers
 
@@ -266,22 +293,34 @@ class Watcher:
             return 0
         return max(0, self._options.max_jobs - self._in_flight())
 
-    def _in_flight(self) -> int:
-        return sum(len(set(driver.runs) - driver.ended) for driver in self._drivers)
+    def _room_for_campaigns(self) -> int:
+        """Return how many more runs of campaigns may be in work: some room stays for new runs."""
+        most = max(1, int(CAMPAIGN_SHARE * self._options.max_jobs))
+        if self._campaign_drivers() >= CAMPAIGN_DRIVERS:
+            return 0
+        return max(0, min(self._room(), most - self._in_flight(campaign=True)))
 
-    def _start(self, numbers: Sequence[int]) -> None:
-        """Hand runs to new drivers, one each unless that needs more than DRIVERS drivers."""
+    def _campaign_drivers(self) -> int:
+        return sum(driver.campaign for driver in self._drivers)
+
+    def _in_flight(self, *, campaign: bool = False) -> int:
+        """Return how many runs are in work, all or those of campaigns."""
+        drivers = [one for one in self._drivers if one.campaign or not campaign]
+        return sum(len(set(driver.runs) - driver.ended) for driver in drivers)
+
+    def _start(self, numbers: Sequence[int], drivers: int, *, campaign: bool = False) -> None:
+        """Hand runs to new drivers, one each unless that needs more than this many drivers."""
         if not numbers:
             return
-        each = ceil(len(numbers) / (DRIVERS - len(self._drivers)))
+        each = ceil(len(numbers) / drivers)
         for first in range(0, len(numbers), each):
             runs = tuple(numbers[first : first + each])
-            self._drivers.append(self._driver(runs))
+            self._drivers.append(self._driver(runs, campaign=campaign))
             self._taken += len(runs)
             for number in runs:
                 self._say(f"{layout.run_id(number)} taken")
 
-    def _driver(self, runs: tuple[int, ...]) -> DriverProcess:
+    def _driver(self, runs: tuple[int, ...], *, campaign: bool) -> DriverProcess:
         # Only the run numbers override the selection, so the driver still skips a run that has
         # been held or taken in the meantime.
         chosen = {"runs": [layout.run_id(number) for number in runs]}
@@ -305,7 +344,7 @@ class Watcher:
                 )
         except OSError as error:
             raise system_errors.cannot("write", log, error) from error
-        return DriverProcess(process, runs, log, time.monotonic())
+        return DriverProcess(process, runs, log, time.monotonic(), campaign=campaign)
 
     def _look_after_drivers(self, database: RunDatabase) -> bool:
         """Report the progress of the drivers' runs, and remove drivers that have ended."""

@@ -22,9 +22,14 @@ class ClaimedRuns:
         self._targets: dict[str, tuple[str, ...]] = {}
         self._followed: set[str] = set()
 
-    def want(self, number: int, mode: str, *, is_taken: bool) -> tuple[str, ...]:
-        """Note and return the targets of a run with this mode, which may still be being taken."""
-        targets, run = self._config.targets_for(mode), layout.run_id(number)
+    def want(
+        self, number: int, mode: str, *, is_taken: bool, targets: tuple[str, ...] | None = None
+    ) -> tuple[str, ...]:
+        """Note and return the targets of a run with this mode, which may still be being taken.
+
+        `targets` None takes those of the settings.
+        """
+        targets, run = targets or self._config.targets_for(mode), layout.run_id(number)
         with self._lock:
             self._targets[run] = targets
             if is_taken and self._config.select.follow:

@@ -10,7 +10,7 @@ import contextlib
 import gc
 import signal
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,7 +63,7 @@ class Driver:
     # Called by the rules
 
     def preview_pending(self) -> list[str]:
-        """Return the runs that the driver would take now, newest first; write nothing."""
+        """Return the runs that the driver would take now, in their turn; write nothing."""
         from xamsflow.run import selecting  # noqa: PLC0415
 
         with self._connection() as database:
@@ -71,8 +71,8 @@ class Driver:
         if not runs:
             say(NONE_WAITING)
         for run in runs:
-            self._held.want(run.number, run.mode, is_taken=run.is_taken)
-        return newest_first({run.number for run in runs})
+            self._held.want(run.number, run.mode, is_taken=run.is_taken, targets=run.targets)
+        return list(dict.fromkeys(layout.run_id(run.number) for run in runs))
 
     def preview(self, run: str) -> None:
         """Learn which data types a run that a person asked for needs; write nothing.
@@ -97,7 +97,7 @@ class Driver:
         return self._held.shortages(run)
 
     def take_pending(self) -> list[str]:
-        """Claim the pending runs, and those left by a dead driver, newest first.
+        """Claim the pending runs, and those left by a dead driver; return them in their turn.
 
         Failed runs that are due for a retry count as pending. If another driver takes a run at the
         same moment, that driver keeps it.
@@ -108,7 +108,7 @@ class Driver:
         database, select = self._open(), self._config.select
         self._outcomes.publish_journal(database)
         wanted = {
-            run: self._held.want(run.number, run.mode, is_taken=run.is_taken)
+            run: self._held.want(run.number, run.mode, is_taken=run.is_taken, targets=run.targets)
             for run in selecting.to_take(database, select)
         }
         reprocess = {run.number for run in wanted if run.reprocess}
@@ -121,7 +121,8 @@ class Driver:
         if not held:
             self.check_all()
             say(NONE_WAITING)
-        return newest_first(claim.number for claim in held.values())
+        in_turn = dict.fromkeys(layout.run_id(run.number) for run in wanted)
+        return [run for run in in_turn if run in held]
 
     def check_all(self) -> None:
         """Raise BadDataError, for the exit code, if a run is stuck in this working directory.
@@ -197,8 +198,12 @@ class Driver:
     def _want(self, number: int, document: Mapping[str, Any]) -> tuple[str, ...]:
         from xamsflow.rundb import run_document  # noqa: PLC0415
 
-        mode, is_taken = run_document.mode(document), run_document.is_being_taken(document)
-        return self._held.want(number, mode, is_taken=is_taken)
+        return self._held.want(
+            number,
+            run_document.mode(document),
+            is_taken=run_document.is_being_taken(document),
+            targets=run_document.campaign_targets(document),
+        )
 
     def number_of_runs(self) -> int:
         """Return how many runs this process is responsible for."""
@@ -341,11 +346,6 @@ class Driver:
 
         with rundb.open_database(self._config.rundb) as database:
             yield database
-
-
-def newest_first(numbers: Iterable[int]) -> list[str]:
-    """Return runs by their names, the highest number first."""
-    return [layout.run_id(number) for number in sorted(numbers, reverse=True)]
 
 
 _drivers: list[Driver] = []

@@ -2,14 +2,15 @@
 
 from xamsflow.run import journal
 from xamsflow.rundb import ClaimedRun, PendingRun, RunDatabase
+from xamsflow.rundb.runs import turn
 from xamsflow.settings.config import Select
 from xamsflow.state import owner
 
 
 def to_take(database: RunDatabase, select: Select) -> list[ClaimedRun | PendingRun]:
-    """Return the runs that wait and those left by a dead driver, newest first."""
+    """Return the runs that wait and those left by a dead driver: newest first, campaigns last."""
     runs: list[ClaimedRun | PendingRun] = [*stranded(database, select), *database.pending(select)]
-    return sorted(runs, key=lambda run: run.number, reverse=True)
+    return sorted(runs, key=turn)
 
 
 def stranded(database: RunDatabase, select: Select | None = None) -> list[ClaimedRun]:

@@ -7,6 +7,7 @@
     credentials   user and password
     database      queries and changes, one method for each
     claiming      claims many runs with few requests
+    campaign_changes  requests for many runs that can be taken back
     changes       one change of status, as a filter and an update for MongoDB
     status        what `processing_status` means, and how it may change
     selection     the conditions that a run must meet to be taken

@@ -50,7 +50,7 @@ class Change:
 
     def as_read(self, document: Mapping[str, Any]) -> Document:
         """Return the filter that matches a document only if its status is what was read."""
-        here = _status_as_read(document)
+        here = status_as_read(document)
         return {"$and": [here, self.only_if]} if self.only_if else here
 
     def allowed(self, document: Mapping[str, Any]) -> bool:
@@ -68,6 +68,10 @@ class Change:
             clears |= {"tries", "tries_by_class"}
         sets = {f"processing.{name}": value for name, value in self.sets.items()}
         sets |= {"processing_status": reaches.value, "processing.time": time}
+        if self.asked and run_document.campaign_mark(document):  # this request comes first
+            clears.add("campaign.paused")
+            if found is State.DONE:
+                sets["processing.campaign.left"] = True
         removed = [name for name in listed_tag_names(document) if name in self.force_tags]
         if removed:
             sets["processing.forced"] = True
@@ -127,7 +131,7 @@ class TagChange:
 
     def as_read(self, document: Mapping[str, Any]) -> Document:
         """Return the filter that matches a document only if status and tags are what was read."""
-        return {**_status_as_read(document), "tags": {"$eq": document.get("tags")}}
+        return {**status_as_read(document), "tags": {"$eq": document.get("tags")}}
 
     def allowed(self, document: Mapping[str, Any]) -> bool:
         """Return whether anything would change."""
@@ -219,7 +223,8 @@ def claim(
     )
 
 
-def _status_as_read(document: Mapping[str, Any]) -> Document:
+def status_as_read(document: Mapping[str, Any]) -> Document:
+    """Return the filter that matches a document only if its status is what was read."""
     processing = section(document)
     return {
         "_id": document["_id"],

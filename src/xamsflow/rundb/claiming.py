@@ -58,7 +58,7 @@ class Claiming:
         for _ in range(CHANGE_TRIES):
             steps: dict[int, tuple[Document, Document]] = {}
             claimed: set[int] = set()
-            documents = self._unambiguous(wanted)
+            documents = unambiguous(self._collection, wanted)
             time = clock.now()
             for number, document in documents.items():
                 change = wanted[number]
@@ -74,7 +74,7 @@ class Claiming:
                 self._warn_of_lost_claims(before.keys() - claimed - steps.keys(), documents)
             if not steps:
                 return
-            written = self._write(steps)
+            written = write(self._collection, self._endpoint, steps)
             wanted = {number: wanted[number] for number in steps}
             before = {number: here for number, (here, _) in steps.items()}
         for number in wanted:
@@ -97,35 +97,44 @@ class Claiming:
                     run_document.status(document),
                 )
 
-    def _write(self, steps: Mapping[int, tuple[Document, Document]]) -> int:
-        """Change each run's document where its filter holds; return how many were changed."""
-        operations = [UpdateOne(*step) for step in steps.values()]
-        try:
-            return self._collection.bulk_write(operations, ordered=False).matched_count
-        except BulkWriteError as error:
-            numbers = list(steps)
-            for place, refusal in self._endpoint.refusals(error):
-                # Any other kind of error concerns only this document.
-                if place is None or type(refusal) not in (BadDataError, XamsflowError):
-                    raise refusal from None
-                logger.warning("not processed: run %06d: %s", numbers[place], refusal)
-            matched: int = error.details["nMatched"]
-            return matched
 
-    def _unambiguous(self, numbers: Iterable[int]) -> dict[int, Document]:
-        """Return the document of each run that has exactly one."""
-        found: dict[int, list[Document]] = {number: [] for number in numbers}
-        fields = {**changes.FIELDS, "number": 1}
-        for document in self._collection.find({"number": {"$in": list(found)}}, fields):
-            held = document["number"]
-            # To MongoDB a list equals each of its elements.
-            for number in held if isinstance(held, list) else [held]:
-                if (whole := rundoc.whole(number)) in found:
-                    found[whole].append(document)
-        for number, documents in found.items():
-            if len(documents) > 1:
-                logger.warning("not processed: %s", ambiguous(number, self._collection))
-        return {number: documents[0] for number, documents in found.items() if len(documents) == 1}
+def write(
+    collection: Collection[Document],
+    endpoint: Endpoint,
+    steps: Mapping[int, tuple[Document, Document]],
+) -> int:
+    """Change each run's document where its filter holds; return how many were changed.
+
+    A document that cannot be changed is named in the log.
+    """
+    operations = [UpdateOne(*step) for step in steps.values()]
+    try:
+        return collection.bulk_write(operations, ordered=False).matched_count
+    except BulkWriteError as error:
+        numbers = list(steps)
+        for place, refusal in endpoint.refusals(error):
+            # Any other kind of error concerns only this document.
+            if place is None or type(refusal) not in (BadDataError, XamsflowError):
+                raise refusal from None
+            logger.warning("not processed: run %06d: %s", numbers[place], refusal)
+        matched: int = error.details["nMatched"]
+        return matched
+
+
+def unambiguous(collection: Collection[Document], numbers: Iterable[int]) -> dict[int, Document]:
+    """Return the document of each run that has exactly one; the log names the others."""
+    found: dict[int, list[Document]] = {number: [] for number in numbers}
+    fields = {**changes.FIELDS, "number": 1}
+    for document in collection.find({"number": {"$in": list(found)}}, fields):
+        held = document["number"]
+        # To MongoDB a list equals each of its elements.
+        for number in held if isinstance(held, list) else [held]:
+            if (whole := rundoc.whole(number)) in found:
+                found[whole].append(document)
+    for number, documents in found.items():
+        if len(documents) > 1:
+            logger.warning("not processed: %s", ambiguous(number, collection))
+    return {number: documents[0] for number, documents in found.items() if len(documents) == 1}
 
 
 def of_pending(

@@ -18,12 +18,21 @@ from pymongo.collection import Collection
 
 from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, ConfigurationError, FailureClass, TransientError
-from xamsflow.rundb import changes, claiming, run_document, run_rows, selection, status
+from xamsflow.rundb import (
+    campaign_changes,
+    changes,
+    claiming,
+    run_document,
+    run_rows,
+    selection,
+    status,
+)
+from xamsflow.rundb.campaign_changes import CampaignChange
 from xamsflow.rundb.changes import CHANGE_TRIES, Change, HealthChange, TagChange
 from xamsflow.rundb.claiming import Claiming
 from xamsflow.rundb.mongo_errors import Endpoint
 from xamsflow.rundb.run_document import Document
-from xamsflow.rundb.runs import ClaimedRun, PendingRun, RunSummary
+from xamsflow.rundb.runs import ClaimedRun, PendingRun, RunSummary, turn
 from xamsflow.rundb.status import State, Status
 from xamsflow.settings.config import Select, Watch
 from xamsflow.state import layout
@@ -136,7 +145,7 @@ class RunDatabase:
 
     @_translated
     def pending(self, select: Select) -> list[PendingRun]:
-        """Return the runs that `select` wants processed now, newest first.
+        """Return the runs that `select` wants processed now, newest first, campaigns last.
 
         They have ended, and are pending, due for a retry, or forced by a tag. Documents without a
         usable run number are left out, with a warning in the log.
@@ -158,7 +167,7 @@ class RunDatabase:
                 self._collection.full_name,
                 ", ".join(unusable[:10]),
             )
-        return _newest_first(runs.values())[: select.newest]
+        return sorted(runs.values(), key=turn)[: select.newest]
 
     @_translated
     def unasked(self, select: Select, watch: Watch) -> dict[int, bool]:
@@ -476,6 +485,39 @@ class RunDatabase:
                 asked=True,
             ),
         )
+
+    @_translated
+    def apply(self, numbers: Iterable[int], step: CampaignChange) -> None:
+        """Make a campaign's change to each of these runs for which it is allowed.
+
+        Repeating it changes nothing. Runs that cannot be changed are named in the log.
+        """
+        campaign_changes.apply(self._collection, self.endpoint, numbers, step)
+
+    def requested_by(self, name: str, numbers: Sequence[range]) -> set[int]:
+        """Return the runs among these numbers that a campaign was the last to request."""
+        return {
+            document["number"]
+            for document in self.documents(("number", "processing.campaign.name"), numbers)
+            if run_document.campaign_mark(document).get("name") == name
+        }
+
+    @_translated
+    def knows_campaign(self, name: str) -> bool:
+        """Return whether a campaign of this name has requested runs."""
+        query = {"processing.campaign.name": name}
+        return self._collection.find_one(query, {"_id": 1}) is not None
+
+    @_translated
+    def hold_campaign(self, name: str, *, paused: bool) -> None:
+        """Hold back the runs of a campaign that are not done, or let them go on."""
+        mark = "processing.campaign.paused"
+        if paused:
+            open_runs = {"processing.campaign.name": name, "processing_status": {"$ne": "done"}}
+            self._collection.update_many(open_runs, {"$set": {mark: True}})
+        else:
+            held_back = {"processing.campaign.name": name, mark: True}
+            self._collection.update_many(held_back, {"$unset": {mark: ""}})
 
     @_translated
     def tag(self, number: int, name: str, by: str, action: str, reason: str | None) -> bool:

@@ -130,6 +130,31 @@ def retry_at(document: Mapping[str, Any]) -> datetime | None:
     return time(section(document).get("retry_at"))
 
 
+def campaign_mark(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the last campaign that requested a run noted in it, empty if none did."""
+    found = section(document).get("campaign")
+    return found if isinstance(found, dict) and text(found.get("name")) is not None else {}
+
+
+def campaign(document: Mapping[str, Any]) -> str | None:
+    """Return the campaign for which a run is processed; None if a person has requested it since."""
+    mark = campaign_mark(document)
+    return None if mark.get("left") is True else text(mark.get("name"))
+
+
+def campaign_targets(document: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the targets that a campaign wants of a run; None for those of the settings."""
+    wanted = campaign_mark(document).get("targets")
+    if campaign(document) is None or not isinstance(wanted, list):
+        return None
+    return tuple(map(str, wanted)) or None
+
+
+def is_paused(document: Mapping[str, Any]) -> bool:
+    """Return whether a run belongs to a campaign that is paused."""
+    return campaign(document) is not None and campaign_mark(document).get("paused") is True
+
+
 def history(document: Mapping[str, Any]) -> list[Document]:
     """Return the changes of status, oldest first."""
     found = section(document).get("history")

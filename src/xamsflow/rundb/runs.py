@@ -22,7 +22,8 @@ class PendingRun:
 
     `retry_at` is None for a requested run, otherwise the time since which it has been due for a
     retry. `forced`: it is processed only because of a tag, which stays until the run is claimed.
-    `reprocess`: existing data do not count. `is_taken`: it has no end yet.
+    `reprocess`: existing data do not count. `is_taken`: it has no end yet. `campaign` is the
+    campaign that it waits for, and `targets` what the campaign wants; None: as the settings say.
     """
 
     number: int
@@ -32,6 +33,8 @@ class PendingRun:
     forced: bool = False
     reprocess: bool = False
     is_taken: bool = False
+    campaign: str | None = None
+    targets: tuple[str, ...] | None = None
 
     FIELDS = (*selection.FIELDS, "processing.attempt")
 
@@ -49,6 +52,8 @@ class PendingRun:
             forced=forced,
             reprocess=run_document.is_to_be_reprocessed(document),
             is_taken=run_document.is_being_taken(document),
+            campaign=run_document.campaign(document),
+            targets=run_document.campaign_targets(document),
         )
 
 
@@ -58,7 +63,7 @@ class ClaimedRun:
 
     `heartbeat_age_s` is the time in seconds since its owner's last heartbeat, by the server's
     clock, None without one; `heartbeat` is the value in the document. `is_taken`: it has no end
-    yet.
+    yet. `campaign` and `targets` are as for a pending run.
     """
 
     number: int
@@ -73,6 +78,8 @@ class ClaimedRun:
     heartbeat_age_s: float | None
     reprocess: bool = False
     is_taken: bool = False
+    campaign: str | None = None
+    targets: tuple[str, ...] | None = None
 
     FIELDS = (
         *selection.FIELDS,
@@ -102,7 +109,14 @@ class ClaimedRun:
             heartbeat_age_s=(now - heard).total_seconds() if heard and now else None,
             reprocess=run_document.is_to_be_reprocessed(document),
             is_taken=run_document.is_being_taken(document),
+            campaign=run_document.campaign(document),
+            targets=run_document.campaign_targets(document),
         )
+
+
+def turn(run: PendingRun | ClaimedRun) -> tuple[bool, int]:
+    """Return the key that sorts runs as they are taken: newest first, runs of campaigns last."""
+    return run.campaign is not None, -run.number
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +132,8 @@ class RunSummary:
     `last_sign` when a driver or job of the run last gave a sign of life, and `age_s` how long ago
     that was by the database server's clock. `progress` is the running job's last report: chunk,
     n_chunks, mb_per_s, time_left_s, time. `verdict` is that on the data, and `health` that on their
-    quantities. `retry_at` is when a failed run is retried automatically.
+    quantities. `retry_at` is when a failed run is retried automatically. `campaign` is the campaign
+    that last requested the run.
     """
 
     number: int
@@ -149,6 +164,7 @@ class RunSummary:
     reason: str | None
     failure: str | None
     retry_at: datetime | None
+    campaign: str | None
 
     FIELDS = (
         *("number", "mode", "tags", "start", "end", "processing_status", "processing_failed"),
@@ -159,7 +175,7 @@ class RunSummary:
             for name in (
                 *("stage", "attempt", "tries", "retry_at", "host", "job_id", "owner", "log"),
                 *("time", "heartbeat", "progress", "reason", "failure", "quality.verdict"),
-                "health.verdict",
+                *("health.verdict", "campaign.name"),
             )
         ),
     )
@@ -212,6 +228,7 @@ class RunSummary:
             reason=text(processing.get("reason")) or view.reason,
             failure=text(processing.get("failure")),
             retry_at=run_document.retry_at(document),
+            campaign=text(run_document.campaign_mark(document).get("name")),
         )
 
     @property

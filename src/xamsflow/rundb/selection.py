@@ -18,6 +18,7 @@ from xamsflow.settings.config import Select, Watch
 FIELDS = (
     *("number", "mode", "detectors", "tags", "start", "end", "processing_status"),
     *("processing.owner", "processing.forced", "processing.retry_at", "processing.reprocess"),
+    *(f"processing.campaign.{name}" for name in ("name", "targets", "paused", "left")),
 )
 """The fields of a document that the conditions need."""
 
@@ -48,6 +49,7 @@ def conditions(document: Mapping[str, Any], select: Select, now: datetime) -> li
     return [
         _ended(document, select, now),
         _waits(document, select, now),
+        *_campaign(document),
         *_limits(document, select, now),
     ]
 
@@ -157,6 +159,15 @@ def _waits(document: Mapping[str, Any], select: Select, now: datetime) -> Condit
         found is State.PENDING,
         remedies.get(found, f"`xamsflow pend {number}`"),
     )
+
+
+def _campaign(document: Mapping[str, Any]) -> list[Condition]:
+    """Return the condition of a run that a campaign holds back."""
+    if not run_document.is_paused(document):
+        return []
+    name, number = run_document.campaign(document), document.get("number")
+    remedy = f"`xamsflow campaign resume {name}`, or `xamsflow pend {number} --force`"
+    return [Condition("its campaign is not paused", f"{name} is paused", False, remedy)]
 
 
 def _by_itself(document: Mapping[str, Any], watch: Watch, now: datetime) -> list[Condition]:

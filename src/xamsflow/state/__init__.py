@@ -10,6 +10,7 @@
     lineages        which of a run's stored lineages analysts get
     compared        the receipt of a comparison of two lineages of a run
     claims          the file that tells the jobs of a run which driver claimed it
+    campaigns       the file of a campaign: its runs, and whether it is running
     owner           who owns a claim, and whether that process still runs
     watching        the sign of life of xamsflow watch
     lock            one job at a time for each run

@@ -61,6 +61,9 @@ COMPARISON = Path("results") / "comparison"
 
 CLAIM = "results/{run_id}/claim.json"
 
+CAMPAIGNS = Path("campaigns")
+"""The folder of campaigns."""
+
 JOURNAL = Path("journal")
 """The folder of outcomes that are not yet in the run database."""
 
@@ -250,6 +253,16 @@ def watch_log(run: str, time: datetime) -> Path:
 def claim_file(run: str) -> Path:
     """Return the file that tells a run's jobs which driver claimed the run."""
     return Path(CLAIM.format(run_id=run))
+
+
+def campaign_file(name: str) -> Path:
+    """Return the file of a campaign."""
+    return CAMPAIGNS / f"{name}.json"
+
+
+def campaign_lock(name: str) -> Path:
+    """Return the file that is locked while a campaign is changed."""
+    return CAMPAIGNS / ".locks" / name
 
 
 def journal_file(number: int, attempt: int, place: str) -> Path:

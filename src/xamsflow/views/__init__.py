@@ -8,6 +8,7 @@
     dossier_text   the same as text
     bundle         a run's provenance in one archive
     causes         failed runs grouped by cause
+    campaigns      how far campaigns are
     page           the page `results/index.html`
     html_page      a page as one file: text stays text, only known scripts run
     overview       the picture of a run

@@ -1,0 +1,315 @@
+"""Make many runs again: preview it, start it, see how far it is, pause, resume, end, accept."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from xamsflow.base import amounts, clock
+from xamsflow.base.errors import ConfigurationError
+from xamsflow.cli import asking, choosing, next_step
+from xamsflow.run import start
+from xamsflow.settings import config
+from xamsflow.settings.config import Config
+from xamsflow.state import campaigns, layout, owner, receipts, run_numbers
+from xamsflow.state.campaigns import Phase
+from xamsflow.views import terminal
+from xamsflow.views.terminal import Column
+
+if TYPE_CHECKING:
+    from xamsflow.operate.forecast import Forecast
+    from xamsflow.rundb import RunDatabase
+    from xamsflow.views.campaigns import Progress
+
+HELP = "make the data of many runs again, as one piece of work that can be paused and resumed"
+
+ACTIONS = ("new", "list", "show", "start", "pause", "resume", "retry", "end", "accept", "back")
+
+COLUMNS = (
+    Column("campaign"),
+    Column("phase"),
+    Column("runs", right=True),
+    Column("done", right=True),
+    Column("failed", right=True),
+    Column("left", right=True),
+    Column("ends about", drop=1),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what to do, the campaign, and the choice of runs of a new one."""
+    add = parser.add_argument
+    add("action", choices=ACTIONS, help="what to do (docs/how-to/campaigns.md)")
+    add("name", nargs="?", metavar="NAME", help="the campaign")
+    add("--runs", nargs="+", metavar="RUN", help=f"new: {choosing.HELP}")
+    add("--mode", action="append", metavar="PATTERN", help="new: runs whose mode matches")
+    add("--tag", action="append", metavar="TAG", help="new: runs that have this tag")
+    add(
+        "--from",
+        dest="file",
+        type=choosing.path,
+        metavar="FILE",
+        help="new: the runs in a file, as `xamsflow good --json` writes it, or a list of numbers",
+    )
+    add(
+        "--targets", nargs="+", metavar="TYPE", help="new: final data types [those of the settings]"
+    )
+    add("--reason", metavar="TEXT", help="new, accept, back: why; recorded")
+    add("--profile", metavar="NAME", help="for the time it takes: a profile [watch.profile]")
+    add("--yes", action="store_true", help="do not ask for confirmation")
+    add("--dry-run", action="store_true", help="show what would be done without doing it")
+    add("--json", action="store_true", help="list, show: as JSON (keys: docs/reference/json.md)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it; return 0 only if it is done for all runs."""
+    settings = config.load(options.configfile)
+    if options.action == "list":
+        if options.name is not None:
+            raise ConfigurationError("list shows all campaigns", "show NAME shows one")
+        return _list(options, settings)
+    if options.name is None:
+        known = ", ".join(campaigns.names()) or "none yet"
+        raise ConfigurationError(f"{options.action} which campaign?", f"there are: {known}")
+    choice = ("runs", "mode", "tag", "file", "targets", "reason")
+    given = [name for name in choice if getattr(options, name)]
+    if options.action in ("accept", "back"):
+        given = [name for name in given if name != "reason"]
+    if options.action != "new" and given:
+        name = {"file": "from"}.get(given[0], given[0])
+        raise ConfigurationError(
+            f"--{name} belongs to a new campaign", "the runs of a campaign do not change"
+        )
+    does: dict[str, Callable[[argparse.Namespace, Config], int]] = {"new": _new, "show": _show}
+    return does.get(options.action, _act)(options, settings)
+
+
+def _new(options: argparse.Namespace, settings: Config) -> int:
+    from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
+    from xamsflow.operate import campaigns as operate  # noqa: PLC0415
+
+    if campaigns.exists(options.name):
+        raise ConfigurationError(
+            f"the campaign {options.name} exists already", "choose another name"
+        )
+    words = [*(options.runs or ()), *(_listed(options) if options.file else ())]
+    if not (words or options.mode or options.tag):
+        raise ConfigurationError("which runs?", "give --runs, --mode, --tag or --from")
+    with rundb.open_database(settings.rundb) as database:
+        if database.knows_campaign(options.name):
+            raise ConfigurationError(
+                f"a campaign {options.name} of another working directory has runs in the run "
+                "database",
+                "choose another name",
+            )
+        found = {
+            number: document
+            for number, document in _documents(database, words).items()
+            if asking.matches(document, options.mode, options.tag)
+        }
+    if not found:
+        print("No runs match.")
+        return 1
+    forecast = _forecast(options, settings, found, tuple(options.targets or ()))
+    runs = tuple(cost.number for cost in forecast.costs)
+    operate.check_runs(options.name, runs)
+    _print_forecast(forecast)
+    if not runs:
+        return 1
+    if options.dry_run:
+        print("Nothing was changed (--dry-run).")
+        return 0
+    made = campaigns.new(
+        options.name, runs, tuple(options.targets or ()), owner.user(), options.reason or ""
+    )
+    campaigns.write(made)
+    print(f"To start it: xamsflow campaign start {options.name}")
+    return 0
+
+
+def _act(options: argparse.Namespace, settings: Config) -> int:
+    from xamsflow import rundb  # noqa: PLC0415
+    from xamsflow.operate import campaigns as operate  # noqa: PLC0415
+    from xamsflow.run import journal  # noqa: PLC0415
+    from xamsflow.views import campaigns as views  # noqa: PLC0415
+
+    action, by, reason = options.action, owner.user(), options.reason or ""
+    with (
+        campaigns.changing(options.name) as campaign,
+        rundb.open_database(settings.rundb) as database,
+    ):
+        operate.check(campaign, action)
+        if action == "start":
+            numbers = run_numbers.words(campaign.runs)
+            documents = _documents(database, numbers)
+            _print_forecast(_forecast(options, settings, documents, campaign.targets))
+        if options.dry_run:
+            print("Nothing was changed (--dry-run).")
+            return 0
+        what = {
+            "accept": f"Put the new data of the campaign {campaign.name} in force",
+            "back": f"Put the earlier data of the campaign {campaign.name} in force again",
+        }.get(action, f"{action.capitalize()} the campaign {campaign.name}")
+        question = f"{what}? [y/N] "
+        if not (options.yes or asking.confirmed(question)):
+            print("Nothing was changed.")
+            return 1
+        journal.publish(database, settings)  # an outcome kept from before does not follow this
+        left_out: Mapping[int, str] = {}
+        if action in ("start", "resume"):
+            left_out = operate.start(database, settings, campaign, action, by)
+        elif action == "end":
+            operate.end(database, settings, campaign, by)
+        elif action == "accept":
+            left_out = operate.accept(database, settings, campaign, by, reason)
+        elif action == "back":
+            operate.back(settings, campaign, by, reason)
+        else:
+            {"pause": operate.pause, "retry": operate.retry}[action](database, campaign, by)
+        for number, why in left_out.items():
+            print(f"xamsflow: {layout.run_id(number)} was left out: {why}", file=sys.stderr)
+        progress = views.of(campaigns.read(campaign.name), database)
+    _print_progress(progress)
+    if action != "pause" and progress.by_status["pending"]:
+        print(next_step.of_pending_runs(settings, options.configfile))
+    return 1 if left_out else 0
+
+
+def _show(options: argparse.Namespace, settings: Config) -> int:
+    from xamsflow import rundb  # noqa: PLC0415
+    from xamsflow.views import campaigns as views  # noqa: PLC0415
+
+    campaign = campaigns.read(options.name)
+    with rundb.open_database(settings.rundb) as database:
+        progress = views.of(campaign, database)
+        if options.json:
+            print(json.dumps(progress.to_json(), indent=1, ensure_ascii=False))
+            return 0
+        if campaign.phase is Phase.NEW:
+            documents = _documents(database, run_numbers.words(campaign.runs))
+            _print_forecast(_forecast(options, settings, documents, campaign.targets))
+    _print_progress(progress)
+    return 0
+
+
+def _list(options: argparse.Namespace, settings: Config) -> int:
+    from xamsflow import rundb  # noqa: PLC0415
+    from xamsflow.views import campaigns as views  # noqa: PLC0415
+
+    found = [campaigns.read(name) for name in campaigns.names()]
+    with rundb.open_database(settings.rundb) as database:
+        rows = [views.of(campaign, database) for campaign in found]
+    if options.json:
+        print(json.dumps([row.to_json() for row in rows], indent=1, ensure_ascii=False))
+    elif not rows:
+        print("No campaigns; xamsflow campaign new makes one.")
+    else:
+        print(terminal.table(COLUMNS, [_cells(row) for row in rows], line=terminal.width()))
+    return 0
+
+
+def _cells(row: "Progress") -> list[str]:
+    done, failed = row.by_status["done"], row.by_status["failed"]
+    counts = [str(number) for number in (row.n_runs, done, failed, row.left)]
+    return [row.name, row.phase.value, *counts, amounts.time(row.end)]
+
+
+def _documents(database: "RunDatabase", words: list[str]) -> dict[int, dict[str, Any]]:
+    from xamsflow.operate import forecast  # noqa: PLC0415
+
+    return choosing.in_database(words, database, (*forecast.FIELDS, "tags"))
+
+
+def _listed(options: argparse.Namespace) -> list[str]:
+    """Return the runs in a file: JSON of `xamsflow good`, or numbers and ranges in lines."""
+    try:
+        text = options.file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{options.file} cannot be read ({error})", "correct the path"
+        ) from error
+    if text.lstrip().startswith("{"):
+        content = receipts.read(options.file, ("runs",))
+        try:
+            words = [str(run["run_id"]) for run in content["runs"]]
+        except (KeyError, TypeError) as error:
+            raise ConfigurationError(
+                f"{options.file} is not a list of good runs", "write it with xamsflow good --json"
+            ) from error
+    else:
+        words = [word for line in text.splitlines() for word in line.partition("#")[0].split()]
+    if not words:
+        raise ConfigurationError(f"{options.file} holds no runs", "give another file")
+    try:
+        run_numbers.parse_all(words)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"{options.file}: {error.what}",
+            "give the output of xamsflow good --json, or run numbers and ranges",
+        ) from error
+    return words
+
+
+def _forecast(
+    options: argparse.Namespace,
+    settings: Config,
+    documents: Mapping[int, Mapping[str, Any]],
+    targets: tuple[str, ...],
+) -> "Forecast":
+    from xamsflow.operate import forecast  # noqa: PLC0415
+
+    profile = start.profile_folder(options.profile or settings.watch.profile)
+    jobs = settings.watch.max_jobs or start.usual_jobs(profile)
+    if len(documents) >= 1000 and sys.stderr.isatty():
+        print(f"looking at {len(documents)} runs …", file=sys.stderr)
+    return forecast.forecast(documents.values(), settings, targets, jobs)
+
+
+def _print_forecast(forecast: "Forecast") -> None:
+    made = len(forecast.costs)
+    print(f"{_runs(made)} to make again; {_runs(len(forecast.up_to_date))} up to date")
+    if not made:
+        return
+    names = ", ".join(f"{name} {count}" for name, count in forecast.by_data_type.items())
+    print(f"data types: {names}")
+    if forecast.learned_from == 0:
+        print("cost: unknown, because no run was processed here before")
+        return
+    if forecast.unknown:
+        print(f"not counted below: {_runs(forecast.unknown)} whose size or cost is unknown")
+    print(f"to read {amounts.size(forecast.read)}, to write {amounts.size(forecast.written)}")
+    short = "" if forecast.written <= forecast.free else ": NOT ENOUGH"
+    print(
+        f"disk space: {amounts.size(forecast.written)} beside the present data, of "
+        f"{amounts.size(forecast.free)} free{short}"
+    )
+    print(
+        f"CPU: {amounts.duration(forecast.cpu_s)}, learned from {_runs(forecast.learned_from)} "
+        "processed here"
+    )
+    end = clock.now() + timedelta(seconds=forecast.wall_s)
+    print(
+        f"time: {amounts.duration(forecast.wall_s)} with {forecast.jobs} at a time; started now, "
+        f"it ends at about {amounts.time(end)} UTC, if nothing else is processed"
+    )
+
+
+def _print_progress(progress: "Progress") -> None:
+    said = [f"{count} {status}" for status, count in progress.by_status.items() if count]
+    why = f" ({progress.reason})" if progress.reason else ""
+    print(f"campaign {progress.name}{why}: {progress.phase}, {_runs(progress.n_runs)}")
+    print(", ".join(said))
+    if progress.rate is not None:
+        end = "" if progress.end is None else f"; it ends at about {amounts.time(progress.end)} UTC"
+        print(f"{progress.rate:.3g} runs per hour{end}")
+    for cause in progress.failures:
+        runs = choosing.named(cause.runs)
+        print(f"failed in {cause.stage}: {cause.reason} (run {runs})")
+    if progress.by_status["failed"] and progress.phase is Phase.RUNNING:
+        print(f"When the cause is removed: xamsflow campaign retry {progress.name}")
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'' if count == 1 else 's'}"

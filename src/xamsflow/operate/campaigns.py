@@ -1,0 +1,202 @@
+"""What people do with a campaign: start, pause, resume, retry, end and accept it.
+
+Each step may be interrupted anywhere and done again: what is left to do is read from the run
+documents, and each run is changed by its own atomic change.
+"""
+
+from collections.abc import Iterable
+
+from xamsflow.base.errors import ConfigurationError, XamsflowError
+from xamsflow.operate import lineages as operate_lineages
+from xamsflow.rundb import RunDatabase, Status
+from xamsflow.rundb.campaign_changes import PutBack, Request
+from xamsflow.settings.config import Config
+from xamsflow.state import campaigns, layout, lineages, run_numbers
+from xamsflow.state.campaigns import Campaign, Phase
+
+TOGETHER = 1000
+"""Runs whose data are kept in force before they are requested together."""
+
+ACTIONS = {
+    "start": (Phase.NEW, Phase.RUNNING),
+    "pause": (Phase.RUNNING, Phase.PAUSED),
+    "resume": (Phase.PAUSED, Phase.RUNNING),
+    "retry": (Phase.RUNNING,),
+    "end": (Phase.NEW, Phase.RUNNING, Phase.PAUSED, Phase.ENDED),
+    "accept": (Phase.ENDED,),
+    "back": (Phase.ENDED,),
+}
+"""By action, the phases in which it can be done; repeating one completes what was interrupted."""
+
+
+def check(campaign: Campaign, action: str) -> None:
+    """Raise ConfigurationError if an action is impossible now."""
+    if campaign.phase in ACTIONS[action]:
+        return
+    if action in ("accept", "back") and campaign.is_open:
+        raise ConfigurationError(
+            f"the campaign {campaign.name} has not ended", f"xamsflow campaign end {campaign.name}"
+        )
+    remedies = {
+        Phase.NEW: f"xamsflow campaign start {campaign.name}",
+        Phase.RUNNING: f"xamsflow campaign show {campaign.name} says how far it is",
+        Phase.PAUSED: f"xamsflow campaign resume {campaign.name}",
+        Phase.ENDED: "an ended campaign stays as it is; make a new one for other runs",
+    }
+    raise ConfigurationError(
+        f"cannot {action} the campaign {campaign.name}, which is {campaign.phase}",
+        remedies[campaign.phase],
+    )
+
+
+def check_runs(name: str, runs: Iterable[int]) -> None:
+    """Raise ConfigurationError if a run belongs to another campaign that has not ended."""
+    wanted = set(runs)
+    for other in campaigns.names():
+        if other == name:
+            continue
+        found = campaigns.read(other)
+        shared = wanted.intersection(found.runs)
+        if shared and found.phase is not Phase.ENDED:
+            words = run_numbers.words(shared)
+            raise ConfigurationError(
+                f"the campaign {other}, which has not ended, has run {' '.join(words[:10])}",
+                f"leave them out, or xamsflow campaign end {other}",
+            )
+
+
+def start(
+    database: RunDatabase, settings: Config, campaign: Campaign, action: str, by: str
+) -> dict[int, str]:
+    """Start or resume a campaign: request the runs that it has not requested.
+
+    What is published of each run is kept in force before. Returns why runs were left out.
+    """
+    check(campaign, action)
+    check_runs(campaign.name, campaign.runs)
+    campaigns.write(campaign.after(Phase.RUNNING, action, by))
+    database.hold_campaign(campaign.name, paused=False)
+    request = Request(campaign.name, campaign.targets, by, _reason(campaign, action))
+    left_out: dict[int, str] = {}
+    waiting = _not_requested(database, campaign)
+    for first in range(0, len(waiting), TOGETHER):
+        kept = []
+        for number in waiting[first : first + TOGETHER]:
+            try:
+                _keep(settings, number, by, request.reason)
+                kept.append(number)
+            except XamsflowError as error:
+                left_out[number] = str(error)
+        database.apply(kept, request)
+    return left_out
+
+
+def pause(database: RunDatabase, campaign: Campaign, by: str) -> None:
+    """Pause a campaign: runs in work finish, and runs that wait are as they were before."""
+    check(campaign, "pause")
+    campaigns.write(campaign.after(Phase.PAUSED, "pause", by))
+    database.hold_campaign(campaign.name, paused=True)  # those given back later do not go on
+    database.apply(campaign.runs, PutBack(campaign.name, by, _reason(campaign, "pause")))
+
+
+def retry(database: RunDatabase, campaign: Campaign, by: str) -> None:
+    """Request the failed runs of a campaign again."""
+    check(campaign, "retry")
+    campaigns.write(campaign.after(Phase.RUNNING, "retry", by))
+    reason = _reason(campaign, "retry")
+    database.apply(campaign.runs, Request(campaign.name, campaign.targets, by, reason, again=True))
+
+
+def end(database: RunDatabase, settings: Config, campaign: Campaign, by: str) -> None:
+    """End a campaign: runs that wait are as they were before, and begun ones are finished."""
+    check(campaign, "end")
+    campaigns.write(campaign.after(Phase.ENDED, "end", by))
+    database.apply(campaign.runs, PutBack(campaign.name, by, _reason(campaign, "end")))
+    database.hold_campaign(campaign.name, paused=False)
+    for number in _not_requested(database, campaign):
+        processed, run = settings.storage.processed, layout.run_id(number)
+        kept = lineages.read(processed, run)
+        if kept is not None and kept.reason.startswith(_began(campaign)):
+            lineages.accept(processed, run, by, _reason(campaign, "end"))  # nothing new was made
+
+
+def accept(
+    database: RunDatabase, settings: Config, campaign: Campaign, by: str, reason: str
+) -> dict[int, str]:
+    """Put the new data of a campaign in force; return why runs were left out.
+
+    Raises ConfigurationError, and changes nothing, if runs were not compared since they were
+    remade. Runs that are not done keep their earlier data in force.
+    """
+    check(campaign, "accept")
+    processed = settings.storage.processed
+    kept = {
+        number: record
+        for number in campaign.runs
+        if (record := lineages.read(processed, layout.run_id(number))) and not record.accepted
+    }
+    done = {
+        row.number
+        for row in database.each_run(run_numbers.each(kept))
+        if row.status is Status.DONE and row.campaign == campaign.name
+    }
+    left_out = dict.fromkeys(kept.keys() - done, "it has not been remade")
+    not_compared = []
+    for number in sorted(done):
+        run = layout.run_id(number)
+        try:
+            new = operate_lineages.remade(processed, kept[number])
+        except ConfigurationError as error:  # made as it was before
+            left_out[number] = str(error)
+            continue
+        try:
+            operate_lineages.check_compared(run, kept[number].earlier, new)
+        except ConfigurationError:
+            not_compared.append(number)
+    if not_compared:
+        words = " ".join(run_numbers.words(not_compared))
+        raise ConfigurationError(
+            f"{len(not_compared)} runs of the campaign {campaign.name} were not compared since "
+            "they were remade",
+            f"look at what changed first: xamsflow compare {words}",
+        )
+    campaigns.write(campaign.after(campaign.phase, "accept", by, reason))
+    for number in sorted(done - left_out.keys()):
+        operate_lineages.accept(processed, layout.run_id(number), by, reason)
+    return left_out
+
+
+def back(settings: Config, campaign: Campaign, by: str, reason: str) -> None:
+    """Put the earlier data of a campaign's runs in force again."""
+    check(campaign, "back")
+    campaigns.write(campaign.after(campaign.phase, "back", by, reason))
+    processed = settings.storage.processed
+    for run in map(layout.run_id, campaign.runs):
+        if lineages.read(processed, run) is not None:
+            lineages.back(processed, run, by, reason)
+
+
+def _not_requested(database: RunDatabase, campaign: Campaign) -> list[int]:
+    """Return the runs that a campaign has not requested, or has put back, newest first."""
+    ranges = run_numbers.parse_all(run_numbers.words(campaign.runs))
+    requested = database.requested_by(campaign.name, ranges)
+    return [number for number in reversed(campaign.runs) if number not in requested]
+
+
+def _keep(settings: Config, number: int, by: str, reason: str) -> None:
+    """Keep what is published of a run in force until the new data are accepted.
+
+    Of a run of which nothing is published, nothing is kept. Raises an error if that is unknown.
+    """
+    processed, run = settings.storage.processed, layout.run_id(number)
+    if lineages.published(processed, run):
+        lineages.keep(processed, run, by, reason)
+
+
+def _reason(campaign: Campaign, action: str) -> str:
+    words = f"{_began(campaign)}{action}"
+    return f"{words} ({campaign.reason})" if campaign.reason else words
+
+
+def _began(campaign: Campaign) -> str:
+    return f"campaign {campaign.name}: "

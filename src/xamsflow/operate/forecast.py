@@ -1,0 +1,287 @@
+"""What making runs again costs: data types, bytes, disk space, CPU and time.
+
+What a run needs is a matter of its lineages; what that takes is learned from the receipts of runs
+that were processed here, and from the use of resources that Snakemake noted with them.
+"""
+
+import csv
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xamsflow.base import folders
+from xamsflow.base.errors import XamsflowError
+from xamsflow.rundb import run_document
+from xamsflow.settings import detector as detectors
+from xamsflow.settings.config import Config
+from xamsflow.settings.detector import Detector
+from xamsflow.state import layout, receipts, strax_folder
+
+LEARN_FROM = 200
+"""Number of newest runs with receipts from which is learned."""
+
+MB = 1e6
+
+FIELDS = ("number", "mode", "data.type", "data.size_mb", "data.lineage_hash", "data.host")
+"""The fields of a run document that a forecast needs."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a run took: bytes of live data and of what was stored, CPU and wall time in s."""
+
+    live: float
+    stored: float
+    cpu_s: float
+    wall_s: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run will take; None if unknown. Bytes, and CPU and wall time in s."""
+
+    number: int
+    to_make: tuple[str, ...]
+    read: float | None
+    written: float | None
+    cpu_s: float | None
+    wall_s: float | None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What several runs will take.
+
+    `up_to_date` are the runs of which nothing has to be made. `unknown` counts those of `costs`
+    whose cost cannot be estimated; sums leave them out. `jobs` is the number of runs processed at a
+    time, `free` the free space in bytes where strax data are stored, `learned_from` the number of
+    runs from which was learned.
+    """
+
+    costs: tuple[Cost, ...]
+    up_to_date: tuple[int, ...]
+    jobs: int
+    free: int
+    learned_from: int
+
+    @property
+    def by_data_type(self) -> dict[str, int]:
+        """The number of runs for which each data type is made."""
+        return dict(Counter(name for cost in self.costs for name in cost.to_make))
+
+    @property
+    def unknown(self) -> int:
+        """The number of runs whose cost is unknown."""
+        return sum(cost.cpu_s is None or cost.written is None for cost in self.costs)
+
+    @property
+    def read(self) -> float:
+        """Bytes read."""
+        return sum(cost.read or 0.0 for cost in self.costs)
+
+    @property
+    def written(self) -> float:
+        """Bytes written, which need as much disk space: what is stored already stays."""
+        return sum(cost.written or 0.0 for cost in self.costs)
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time of all jobs in s."""
+        return sum(cost.cpu_s or 0.0 for cost in self.costs)
+
+    @property
+    def wall_s(self) -> float:
+        """Time in s from start to end, without waiting for the batch system or other runs."""
+        walls = [cost.wall_s or 0.0 for cost in self.costs]
+        return max([sum(walls) / self.jobs, *walls])
+
+
+@dataclass(frozen=True)
+class Experience:
+    """Samples by the set of data types that were made."""
+
+    samples: Mapping[frozenset[str], Sequence[Sample]] = field(default_factory=dict)
+
+    def of(self, to_make: Iterable[str]) -> Sequence[Sample]:
+        """Return the samples that come closest: the same data types, or else the fewest more."""
+        wanted = frozenset(to_make)
+        larger = [made for made in self.samples if made >= wanted]
+        return self.samples[min(larger, key=len)] if larger else ()
+
+    @cached_property
+    def n_runs(self) -> int:
+        """The number of runs from which was learned."""
+        return sum(map(len, self.samples.values()))
+
+
+def forecast(
+    documents: Iterable[Mapping[str, Any]],
+    settings: Config,
+    targets: Sequence[str],
+    jobs: int,
+) -> Forecast:
+    """Return what making runs again will take; `targets` empty: those of the settings.
+
+    The documents have at least FIELDS. Raises ConfigurationError for an unknown target.
+    """
+    experience, needs = learn(), Needs(settings, targets)
+    costs, up_to_date = [], []
+    for document in documents:
+        to_make = needs.to_make(document)
+        if to_make:
+            costs.append(_cost(document, to_make, experience))
+        else:
+            up_to_date.append(document["number"])
+    return Forecast(
+        costs=tuple(costs),
+        up_to_date=tuple(up_to_date),
+        jobs=jobs,
+        free=shutil.disk_usage(folders.existing(settings.storage.processed)).free,
+        learned_from=experience.n_runs,
+    )
+
+
+class Needs:
+    """Which data types have to be made: those not stored with the lineage of current settings."""
+
+    def __init__(self, settings: Config, targets: Sequence[str]) -> None:
+        self._settings = settings
+        self._targets = tuple(targets)
+        self._hashes: dict[tuple[str, tuple[str, ...]], dict[str, str]] = {}
+
+    def to_make(self, document: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the data types to be made for a run, lowest first."""
+        run = layout.run_id(document["number"])
+        targets = self._targets or self._settings.targets_for(run_document.mode(document))
+        processed = self._settings.storage.processed
+        return tuple(
+            name
+            for name, lineage_hash in self._wanted(run, targets).items()
+            if not strax_folder.metadata_file(processed / f"{run}-{name}-{lineage_hash}").is_file()
+        )
+
+    def _wanted(self, run: str, targets: tuple[str, ...]) -> Mapping[str, str]:
+        from xamsflow.data import lineage  # noqa: PLC0415 - strax takes seconds
+
+        key = lineage.same_as(self._detector, run), targets
+        if key not in self._hashes:
+            self._hashes[key] = lineage.stored_with(
+                self._detector, self._settings.context, key[0], targets
+            )
+        return self._hashes[key]
+
+    @cached_property
+    def _detector(self) -> Detector:
+        return detectors.load(self._settings.detector)
+
+
+def learn() -> Experience:
+    """Return what the newest runs with receipts in this folder took."""
+    samples: dict[frozenset[str], list[Sample]] = {}
+    found = sorted(layout.transfer_receipt("0").parent.parent.glob("[0-9]*"), reverse=True)
+    seen = 0
+    for folder in found:
+        learned = _sample(folder.name)
+        if learned is not None:
+            samples.setdefault(learned[0], []).append(learned[1])
+            seen += 1
+            if seen == LEARN_FROM:
+                break
+    return Experience(samples)
+
+
+def _sample(run: str) -> tuple[frozenset[str], Sample] | None:
+    """Return which data types were made of a run last, and what that took; None if unknown."""
+    live = _read(layout.transfer_receipt(run)).get("bytes")
+    if not isinstance(live, int):
+        return None
+    made: set[str] = set()
+    stored = cpu_s = wall_s = 0.0
+    for path in layout.receipts_of_data_types(run):
+        receipt = _read(path)
+        use = _use(Path(layout.PROCESS_BENCHMARK.format(run_id=run, data_type=path.stem)))
+        names = receipt.get("made")
+        if names is None:  # a receipt of an earlier version, which made all or nothing
+            names = [] if receipt.get("already_stored") else receipt.get("stored", {})
+        if use is None or not names:
+            continue
+        made |= set(names)
+        stored += sum(receipt["stored"][name]["bytes"] for name in names)
+        cpu_s, wall_s = cpu_s + use[0], wall_s + use[1]
+    published = _use(Path(layout.PUBLISH_BENCHMARK.format(run_id=run)))
+    if not made or published is None:
+        return None
+    sample = Sample(float(live), stored, cpu_s + published[0], wall_s + published[1])
+    return frozenset(made), sample
+
+
+def _use(path: Path) -> tuple[float, float] | None:
+    """Return CPU and wall time in s of a job, as Snakemake noted them; None if it did not."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            row = next(csv.DictReader(file, delimiter="\t"))
+        return float(row["cpu_time"]), float(row["s"])
+    except (KeyError, OSError, StopIteration, TypeError, ValueError):
+        return None
+
+
+def _cost(document: Mapping[str, Any], to_make: tuple[str, ...], experience: Experience) -> Cost:
+    sizes = _sizes(document)
+    samples = experience.of(to_make)
+    live = sizes.get(run_document.LIVE)
+    from_live = any(name.startswith("raw_records") for name in to_make)
+    raw = [size for name, size in sizes.items() if name.startswith("raw_records")]
+    before = [sizes.get(name) for name in to_make]
+    known = [size for size in before if size is not None]
+    return Cost(
+        number=document["number"],
+        to_make=to_make,
+        read=live if from_live else sum(raw) if raw else None,
+        # Data made before have the same size within a few percent, whatever the run holds.
+        written=sum(known)
+        if len(known) == len(before)
+        else _expected([(one.live, one.stored) for one in samples], live),
+        cpu_s=_expected([(one.live, one.cpu_s) for one in samples], live),
+        wall_s=_expected([(one.live, one.wall_s) for one in samples], live),
+    )
+
+
+def _sizes(document: Mapping[str, Any]) -> dict[str, float]:
+    """Return the size in bytes of each data type registered last, and of the live data."""
+    return {
+        str(entry.get("type")): entry["size_mb"] * MB
+        for entry in run_document.data_entries(document)
+        if isinstance(entry.get("size_mb"), int | float)
+    }
+
+
+def _expected(points: Sequence[tuple[float, float]], size: float | None) -> float | None:
+    """Return what a run of this size takes by a straight line through points (size, amount).
+
+    The line has no negative offset and no negative slope: a run costs something however short, and
+    a longer run never less.
+    """
+    if not points or size is None:
+        return None
+    x, y = np.array(points).T
+    mean_x, mean_y = x.mean(), y.mean()
+    spread = ((x - mean_x) ** 2).sum()
+    slope = ((x - mean_x) * (y - mean_y)).sum() / spread if spread > 0 else 0.0
+    steepest = mean_y / mean_x if mean_x > 0 else 0.0
+    slope = min(max(slope, 0.0), steepest)
+    if spread <= (0.05 * mean_x) ** 2 * len(points):  # all of one size say nothing about a slope
+        slope = 0.0 if mean_x / 2 < size < mean_x * 2 else steepest
+    return float(mean_y + slope * (size - mean_x))
+
+
+def _read(path: Path) -> receipts.Receipt:
+    try:
+        return receipts.read(path)
+    except (OSError, XamsflowError):
+        return {}

@@ -1,0 +1,143 @@
+"""Campaigns: one file each, with the runs to be made again and whether that is under way.
+
+How far a campaign is, the run documents say. The file only holds what people decided, so it is
+rarely written, and a campaign can be interrupted anywhere and started again.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from xamsflow.base import clock
+from xamsflow.base.errors import BadDataError, ConfigurationError, did_you_mean
+from xamsflow.state import layout, lock, receipts, run_numbers
+
+VERSION = 1
+"""The form of the file."""
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", flags=re.ASCII)
+
+
+class Phase(StrEnum):
+    """What people decided last about a campaign."""
+
+    NEW = "new"
+    RUNNING = "running"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A campaign: `runs` are made again up to `targets` (empty: those of the settings).
+
+    `began` is the time of the first start, ISO 8601 in UTC, None before. `history` holds who did
+    what and when: `time`, `by`, `action`, `reason`.
+    """
+
+    name: str
+    runs: tuple[int, ...]
+    targets: tuple[str, ...]
+    phase: Phase
+    reason: str
+    began: str | None
+    history: tuple[dict[str, Any], ...]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the campaign has been started and not ended."""
+        return self.phase in (Phase.RUNNING, Phase.PAUSED)
+
+    def after(self, phase: Phase, action: str, by: str, reason: str | None = None) -> "Campaign":
+        """Return the campaign after somebody has done something with it."""
+        now = clock.now().isoformat(timespec="seconds")
+        told = {"time": now, "by": by, "action": action, "reason": reason}
+        began = self.began or (now if phase is Phase.RUNNING else None)
+        entry = {key: value for key, value in told.items() if value is not None}
+        return replace(self, phase=phase, began=began, history=(*self.history, entry))
+
+
+def new(
+    name: str, runs: tuple[int, ...], targets: tuple[str, ...], by: str, reason: str
+) -> Campaign:
+    """Return a new campaign; nothing is written."""
+    campaign = Campaign(name, tuple(sorted(runs)), targets, Phase.NEW, reason, None, ())
+    return campaign.after(Phase.NEW, "new", by)
+
+
+def check_name(name: str) -> str:
+    """Return a name that a campaign may have; raises ConfigurationError for another."""
+    if NAME.fullmatch(name) is None:
+        raise ConfigurationError(
+            f"{name!r} cannot be the name of a campaign",
+            "use letters, digits, '.', '_' and '-', at most 64, and begin with a letter or digit",
+        )
+    return name
+
+
+def exists(name: str) -> bool:
+    """Return whether there is a campaign of this name."""
+    return layout.campaign_file(check_name(name)).exists()
+
+
+def write(campaign: Campaign) -> None:
+    """Write a campaign in one piece, so that it survives a power cut."""
+    content = {"version": VERSION, **asdict(campaign), "runs": run_numbers.words(campaign.runs)}
+    receipts.write(layout.campaign_file(campaign.name), content)
+
+
+def read(name: str) -> Campaign:
+    """Return a campaign.
+
+    Raises ConfigurationError if there is none of this name, BadDataError for a damaged file.
+    """
+    path = layout.campaign_file(check_name(name))
+    try:
+        content = receipts.read(path, ("version", "name", "runs", "targets", "phase", "history"))
+    except FileNotFoundError:
+        known = names()
+        raise ConfigurationError(
+            f"there is no campaign {name!r}{did_you_mean(name, known)}",
+            f"there are {', '.join(known)}" if known else "xamsflow campaign new makes one",
+        ) from None
+    try:
+        if content["version"] != VERSION or content["name"] != name:
+            raise ValueError(f"version {content['version']}, name {content['name']!r}")
+        ranges = run_numbers.parse_all(content["runs"])
+        return Campaign(
+            name=name,
+            runs=tuple(sorted({number for part in ranges for number in part})),
+            targets=tuple(map(str, content["targets"])),
+            phase=Phase(content["phase"]),
+            reason=str(content.get("reason") or ""),
+            began=content.get("began"),
+            history=tuple(dict(entry) for entry in content["history"]),
+        )
+    except (AttributeError, ConfigurationError, TypeError, ValueError) as error:
+        raise BadDataError(
+            f"{path} is not a campaign, or is damaged ({error})", "restore it from a backup"
+        ) from error
+
+
+def names() -> list[str]:
+    """Return the names of all campaigns, sorted."""
+    found = (path.stem for path in layout.CAMPAIGNS.glob("*.json"))
+    return sorted(name for name in found if NAME.fullmatch(name))
+
+
+@contextmanager
+def changing(name: str) -> Iterator[Campaign]:
+    """Yield a campaign that nobody else changes meanwhile; raises as :func:`read`.
+
+    Raises ConfigurationError if somebody else is changing it. The lock ends with its holder.
+    """
+    read(name)
+    with lock.at_once(layout.campaign_lock(name)) as free:
+        if not free:
+            raise ConfigurationError(
+                f"somebody else is changing the campaign {name}", "wait a moment, then try again"
+            )
+        yield read(name)

@@ -1,0 +1,108 @@
+"""Campaigns: many runs made again as one piece of work, on a real run database."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from xamsflow import rundb
+from xamsflow.settings import config as configuration
+
+END = datetime(2024, 3, 1, 12, 0, tzinfo=UTC)
+LATER = END.replace(year=2099)
+
+RUNS = range(900, 912)
+
+
+def document(number, status="done", /, **fields):
+    found = {"number": number, "mode": "bkg", "start": END - timedelta(hours=1), "end": END}
+    return found | {"processing_status": status, "comments": ["as it is"]} | fields
+
+
+@pytest.fixture
+def runs(site, monkeypatch):
+    monkeypatch.setenv("LOGNAME", "astrid")
+    site.collection.insert_many(
+        [
+            *(
+                document(number, processing={"attempt": 1, "owner": "a:1:1:x", "stage": "publish"})
+                for number in RUNS[:-1]
+            ),
+            document(
+                RUNS[-1],
+                "failed",
+                processing_failed=2,
+                processing={
+                    "attempt": 2,
+                    "reason": "no disk",
+                    "tries": 1,
+                    "retry_at": END.replace(year=2099),
+                },
+            ),
+        ]
+    )
+    return site.collection
+
+
+def ask(site, *arguments):
+    said = site.verb("campaign", *arguments)
+    return said.returncode, said.stdout + said.stderr
+
+
+def plain(runs):
+    """Return the run documents without their histories, by number."""
+    found = {run["number"]: run for run in runs.find().sort("number")}
+    for one in found.values():
+        one.get("processing", {}).pop("history", None)
+    return found
+
+
+def by_status(site, name="gains"):
+    return json.loads(ask(site, "show", name, "--json")[1])["by_status"]
+
+
+def database(site):
+    return rundb.open_database(configuration.load([site.configfile]).rundb)
+
+
+def test_paused_at_any_moment_each_run_is_requested_once_or_as_it_was(site, runs):
+    before = plain(runs)
+    assert ask(site, "new", "gains", "--runs", "900-911", "--reason", "new gains")[0] == 0
+    assert plain(runs) == before
+    assert ask(site, "start", "gains", "--yes")[0] == 0
+    with database(site) as db:
+        select = configuration.load([site.configfile]).select
+        waiting = db.pending(select)
+        assert [run.number for run in waiting] == sorted(RUNS, reverse=True)
+        assert all(run.reprocess and run.campaign == "gains" for run in waiting)
+        runs.insert_one(document(1, "pending"))
+        assert db.pending(select)[0].number == 1  # new runs go first
+        runs.delete_one({"number": 1})
+        taken = {run: ["events"] for run in waiting if run.number in (905, 906)}
+        (first, second) = db.claim_pending(taken, "driver")
+        assert ask(site, "pause", "gains", "--yes")[0] == 0
+        now = plain(runs)
+        left = set(RUNS) - {905, 906}
+        assert {number: now[number] for number in left} == {n: before[n] for n in left}
+        # What is in work may finish, and what a driver gives back does not go on.
+        assert db.release(first, "the driver was stopped")
+        assert db.done(second, versions={}, quality={})
+        assert db.pending(select) == []
+        assert ask(site, "resume", "gains", "--yes")[0] == 0
+        assert {run.number for run in db.pending(select)} == set(RUNS) - {second.number}
+    assert by_status(site) == {
+        "waiting": 0, "pending": 11, "submitted": 0, "running": 0, "done": 1, "failed": 0,
+    }  # fmt: skip
+    assert ask(site, "end", "gains", "--yes")[0] == 0
+    now = plain(runs)
+    assert {number: now[number] for number in left} == {n: before[n] for n in left}
+    assert now[first.number]["processing_status"] == "pending"  # begun, so it is finished
+    requests = [
+        entry["reason"]
+        for run in runs.find()
+        for entry in run["processing"]["history"]
+        if entry.get("action") == "campaign" and entry["to"] == "pending"
+    ]
+    assert requests.count("campaign gains: start (new gains)") == len(RUNS)
+    code, said = ask(site, "start", "gains", "--yes")
+    assert (code, "which is ended" in said) == (1, True)
