@@ -6,11 +6,12 @@ imported only when it is called.
 
 ::
 
-    command    which verb is called, and how its errors are shown
-    choosing   runs as people name them
-    asking     what verbs that change run documents share: show, ask, act
-    next_step  what processes pending runs: a watch, or a command to type
-    accepting  what verbs share that propose a measured value for a correction file
+    command      which verb is called, and how its errors are shown
+    choosing     runs as people name them
+    asking       what verbs that change run documents share: show, ask, act
+    next_step    what processes pending runs: a watch, or a command to type
+    live_status  the table of runs that redraws itself
+    accepting    what verbs share that propose a measured value for a correction file
 """
 
 import signal

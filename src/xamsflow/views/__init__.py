@@ -12,6 +12,8 @@
     page           the page `results/index.html`
     html_page      a page as one file: text stays text, only known scripts run
     overview       the picture of a run
+    run_table      the table of runs
+    screen         lines that are redrawn in place on a terminal
     terminal       tables and colors on a terminal
     colors         the colors of all plots
 """

@@ -1,6 +1,7 @@
 """Terminal output: tables that fit the width, and optional color."""
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -53,6 +54,32 @@ def coloured(text: str, colour: str | None) -> str:
 
 SEQUENCES = tuple(f"\x1b[{code}m" for code in ("0", *COLOURS.values()))
 """All that this project sends to a terminal besides text."""
+
+
+_SEQUENCE = re.compile("(" + "|".join(map(re.escape, SEQUENCES)) + ")")
+
+
+def clip(line: str, length: int) -> str:
+    """Return a line that may have colors, without what lies beyond `length` characters."""
+    made = []
+    for part in _SEQUENCE.split(line):
+        shown = part if part in SEQUENCES else part[:length]
+        length -= 0 if part in SEQUENCES else len(shown)
+        made.append(shown)
+    return "".join(made)
+
+
+def wrap_list(text: str, length: int) -> list[str]:
+    """Return lines of at most `length` characters, broken after commas; they may have colors."""
+    lines = [""]
+    for part in text.split(", "):
+        longer = f"{lines[-1]}, {part}" if lines[-1] else part
+        if lines[-1] and len(_SEQUENCE.sub("", longer)) >= length:
+            lines[-1] += ","
+            lines.append(f"  {part}")
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def cut(text: str, length: int) -> str:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from site_for_tests import XAMSFLOW
-from xamsflow.cli import status
 from xamsflow.rundb import RunSummary
+from xamsflow.views import run_table
 from xamsflow.views.causes import Causes
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -154,7 +154,7 @@ def test_a_narrow_terminal_shows_whole_reasons():
     row = RunSummary.of(document(932, "failed", stage="transfer", reason=" ".join(words)))
     found = Causes()
     found.add(row)
-    lines = status.by_cause(found.most_frequent_first(), 80).splitlines()
+    lines = run_table.by_cause(found.most_frequent_first(), 80).splitlines()
     assert lines[0] == "1 failed in transfer: 932"
     assert " ".join(lines[1:]).split() == words
     assert max(map(len, lines)) <= 80

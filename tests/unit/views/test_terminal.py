@@ -79,3 +79,14 @@ def test_colour_does_not_change_the_layout(monkeypatch):
     made = terminal.table(COLUMNS, ROWS, line=50, colours=["red", None])
     assert made != plain
     assert re.sub(r"\x1b\[\d+m", "", made) == plain
+
+
+def test_lines_with_colours_are_clipped_and_wrapped_by_what_is_seen():
+    line = "5 runs: \x1b[31m3 failed\x1b[0m, \x1b[32m2 done\x1b[0m"
+    assert terminal.clip(line, 10) == "5 runs: \x1b[31m3 \x1b[0m\x1b[32m\x1b[0m"
+    assert terminal.clip(line, 99) == line
+    assert terminal.wrap_list(line, 20) == [
+        "5 runs: \x1b[31m3 failed\x1b[0m,",
+        "  \x1b[32m2 done\x1b[0m",
+    ]
+    assert terminal.wrap_list(line, 99) == [line]
