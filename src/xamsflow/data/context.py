@@ -4,7 +4,7 @@ import html
 import importlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,6 @@ from xamsflow.settings import data_types
 from xamsflow.settings.detector import Detector
 from xamsflow.state import layout, lineages, strax_folder
 
-SUPERRUN = "_"
-"""How the names of superruns begin."""
-
 
 class Context(strax.Context):  # type: ignore[misc]  # strax has no types
     """A strax context that shows itself in a notebook, and says what is wrong with a request."""
@@ -34,7 +31,7 @@ class Context(strax.Context):  # type: ignore[misc]  # strax has no types
         Raises ConfigurationError for what is not a run, for an unknown data type, and for data that
         can only be made from live data if the context has no settings of the run.
         """
-        if not str(run_id).startswith(SUPERRUN):
+        if not str(run_id).startswith(strax_private.SUPERRUN):
             layout.run_number(str(run_id))
         try:
             yield from super().get_iter(run_id, targets, *args, **kwargs)
@@ -119,19 +116,17 @@ def for_analysis(
     made.set_context_config({"store_run_fields": RUN_FIELDS})
     if which != "new":
         strax_private.use_lineages(
-            made, partial(_lineages, processed, which), partial(_gone, processed, which)
+            made,
+            lambda run: lineages.hashes(processed, run, which),
+            lambda run, data_type: _stored_lineage(run, _folder(processed, run, data_type, which)),
+            lambda run, data_type: _gone(run, _folder(processed, run, data_type, which)),
         )
     return made
 
 
-def _lineages(processed: Path, which: lineages.Which, run: str) -> dict[str, Mapping[str, Any]]:
-    """Return the lineages of data types of a run that are not those of the current settings."""
-    if run.startswith(SUPERRUN):
-        return {}
-    return {
-        data_type: _stored_lineage(run, lineages.folder(processed, run, data_type, lineage_hash))
-        for data_type, lineage_hash in lineages.hashes(processed, run, which).items()
-    }
+def _folder(processed: Path, run: str, data_type: str, which: lineages.Which) -> Path:
+    lineage_hash = lineages.hashes(processed, run, which)[data_type]
+    return lineages.folder(processed, run, data_type, lineage_hash)
 
 
 def _stored_lineage(run: str, folder: Path) -> Mapping[str, Any]:
@@ -152,9 +147,7 @@ GONE = "gone"
 """The plugin in the lineage of data that are not stored any more."""
 
 
-def _gone(processed: Path, which: lineages.Which, run: str, data_type: str) -> BadDataError:
-    lineage_hash = lineages.hashes(processed, run, which)[data_type]
-    folder = lineages.folder(processed, run, data_type, lineage_hash)
+def _gone(run: str, folder: Path) -> BadDataError:
     return BadDataError(
         f"run {run}: {folder}, which is in force, is gone or damaged",
         f"restore it, or see `xamsflow lineage {int(run)}`",

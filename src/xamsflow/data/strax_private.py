@@ -31,54 +31,89 @@ Lineage = Mapping[str, Any]
 """Of a data type: class, version and options of its plugin and of those of its inputs."""
 
 
+Hashes = Mapping[str, str]
+"""The lineage hash of each data type."""
+
+SUPERRUN = "_"
+"""How the names of superruns begin."""
+
+
 def use_lineages(
     context: strax.Context,
-    lineages: Callable[[str], Mapping[str, Lineage]],
+    hashes: Callable[[str], Hashes],
+    lineage: Callable[[str, str], Lineage],
     gone: Callable[[str, str], Exception],
 ) -> None:
     """Make a context load data types of some runs with given lineages.
 
-    `lineages` returns those of a run by data type. The other data types keep the lineage of their
-    plugin, with these as inputs, so whatever is computed from the given ones says so. If data with
-    a given lineage are not stored, they are not computed: `gone`, called with the run and the data
-    type, returns the exception.
+    `hashes` returns those of a run by data type, and `lineage`, called with the run and the data
+    type, what such a hash stands for. The other data types keep the lineage of their plugin, with
+    these as inputs, so whatever is computed from the given ones says so. If data with a given
+    lineage are not stored, they are not computed: `gone`, called like `lineage`, returns the
+    exception. The lineage of a superrun has the given hashes of its runs.
     """
     made_by_strax = context._get_plugins
 
     def get_plugins(targets: Iterable[str], run_id: str, **options: Any) -> dict[str, strax.Plugin]:
         plugins: dict[str, strax.Plugin] = made_by_strax(tuple(targets), run_id, **options)
-        given = lineages(run_id)
-        return _with_lineages(plugins, run_id, given, gone) if given else plugins
+        if run_id.startswith(SUPERRUN):
+            by_run = {run: given for run in _subruns(context, run_id) if (given := hashes(run))}
+            return _with_inputs(plugins, partial(_noted, by_run)) if by_run else plugins
+        given = hashes(run_id)
+        if not given:
+            return plugins
+
+        def replaced(data_type: str, plugin: strax.Plugin) -> strax.Plugin | None:
+            if data_type not in given:
+                return None
+            stored = lineage(run_id, data_type)
+            return _only_loaded(plugin, stored, partial(gone, run_id, data_type))
+
+        return _with_inputs(plugins, replaced)
 
     context._get_plugins = get_plugins
     # strax would otherwise keep the plugins of one run for all runs.
     context.set_context_config({"use_per_run_defaults": True})
 
 
-def _with_lineages(
+def _with_inputs(
     plugins: Mapping[str, strax.Plugin],
-    run_id: str,
-    given: Mapping[str, Lineage],
-    gone: Callable[[str, str], Exception],
+    replaced: Callable[[str, strax.Plugin], strax.Plugin | None],
 ) -> dict[str, strax.Plugin]:
-    """Return plugins and all their inputs with the given lineages."""
+    """Return plugins after replacing some; the lineages of the others contain their inputs'."""
     found: dict[str, strax.Plugin] = {}
 
     def find(data_type: str) -> strax.Plugin:
         if data_type not in found:
             plugin = plugins[data_type]
-            if data_type in given:
-                plugin = _only_loaded(plugin, given[data_type], partial(gone, run_id, data_type))
-            else:
+            other = replaced(data_type, plugin)
+            if other is None:
                 own = plugin.provides[-1]
                 inputs = [find(name).lineage for name in plugin.depends_on]
                 plugin.lineage = dict(ChainMap({own: plugin.lineage[own]}, *inputs))
-            found[data_type] = plugin
+            found[data_type] = plugin if other is None else other
         return found[data_type]
 
     for data_type in plugins:
         find(data_type)
     return found
+
+
+def _subruns(context: strax.Context, superrun: str) -> Iterable[str]:
+    try:
+        spec = context.run_metadata(superrun, projection="sub_run_spec")["sub_run_spec"]
+    except (strax.RunMetadataNotAvailable, strax.DataNotAvailable, KeyError):
+        return ()  # it is not defined yet
+    return tuple(spec)
+
+
+def _noted(by_run: Mapping[str, Hashes], data_type: str, plugin: strax.Plugin) -> None:
+    """Note in the lineage of a superrun's plugin which stored data of its runs are joined."""
+    joined = {run: given[data_type] for run, given in by_run.items() if data_type in given}
+    if joined:
+        own = plugin.provides[-1]
+        name, version, options = plugin.lineage[own]
+        plugin.lineage[own] = name, version, options | {f"joined_{data_type}": joined}
 
 
 def _only_loaded(

@@ -121,6 +121,23 @@ def test_what_is_made_from_earlier_data_has_their_lineage(remade, tmp_path):
     np.testing.assert_array_equal(made["area"], 2 * areas(remade))
 
 
+def test_a_superrun_joins_the_data_in_force_and_says_so(remade):
+    def joined(site):
+        st = site.context()
+        st.define_run("_joined", [RUN, "007200"])
+        key = st.key_for("_joined", "event_info")
+        found = st.get_array("_joined", "event_info", progress_bar=False)["s2_area"]
+        parts = site.load("event_info", [RUN, "007200"])["s2_area"]
+        np.testing.assert_array_equal(found, parts)
+        return key.lineage_hash
+
+    earlier = joined(remade)
+    lineages.accept(remade.processed, RUN, BY)
+    new = joined(remade)
+    lineages.back(remade.processed, RUN, BY)
+    assert joined(remade) == earlier != new
+
+
 def test_earlier_data_that_are_gone_are_not_made_by_the_present_code(remade, tmp_path):
     earlier = lineages.read(remade.processed, RUN).earlier
     for name in ("event_basics", "raw_records_v1730"):
