@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from xamsflow.cli import choosing
 from xamsflow.settings import config
-from xamsflow.state import layout
+from xamsflow.state import campaigns, layout, run_numbers
 from xamsflow.views import terminal
 from xamsflow.views.terminal import Column
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 HELP = "report what changed between the old and the new data of runs"
 ONLY_LOOKS = True
+
+SHOWN = 10
+"""How many runs that cannot be compared are shown."""
 
 COUNTS = (
     Column(""), *(Column(name, right=True) for name in ("old", "new", "matched", "lost", "gained")),
@@ -30,7 +33,12 @@ CHANGES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the runs, their lineages and the folder of the report."""
     add = parser.add_argument
-    add("runs", nargs="+", metavar="RUN", help=choosing.HELP)
+    add(
+        "runs",
+        nargs="+",
+        metavar="RUN|CAMPAIGN",
+        help=f"{choosing.HELP}; or the name of a campaign, for its runs",
+    )
     add(
         "--old",
         metavar="HASH",
@@ -42,8 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=choosing.path,
         metavar="FOLDER",
-        default=layout.COMPARISON,
-        help=f"where to write the report [{layout.COMPARISON}]",
+        help=f"where to write the report [{layout.COMPARISON}, or CAMPAIGN in there]",
     )
     add("--json", action="store_true", help="as JSON (keys: docs/reference/json.md)")
 
@@ -51,19 +58,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the report and print a summary; return 1 if a run could not be compared."""
     processed = config.load(options.configfile).storage.processed
-    runs = [layout.run_id(number) for number in choosing.on_disk(options.runs)]
+    words = [word for each in options.runs for word in _words(each)]
+    runs = [layout.run_id(number) for number in choosing.on_disk(words)]
+    output = options.output
+    if output is None:
+        named = options.runs[0] if options.runs != words and len(options.runs) == 1 else ""
+        output = layout.COMPARISON / named
     from xamsflow.analysis.comparison import report, summary  # noqa: PLC0415 - strax takes seconds
 
     found = summary.compare(processed, runs, options.old, options.new)
-    page = report.write(found, options.output)
+    page = report.write(found, output)
     if options.json:
         print(json.dumps(found.to_json(), indent=1))
     else:
         print("\n".join(_lines(found)))
         print(f"\n{page.absolute()}")
-    for error in found.problems.values():
+    for error in list(found.problems.values())[:SHOWN]:
         print(f"xamsflow: {error}", file=sys.stderr)
+    if (more := len(found.problems) - SHOWN) > 0:
+        print(f"xamsflow: {more} more runs are not compared; see the report", file=sys.stderr)
     return 1 if found.problems else 0
+
+
+def _words(word: str) -> list[str]:
+    """Return the runs of a campaign as people write them; what names runs is returned as it is."""
+    if word in campaigns.names() and not word.isdecimal():
+        return run_numbers.words(campaigns.read(word).runs)
+    return [word]
 
 
 def _lines(found: "Comparison") -> Iterator[str]:

@@ -154,11 +154,10 @@ def accept(
         except ConfigurationError:
             not_compared.append(number)
     if not_compared:
-        words = " ".join(run_numbers.words(not_compared))
         raise ConfigurationError(
             f"{len(not_compared)} runs of the campaign {campaign.name} were not compared since "
             "they were remade",
-            f"look at what changed first: xamsflow compare {words}",
+            f"look at what changed first: `xamsflow compare {campaign.name}`",
         )
     campaigns.write(campaign.after(campaign.phase, "accept", by, reason))
     for number in sorted(done - left_out.keys()):
