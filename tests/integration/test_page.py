@@ -405,7 +405,9 @@ def test_pictures_are_drawn_of_the_newest_runs_that_lack_them(site):
     assert site.snakemake().returncode == 0
 
     first = site.verb("page", "--pictures", "1")
-    assert "000933" in (site.work / layout.PAGE).read_text()
+    details = (site.work / layout.page_details("000933")).read_text()
+    assert "INFO xamsflow.jobs: run 000933: publish done" in details
+    assert "data/processed/000933-raw_records_v1730" in details
     assert "pictures drawn: 1, last:" in first.stdout
     picture = site.work / "results" / "000933" / "overview.png"
     assert picture.is_file()

@@ -97,7 +97,8 @@ def run(options: argparse.Namespace) -> int:
         pictures = page.make_pictures(demo, len(documents))
         for run in sorted(pictures):
             print(f"picture      {Path.cwd() / layout.overview(run)}")
-        print(f"page         {Path.cwd() / page.make(demo)}")
+        page.make(demo)
+        print(f"page         {Path.cwd() / layout.PAGE}")
         if options.stay:
             _stay(settings)
     return code

@@ -62,7 +62,8 @@ def run(options: argparse.Namespace) -> int:
             _measure(settings)
         drawn = page.make_pictures(settings, options.pictures)
     written = trends.make(settings) if trends.has_any() else None
-    print(f"{Path.cwd() / page.make(settings, details=DETAILS)}")
+    page.make(settings, details=DETAILS)
+    print(f"{Path.cwd() / layout.PAGE}")
     if written:
         print(f"{Path.cwd() / written}")
     if drawn:

@@ -147,9 +147,9 @@ class _Page:
         self._changed |= changed
         age = None if self._made is None else clock.now() - self._made
         due = age is None or age > PAGE_AT_LEAST or (self._changed and age >= PAGE_PAUSE)
-        if due:
-            self._make()
-        self._pictures.draw(wanted=due)
+        is_first = self._made is None
+        has_news = self._make() if due else False
+        self._pictures.draw(wanted=has_news or is_first)
 
     def end(self, *, with_pictures: bool) -> None:
         """Update the page a last time if something has changed, and wait for wanted pictures."""
@@ -164,14 +164,16 @@ class _Page:
         """Stop drawing pictures."""
         self._pictures.stop()
 
-    def _make(self) -> None:
+    def _make(self) -> bool:
+        """Write the page; return whether pictures or details may be missing."""
         from xamsflow.views.page import make  # noqa: PLC0415 - as above
 
         self._made, self._changed = clock.now(), False
         try:
-            make(self._settings)
+            return make(self._settings)
         except XamsflowError as error:
             say(f"the page was not updated: {error}")
+            return False
 
 
 def say(line: str) -> None:

@@ -30,8 +30,10 @@ LOG_BYTES = 6000
 QUANTITIES = ("quantity", "value", "error", "unit", "remark")
 
 
-def make(config: Config, stamps: Mapping[int, int], at_most: int) -> None:
+def make(config: Config, stamps: Mapping[int, int], at_most: int) -> bool:
     """Write the details of at most so many runs whose details are out of date, newest first.
+
+    Return whether those of more runs may be out of date.
 
     `stamps` says when the row of each run last changed, in ms since the epoch. Raises the errors
     of the run database, and ConfigurationError or ResourcesError if nothing can be written.
@@ -44,7 +46,7 @@ def make(config: Config, stamps: Mapping[int, int], at_most: int) -> None:
         if version is not None:
             wanted[number] = version
     if not wanted:
-        return
+        return False
     logs = run_files.logs_of([layout.run_id(number) for number in wanted])
     with rundb.open_database(config.rundb) as database:
         for document in database.documents(None, run_numbers.each(wanted)):
@@ -54,10 +56,11 @@ def make(config: Config, stamps: Mapping[int, int], at_most: int) -> None:
                 sections = list(_sections(run, document, logs[run]))
             except Exception:  # of one run, of which somebody wrote the document
                 logger.exception("no details of run %s", run)
-                continue
+                sections = [_pairs("Details", [("problem", f"see xamsflow show {number}")])]
             content = {"run": number, "sections": sections, "pages": _pages(run)}
             path = html_page.write_script(layout.page_details(run), RECEIVER, content)
             os.utime(path, ns=(wanted[number], wanted[number]))
+    return len(wanted) == at_most
 
 
 def _version(run: str, stamp: int) -> int | None:

@@ -25,20 +25,22 @@ DETAILS = 20
 """Maximum number of runs whose details are written together with the page."""
 
 
-def make(config: Config, *, details: int = DETAILS) -> Path:
-    """Write the page, and what open pages load, atomically; return its path.
+def make(config: Config, *, details: int = DETAILS) -> bool:
+    """Write the page, and what open pages load, atomically.
 
-    `details` is the maximum number of runs whose details are written. If the run database cannot
+    `details` is the maximum number of runs whose details are written. Return whether the page says
+    anything new, or whether more details are missing. If the run database cannot
     be reached, the page is made from the receipts and says so. Raises ConfigurationError or
     ResourcesError if it cannot be written.
     """
     page = facts.collect(config)
     with lock.exclusive(layout.PAGE_LOCK):
-        stamps = _write(page)
+        stamps, is_new = _write(page)
+    missing = False
     if not page.source_problem:
         with contextlib.suppress(TransientError):  # the next version has the details
-            run_details.make(config, stamps, details)
-    return layout.PAGE
+            missing = run_details.make(config, stamps, details)
+    return is_new or missing
 
 
 def tell_watch(look: datetime) -> None:
@@ -49,11 +51,15 @@ def tell_watch(look: datetime) -> None:
     html_page.write_script(layout.PAGE_WATCH, "xamsflow.watch", {"look": look.isoformat()})
 
 
-def _write(page: Page) -> dict[int, int]:
-    """Write the page if it says anything new; return when each run's row changed, in ms."""
+def _write(page: Page) -> tuple[dict[int, int], bool]:
+    """Write the page if it says anything new.
+
+    Return when the row of each run changed, in ms, and whether the page says anything new.
+    """
     around = summary(page)
     before = kept.read()
     lasting = {name: about for name, about in around.items() if name not in ("made", "watch")}
+    lasting["spaces"] = [round(space["percent"]) for space in around["spaces"]]
     is_new = before.take(page.rows, kept.checksum(lasting), page.made.timestamp())
     since, changed = before.changes()
     if is_new or not layout.PAGE.is_file():
@@ -75,7 +81,7 @@ def _write(page: Page) -> dict[int, int]:
     # Last: a page that reads it finds the changes.
     latest = {name: around[name] for name in ("made", "watch")} | {"stamp": before.stamp}
     html_page.write_script(layout.PAGE_LATEST, "xamsflow.latest", latest)
-    return {number: stamp for number, (_, stamp) in before.rows.items()}
+    return {number: stamp for number, (_, stamp) in before.rows.items()}, is_new
 
 
 def make_pictures(config: Config, at_most: int) -> list[str]:

@@ -123,7 +123,8 @@ function options(select, words) {
   if (select.value) wanted.push(select.value);
   if (chosen[select.name]) wanted.push(chosen[select.name]);
   const values = [...new Set(wanted)];
-  if (values.join("\n") === [...select.options].map((one) => one.value).join("\n")) return;
+  const before = [...select.options].map((one) => one.value);
+  if (values.length === before.length && values.every((value, i) => value === before[i])) return;
   select.replaceChildren(...values.map((value) =>
     element("option", { value }, value === "" ? "all" : value === "active" ? "in progress" : value)));
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from page_of_runs import decoded
 from xamsflow.rundb import RunSummary
 from xamsflow.views.page import rows
 from xamsflow.views.page.rows import COLUMNS, TEXTS, Lineages
@@ -16,17 +17,6 @@ START = datetime(2026, 1, 2, tzinfo=UTC)
 def row(document: dict[str, Any], lineages: Lineages | None = None) -> rows.Row:
     whole = {"number": 7, "processing_status": "done"} | document
     return rows.row(RunSummary.of(whole), whole, Lineages() if lineages is None else lineages)
-
-
-def decoded(block: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return rows as the page reads them."""
-    words = block["words"]
-    found = []
-    for one in block["rows"]:
-        run = dict(zip(block["columns"], one, strict=True))
-        run |= {name: words[run[name]] for name in block["texts"]}
-        found.append(run | {"tags": [words[tag] for tag in run["tags"]]})
-    return found
 
 
 def test_texts_are_written_once():

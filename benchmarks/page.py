@@ -1,0 +1,136 @@
+"""The page of all runs: how large it is, how fast it opens, and what it costs to keep up to date.
+
+``python benchmarks/page.py [NUMBER]``: so many run documents as after processing, with tags,
+comments and twelve data types each. A watch that sees no change writes what stands in the row
+"nothing changed" every 5 min, and its sign of life every 10 s.
+"""
+
+import contextlib
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import measuring
+
+from xamsflow.base import clock
+from xamsflow.settings import config
+from xamsflow.simulate import embedded_mongod
+from xamsflow.state import layout
+from xamsflow.views import page
+
+sys.path.insert(0, str(layout.REPOSITORY / "tests"))
+from servers.browser import running_browser
+from site_for_tests import Site
+
+RUNS = 10_000
+TOGETHER = 2000
+REPEATS = 5
+SIGNS = 200
+
+FIRST = datetime(2025, 7, 1, tzinfo=UTC)
+MODES = ("background", "led", "kr83m", "co60", "ba133")
+DATA_TYPES = (
+    *("raw_records_v1730", "records", "peaks", "peak_basics", "peak_classification"),
+    *("peak_positions", "events", "event_basics", "corrected_areas", "event_info"),
+    *("pulse_counts", "event_positions"),
+)
+
+SECONDS = "performance.getEntriesByType('navigation')[0].loadEventEnd / 1000"
+"""From the start of the navigation until the table is drawn, in the browser (s)."""
+
+
+def main(number: int = RUNS) -> None:
+    """Measure, print and write."""
+    rows: list[dict[str, Any]] = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        embedded_mongod.running(Path(folder) / "mongod") as mongod,
+    ):
+        site = Site(Path(folder) / "site", mongod.uri, "page")
+        fill(site, number)
+        settings = config.load([site.configfile])
+        with contextlib.chdir(site.work):
+            rows.append(measured("first page", 1, lambda _: page.make(settings)))
+            rows.append(measured("nothing changed", REPEATS, lambda _: page.make(settings)))
+            rows.append(measured("one run changed", REPEATS, lambda i: one_more(site, settings, i)))
+            about = ("page", layout.PAGE), ("changes", layout.PAGE_CHANGES)
+            rows += [{"what": what, "MB": path.stat().st_size / 1e6} for what, path in about]
+            rows.append(measured("sign of life", SIGNS, lambda _: page.tell_watch(clock.now())))
+            rows.append({"what": "open in a browser", "s": opened(layout.PAGE, folder)})
+    print(measuring.table(rows, decimals=4))
+    measuring.write("page", rows)
+
+
+def fill(site: Site, number: int) -> None:
+    """Insert the documents of processed runs, some of which failed or are odd."""
+    chosen = random.Random(1)
+    documents = []
+    for i in range(1, number + 1):
+        start = FIRST + i * timedelta(minutes=70)
+        end = start + timedelta(hours=1)
+        status = "done" if i % 97 else "failed"
+        history = [{"time": end, "from": "pending", "to": status, "by": "driver"}] * 4
+        about = {"attempt": 1, "time": end, "history": history}
+        about |= {"quality": {"verdict": "clean", "findings": []}}
+        about |= {"health": {"verdict": "usual" if i % 200 else "odd"}}
+        if status == "failed":
+            about |= {"reason": f"chunk {i}: file is damaged", "failure": "bad_data"}
+        note = {"user": "shifter", "date": end}
+        stored = [
+            {
+                **{"type": data_type, "lineage_hash": f"{i // 2500}x{data_type[:8]}", "time": end},
+                **{"size_mb": 3.1, "host": "here", "location": f"/data/{i:06d}-{data_type}"},
+            }
+            for data_type in DATA_TYPES
+        ]
+        documents.append(
+            {
+                **{"number": i, "mode": chosen.choice(MODES), "start": start, "end": end},
+                **{"tags": [{"name": name} | note for name in ("sr0", "messy")[: 1 + i % 3 // 2]]},
+                "comments": [{"comment": f"anode at {i % 5 + 1} kV, run {i} is fine"} | note],
+                "data": [{"type": "live", "size_mb": 1500.0 + i, "location": "/daq"}, *stored],
+                **{"processing_status": status, "processing": about},
+            }
+        )
+        if len(documents) == TOGETHER or i == number:
+            site.collection.insert_many(documents)
+            documents = []
+    site.collection.create_index("number")
+
+
+def one_more(site: Site, settings: config.Config, i: int) -> None:
+    """Change a run, and update the page."""
+    site.collection.update_one({"number": i + 1}, {"$set": {"mode": f"mode {i}"}})
+    page.make(settings)
+
+
+def measured(what: str, repeats: int, work: Callable[[int], object]) -> dict[str, Any]:
+    """Return wall and CPU time of each repeat, on average (s)."""
+    start, used = time.perf_counter(), os.times()
+    for i in range(repeats):
+        work(i)
+    seconds, now = time.perf_counter() - start, os.times()
+    cpu = now.user + now.system - used.user - used.system
+    return {"what": what, "s": seconds / repeats, "CPU s": cpu / repeats}
+
+
+def opened(path: Path, folder: str) -> float:
+    """Return the fastest time in which a browser opens a page (s)."""
+    seconds = []
+    home = Path(folder) / "browser"
+    home.mkdir()
+    with running_browser(home) as browser:
+        for _ in range(REPEATS):
+            with browser.open(path.absolute().as_uri(), width=1280, height=900) as tab:
+                seconds.append(float(tab.evaluate(SECONDS)))
+    return min(seconds)
+
+
+if __name__ == "__main__":
+    main(*(int(number) for number in sys.argv[1:]))
