@@ -266,6 +266,7 @@ def test_pictures_are_drawn_in_parallel_and_hold_up_nothing(site, watched):
     assert site.document(901)["processing"]["health"]["verdict"] == "unknown"
     on_page = page_of_runs.runs(site.work / layout.PAGE)
     assert [on_page[number]["picture"] for number in (901, 902)] == [1, 1]
+    assert (site.work / layout.PAGE_WATCH).is_file()
     assert "pictures were" not in watched.said
     assert "no pictures" not in watched.said
 

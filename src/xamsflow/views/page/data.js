@@ -39,7 +39,7 @@ function writeAddress() {
   const said = new URLSearchParams();
   for (const [name, value] of Object.entries(chosen)) if (value !== DEFAULTS[name]) said.set(name, value);
   const address = `#${said}`;
-  if (address !== (location.hash || "#")) history.replaceState(null, "", address);
+  if (address !== (location.hash || "#")) history.replaceState(history.state, "", address);
 }
 
 // ---- Filter
