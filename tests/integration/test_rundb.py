@@ -1068,3 +1068,19 @@ def test_a_verdict_replaces_whatever_is_in_its_place(database, runs):
         assert database.set_health(number, judged("usual"))
         assert runs.find_one({"number": number})["processing"]["health"] == judged("usual")
     assert runs.find_one({"number": 2})["processing"]["was"] == "by hand"
+
+
+def test_a_checksum_tells_whether_fields_of_any_run_have_changed(database, runs):
+    for number in range(1, 4):
+        database.insert({"number": number, "mode": "led", "tags": [{"name": "x"}], "user": "a"})
+    fields = ("number", "mode", "tags.name")
+    before = database.checksum(fields)
+    runs.update_one({"number": 2}, {"$set": {"user": "b", "processing": {"stage": "x"}}})
+    assert database.checksum(fields) == before
+    found = {before}
+    for change in ({"$set": {"tags.0.name": "y"}}, {"$unset": {"mode": ""}}):
+        runs.update_one({"number": 3}, change)
+        found.add(database.checksum(fields))
+    runs.delete_one({"number": 1})
+    found.add(database.checksum(fields))
+    assert len(found) == 4

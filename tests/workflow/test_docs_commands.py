@@ -58,7 +58,7 @@ NOT_HERE = {
     r"xamsflow display.*": "the run has raw records only; tests of its own",
     r"xamsflow (gains|lifetime).*": "of runs of XAMS; tests of their own",
     r"xamsflow watch.*": "does not end; tests of its own",
-    r"ssh -L .*": "shows the page of another host until it is stopped; the page has tests of its own",
+    r"ssh -L .*": "shows the page of another host until it is stopped",
     r"xamsflow retransfer.*": "moves the files that other commands need; a test of its own",
     r"xamsflow (pend|retry|reprocess|verify)( --force)?": "the verb as such, which needs runs",
     r".*….*": "an abbreviation, not a command",

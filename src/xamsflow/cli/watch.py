@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xamsflow.base import clock
 from xamsflow.base.errors import XamsflowError
@@ -13,13 +14,19 @@ from xamsflow.run import start
 from xamsflow.settings import config
 from xamsflow.state import watching
 
+if TYPE_CHECKING:
+    from xamsflow.rundb import RunDatabase
+
 HELP = "process runs as soon as they end, until stopped"
 
 PAGE_PAUSE = timedelta(seconds=30)
 """Minimum time between two page updates, each of which reads all run documents."""
 
-PAGE_AT_LEAST = timedelta(minutes=5)
-"""Maximum time between two page updates: others may have changed run documents."""
+PAGE_CHECK = timedelta(minutes=2)
+"""How often the page is updated if others have changed run documents, which is cheap to see."""
+
+PAGE_AT_LEAST = timedelta(minutes=15)
+"""Maximum time between two page updates, because some of what it says depends on the time."""
 
 SIGN_PAUSE = timedelta(seconds=10)
 """Minimum time between two signs of life for open pages."""
@@ -77,7 +84,6 @@ def run(options: argparse.Namespace) -> int:
     from xamsflow.operate import places  # noqa: PLC0415
     from xamsflow.operate.watcher import Watcher, WatchOptions  # noqa: PLC0415
     from xamsflow.run import notify  # noqa: PLC0415 - keeps --help fast
-    from xamsflow.rundb import RunDatabase  # noqa: PLC0415
 
     settings = config.load(options.configfile)
     if options.interval is not None:
@@ -88,15 +94,13 @@ def run(options: argparse.Namespace) -> int:
 
     page = _Page(settings, options.configfile)
 
-    def after_round(database: RunDatabase | None, changed: bool) -> None:
+    def after_round(database: "RunDatabase | None", changed: bool) -> None:
         if database is not None:
             with contextlib.suppress(XamsflowError):  # a full disk
                 watching.looked(settings.watch.interval_s)
         service.is_alive()
         notify.check(settings, database, lambda: places.silent(settings, profile))
-        if database is not None:
-            page.tell_watch()
-        page.update(changed=changed)
+        page.update(database, changed=changed)
 
     say(
         f"watching {settings.rundb.database}.{settings.rundb.collection} with profile "
@@ -127,12 +131,15 @@ class _Page:
         self._settings = settings
         self._changed = True
         self._made: datetime | None = None
+        self._checked: datetime | None = None
         self._told: datetime | None = None
+        self._is_away = False
+        self._checksum: int | None = None
         self._pictures = PicturesBeside(
             configfiles, settings.watch.pictures, say, quantities=settings.watch.quantities
         )
 
-    def tell_watch(self) -> None:
+    def _tell_watch(self) -> None:
         """Tell open pages that this process is alive and reads the run database."""
         from xamsflow.views.page import tell_watch  # noqa: PLC0415 - as above
 
@@ -142,14 +149,33 @@ class _Page:
             with contextlib.suppress(XamsflowError):  # a full disk
                 tell_watch(now)
 
-    def update(self, *, changed: bool) -> None:
-        """Update page and pictures if due."""
-        self._changed |= changed
-        age = None if self._made is None else clock.now() - self._made
-        due = age is None or age > PAGE_AT_LEAST or (self._changed and age >= PAGE_PAUSE)
+    def update(self, database: "RunDatabase | None", *, changed: bool) -> None:
+        """Update page and pictures if due; the database is None if it could not be queried."""
+        if database is not None:
+            self._tell_watch()
+        self._changed |= changed or (database is None) != self._is_away
+        self._is_away = database is None
         is_first = self._made is None
+        due = self._is_due(database)
         has_news = self._make() if due else False
         self._pictures.draw(wanted=has_news or is_first)
+
+    def _is_due(self, database: "RunDatabase | None") -> bool:
+        now = clock.now()
+        if self._made is None or self._checked is None:
+            self._checked = now
+            return True
+        if self._changed:
+            return now - self._made >= PAGE_PAUSE
+        if now - self._made > PAGE_AT_LEAST:
+            return True
+        if database is None or now - self._checked < PAGE_CHECK:
+            return False
+        from xamsflow.views.page import FIELDS  # noqa: PLC0415 - as above
+
+        self._checked = now
+        before, self._checksum = self._checksum, database.checksum(FIELDS)
+        return self._checksum != before
 
     def end(self, *, with_pictures: bool) -> None:
         """Update the page a last time if something has changed, and wait for wanted pictures."""

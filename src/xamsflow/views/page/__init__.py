@@ -15,5 +15,6 @@ The program of the page is in ``*.js``. It only ever sets texts of runs as ``tex
 
 from xamsflow.views.page.beside import PicturesBeside
 from xamsflow.views.page.render import make, make_pictures, tell_watch
+from xamsflow.views.page.rows import FIELDS
 
-__all__ = ["PicturesBeside", "make", "make_pictures", "tell_watch"]
+__all__ = ["FIELDS", "PicturesBeside", "make", "make_pictures", "tell_watch"]
