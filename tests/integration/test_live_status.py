@@ -45,7 +45,7 @@ def at_terminal(site: Site, **more: str) -> Terminal:
 
 
 def line_of(run: str) -> Callable[[list[str]], str]:
-    return lambda shown: next((line for line in shown if run in line[:9]), "")
+    return lambda shown: next((line for line in shown if run in line[:10]), "")
 
 
 def test_a_person_watches_runs(watched: Site, mongod_of_its_own: Mongod) -> None:

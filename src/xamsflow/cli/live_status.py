@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 INTERVAL_S = 5.0
 """Time between two looks at the run database."""
 
-BUSY = 0.1
+BUSY = 0.25
 """The part of the time that may be spent on looking: in a large database, a look takes seconds."""
 
 MARKED_S = 30.0

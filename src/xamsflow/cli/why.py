@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from xamsflow.base.errors import ConfigurationError, XamsflowError
 from xamsflow.base.printable import printable
 from xamsflow.cli import choosing, next_step
 from xamsflow.settings import config
-from xamsflow.settings.config import Config
+from xamsflow.settings.config import DAQ, Config
 from xamsflow.state import layout, receipts
 from xamsflow.views import terminal
 from xamsflow.views.terminal import Column
@@ -99,28 +99,12 @@ def _ask(database: "RunDatabase", settings: Config, document: dict[str, Any]) ->
     if state(document) is State.ABSENT:
         by_itself = selection.conditions_to_ask(document, settings.select, settings.watch, now)
     said = answer(rundb.RunSummary.of(document), document, conditions, by_itself)
-    live_data = list(_of_live_data(document, settings))
-    others = list(_of_other_tools(document))
-    return _Answer(layout.run_id(number), said, conditions, by_itself, live_data, others)
+    about = live_data(document, settings), other_tools(document)
+    return _Answer(layout.run_id(number), said, conditions, by_itself, *about)
 
 
-def _of_other_tools(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each tool and host with strax data of its own, which do not count here."""
-    from xamsflow.rundb import registered, run_document  # noqa: PLC0415
-
-    found: dict[str, list[str]] = {}
-    for entry in run_document.data_entries(document):
-        tool = registered.tool(entry)
-        if tool is not registered.Tool.XAMSFLOW and entry.get("type") != run_document.LIVE:
-            name = "another tool" if tool is registered.Tool.UNKNOWN else tool.value
-            place = f"{name} on {entry.get('host')}"
-            found.setdefault(place, []).append(str(entry.get("type")))
-    for place, types in found.items():
-        yield f"Not counted here: {', '.join(sorted(set(types)))} by {place} (xamsflow show)"
-
-
-def _of_live_data(document: Mapping[str, Any], settings: Config) -> Iterator[str]:
-    """Yield lines on where the live data come from; no host is asked."""
+def live_data(document: Mapping[str, Any], settings: Config) -> list[str]:
+    """Return lines on where the live data come from; no host is asked."""
     from xamsflow.transfer import Search  # noqa: PLC0415 - keeps --help fast
 
     run = layout.run_id(document["number"])
@@ -129,22 +113,37 @@ def _of_live_data(document: Mapping[str, Any], settings: Config) -> Iterator[str
     except (XamsflowError, OSError):
         found = None
     if found is not None:
+        name = found.get("name", DAQ)  # receipts of earlier versions have none
         place = f"{found.get('host')}:{found.get('path')}"
-        name = found.get("name") or ("daq" if "name" not in found else None)
-        if name is None:
-            yield "Live data: complete here; no source had them to compare with"
-        else:
-            yield f"Live data: here, from {name} ({place})"
-        yield from (f"  not from {one}" for one in found.get("passed_over") or ())
-        return
+        first = (
+            "Live data: complete here; no source had them to compare with"
+            if name is None
+            else f"Live data: here, from {name} ({place})"
+        )
+        return [first, *(f"  not from {one}" for one in found.get("passed_over") or ())]
     try:
         search = Search(document, settings.daq, settings.sources)
     except XamsflowError as error:
-        yield f"Live data: {error}"
-        return
+        return [f"Live data: {error}"]
     places = ", then ".join(map(str, search.where))
-    yield f"Live data: to be copied from {places or 'nowhere'}"
-    yield from (f"  not from {one}" for one in search.passed_over)
+    first = f"Live data: to be copied from {places or 'nowhere'}"
+    return [first, *(f"  not from {one}" for one in search.passed_over)]
+
+
+def other_tools(document: Mapping[str, Any]) -> list[str]:
+    """Return a line for each tool and host with strax data of its own, which do not count here."""
+    from xamsflow.rundb import registered, run_document  # noqa: PLC0415
+
+    found: dict[str, set[str]] = {}
+    for entry in run_document.data_entries(document):
+        tool = registered.tool(entry)
+        if tool is not registered.Tool.XAMSFLOW and entry.get("type") != run_document.LIVE:
+            name = "another tool" if tool is registered.Tool.UNKNOWN else tool.value
+            found.setdefault(f"{name} on {entry.get('host')}", set()).add(str(entry.get("type")))
+    return [
+        f"Not counted here: {', '.join(sorted(types))} by {place} (xamsflow show)"
+        for place, types in found.items()
+    ]
 
 
 def answer(

@@ -151,7 +151,7 @@ def parent_on_daq(document: Mapping[str, Any], daq: Daq) -> str:
     location = rundoc.live_location(document, daq.copies_on)
     if location is None and daq.ssh is None:
         # The DAQ and the cluster share this disk.
-        location = rundoc.live_location(document, set(daq.copies_on) - {daq.cluster})
+        location = rundoc.live_location(document, daq.sources)
     run = layout.run_id(rundoc.parse(document).number)
     if location is None:
         raise _NoLocationError(

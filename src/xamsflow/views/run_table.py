@@ -184,20 +184,28 @@ def table(
     now: datetime,
     skip_tags: Collection[str],
     line: int | None,
-    marked: Collection[int] = (),
+    marked: Collection[int] | None = None,
 ) -> str:
     """Return the table, in lines of at most `line` characters (None: no limit).
 
     `now` serves to compute the time until a retry. For pending runs that are not taken because of
-    one of `skip_tags`, the table says so. The numbers in `marked` get a mark.
+    one of `skip_tags`, the table says so. The numbers in `marked` get a mark; None: there is
+    no room for marks.
     """
     return terminal.table(
         COLUMNS,
-        [[MARK if row.number in marked else "", *_cells(row, now, skip_tags)] for row in rows],
+        [[_mark(row, marked), *_cells(row, now, skip_tags)] for row in rows],
         line=line,
         colours=[COLOURS.get(word(row)) for row in rows],
         coloured_column=[column.name for column in COLUMNS].index("status"),
     )
+
+
+def _mark(row: "RunSummary", marked: Collection[int] | None) -> str:
+    """Return the mark, or a blank where one may come, so that the table does not move."""
+    if marked is None:
+        return ""
+    return MARK if row.number in marked else " "
 
 
 def _cells(row: "RunSummary", now: datetime, skip_tags: Collection[str]) -> list[str]:

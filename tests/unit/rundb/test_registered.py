@@ -1,8 +1,13 @@
+from datetime import UTC, datetime
+
 import pytest
 
 from xamsflow.run import publish
-from xamsflow.rundb import registered
+from xamsflow.rundb import RunSummary, registered
 from xamsflow.rundb.registered import Tool
+from xamsflow.views import run_table
+
+START = datetime(2024, 3, 1, tzinfo=UTC)
 
 LINEAGE = {"records": ("Records", "1.0", {})}
 
@@ -20,7 +25,8 @@ MADE_BY_STRAX = {
 
 
 def ours():
-    transfer = {"destination": "/live/000932", "bytes": 5_000_000}
+    source = {"name": "dcache", "host": "here", "path": "/dcache/000932"}
+    transfer = {"destination": "/live/000932", "bytes": 5_000_000, "source": source}
     facts = {
         "path": "/processed/000932-records-abc", "lineage": LINEAGE, "lineage_hash": "abc",
         "n_chunks": 3, "n_items": 7, "bytes": 5_000_000,
@@ -45,6 +51,17 @@ def ours():
 def test_entries_of_other_tools_are_not_ours(entry, tool):
     assert registered.tool(entry) is tool
     assert not registered.is_ours(entry, str(entry.get("host")))
+
+
+def test_the_source_of_the_live_data_is_registered():
+    entry, _ = ours()
+    assert entry["source"] == "dcache"
+    row = RunSummary.of({"number": 932, "data": [DAQ, entry]})
+    assert row.source == "dcache"
+    assert RunSummary.of({"number": 932, "data": [DAQ, {**entry, "source": 7}]}).source is None
+    assert "dcache" in run_table.table([row], START, (), None)
+    from_daq = RunSummary.of({"number": 932, "data": [{**entry, "source": "daq"}]})
+    assert "daq" not in run_table.table([from_daq], START, (), None), "that is the usual one"
 
 
 def test_what_is_published_is_ours_on_this_cluster_only():
