@@ -106,3 +106,45 @@ def test_paused_at_any_moment_each_run_is_requested_once_or_as_it_was(site, runs
     assert requests.count("campaign gains: start (new gains)") == len(RUNS)
     code, said = ask(site, "start", "gains", "--yes")
     assert (code, "which is ended" in said) == (1, True)
+
+
+def test_what_cannot_be_done_is_one_line(site, runs, tmp_path):
+    wrong, empty = tmp_path / "wrong.json", tmp_path / "empty"
+    wrong.write_text('{"runs": [5]}')
+    empty.write_text("# nothing\n")
+    for arguments, expected in {
+        ("new",): "new which campaign?",
+        ("new", "gains"): "which runs?",
+        ("new", "../x", "--runs", "900"): "cannot be the name of a campaign",
+        ("new", "gains", "--runs", "5"): "run 000005 is not in",
+        ("new", "gains", "--from", str(wrong)): "not a list of good runs",
+        ("new", "gains", "--from", str(empty)): "holds no runs",
+        ("new", "gains", "--from", str(tmp_path / "gone")): "cannot be read",
+        ("new", "gains", "--runs", "900", "--targets", "peeks"): "'peeks' is unknown",
+        ("start", "gains"): "there is no campaign 'gains'",
+        ("start", "gains", "--runs", "900"): "--runs belongs to a new campaign",
+        ("list", "gains"): "list shows all campaigns",
+    }.items():
+        code, said = ask(site, *arguments)
+        assert code == 1
+        assert expected in said
+        assert said.count("\n") == 1
+    good = tmp_path / "good.json"
+    good.write_text('{"runs": [{"run_id": "000900"}, {"run_id": "000903"}]}')
+    assert ask(site, "new", "gains", "--from", str(good))[0] == 0
+    assert ask(site, "list")[1].split()[-6:-1] == ["gains", "new", "2", "0", "0"]
+    for arguments, expected in {
+        ("new", "gains", "--runs", "900"): "exists already",
+        (
+            "new",
+            "more",
+            "--runs",
+            "903-905",
+        ): "the campaign gains, which has not ended,",
+        ("pause", "gains"): "cannot pause the campaign gains, which is new",
+        ("start", "gains"): "there is no terminal for confirmation",
+        ("accept", "gains", "--yes"): "cannot accept the campaign gains, which is new",
+    }.items():
+        code, said = ask(site, *arguments)
+        assert (code, expected in said) == (1, True), said
+    assert all(run["processing_status"] != "pending" for run in runs.find())

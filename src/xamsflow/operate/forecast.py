@@ -135,7 +135,7 @@ def forecast(
     for document in documents:
         to_make = needs.to_make(document)
         if to_make:
-            costs.append(_cost(document, to_make, experience))
+            costs.append(cost(document, to_make, experience))
         else:
             up_to_date.append(document["number"])
     return Forecast(
@@ -187,7 +187,7 @@ def learn() -> Experience:
     found = sorted(layout.transfer_receipt("0").parent.parent.glob("[0-9]*"), reverse=True)
     seen = 0
     for folder in found:
-        learned = _sample(folder.name)
+        learned = sample(folder.name)
         if learned is not None:
             samples.setdefault(learned[0], []).append(learned[1])
             seen += 1
@@ -196,7 +196,7 @@ def learn() -> Experience:
     return Experience(samples)
 
 
-def _sample(run: str) -> tuple[frozenset[str], Sample] | None:
+def sample(run: str) -> tuple[frozenset[str], Sample] | None:
     """Return which data types were made of a run last, and what that took; None if unknown."""
     live = _read(layout.transfer_receipt(run)).get("bytes")
     if not isinstance(live, int):
@@ -231,7 +231,8 @@ def _use(path: Path) -> tuple[float, float] | None:
         return None
 
 
-def _cost(document: Mapping[str, Any], to_make: tuple[str, ...], experience: Experience) -> Cost:
+def cost(document: Mapping[str, Any], to_make: tuple[str, ...], experience: Experience) -> Cost:
+    """Return what making these data types of a run will take."""
     sizes = _sizes(document)
     samples = experience.of(to_make)
     live = sizes.get(run_document.LIVE)

@@ -1,6 +1,14 @@
+from pathlib import Path
+
 import pytest
 
-from xamsflow.operate.watcher import Watcher, WatchOptions, in_turn
+from xamsflow.operate.watcher import (
+    CAMPAIGN_DRIVERS,
+    DriverProcess,
+    Watcher,
+    WatchOptions,
+    in_turn,
+)
 from xamsflow.settings import config
 
 
@@ -30,6 +38,20 @@ def test_a_backlog_is_worked_off_however_many_new_runs_come():
         waiting.remove(one)
         taken += 1
         assert taken <= 4 * 100
+
+
+@pytest.mark.parametrize(
+    ("max_jobs", "in_work", "expected"),
+    [(1, [], 1), (2, [], 1), (2, [(True, 1)], 0), (100, [], 80), (100, [(True, 79)], 1),
+     (100, [(False, 95)], 5), (100, [(True, 1)] * CAMPAIGN_DRIVERS, 0)],
+)  # fmt: skip
+def test_campaigns_leave_room_for_new_runs(max_jobs, in_work, expected):
+    options = WatchOptions(Path(), configfiles=[], max_jobs=max_jobs, once=True)
+    watcher = Watcher(config.of_site({}), options, say=lambda _line: None)
+    for campaign, count in in_work:
+        runs = tuple(range(count))
+        watcher._drivers.append(DriverProcess(None, runs, Path(), 0.0, campaign=campaign))
+    assert watcher._room_for_campaigns() == expected
 
 
 def test_an_error_of_what_follows_a_round_is_reported_once_and_ends_nothing(tmp_path):
