@@ -1,5 +1,6 @@
 """The page, in a real browser, made of a real run database or of receipts."""
 
+import contextlib
 import functools
 import itertools
 import json
@@ -19,7 +20,7 @@ import pytest
 from servers.browser import Browser, Tab, running_browser
 from site_for_tests import Site
 from xamsflow.redax import rundoc
-from xamsflow.state import layout, receipts
+from xamsflow.state import campaigns, layout, receipts
 from xamsflow.views import page, run_files
 from xamsflow.views.page import facts
 
@@ -91,10 +92,23 @@ def busy(site: Site) -> Site:
     sign = {"owner": "here:1:me:1", "host": "login<b>", "interval_s": 10.0}
     sign |= {"last_look": (NOW - timedelta(hours=3)).isoformat()}
     receipts.write(site.work / layout.WATCHING, sign)
+    add_campaign(site)
     picture = site.work / "results" / "000107" / "overview.png"
     picture.parent.mkdir(parents=True)
     picture.write_bytes(b"not looked at")
     return site
+
+
+def add_campaign(site: Site) -> None:
+    """Add a campaign of the runs that failed or are done; some of its texts mean harm."""
+    mark = {"$set": {"processing.campaign": {"name": "gains"}}}
+    site.collection.update_many({"number": {"$gte": 104, "$lte": 107}}, mark)
+    campaign = campaigns.new("gains", (99, *range(104, 108)), (), "ann", HOSTILE)
+    path = site.work / layout.campaign_file("gains")
+    path.parent.mkdir()
+    with contextlib.chdir(site.work):
+        campaigns.write(campaign.after(campaigns.Phase.RUNNING, "start", "ann"))
+        layout.campaign_file("damaged").write_text("{")
 
 
 def made(site: Site) -> Path:
@@ -136,6 +150,9 @@ def test_it_can_be_read_on_any_screen_and_asks_nobody(busy, browser):
         "degraded",
         "xamsflow watch has died: no new runs are processed",
         "8 of 8 runs",
+        "2 of 5 runs done",
+        "1 waiting, 2 done, 2 failed",
+        "xamsflow campaign show gains",
     ):
         assert words in seen.text, words
     # What is wrong stands first, what may go away by itself last.

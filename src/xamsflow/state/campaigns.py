@@ -12,7 +12,11 @@ from enum import StrEnum
 from typing import Any
 
 from xamsflow.base import clock
-from xamsflow.base.errors import BadDataError, ConfigurationError, did_you_mean
+from xamsflow.base.errors import (
+    BadDataError,
+    ConfigurationError,
+    did_you_mean,
+)
 from xamsflow.state import layout, lock, receipts, run_numbers
 
 VERSION = 1
@@ -103,6 +107,8 @@ def read(name: str) -> Campaign:
             f"there is no campaign {name!r}{did_you_mean(name, known)}",
             f"there are {', '.join(known)}" if known else "xamsflow campaign new makes one",
         ) from None
+    except BadDataError as error:
+        raise _damaged(name, error) from error
     try:
         if content["version"] != VERSION or content["name"] != name:
             raise ValueError(f"version {content['version']}, name {content['name']!r}")
@@ -117,9 +123,7 @@ def read(name: str) -> Campaign:
             history=tuple(dict(entry) for entry in content["history"]),
         )
     except (AttributeError, ConfigurationError, TypeError, ValueError) as error:
-        raise BadDataError(
-            f"{path} is not a campaign, or is damaged ({error})", "restore it from a backup"
-        ) from error
+        raise _damaged(name, error) from error
 
 
 def names() -> list[str]:
@@ -141,3 +145,13 @@ def changing(name: str) -> Iterator[Campaign]:
                 f"somebody else is changing the campaign {name}", "wait a moment, then try again"
             )
         yield read(name)
+
+
+def _damaged(name: str, error: Exception) -> BadDataError:
+    what = (
+        error.what if isinstance(error, BadDataError) else f"{layout.campaign_file(name)}: {error}"
+    )
+    return BadDataError(
+        f"the campaign {name} is damaged: {what}",
+        "restore the file from a backup, or move it away",
+    )

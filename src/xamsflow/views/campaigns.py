@@ -1,16 +1,20 @@
 """How far campaigns are, as plain facts for a terminal or a page."""
 
+import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from xamsflow.base.errors import XamsflowError
 from xamsflow.base.plain_json import plain
 from xamsflow.rundb import RunDatabase, RunSummary, Status
-from xamsflow.state import run_numbers
+from xamsflow.state import campaigns, run_numbers
 from xamsflow.state.campaigns import Campaign, Phase
 from xamsflow.views.causes import Causes
+
+logger = logging.getLogger(__name__)
 
 WAITING = "waiting"
 """The status of a run that the campaign has not requested."""
@@ -18,7 +22,7 @@ WAITING = "waiting"
 STATUSES = (WAITING, *(status.value for status in Status))
 
 RECENT = timedelta(hours=1)
-"""The rate is that of this long, or of the time since the campaign was started or resumed."""
+"""The rate is that of this long before the last run was done, or since the start or resumption."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,20 @@ class Progress:
         return made
 
 
+def under_way(database: RunDatabase) -> list[Progress]:
+    """Return how far the campaigns are that have been started and not ended."""
+    found = []
+    for name in campaigns.names():
+        try:
+            campaign = campaigns.read(name)
+        except XamsflowError as error:  # it must not hide the others
+            logger.warning("%s", error)
+            continue
+        if campaign.is_open:
+            found.append(of(campaign, database))
+    return found
+
+
 def of(campaign: Campaign, database: RunDatabase) -> Progress:
     """Return how far a campaign is, with one query."""
     numbers = run_numbers.parse_all(run_numbers.words(campaign.runs))
@@ -78,8 +96,10 @@ def progress(campaign: Campaign, rows: Iterable[RunSummary], now: datetime) -> P
         if status is Status.DONE and row.changed is not None:
             ends.append(row.changed)
     counts[WAITING] += len(campaign.runs) - counts.total()  # runs without a document
-    rate = _rate(campaign, ends, now)
+    rate, end = _rate(campaign, ends), None
     left = len(campaign.runs) - counts["done"] - counts["failed"]
+    if rate and left:
+        end = max(ends) + timedelta(hours=left / rate)
     return Progress(
         name=campaign.name,
         phase=campaign.phase,
@@ -87,7 +107,7 @@ def progress(campaign: Campaign, rows: Iterable[RunSummary], now: datetime) -> P
         n_runs=len(campaign.runs),
         by_status={status: counts[status] for status in STATUSES},
         rate=rate,
-        end=now + timedelta(hours=left / rate) if rate and left else None,
+        end=end if end is not None and end > now else None,
         failures=tuple(
             Failures(
                 cause.newest.reason or "",
@@ -100,16 +120,17 @@ def progress(campaign: Campaign, rows: Iterable[RunSummary], now: datetime) -> P
     )
 
 
-def _rate(campaign: Campaign, ends: Iterable[datetime], now: datetime) -> float | None:
+def _rate(campaign: Campaign, ends: Collection[datetime]) -> float | None:
     """Return the runs done per hour, None unless the campaign is running and some are done."""
-    if campaign.phase is not Phase.RUNNING:
+    if campaign.phase is not Phase.RUNNING or not ends:
         return None
     started = [
         datetime.fromisoformat(entry["time"])
         for entry in campaign.history
         if entry.get("action") in ("start", "resume")
     ]
-    since = max([now - RECENT, *started[-1:]])
-    n_done = sum(end >= since for end in ends)
-    hours = (now - since).total_seconds() / 3600
+    last = max(ends)
+    since = max([last - RECENT, *started[-1:]])
+    n_done = sum(end > since for end in ends)
+    hours = (last - since).total_seconds() / 3600
     return n_done / hours if n_done and hours > 0 else None

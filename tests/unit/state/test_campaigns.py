@@ -51,7 +51,10 @@ def test_a_damaged_file_is_one_line(key, value):
     campaigns.write(campaigns.new("gains", (1,), (), "ann", ""))
     path = layout.campaign_file("gains")
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
-    with pytest.raises(BadDataError, match=r"campaigns/gains\.json .* restore it from a backup"):
+    with pytest.raises(BadDataError, match=r"campaign gains is damaged: campaigns/gains\.json"):
+        campaigns.read("gains")
+    path.write_text("{")
+    with pytest.raises(BadDataError, match="restore the file from a backup"):
         campaigns.read("gains")
 
 

@@ -46,13 +46,13 @@ def test_runs_are_counted_by_status_and_failures_by_cause():
     assert [(one.reason, one.runs) for one in found.failures] == [("job 17 was killed", (5, 4))]
     assert found.left == 3
     assert found.rate == pytest.approx(1.0)  # of the last hour
-    assert found.end == NOW + timedelta(hours=3)
+    assert found.end == NOW - timedelta(minutes=5) + timedelta(hours=3)
     assert found.to_json()["phase"] == "running"
 
 
 def test_the_rate_begins_with_the_start():
     rows = [row(number, "done", minutes=5) for number in (2, 1)]
     found = progress(running(1, 2, 3, minutes=10), rows, NOW)
-    assert found.rate == pytest.approx(12.0)
+    assert found.rate == pytest.approx(24.0)
     assert progress(running(1, 2, minutes=10), rows, NOW).end is None  # all are done
     assert progress(running(1, 2, 3, minutes=1), rows, NOW).rate is None

@@ -13,6 +13,8 @@ function redraw(id, said, draw) {
 function drawAround() {
   redraw("tiles", around.tiles, (tiles) => tiles.map(drawTile));
   redraw("active", around.active, drawActive);
+  byId("campaigns-part").hidden = !around.campaigns.length;
+  redraw("campaigns", around.campaigns, (campaigns) => campaigns.map(drawCampaign));
   redraw("days", around.days, drawDays);
   redraw("latencies", around.latencies, drawLatencies);
   redraw("spaces", around.spaces, (spaces) => spaces.flatMap(drawSpace));
@@ -89,6 +91,18 @@ function drawActive(active) {
         element("div", {}, run.progress)]),
       cell("td", "node", run.job ? [run.node, " ", element("span", { class: "soft" }, `job ${run.job}`)] : run.node),
       cell("td", "last sign", run.sign ? time(Date.parse(run.sign) / 1000) : "", { class: "short" })))));
+}
+
+function drawCampaign({ name, reason, phase, percent, progress, counts, pace, failures }) {
+  return element("div", { class: "card" },
+    element("strong", {}, name), ` ${phase}${reason ? `: ${reason}` : ""}`,
+    element("div", {},
+      element("progress", { max: 100, value: percent, "aria-label": `Progress of the campaign ${name}` }), ` ${progress}`),
+    element("small", {}, counts), element("small", {}, pace),
+    ...failures.map(({ what, runs }) => element("div", {},
+      element("span", { class: "bad" }, what), " ",
+      element("button", { type: "button", onclick: () => find({ number: runs.join(" ") }) }, "Show the runs"))),
+    commandLine(`xamsflow campaign show ${name}`));
 }
 
 function drawDays(days) {

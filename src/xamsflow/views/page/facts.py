@@ -19,7 +19,8 @@ from xamsflow.settings.config import Config
 from xamsflow.state import layout, watching
 from xamsflow.state.health import Verdict
 from xamsflow.state.watching import Watching
-from xamsflow.views import reconstructed, run_files
+from xamsflow.views import campaigns, reconstructed, run_files
+from xamsflow.views.campaigns import Progress
 from xamsflow.views.causes import Cause, Causes
 from xamsflow.views.page import rows
 from xamsflow.views.page.rows import Lineages, Row
@@ -117,6 +118,7 @@ class Page:
     has_trends: bool
     days: Sequence[Day]
     latencies: Sequence[Latency]
+    campaigns: Sequence[Progress]
     spaces: Sequence[Space]
 
     @property
@@ -135,9 +137,10 @@ def collect(config: Config) -> Page:
         with rundb.open_database(config.rundb) as database:
             tally = _Tally.of(database.documents(rows.FIELDS), now)
             source = database.name
+            under_way = campaigns.under_way(database)
     except XamsflowError as error:
         tally = _Tally.of(_documents_from_receipts(), now)
-        source, problem = "receipts", str(error)
+        source, problem, under_way = "receipts", str(error), []
     grouped = tally.causes.most_frequent_first()
     return Page(
         made=now,
@@ -162,6 +165,7 @@ def collect(config: Config) -> Page:
         has_trends=layout.TRENDS.is_file(),
         days=tally.days(now),
         latencies=latencies(run_files.runs()[:RUNS_TIMED]),
+        campaigns=under_way,
         spaces=[
             space
             for what, folder in (

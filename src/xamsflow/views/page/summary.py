@@ -7,6 +7,7 @@ from typing import Any
 from xamsflow.base import amounts
 from xamsflow.rundb import RunSummary
 from xamsflow.state import run_numbers, watching
+from xamsflow.views.campaigns import Progress
 from xamsflow.views.causes import Cause
 from xamsflow.views.html_page import shown
 from xamsflow.views.page.facts import Page
@@ -33,6 +34,7 @@ def summary(page: Page) -> dict[str, Any]:
         "tiles": list(_tiles(page)),
         "wrong": list(_wrong(page)),
         "active": [_active(run) for run in page.active],
+        "campaigns": [_campaign(one) for one in page.campaigns],
         "days": _days(page),
         "latencies": [
             [one.step, amounts.duration(one.median_s), amounts.duration(one.most_s), one.n_runs]
@@ -181,6 +183,27 @@ def _active(run: RunSummary) -> dict[str, Any]:
         "node": shown(run.host or ""),
         "job": shown(run.job_id or ""),
         "sign": _iso(run.last_sign),
+    }
+
+
+def _campaign(one: Progress) -> dict[str, Any]:
+    counts = [f"{count} {status}" for status, count in one.by_status.items() if count]
+    pace = [] if one.rate is None else [f"{one.rate:.3g} runs per hour"]
+    if one.end is not None:
+        pace.append(f"ends at about {amounts.time(one.end)} UTC")
+    done = one.by_status["done"]
+    return {
+        "name": one.name,
+        "reason": shown(one.reason),
+        "phase": one.phase.value,
+        "percent": round(100 * done / one.n_runs, 1) if one.n_runs else 100.0,
+        "progress": f"{done} of {one.n_runs} runs done",
+        "counts": ", ".join(counts),
+        "pace": ", ".join(pace),
+        "failures": [
+            {"what": shown(cause.reason), "runs": run_numbers.words(cause.runs)[:NAMED]}
+            for cause in one.failures[:NAMED]
+        ],
     }
 
 
