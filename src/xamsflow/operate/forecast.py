@@ -114,10 +114,10 @@ class Experience:
         larger = [made for made in self.samples if made >= wanted]
         return self.samples[min(larger, key=len)] if larger else ()
 
-    @cached_property
-    def n_runs(self) -> int:
-        """The number of runs from which was learned."""
-        return sum(map(len, self.samples.values()))
+    def n_runs_like(self, wanted: Iterable[Sequence[str]]) -> int:
+        """Return the number of runs from which the cost of making these data types is learned."""
+        used = {id(samples): len(samples) for names in wanted if (samples := self.of(names))}
+        return sum(used.values())
 
 
 def forecast(
@@ -143,7 +143,7 @@ def forecast(
         up_to_date=tuple(up_to_date),
         jobs=jobs,
         free=shutil.disk_usage(folders.existing(settings.storage.processed)).free,
-        learned_from=experience.n_runs,
+        learned_from=experience.n_runs_like({cost.to_make for cost in costs}),
     )
 
 
