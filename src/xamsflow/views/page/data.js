@@ -11,13 +11,18 @@ function takeRuns({ columns, texts, rows, words }) {
     const run = {};
     columns.forEach((name, i) => { run[name] = isText[i] ? words[row[i]] : row[i]; });
     run.tags = run.tags.map((tag) => words[tag]);
-    run.has = new Map(run.lineages ? run.lineages.split(";").map((one) => one.split(" ")) : []);
     runs.set(run.number, run);
   }
 }
 
 takeRuns(first.runs);
 first.runs = null;
+
+// The lineage hash of each data type that a run has.
+function lineagesOf(run) {
+  run.hashes ??= new Map(run.lineages ? run.lineages.split(";").map((one) => one.split(" ")) : []);
+  return run.hashes;
+}
 
 // ---- What is chosen
 

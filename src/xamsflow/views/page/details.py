@@ -68,15 +68,20 @@ def _version(run: str, stamp: int) -> int | None:
 
     The script has this time as its own, whatever clock the file server has.
     """
+    folder = os.path.dirname(layout.OVERVIEW.format(run_id=run))  # noqa: PTH120
+    version = max(_changed(folder) // MS, stamp) * MS
+    return None if _changed(layout.PAGE_DETAILS.format(run_id=run)) == version else version
+
+
+def _changed(path: str) -> int:
+    """Return when a file or folder last changed, in ns; 0 if it is not there.
+
+    Paths are texts, because path objects of thousands of runs take longer than the files.
+    """
     try:
-        files = os.stat(layout.transfer_receipt(run).parent).st_mtime_ns  # noqa: PTH116
-    except OSError:  # none yet
-        files = 0
-    version = max(files // MS, stamp) * MS
-    try:
-        return None if os.stat(layout.page_details(run)).st_mtime_ns == version else version  # noqa: PTH116
+        return os.stat(path).st_mtime_ns  # noqa: PTH116
     except OSError:
-        return version
+        return 0
 
 
 def _sections(run: str, document: Mapping[str, Any], logs: Sequence[Log]) -> Iterator[Any]:

@@ -113,7 +113,8 @@ def row(run: RunSummary, document: Mapping[str, Any], lineages: Lineages) -> Row
         _seconds(run.changed),
         _seconds(run.retry_at),
         stored,
-        int(os.path.isfile(layout.overview(run.run))),  # noqa: PTH113 - no error if not readable
+        # Not as a path object: there are thousands. No error if it is not readable.
+        int(os.path.isfile(layout.OVERVIEW.format(run_id=run.run))),  # noqa: PTH113
     )
 
 

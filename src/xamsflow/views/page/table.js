@@ -36,7 +36,7 @@ function matrixRow(run) {
     cell("th", "", runButton(run.number), { scope: "row" }),
     cell("td", "", run.mode),
     cell("td", "", run.status ? verdict(run.status) : "", { class: "short" }),
-    ...dataTypes().map((type) => lineageCell(type, run.has.get(type))));
+    ...dataTypes().map((type) => lineageCell(type, lineagesOf(run).get(type))));
 }
 
 // Whether data were made like the newest ones of their type, or how long they are outdated.
