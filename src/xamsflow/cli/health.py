@@ -115,13 +115,21 @@ def _table(found: Sequence[Health]) -> str:
             one.run_id,
             one.mode,
             one.verdict.value,
-            "; ".join(map(str, one.odd)) or (one.reference if _is_special(one) else ""),
+            _words(one),
             "; ".join(f"{note.text} ({note.by})" for note in one.known),
         ]
         for one in found
     ]
     colours = [COLOURS.get(one.verdict) for one in found]
     return terminal.table(COLUMNS, rows, line=terminal.width(), colours=colours, coloured_column=2)
+
+
+def _words(one: Health) -> str:
+    """Return what stands out, or why there is no verdict."""
+    if _is_special(one):
+        return one.reference
+    suspects = [f"odd if the next run has it as well: {each}" for each in one.suspects]
+    return "; ".join([*map(str, one.odd), *suspects])
 
 
 def _is_special(one: Health) -> bool:

@@ -71,7 +71,8 @@ class Health:
     says in words with what it was compared, or why it could not be, and `references` are these
     runs. `limit` is the deviation from which a quantity is odd, in spreads, and `n_judged` the
     number of quantities that were compared. `named_by` is the person who declared this run a
-    reference.
+    reference. `suspects` are deviations beyond the limit that quantities with such outliers may
+    have by chance: they are odd if the next run has them as well.
     """
 
     run_id: str
@@ -88,6 +89,7 @@ class Health:
     n_judged: int
     time: str
     named_by: str | None = None
+    suspects: tuple[Deviation, ...] = ()
 
     @property
     def ended(self) -> datetime:
@@ -134,6 +136,7 @@ def read(run: str) -> Health | None:
             | {
                 "verdict": Verdict(content["verdict"]),
                 "odd": tuple(Deviation(**one) for one in content["odd"]),
+                "suspects": tuple(Deviation(**one) for one in content.get("suspects", ())),
                 "known": tuple(
                     Note(**one | {"names": tuple(one["names"])}) for one in content["known"]
                 ),

@@ -346,3 +346,50 @@ def test_false_alarms_among_usual_runs():
     deviations = (values[n:] - usual.center) / usual.spread_for(errors[n:])
     n_odd = int((np.abs(deviations).max(axis=1) > comparison.limit(n_names, n)).sum())
     assert n_odd <= n_runs / 1000
+
+
+def test_quantities_with_long_tails_raise_no_false_alarms():
+    """A deviation of one run is odd only beyond the tails that the reference runs show."""
+    rng = np.random.default_rng(3)
+    n_names, n = 40, references.MOST
+    n_odd, n_far = 0, 0
+    for run in rng.standard_t(5, (30, n + 1, n_names)):
+        usual = comparison.of_runs(run[:-1], np.zeros((n, n_names)), "PE")
+        deviations = np.abs(run[-1] - usual.center) / usual.spread_for(0.0)
+        of = min(comparison.tails(list(usual.residuals.T)), key=lambda one: one.freedom)
+        n_far += deviations.max() > comparison.limit(n_names, n)
+        n_odd += deviations.max() > comparison.limit(n_names, n, of)
+    assert n_odd == 0 < n_far
+
+
+def test_long_tails_of_some_quantities_are_their_own():
+    rng = np.random.default_rng(1)
+    residuals = rng.standard_normal((references.MOST, 40))
+    residuals[:, 0] = rng.standard_t(2.5, references.MOST)
+    residuals[:, 1] = np.nan  # a quantity that never changes
+    found = comparison.tails(list(residuals.T))
+    assert found[0].freedom < 8
+    assert found[1] == comparison.NORMAL
+    assert found.count(comparison.NORMAL) > 0.8 * len(found)
+    assert comparison.tails([]) == []
+
+
+def test_what_may_be_chance_is_odd_if_the_next_run_has_it_as_well(tmp_path, monkeypatch):
+    settings, told = telling(tmp_path, monkeypatch)
+    rng = np.random.default_rng(5)
+    for number in range(1000, 1050):
+        run = made(number, rng)
+        rate = replace(run.quantities["event_rate"], value=50 + 2 * rng.standard_t(2.5))
+        quantities.write(replace(run, quantities={**run.quantities, "event_rate": rate}))
+    first = judged(1050, rng, settings, event_rate=78.0)
+    assert (first.verdict, [one.name for one in first.suspects]) == (Verdict.USUAL, ["event_rate"])
+    assert health.read("001050") == first
+    assert not told.exists()
+    other_side = judged(1051, rng, settings, event_rate=22.0)
+    assert other_side.verdict is Verdict.USUAL
+    second = judged(1052, rng, settings, event_rate=22.0)
+    assert (names(second), second.suspects) == ({"event_rate"}, ())
+    assert "run 001052 is odd: event_rate" in told.read_text()
+    third = judged(1053, rng, settings, event_rate=22.0)
+    assert (third.verdict, third.odd[0].since) == (Verdict.ODD, "001052")
+    assert judged(1054, rng, settings, event_rate=5000.0).verdict is Verdict.ODD, "at once"

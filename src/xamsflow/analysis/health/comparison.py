@@ -4,8 +4,13 @@ The center is the median of the reference runs. The spread is their standard dev
 clipping what is far from the median, as in the reweighted estimators of Rousseeuw and Leroy, Robust
 Regression and Outlier Detection (1987). Up to a quarter of the reference runs may be wrong, and if
 none is, the estimate is nearly as precise as a standard deviation.
+
+Quantities that are far off now and then for no reason have longer tails than a normal distribution.
+The tails are those of Student's t distribution, fitted to each quantity and to all.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +33,22 @@ corresponds to it in a standard normal distribution."""
 FREEDOM = 0.8
 """Degrees of freedom of the spread over those of a standard deviation: clipping costs some."""
 
+FREEDOMS = (2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 20.0)
+"""Degrees of freedom of tails that are longer than normal ones."""
+
+LONGER = 1.0
+"""Logarithm of the likelihood ratio from which the tails of one quantity are taken to be longer; by
+chance, 8 % of quantities with a normal distribution reach it."""
+
+STEPS = 10
+"""Steps of the fit of a scale."""
+
+CLEARLY_LONGER = 5.0
+"""The same for all quantities together; hardly ever reached by chance."""
+
+MOST_OF_ONE = 2.0
+"""What one quantity may contribute to that, so that it says something of most of them."""
+
 LEAST_SPREAD = {"": 1e-3, "ADC counts": 0.05}
 """By unit, the spread below which a difference has no consequences; for others, see below."""
 
@@ -44,7 +65,9 @@ Array = NDArray[np.float64]
 class Usual:
     """What is usual for a quantity, or for several: `spread` is around `center`, over `n` runs.
 
-    `error` is the usual error of a value, and `center_error` that of the center.
+    `error` is the usual error of a value, and `center_error` that of the center. `residuals` are
+    the distances of the reference runs from the center over their own standard deviation, without
+    its lower limit; NaN if they are all alike.
     """
 
     center: Array
@@ -52,6 +75,7 @@ class Usual:
     error: Array
     n: int
     center_error: Array
+    residuals: Array
 
     def spread_for(self, error: Array | float) -> Array:
         """Return the expected standard deviation of a value with this error from the center.
@@ -77,9 +101,13 @@ def of_runs(values: Array, errors: Array, unit: str) -> Usual:
     center = np.median(values, axis=0)
     error = np.median(errors, axis=0)
     least = np.maximum(error, _least(center, unit))
-    spread = np.maximum(_clipped_spread(values, center, least), least)
+    scatter = _clipped_spread(values, center, least)
+    spread = np.maximum(scatter, least)
+    more = np.maximum(0.0, np.square(errors) - error**2)
+    own = np.where(scatter > 0, np.sqrt(scatter**2 + more), np.nan)
     # The variance of a median is that of a mean times pi / 2.
-    return Usual(center, spread, error, len(values), spread * np.sqrt(np.pi / 2 / len(values)))
+    center_error = spread * np.sqrt(np.pi / 2 / len(values))
+    return Usual(center, spread, error, len(values), center_error, (values - center) / own)
 
 
 def of_named(value: float, error: float, before: Usual | None, unit: str) -> Usual:
@@ -88,19 +116,87 @@ def of_named(value: float, error: float, before: Usual | None, unit: str) -> Usu
     spread = np.maximum(own, _least(center, unit))
     if before is not None:
         spread = np.maximum(spread, before.spread)
-    return Usual(center, spread, own, before.n if before else FEWEST, spread)
+    residuals = before.residuals if before else np.zeros(0)
+    return Usual(center, spread, own, before.n if before else FEWEST, spread, residuals)
 
 
-def limit(n_judged: int, n_references: int) -> float:
+@dataclass(frozen=True)
+class Tails:
+    """Student's t distribution of residuals, which is normal if `freedom` is infinite."""
+
+    freedom: float = math.inf
+    scale: float = 1.0
+
+
+NORMAL = Tails()
+
+
+def tails(residuals: Sequence[Array]) -> list[Tails]:
+    """Return the distribution of each quantity's residuals, NORMAL unless its tails are longer.
+
+    They are as long as those of the quantity itself or of most of them, whichever are longer.
+    Deviations of runs that were odd are missing in both. That matters little: the likelihood is
+    determined by the many residuals of a few spreads.
+    """
+    squares = np.full((max(map(len, residuals), default=0), len(residuals)), np.nan)
+    for column, of_one in enumerate(residuals):
+        squares[: len(of_one), column] = np.square(of_one)
+    found = [NORMAL] * len(residuals)
+    varies = np.flatnonzero(np.nanmax(squares, axis=0, initial=0.0) > 0)
+    if not len(varies):
+        return found
+    gains, scales = _student(squares[:, varies])
+    of_most = NORMAL
+    together = np.minimum(gains, MOST_OF_ONE).sum(axis=1)
+    if together.max() > CLEARLY_LONGER:
+        best = int(together.argmax())
+        of_most = Tails(FREEDOMS[best], float(np.median(scales[best])))
+    for column, place in enumerate(varies.tolist()):
+        best = int(gains[:, column].argmax())
+        is_longer = gains[best, column] > LONGER
+        own = Tails(FREEDOMS[best], float(scales[best, column])) if is_longer else NORMAL
+        found[place] = min(own, of_most, key=lambda one: one.freedom)
+    return found
+
+
+def _student(squares: Array) -> tuple[Array, Array]:
+    """Return how much likelier than normal each of FREEDOMS is, as a logarithm, and the scales.
+
+    Both have the shape (FREEDOMS, columns of squared residuals). The scales follow from expectation
+    maximization (Lange, Little and Taylor, J. Am. Stat. Assoc. 84 (1989) 881).
+    """
+    from scipy.special import gammaln  # noqa: PLC0415 - as in :func:`limit`
+
+    freedom = np.array(FREEDOMS)[:, np.newaxis]
+    n, mean = np.isfinite(squares).sum(axis=0), np.nanmean(squares, axis=0)
+    normal = -n / 2 * (np.log(2 * np.pi * mean) + 1)
+    start = np.maximum(np.nanmedian(squares, axis=0), 1e-3 * mean)
+    variance = np.repeat(start[np.newaxis], len(freedom), axis=0)
+    for _ in range(STEPS):
+        weights = (freedom + 1) / (freedom + squares[:, np.newaxis] / variance)
+        variance = np.nanmean(weights * squares[:, np.newaxis], axis=0)
+    constant = gammaln((freedom + 1) / 2) - gammaln(freedom / 2)
+    logarithms = np.nansum(np.log1p(squares[:, np.newaxis] / variance / freedom), axis=0)
+    likelihood = n * (constant - np.log(np.pi * freedom * variance) / 2)
+    likelihood -= (freedom + 1) / 2 * logarithms
+    return likelihood - normal, np.sqrt(variance)
+
+
+def limit(n_judged: int, n_references: int, of: Tails = NORMAL) -> float:
     """Return the deviation, in spreads, that is odd if this many quantities are compared.
 
     It is a quantile of Student's t distribution, because the spread is itself uncertain, for
-    FALSE_ALARMS divided among the quantities (Bonferroni).
+    FALSE_ALARMS divided among the quantities (Bonferroni). Longer tails `of` the quantities
+    themselves make it larger.
     """
     from scipy.special import stdtrit  # noqa: PLC0415 - takes a while, and strax loads it anyway
 
+    def quantile(freedom: float) -> float:
+        return float(stdtrit(freedom, 1 - FALSE_ALARMS / max(n_judged, 1) / 2))
+
     freedom = FREEDOM * (n_references - 1)
-    return float(stdtrit(freedom, 1 - FALSE_ALARMS / max(n_judged, 1) / 2))
+    longer = of.scale * quantile(1 / (1 / freedom + 1 / of.freedom))
+    return max(quantile(freedom), longer)
 
 
 def _clipped_spread(values: Array, center: Array, least: Array) -> Array:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xamsflow.analysis.health import comparison
 from xamsflow.analysis.health.comparison import Usual
@@ -24,13 +25,20 @@ LONG_ENOUGH = 0.5
 
 @dataclass(frozen=True)
 class _Compared:
-    """A number of this run and what is usual; `deviation` is in spreads."""
+    """A number of this run and what is usual; `deviation` is in spreads.
+
+    A deviation beyond `certain` is odd, one beyond `limit` if two runs in a row have it. The
+    `residuals` are those of the reference runs, `n` their number.
+    """
 
     value: float
     usual: float
     spread: float
     deviation: float
     n: int
+    residuals: NDArray[np.float64]
+    limit: float = math.inf
+    certain: float = math.inf
 
 
 def judge(run: Quantities, references: References, before: Health | None, time: str) -> Health:
@@ -62,19 +70,26 @@ def judge(run: Quantities, references: References, before: Health | None, time: 
     if references.named is None and len(references.runs) < comparison.FEWEST:
         reference = f"{references}; {comparison.FEWEST} are needed"
         return replace(verdict, reference=reference)
-    compared = dict(_numbers(run, references))
+    compared = _compared(run, references)
     n_references = max(len(references.runs), comparison.FEWEST)
     limit = comparison.limit(len(compared), n_references)
-    odd = list(_odd(run, references, compared))
-    if not compared and not odd:
+    found = [*_far(compared), *_missing_or_other(run, references)]
+    if not compared and not found:
         reference = f"{references}: no quantity of this run can be compared"
         return replace(verdict, reference=reference)
-    dated = tuple(_dated(one, run.run_id, references.previous, limit) for one in odd)
+    previous = references.previous
+    dated = [_dated(one, run.run_id, previous, limit) for one in found]
+    odd = tuple(
+        one
+        for one in dated
+        if one.since != run.run_id or _is_certain(one, compared) or _is_repeated(one, previous)
+    )
     return replace(
         verdict,
-        verdict=Verdict.ODD if dated else Verdict.USUAL,
-        odd=dated,
-        known=_known(dated, references.previous, before),
+        verdict=Verdict.ODD if odd else Verdict.USUAL,
+        odd=odd,
+        suspects=tuple(one for one in dated if one not in odd),
+        known=_known(odd, previous, before),
         limit=limit,
         n_judged=len(compared),
     )
@@ -83,13 +98,10 @@ def judge(run: Quantities, references: References, before: Health | None, time: 
 def bands(run: Quantities, references: References) -> dict[str, tuple[float, float, float]]:
     """Return center, spread and limit with which each quantity of a run is judged.
 
-    A value is odd if it is more than the limit, in spreads, away from the center.
+    A value that is more than the limit, in spreads, away from the center stands out.
     """
-    compared = dict(_numbers(run, references))
-    return {
-        name: (one.usual, one.spread, comparison.limit(len(compared), one.n))
-        for name, one in compared.items()
-    }
+    compared = _compared(run, references)
+    return {name: (one.usual, one.spread, one.limit) for name, one in compared.items()}
 
 
 def continues(odd: Deviation, earlier: Deviation, limit: float) -> bool:
@@ -105,6 +117,20 @@ def continues(odd: Deviation, earlier: Deviation, limit: float) -> bool:
     return abs(now - began) <= limit * odd.spread
 
 
+def _compared(run: Quantities, references: References) -> dict[str, _Compared]:
+    """Return the numbers of a run that can be compared, with their limits."""
+    found = dict(_numbers(run, references))
+    tails = comparison.tails([one.residuals for one in found.values()])
+    return {
+        name: replace(
+            one,
+            limit=comparison.limit(len(found), one.n),
+            certain=comparison.limit(len(found), one.n, of),
+        )
+        for (name, one), of in zip(found.items(), tails, strict=True)
+    }
+
+
 def _numbers(run: Quantities, references: References) -> Iterator[tuple[str, _Compared]]:
     for name, quantity in run.quantities.items():
         found, usual = _measured(quantity), _usual(name, quantity, references)
@@ -114,7 +140,8 @@ def _numbers(run: Quantities, references: References) -> Iterator[tuple[str, _Co
         spread = float(usual.spread_for(error))
         if spread > 0:
             center = float(usual.center)
-            yield name, _Compared(value, center, spread, (value - center) / spread, usual.n)
+            deviation = (value - center) / spread
+            yield name, _Compared(value, center, spread, deviation, usual.n, usual.residuals)
 
 
 def _usual(name: str, like: Quantity, references: References) -> Usual | None:
@@ -146,15 +173,17 @@ def _definition(quantity: Quantity) -> tuple[str, str]:
     return quantity.unit, quantity.definition
 
 
-def _odd(
-    run: Quantities, references: References, compared: Mapping[str, _Compared]
-) -> Iterator[Deviation]:
-    """Yield what stands out; the run in which it began is not known yet."""
+def _far(compared: Mapping[str, _Compared]) -> Iterator[Deviation]:
+    """Yield the numbers that stand out; the run in which it began is not known yet."""
     for name, one in compared.items():
-        if abs(one.deviation) > comparison.limit(len(compared), one.n):  # as in :func:`bands`
+        if abs(one.deviation) > one.limit:
             yield Deviation(
                 name, one.value, one.usual, one.spread, one.deviation, since="", began=one.value
             )
+
+
+def _missing_or_other(run: Quantities, references: References) -> Iterator[Deviation]:
+    """Yield the numbers that should be there, and the texts that are usually others."""
     runs = references.compared
     for name, example in runs[0].quantities.items():
         quantity = run.quantities.get(name)
@@ -170,6 +199,22 @@ def _odd(
                 yield Deviation(name, None, center, None, None, "", None, problem)
         elif isinstance(value, str) and set(usual) == {usual[0]} and usual[0] != value:
             yield Deviation(name, value, str(usual[0]), None, None, "", value)
+
+
+def _is_certain(found: Deviation, compared: Mapping[str, _Compared]) -> bool:
+    """Tell whether a deviation is odd by itself; a missing value or another text always is."""
+    return found.deviation is None or abs(found.deviation) > compared[found.name].certain
+
+
+def _is_repeated(found: Deviation, previous: Health | None) -> bool:
+    """Tell whether the previous run has a deviation to the same side."""
+    return any(
+        found.name == earlier.name
+        and found.deviation is not None
+        and earlier.deviation is not None
+        and found.deviation * earlier.deviation > 0
+        for earlier in (previous.suspects if previous is not None else ())
+    )
 
 
 def _is_long_enough(run: Quantities, runs: Sequence[Quantities]) -> bool:
