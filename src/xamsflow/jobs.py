@@ -39,7 +39,7 @@ from xamsflow.rundb import identity
 from xamsflow.rundb.identity import Identity
 from xamsflow.settings import config
 from xamsflow.settings.config import Config
-from xamsflow.state import claims, layout, lock, receipts
+from xamsflow.state import claims, layout, live, lock, receipts
 from xamsflow.state.claims import Claim
 
 logger = logging.getLogger(__name__)
@@ -80,6 +80,7 @@ def follow(*, run_id: str, receipt: str, log: str, threads: int) -> None:
     with _job("follow", run_id, Path(log)) as (configuration, meter):
         with memory.loading():
             from xamsflow import rundb  # noqa: PLC0415
+            from xamsflow.analysis.live.feed import feeding  # noqa: PLC0415
             from xamsflow.run import following  # noqa: PLC0415
 
         number = layout.run_number(run_id)
@@ -92,6 +93,7 @@ def follow(*, run_id: str, receipt: str, log: str, threads: int) -> None:
                 threads=threads,
                 meter=meter,
                 now=database.now,
+                show=feeding,
             )
         receipts.write(Path(receipt), made)
 
@@ -215,6 +217,11 @@ def publish(
         if told is None:
             raise _not_ours(run_id)
         receipts.write(Path(receipt), told)
+        with contextlib.suppress(OSError, XamsflowError):  # it concerns pictures only
+            if live.forget(run_id):
+                from xamsflow.views import live as live_page  # noqa: PLC0415
+
+                live_page.make(configuration.detector)
 
 
 def _whose(run_id: str, transferred: receipts.Receipt, configuration: Config) -> Identity:

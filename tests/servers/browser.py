@@ -184,6 +184,7 @@ def running_browser(folder: Path) -> Iterator[Browser]:
         "--headless",
         "--no-sandbox",  # as root it does not start with one
         "--disable-gpu",
+        "--hide-scrollbars",
         "--disable-dev-shm-usage",
         "--no-first-run",
         "--disable-background-networking",

@@ -52,6 +52,10 @@ def test_a_followed_run_is_done_soon_after_its_end(site, take):
     assert receipt["quality"]["verdict"] == "clean"
     assert read(site, "000932", "transfer")["copied_bytes"] == 0
 
+    # What showed it while it was being taken is gone.
+    assert not list((site.work / "results" / "live").glob("*"))
+    assert "Traceback" not in (site.work / "logs" / "live" / "000932.log").read_text()
+
     again = site.snakemake("results/000932/rundoc.json")
     assert again.returncode == 0, again.stdout
     assert "follow it while" not in again.stdout

@@ -13,5 +13,6 @@
     one_event   all that is stored of one event
     trends      the page of trends: quantities of all runs
     gains       from an LED run to gains
+    live        a run while it is being taken
     lifetime    from runs to an electron lifetime
 """

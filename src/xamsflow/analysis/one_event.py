@@ -1,7 +1,7 @@
 """All that is stored of one event: its row, its peaks, and the waveforms of its channels."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,23 @@ class Waveform:
     time: Array
     light: Array
     dt: int
+
+
+@dataclass(frozen=True)
+class Sensors:
+    """The channels of the TPC in a run, with the gains (PE per ADC count x sample) in use.
+
+    `positions` and `quadrants` are as in :class:`OneEvent`.
+    """
+
+    gains: Mapping[int, float]
+    positions: dict[int, tuple[float, float]]
+    quadrants: tuple[int, ...]
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """The channels, in the order of arrays by channel."""
+        return tuple(self.gains)
 
 
 @dataclass(frozen=True)
@@ -98,12 +115,7 @@ def read(context: "strax.Context", run_id: str | int, numbers: Sequence[int]) ->
                 f"it has events 0 to {len(infos) - 1}" if len(infos) else "it has no events",
             )
     with_records = context.is_stored(run, "records")
-    of_peaks = context.get_single_plugin(run, "peaks")
-    places = context.get_single_plugin(run, "peak_positions")
-    channels = tuple(of_peaks.config["channels"])
-    top = tuple(of_peaks.config["top_channels"])
-    gains = dict(zip(channels, of_peaks.gains, strict=True))
-    known = (places.config[f"position_{name}"] for name in ("places", "x", "y"))
+    seen_by = sensors(context, run)
     for info in infos[list(numbers)]:
         time_range = int(info["time"]), int(info["endtime"])
         records = (
@@ -121,16 +133,35 @@ def read(context: "strax.Context", run_id: str | int, numbers: Sequence[int]) ->
             run_id=run,
             info=info,
             peaks=context.get_array(run, "peaks", time_range=time_range, progress_bar=False),
-            channels=channels,
-            waveforms={}
-            if records is None
-            else {
-                channel: _waveform(records[records["channel"] == channel], time_range[0], gain)
-                for channel, gain in gains.items()
-            },
-            positions={channels[place]: (x, y) for place, x, y in zip(*known, strict=True)},
-            quadrants=top if places.polynomials is not None else (),
+            channels=seen_by.channels,
+            waveforms={} if records is None else waveforms(records, time_range[0], seen_by.gains),
+            positions=seen_by.positions,
+            quadrants=seen_by.quadrants,
         )
+
+
+def sensors(context: "strax.Context", run: str) -> Sensors:
+    """Return the channels of the TPC in a run; no data of it need to be stored."""
+    of_peaks = context.get_single_plugin(run, "peaks")
+    places = context.get_single_plugin(run, "peak_positions")
+    channels = tuple(of_peaks.config["channels"])
+    known = (places.config[f"position_{name}"] for name in ("places", "x", "y"))
+    return Sensors(
+        gains=dict(zip(channels, of_peaks.gains, strict=True)),
+        positions={channels[place]: (x, y) for place, x, y in zip(*known, strict=True)},
+        quadrants=tuple(of_peaks.config["top_channels"]) if places.polynomials is not None else (),
+    )
+
+
+def waveforms(records: Array, start: int, gains: Mapping[int, float]) -> dict[int, Waveform]:
+    """Return the waveform of each channel from an event's records, which are sorted by time.
+
+    `start` is that of the event, ns since the epoch.
+    """
+    return {
+        channel: _waveform(records[records["channel"] == channel], start, gain)
+        for channel, gain in gains.items()
+    }
 
 
 def numbers_of(words: Sequence[str]) -> list[int]:

@@ -6,6 +6,7 @@
     plugins        one module for each group of data types
     processing     one run, up to the requested data type
     ahead          work on the next item while the current one is used
+    tap            a look at each chunk while it is made
     storage        strax's storage, which never overwrites complete data
     stored         reading stored data, chunk by chunk
     loading        reading stored data of many runs at once

@@ -32,6 +32,7 @@ from xamsflow.data import strax_private
 from xamsflow.data.context import context, other, run_config
 from xamsflow.data.plugins.settings import THREADS
 from xamsflow.data.stored import Stored
+from xamsflow.data.tap import Listener, tapped
 from xamsflow.redax import plausibility, rundoc
 from xamsflow.redax.findings import Findings, Verdict
 from xamsflow.redax.growing import Growing
@@ -46,6 +47,10 @@ logger = logging.getLogger(__name__)
 DOUBTFUL = "doubtful_baselines"
 MAX_DOUBTFUL = 0.01
 """Maximum share of a channel's pulses with a doubtful baseline; a run above it is degraded."""
+
+SINGLE_THREAD = "single_thread"
+"""strax's threaded processor is slower when lz4 is the bottleneck, and after a signal that ends the
+job it waits for its threads until the batch system kills it."""
 
 STORED_CHECKS = (
     "metadata complete, no exception recorded",
@@ -150,13 +155,15 @@ def follow_run(
     data_type: str,
     threads: int = 1,
     on_chunk: Callable[[str, int], None] | None = None,
+    on_data: Listener | None = None,
 ) -> None:
     """Make a data type and all its stored dependencies from a run that is being taken.
 
     The stored data are byte-for-byte identical to those of :func:`process_run`, which verifies them
     and writes their receipts after the run. If the run has any fault, nothing is stored. `growing`
-    reads the run in `folder`; `document` is the run document as of the run's start. Raises any
-    XamsflowError.
+    reads the run in `folder`; `document` is the run document as of the run's start. `on_data` is
+    called with each chunk of each data type as it is made; if it fails, it is not called again.
+    Raises any XamsflowError.
     """
     run = rundoc.parse(document)
     run_id = layout.run_id(run.number)
@@ -167,7 +174,8 @@ def follow_run(
         strax_context.set_config({THREADS: threads})
         save = to_be_stored(strax_context, run_id, data_type)
         _check_writable(processed)
-        for end in _make(strax_context, run_id, data_type, list(save)):
+        processor = SINGLE_THREAD if on_data is None else tapped(on_data)
+        for end in _make(strax_context, run_id, data_type, list(save), processor):
             if on_chunk is not None:
                 on_chunk(data_type, _chunks_until(end, run))
 
@@ -269,14 +277,16 @@ def _folders(
 
 
 def _make(
-    strax_context: strax.Context, run_id: str, data_type: str, save: Sequence[str]
+    strax_context: strax.Context,
+    run_id: str,
+    data_type: str,
+    save: Sequence[str],
+    processor: str | type[strax.BaseProcessor] = SINGLE_THREAD,
 ) -> Iterator[int]:
     """Make a data type and store those in `save`; yield, by chunk, the end of the data so far."""
     yield 0
-    # strax's threaded processor is slower when lz4 is the bottleneck, and after a signal that ends
-    # the job it waits for its threads until the batch system kills it.
     chunks = strax_context.get_iter(
-        run_id, data_type, save=tuple(save), processor="single_thread", progress_bar=False
+        run_id, data_type, save=tuple(save), processor=processor, progress_bar=False
     )
     for number, chunk in enumerate(chunks, start=1):
         yield chunk.end

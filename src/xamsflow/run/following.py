@@ -9,6 +9,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from importlib import metadata
 from typing import Any
@@ -28,6 +29,13 @@ from xamsflow.transfer import Following
 
 logger = logging.getLogger(__name__)
 
+OnData = Callable[[str, Any], None]
+Show = Callable[[Mapping[str, Any]], AbstractContextManager[OnData | None]]
+
+
+def _nobody(_document: Mapping[str, Any]) -> AbstractContextManager[None]:
+    return nullcontext()
+
 
 def follow(
     look: Callable[[], Mapping[str, Any]],
@@ -37,10 +45,12 @@ def follow(
     threads: int,
     meter: Meter,
     now: Callable[[], datetime],
+    show: Show = _nobody,
 ) -> Receipt:
     """Follow a run to its end; return the receipt, which says whether data were made or why not.
 
-    `look` returns its current run document, `now` the time by the run database's clock.
+    `look` returns its current run document, `now` the time by the run database's clock. `show`
+    gets the document and returns what is called with each chunk of data as it is made.
 
     If the run or its document are damaged or change, following ends early: the later jobs decide
     what that means. Raises StillTakenError if a run without end stops growing, and the transfer's
@@ -48,7 +58,13 @@ def follow(
     """
     try:
         return _follow(
-            look, configuration, data_type=data_type, threads=threads, meter=meter, now=now
+            look,
+            configuration,
+            data_type=data_type,
+            threads=threads,
+            meter=meter,
+            now=now,
+            show=show,
         )
     except BadDataError as error:
         number = run_document.number(look())
@@ -64,6 +80,7 @@ def _follow(
     threads: int,
     meter: Meter,
     now: Callable[[], datetime],
+    show: Show,
 ) -> Receipt:
     following = patiently(
         lambda: Following(
@@ -78,9 +95,16 @@ def _follow(
     )
     identity.check_folder(configuration.storage.processed, following.whose)
     growing = Growing(following.folder, following.run.readers, following.bring)
-    reason = _process(
-        following, growing, configuration, data_type=data_type, threads=threads, meter=meter
-    )
+    with show(following.document) as on_data:
+        reason = _process(
+            following,
+            growing,
+            configuration,
+            data_type=data_type,
+            threads=threads,
+            meter=meter,
+            on_data=on_data,
+        )
     if reason is not None:
         logger.warning("not processed while it is being taken: %s", reason)
     try:
@@ -122,6 +146,7 @@ def _process(
     data_type: str,
     threads: int,
     meter: Meter,
+    on_data: OnData | None,
 ) -> str | None:
     """Make the data type and all below it; return why it could not be made, or None if it was."""
     if configuration.context is not None:
@@ -140,6 +165,7 @@ def _process(
             data_type=data_type,
             threads=threads,
             on_chunk=on_chunk,
+            on_data=on_data,
         )
     except StillTakenError:
         raise

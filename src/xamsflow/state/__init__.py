@@ -9,6 +9,7 @@
     health          the file with the verdict on these quantities
     lineages        which of a run's stored lineages analysts get
     compared        the receipt of a comparison of two lineages of a run
+    live            the file that says how a run is doing while it is being taken
     claims          the file that tells the jobs of a run which driver claimed it
     campaigns       the file of a campaign: its runs, and whether it is running
     owner           who owns a claim, and whether that process still runs

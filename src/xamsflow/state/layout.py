@@ -59,6 +59,10 @@ TRENDS = Path("results") / "trends.html"
 COMPARISON = Path("results") / "comparison"
 """The folder for the report of the last comparison of lineages."""
 
+LIVE = Path("results") / "live"
+"""The folder of what is known of runs while they are being taken."""
+
+LIVE_PAGE = Path("results") / "live.html"
 CLAIM = "results/{run_id}/claim.json"
 
 CAMPAIGNS = Path("campaigns")
@@ -86,6 +90,7 @@ WATCHING = Path(".xamsflow") / "watching.json"
 """The sign of life of ``xamsflow watch``."""
 
 FOLLOW_LOG = "logs/follow/{run_id}.log"
+LIVE_LOG = "logs/live/{run_id}.log"
 TRANSFER_LOG = "logs/transfer/{run_id}.log"
 PROCESS_LOG = "logs/process/{run_id}.{data_type}.log"
 PUBLISH_LOG = "logs/publish/{run_id}.log"
@@ -225,6 +230,21 @@ def overview(run: str) -> Path:
 def page_details(run: str) -> Path:
     """Return the script with the details of a run, for the page."""
     return Path(PAGE_DETAILS.format(run_id=run))
+
+
+def live_file(run: str) -> Path:
+    """Return the file that says how a run is doing while it is being taken."""
+    return LIVE / f"{run}.json"
+
+
+def live_event_picture(run: str) -> Path:
+    """Return the picture of the newest large event of a run that is being taken."""
+    return LIVE / f"{run}.event.png"
+
+
+def live_log(run: str) -> Path:
+    """Return the log of the process that shows a run while it is being taken."""
+    return Path(LIVE_LOG.format(run_id=run))
 
 
 def gains_picture(run: str) -> Path:

@@ -1,17 +1,22 @@
 """Which folders of a growing run may hold files that are not copied yet.
 
-All looks at the DAQ host go through one connection, and a look costs little while nothing is new:
-only the run's folder and the folders that changed lately are asked for their times.
+All looks at the DAQ host go through one connection, and what a look costs does not depend on the
+length of the run: only the run's folder, the folders that changed lately, and those that redax
+makes next are asked for their times. The list of all folders, which takes seconds for a run of many
+hours, is read once.
 """
 
 import os
 import posixpath
+import re
 import time
-from contextlib import ExitStack
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
 
 import paramiko
 
 from xamsflow.base.errors import StillTakenError
+from xamsflow.redax.folder import END_FOLDER, MAIN, POST, PRE
 from xamsflow.transfer import source
 from xamsflow.transfer.source import Folder
 
@@ -20,6 +25,11 @@ SETTLED_S = 2.0
 
 RECENT_S = 60.0
 """How long a folder may get further files without a change of the run's folder itself."""
+
+NEXT = 3
+"""How many chunks in a row may lack all folders although later ones exist."""
+
+_CHUNK = re.compile(rf"(\d{{6}})({MAIN}|{POST}|{PRE})", re.ASCII)
 
 
 class Newest:
@@ -32,6 +42,8 @@ class Newest:
         self._times: dict[str, int] = {}
         self._seen: dict[str, float] = {}
         self._new: set[str] = set()
+        self._chunk: int | None = None
+        """The newest chunk that has a folder; None before the first look."""
 
     def look(self) -> frozenset[str]:
         """Return the names of the folders that have changed and are not :meth:`done`.
@@ -42,11 +54,12 @@ class Newest:
         now = time.monotonic()
         try:
             times = {"": self._time("")}
-            if times[""] != self._times.get("") or now - self._seen[""] < SETTLED_S:
+            recent = [name for name, seen in self._seen.items() if now - seen < RECENT_S]
+            if self._chunk is None:
                 times |= self._list()
-            else:
-                recent = [name for name, seen in self._seen.items() if now - seen < RECENT_S]
-                times |= {name: self._time(name) for name in recent if name}
+            elif times[""] != self._times.get("") or now - self._seen[""] < SETTLED_S:
+                times |= self._next(self._chunk)
+            times |= {name: self._time(name) for name in recent if name and name not in times}
         except FileNotFoundError as error:
             raise StillTakenError(f"{self._run} or a folder in it is gone", "try again") from error
         except (OSError, EOFError, paramiko.SSHException, paramiko.SFTPError) as error:
@@ -54,10 +67,13 @@ class Newest:
             if self._run.host is None:
                 raise
             raise source.lost(self._run.host, error) from error
+        numbers = [int(found[1]) for name in times if (found := _CHUNK.fullmatch(name))]
+        self._chunk = max([self._chunk or 0, *numbers])
         for name, changed in times.items():
             if self._times.get(name) != changed:
+                is_recent = name in self._times or self._is_recent(name)
+                self._seen[name] = now if is_recent else now - RECENT_S
                 self._times[name] = changed
-                self._seen[name] = now
                 self._new.add(name)
         return frozenset(self._new - {""})
 
@@ -81,6 +97,31 @@ class Newest:
         if sftp is None:
             return os.stat(path).st_mtime_ns  # noqa: PTH116
         return sftp.stat(path).st_mtime or 0
+
+    def _is_recent(self, name: str) -> bool:
+        """Tell whether redax may still add files to a folder that is seen for the first time."""
+        found = _CHUNK.fullmatch(name)
+        assert self._chunk is not None
+        return found is None or int(found[1]) + NEXT >= self._chunk
+
+    def _next(self, chunk: int) -> dict[str, int]:
+        """Return the times of the folders from a chunk on, and of the last one of a run."""
+        times = self._times_of([END_FOLDER])
+        empty = 0
+        while empty <= NEXT:
+            found = self._times_of([f"{chunk:06d}{kind}" for kind in (MAIN, POST, PRE)])
+            times |= found
+            empty = 0 if found else empty + 1
+            chunk += 1
+        return times
+
+    def _times_of(self, names: Iterable[str]) -> dict[str, int]:
+        """Return the times of those folders that exist."""
+        times = {}
+        for name in names:
+            with suppress(FileNotFoundError):
+                times[name] = self._time(name)
+        return times
 
     def _list(self) -> dict[str, int]:
         sftp = self._connection()

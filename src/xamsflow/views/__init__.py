@@ -10,6 +10,7 @@
     causes         failed runs grouped by cause
     campaigns      how far campaigns are
     page           the page `results/index.html`
+    live           the page `results/live.html` of runs that are being taken
     html_page      a page as one file: text stays text, only known scripts run
     overview       the picture of a run
     run_table      the table of runs

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,9 @@ class Site:
                 return run.end - run.start
         return None
 
-    def follow(self, data_type: str, threads: int = 1) -> None:
+    def follow(
+        self, data_type: str, threads: int = 1, on_data: Callable[[str, Any], None] | None = None
+    ) -> None:
         folder = self.folder / "live" / RUN_ID
         growing = Growing(folder, rundoc.parse(self.at_start).readers, self.bring)
         follow_run(
@@ -55,6 +57,7 @@ class Site:
             processed=self.folder / "followed",
             data_type=data_type,
             threads=threads,
+            on_data=on_data,
         )
 
     def process(self, into: str, data_type: str) -> Receipt:
@@ -105,7 +108,18 @@ def test_it_is_the_same_to_the_byte(
 ) -> None:
     name, data_type = made
     site = Site(tmp_path, name, seed, **settings)
-    site.follow(data_type, threads)
+    shown: dict[str, list[Any]] = {}
+
+    def show(data_type: str, chunk: Any) -> None:
+        shown.setdefault(data_type, []).append(chunk)
+        if seed == 2 and len(shown[data_type]) == 2:
+            raise OSError("whoever looks at the data has a problem")
+
+    site.follow(data_type, threads, show)
+    if seed == 2:
+        assert max(map(len, shown.values())) == 2
+    else:
+        assert shown[data_type]
     followed = site.content("followed")
     receipt = site.process("processed", data_type)
     assert receipt["quality"]["verdict"] == "clean"

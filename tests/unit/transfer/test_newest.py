@@ -31,6 +31,21 @@ def test_a_folder_is_new_until_it_was_copied_and_again_after_a_change(tmp_path: 
     assert watched.look() == {"000000"}
 
 
+def test_folders_that_redax_makes_next_are_found_without_listing_all(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "000007").mkdir(parents=True)
+    watched = Newest(Folder(None, str(run)))
+    watched.done(watched.look(), time.monotonic())
+    for name in ("000007_post", "000008_pre", "000008", "000012_pre", "THE_END", "notes"):
+        (run / name).mkdir()
+    found = watched.look()
+    assert found == {"000007_post", "000008_pre", "000008", "000012_pre", "THE_END"}
+    watched.done(found, time.monotonic())
+    (run / "000020").mkdir()  # too far away: it is copied when the run has ended
+    (run / "000013").mkdir()
+    assert watched.look() == {"000013"}
+
+
 def test_all_looks_share_a_connection_and_copies_what_is_new(tmp_path: Path) -> None:
     run, here = tmp_path / "run", tmp_path / "here"
     for name in ("000000", "[0]*", "000001_temp"):

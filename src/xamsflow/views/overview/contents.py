@@ -1,6 +1,6 @@
 """The contents of a run's picture: numbers and histograms, read from strax data by chunk."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,9 @@ KINDS = ("unknown", "S1", "S2")
 
 FAILED = "failed"
 """The verdict on a run without data because its processing failed."""
+
+BEING_TAKEN = "being taken"
+"""The verdict on a run that has not ended."""
 
 SAMPLED_CHUNKS = 5
 """Number of raw-record chunks, spread over the run, that are sampled to characterize channels."""
@@ -248,16 +251,9 @@ def _raw_rates(contents: Contents, stored: _AllStored, _detector: Detector) -> N
 
 
 def _channels(contents: Contents, stored: _AllStored, detector: Detector) -> None:
-    for digitizer in detector.digitizers:
-        if f"raw_records_{digitizer.name}" in stored:
-            for channel in range(digitizer.first_channel, digitizer.last_channel + 1):
-                contents.channels[channel] = Channel(digitizer.name, digitizer.sample_width)
-    positive = {
-        channel
-        for digitizer in detector.digitizers
-        for channel in range(digitizer.first_channel, digitizer.last_channel + 1)
-        if digitizer.polarity == "positive" or channel in digitizer.positive_channels
-    }
+    made = {name for name, _ in _raw_records(stored)}
+    contents.channels = channels_of(detector, made)
+    positive = positive_channels(detector)
     for digitizer_name, data in _raw_records(stored):
         chunks = data.metadata["chunks"]
         numbers = np.unique(np.linspace(0, len(chunks) - 1, SAMPLED_CHUNKS).round().astype(int))
@@ -268,14 +264,35 @@ def _channels(contents: Contents, stored: _AllStored, detector: Detector) -> Non
             first = chunk.data[chunk.data["record_i"] == 0]
             for channel in np.unique(first["channel"]).tolist():
                 known = contents.channels.setdefault(channel, Channel(digitizer_name, 1))
-                _add_pulses(known, first[first["channel"] == channel], channel in positive)
+                mine = first[first["channel"] == channel]
+                known.n_pulses += len(mine)
+                add_waveforms(known, mine, is_positive=channel in positive)
             for known in contents.channels.values():
                 known.live_time += live_time if known.digitizer == digitizer_name else 0.0
 
 
-def _add_pulses(channel: Channel, pulses: Array, is_positive: bool) -> None:
-    """Add the pulses of a channel, each by its first record."""
-    channel.n_pulses += len(pulses)
+def channels_of(detector: Detector, digitizers: Container[str]) -> dict[int, Channel]:
+    """Return the channels of these digitizers, without any pulse."""
+    return {
+        channel: Channel(digitizer.name, digitizer.sample_width)
+        for digitizer in detector.digitizers
+        if digitizer.name in digitizers
+        for channel in range(digitizer.first_channel, digitizer.last_channel + 1)
+    }
+
+
+def positive_channels(detector: Detector) -> frozenset[int]:
+    """Return the channels whose pulses go up."""
+    return frozenset(
+        channel
+        for digitizer in detector.digitizers
+        for channel in range(digitizer.first_channel, digitizer.last_channel + 1)
+        if digitizer.polarity == "positive" or channel in digitizer.positive_channels
+    )
+
+
+def add_waveforms(channel: Channel, pulses: Array, *, is_positive: bool) -> None:
+    """Add the waveforms of pulses of a channel, each by its first record."""
     channel.dt = int(pulses["dt"][0])
     pulses = pulses[pulses["length"] >= BASELINE_SAMPLES][:PULSES_PER_CHANNEL]
     if not len(pulses):
@@ -317,18 +334,28 @@ def _peaks(contents: Contents, stored: _AllStored, _detector: Detector) -> None:
         return
     edges = _time_edges(contents)
     counts = np.zeros((len(KINDS), len(edges) - 1))
-    contents.area_width = {kind: np.zeros((len(AREA) - 1, len(WIDTH) - 1)) for kind in KINDS}
+    contents.area_width = no_peaks()
     for chunk in stored["peak_basics"].chunks():
-        peaks = chunk.data
-        seconds = contents.seconds(peaks["time"])
-        for value, kind in enumerate(KINDS):
-            mine = peaks["type"] == value
-            counts[value] += np.histogram(seconds[mine], edges)[0]
-            contents.n_peaks[kind] = contents.n_peaks.get(kind, 0) + int(mine.sum())
-            both = peaks["area"][mine], peaks["range_50p_area"][mine]
-            contents.area_width[kind] += np.histogram2d(*both, (AREA, WIDTH))[0]
+        seconds = contents.seconds(chunk.data["time"])
+        for value in range(len(KINDS)):
+            counts[value] += np.histogram(seconds[chunk.data["type"] == value], edges)[0]
+        add_peaks(contents, chunk.data)
     for value, kind in enumerate(KINDS):
         contents.rates[kind] = Rate(edges, counts[value] / np.diff(edges))
+
+
+def no_peaks() -> dict[str, Array]:
+    """Return empty histograms of area and width."""
+    return {kind: np.zeros((len(AREA) - 1, len(WIDTH) - 1)) for kind in KINDS}
+
+
+def add_peaks(contents: Contents, peaks: Array) -> None:
+    """Count peaks by kind, and by their area and width."""
+    for value, kind in enumerate(KINDS):
+        mine = peaks["type"] == value
+        contents.n_peaks[kind] = contents.n_peaks.get(kind, 0) + int(mine.sum())
+        both = peaks["area"][mine], peaks["range_50p_area"][mine]
+        contents.area_width[kind] += np.histogram2d(*both, (AREA, WIDTH))[0]
 
 
 def _events(contents: Contents, stored: _AllStored, detector: Detector) -> None:
@@ -337,19 +364,28 @@ def _events(contents: Contents, stored: _AllStored, detector: Detector) -> None:
         return
     edges = _time_edges(contents)
     counts = np.zeros(len(edges) - 1)
-    longest = detector.tpc.event_left if detector.tpc is not None else 1e6
-    drift_edges = np.linspace(0, longest / 1e3, DRIFT_BINS + 1)
-    drift_area = np.zeros((DRIFT_BINS, len(AREA) - 1))
     for chunk in stored[name].chunks():
-        events = chunk.data
-        counts += np.histogram(contents.seconds(events["time"]), edges)[0]
+        counts += np.histogram(contents.seconds(chunk.data["time"]), edges)[0]
         if name == "event_basics":
-            events = events[np.isfinite(events["drift_time"])]
-            both = (events["drift_time"] / 1e3, events["s2_area"])
-            drift_area += np.histogram2d(*both, (drift_edges, AREA))[0]
+            add_drifts(contents, chunk.data, detector)
     contents.rates["events"] = Rate(edges, counts / np.diff(edges))
-    if name == "event_basics":
-        contents.drift_area = drift_area, drift_edges
+
+
+def add_drifts(contents: Contents, events: Array, detector: Detector) -> None:
+    """Count events by their drift time and S2 area."""
+    if contents.drift_area is None:
+        longest = detector.tpc.event_left if detector.tpc is not None else 1e6
+        edges = np.linspace(0, longest / 1e3, DRIFT_BINS + 1)
+        contents.drift_area = np.zeros((DRIFT_BINS, len(AREA) - 1)), edges
+    counts, edges = contents.drift_area
+    both = complete(events)["drift_time"] / 1e3, complete(events)["s2_area"]
+    contents.drift_area = counts + np.histogram2d(*both, (edges, AREA))[0], edges
+
+
+def complete(events: Array) -> Array:
+    """Return the events that have an S1 and an S2."""
+    both: Array = events[np.isfinite(events["drift_time"])]
+    return both
 
 
 def _waveforms(contents: Contents, stored: _AllStored, _detector: Detector) -> None:
@@ -369,23 +405,28 @@ def _waveforms(contents: Contents, stored: _AllStored, _detector: Detector) -> N
 def _event_waveforms(contents: Contents, stored: _AllStored) -> bool:
     best = None
     for chunk in stored["event_basics"].chunks():
-        whole = chunk.data[np.isfinite(chunk.data["drift_time"])]
+        whole = complete(chunk.data)
         if len(whole):
             best = whole[np.argsort(whole["s2_area"])[len(whole) // 2]].copy()
             break
     if best is None:
         return False
-    start = int(best["s1_time"])
-    peaks = _peaks_within(stored["peaks"], start, int(best["s2_endtime"]))
-    contents.waveforms.append(
-        _summed(f"event {best['event_number']}: from S1 to S2", peaks, start, "event")
-    )
-    for kind in ("S1", "S2"):
-        first = int(best[f"{kind.lower()}_time"])
-        found = peaks[peaks["time"] == first]
-        title = f"its {kind}, {best[f'{kind.lower()}_area']:.0f} PE"
-        contents.waveforms.append(_summed(title, found, first, kind))
+    peaks = _peaks_within(stored["peaks"], int(best["s1_time"]), int(best["s2_endtime"]))
+    contents.waveforms = event_waveforms(best, peaks)
     return True
+
+
+def event_waveforms(event: Any, peaks: Array) -> list[Waveform]:
+    """Return the waveforms of a complete event, with its peaks, of its S1 and of its S2."""
+    start = int(event["s1_time"])
+    title = f"event {event['event_number']}: from S1 to S2"
+    waveforms = [_summed(title, peaks, start, "event")]
+    for kind in ("S1", "S2"):
+        first = int(event[f"{kind.lower()}_time"])
+        found = peaks[peaks["time"] == first]
+        title = f"its {kind}, {event[f'{kind.lower()}_area']:.0f} PE"
+        waveforms.append(_summed(title, found, first, kind))
+    return waveforms
 
 
 def _peaks_within(stored: Stored, start: int, end: int) -> Array:

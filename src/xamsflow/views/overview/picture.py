@@ -16,7 +16,16 @@ from matplotlib.gridspec import GridSpec
 from xamsflow.base import amounts, system_errors
 from xamsflow.redax.rundoc import NS_PER_S
 from xamsflow.views import colors
-from xamsflow.views.overview.contents import AREA, FAILED, KINDS, WIDTH, Channel, Contents, Waveform
+from xamsflow.views.overview.contents import (
+    AREA,
+    BEING_TAKEN,
+    FAILED,
+    KINDS,
+    WIDTH,
+    Channel,
+    Contents,
+    Waveform,
+)
 
 COLORS = {
     "S1": colors.S1,
@@ -28,7 +37,7 @@ COLORS = {
     "ADC": colors.CHANNELS[0],
 }
 RECORDS = ("#8f6bb3", "#c2aad6")
-VERDICTS = {"clean": "#2a7f6f", "degraded": colors.S2, FAILED: "#a3231f"}
+VERDICTS = {"clean": "#2a7f6f", "degraded": colors.S2, FAILED: "#a3231f", BEING_TAKEN: "#1f5fa8"}
 
 SIZE = (16.0, 12.8)
 """Inches; at DPI, the picture fills a screen and is readable on a phone when zoomed in."""
@@ -96,6 +105,8 @@ def _title(figure: Figure, contents: Contents) -> None:
     times = (
         f"{begin:%Y-%m-%d %H:%M:%S} to {end:%H:%M:%S} UTC, {amounts.duration(contents.duration)}"
     )
+    if contents.verdict == BEING_TAKEN:
+        times += " so far"
     if contents.live_time_ns is not None and contents.duration:
         live = contents.live_time_ns / NS_PER_S / contents.duration
         times += f", live {100 * live:.4g} %"
@@ -185,7 +196,9 @@ def _live_time(axes: Axes, contents: Contents) -> None:
         axes.spines[side].set_visible(False)
     axes.set_xlabel("time since the start of the run (s)", labelpad=1)
     if not contents.is_processed:
-        text = "live time, gaps and dead time: unknown, because the run is not processed"
+        is_taken = contents.verdict == BEING_TAKEN
+        why = "the run is being taken" if is_taken else "the run is not processed"
+        text = f"live time, gaps and dead time: unknown, because {why}"
         axes.set_title(text, fontsize=8.5, loc="left", pad=2, color="#444444")
         return
     axes.axvspan(0, contents.duration, color="#cfe3dd", linewidth=0)

@@ -8,7 +8,7 @@ from pathlib import Path
 from xamsflow.base.errors import TransientError, XamsflowError
 from xamsflow.settings.config import Config
 from xamsflow.state import claims, layout, lock
-from xamsflow.views import html_page, run_files
+from xamsflow.views import html_page, live, run_files
 from xamsflow.views.page import details as run_details
 from xamsflow.views.page import facts, kept, rows
 from xamsflow.views.page.facts import Page
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 HERE = Path(__file__).parent
 
-SCRIPTS = ("words.js", "data.js", "run.js", "table.js", "around.js", "refresh.js")
+SCRIPTS = ("words.js", "data.js", "run.js", "table.js", "around.js", "refresh.js", "frame.js")
 """The parts of the page's program, in the order in which they are put together."""
 
 DETAILS = 20
@@ -34,6 +34,7 @@ def make(config: Config, *, details: int = DETAILS) -> bool:
     ResourcesError if it cannot be written.
     """
     page = facts.collect(config)
+    live.make(page.detector)  # a frame of the page
     with lock.exclusive(layout.PAGE_LOCK):
         stamps, is_new = _write(page)
     missing = False

@@ -1,0 +1,110 @@
+"""The process that shows a run while it is being taken: ``python -m xamsflow.analysis.live.show``.
+
+It reads what a feed sends, draws when nothing more is waiting, and ends when the feed does. What
+fails here concerns the pictures only.
+"""
+
+import logging
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+
+from xamsflow.analysis.live.event_picture import EventPicture
+from xamsflow.analysis.live.feed import Piece, pieces
+from xamsflow.analysis.live.odd import Watch
+from xamsflow.analysis.live.so_far import SoFar
+from xamsflow.base import clock
+from xamsflow.base.errors import XamsflowError
+from xamsflow.redax import rundoc
+from xamsflow.run import notify
+from xamsflow.settings import config, detector
+from xamsflow.settings.config import Config
+from xamsflow.state import layout, live
+from xamsflow.state.live import LiveRun
+from xamsflow.views import live as page
+from xamsflow.views.overview import picture
+
+logger = logging.getLogger(__name__)
+
+QUIET_S = 0.3
+"""A picture is drawn when nothing has arrived for this long: a chunk of each data type arrives in
+quick succession."""
+
+
+def main() -> None:
+    """Show the run that is fed on the standard input."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    configuration = config.from_environment()
+    document, arriving = pieces(sys.stdin.buffer)
+    run = rundoc.parse(document)
+    loaded = detector.load(configuration.detector)
+    so_far, watch = SoFar(run, loaded), Watch(run, loaded)
+    event = EventPicture(layout.run_id(run.number), loaded)
+    for bunch in _bunches(arriving):
+        for piece in bunch:
+            so_far.add(piece)
+            if watch.add(piece) and watch.new and watch.health is not None:
+                notify.odd(configuration, watch.health, watch.new)
+        try:
+            _show(so_far, watch, run, configuration)
+            if event.draw(so_far.event):
+                page.make(configuration.detector)
+        except XamsflowError as error:
+            logger.warning("%s", error)
+    notify.finish()
+
+
+def _show(so_far: SoFar, watch: Watch, run: rundoc.Run, configuration: Config) -> None:
+    run_id = layout.run_id(run.number)
+    odd = tuple(map(str, watch.odd))
+    picture.draw(so_far.contents(odd), layout.overview(run_id))
+    event = so_far.event
+    live.write(
+        LiveRun(
+            run_id=run_id,
+            mode=run.mode,
+            start=run.start,
+            until=so_far.until,
+            n_chunks=so_far.n_chunks,
+            n_skipped=so_far.n_left_out,
+            odd=odd,
+            is_judged=watch.is_judged,
+            compared=watch.compared,
+            event=None if event is None else int(event.row["event_number"]),
+            time=clock.now().isoformat(),
+        )
+    )
+    page.make(configuration.detector)
+
+
+def _bunches(arriving: Iterator[Piece]) -> Iterator[list[Piece]]:
+    """Yield what has arrived until nothing more came for a moment."""
+    waiting: queue.SimpleQueue[Piece | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        try:
+            for piece in arriving:
+                waiting.put(piece)
+        finally:
+            waiting.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    while (first := waiting.get()) is not None:
+        bunch = [first]
+        try:
+            while (piece := waiting.get(timeout=QUIET_S)) is not None:
+                bunch.append(piece)
+        except queue.Empty:
+            yield bunch
+        else:
+            yield bunch
+            return
+
+
+if __name__ == "__main__":
+    main()

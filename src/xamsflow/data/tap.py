@@ -1,0 +1,56 @@
+"""A tap on the data while they are made: each chunk is shown to a listener."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import strax
+from strax.processors.post_office import Spy
+
+logger = logging.getLogger(__name__)
+
+Listener = Callable[[str, strax.Chunk], None]
+"""Called with a data type and a chunk of it, which must not be changed."""
+
+
+def tapped(listen: Listener) -> type[strax.SingleThreadProcessor]:
+    """Return strax's single-threaded processor, which also shows each chunk to a listener.
+
+    The listener gets chunks as they are made; for files, strax joins small ones. If it fails, it is
+    not called again, and the data are made all the same.
+    """
+    listener = _Listener(listen)
+
+    class Tapped(strax.SingleThreadProcessor):  # type: ignore[misc]  # strax has no types
+        def __init__(self, components: Any, *args: Any, **options: Any) -> None:
+            super().__init__(components, *args, **options)
+            for data_type in components.plugins:
+                self.post_office.register_spy(_Tap(data_type, listener), topic=data_type)
+
+    return Tapped
+
+
+class _Listener:
+    """Calls a function until it fails."""
+
+    def __init__(self, listen: Listener) -> None:
+        self._listen: Listener | None = listen
+
+    def __call__(self, data_type: str, chunk: strax.Chunk) -> None:
+        if self._listen is None:
+            return
+        try:
+            self._listen(data_type, chunk)
+        except Exception:
+            logger.warning("nobody looks at the data any more", exc_info=True)
+            self._listen = None
+
+
+class _Tap(Spy):  # type: ignore[misc]
+    def __init__(self, data_type: str, listener: _Listener) -> None:
+        self._data_type = data_type
+        self._listener = listener
+
+    def receive(self, msg: strax.Chunk) -> None:
+        """Show a chunk."""
+        self._listener(self._data_type, msg)

@@ -1,0 +1,7 @@
+// The frame with the runs that are being taken: as high as what it shows, and without room if there are none.
+addEventListener("message", (message) => {
+  const frame = document.getElementById("live");
+  if (message.source !== frame.contentWindow || !Number.isFinite(message.data?.height)) return;
+  frame.style.height = `${Math.min(Math.max(message.data.height, 0), 20000)}px`;
+  frame.tabIndex = message.data.height > 0 ? 0 : -1;
+});
