@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from xamsflow.analysis.health import comparison
-from xamsflow.analysis.trends import contents, render
+from xamsflow.analysis.trends import contents
 from xamsflow.settings import config
 from xamsflow.state import health, quantities
 from xamsflow.state.health import Deviation, Health, Verdict
 from xamsflow.state.quantities import Quantities, Quantity
+from xamsflow.views import html_page
 
 
 @pytest.fixture
@@ -99,6 +100,6 @@ def test_the_band_is_what_the_newest_run_was_judged_by(made):
 
 def test_no_text_ends_the_element_that_holds_the_data():
     text = "</script><!-- & \u2028"
-    embedded = render._embedded({"a": text})
+    embedded = html_page.embedded({"a": text})
     assert not {"<", ">", "&", "\u2028"} & set(embedded)
     assert json.loads(embedded) == {"a": text}

@@ -76,7 +76,10 @@ def main() -> int:
 
 
 def _truths(physics: Physics) -> dict[str, float]:
+    loss_rate = 1e6 / physics.electron_lifetime
     return {
+        "electron_loss_rate": loss_rate,
+        "electron_loss_rate_2": loss_rate,
         "drift_time_edge": physics.drift_time(physics.drift_length) / 1e3,
         "electron_lifetime": physics.electron_lifetime / 1e3,
         "electron_lifetime_2": physics.electron_lifetime / 1e3,
