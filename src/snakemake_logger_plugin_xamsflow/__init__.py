@@ -5,6 +5,7 @@ and waits for that thread before exiting.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from logging import LogRecord
 from pathlib import Path
@@ -32,7 +33,7 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         """Start without any known jobs."""
         self._jobs: dict[int, _Job] = {}
-        logging.getLogger(SNAKEMAKE).addFilter(_ErrorsOnce())
+        logging.getLogger(SNAKEMAKE).addFilter(_ErrorsOnce(self._jobs))
 
     def emit(self, record: LogRecord) -> None:
         """Pass one event on to the driver."""
@@ -92,10 +93,14 @@ class LogHandler(LogHandlerBase):
 
 
 class _ErrorsOnce(logging.Filter):
-    """Drops the errors of jobs that Snakemake repeats when it ends."""
+    """Drops errors that Snakemake repeats when it ends, and those of runs that are done.
 
-    def __init__(self) -> None:
+    If one run of a batch job fails, Snakemake reports the jobs of all its runs.
+    """
+
+    def __init__(self, jobs: Mapping[int, _Job]) -> None:
         super().__init__()
+        self._jobs = jobs
         self._reported: set[int] = set()
 
     def filter(self, record: LogRecord) -> bool:
@@ -107,6 +112,9 @@ class _ErrorsOnce(logging.Filter):
             return True
         if getattr(record, "rule_msg", None) is None:
             record.msg = ""
+        known = self._jobs.get(job)
+        if known is not None and driver.current().is_done(known.wildcards["run_id"]):
+            return False
         is_new = job not in self._reported
         self._reported.add(job)
         return is_new

@@ -20,7 +20,9 @@ pytestmark = pytest.mark.skipif(
     bool(slurm.missing()), reason=f"not installed: {', '.join(slurm.missing())}"
 )
 
-FAST = ("--seconds-between-status-checks", "1", "--latency-wait", "5")
+SHARED = ("--seconds-between-status-checks", "1", "--latency-wait", "5")
+FAST = (*SHARED, "--group-components", "run=1")
+"""Each run has a batch job of its own."""
 LONG = {"duration": 30.0, "rate": 300.0}
 
 
@@ -170,3 +172,40 @@ def test_a_batch_job_reads_the_site_s_settings_wherever_they_are(batch: Site) ->
 
     assert done.returncode == 0, done.stdout
     assert batch.status(931) == "done"
+
+
+def test_short_runs_share_a_batch_job_and_nothing_else(batch: Site, server: Slurm) -> None:
+    batch.add_run(941)
+    batch.add_run(942, on_disk=False)
+    batch.add_run(943)
+    done = batch.snakemake(*SHARED)
+
+    assert done.returncode == 1
+    assert [batch.status(n) for n in (941, 942, 943)] == ["done", "failed", "done"]
+    (job,) = batch.work.glob(".snakemake/batch/submissions/*/job")
+    assert batch.document(943)["processing"]["job_id"] == job.read_text().strip()
+    about = receipts.read(job.parent / "request.json")
+    assert (about["cores"], about["memory_mb"], about["runtime_min"]) == (1, 3000, 9)
+    assert {values["run_id"] for _, values in about["members"]} == {"000941", "000942", "000943"}
+    assert "missing" in batch.document(942)["processing"]["reason"]
+    assert "2 done, 1 failed, 0 given back" in done.stdout
+    assert (
+        "results/000943" not in done.stdout.partition("Error in group")[2].partition("Exiting")[0]
+    )
+
+    # The run during which a batch job ends has failed; those that had not begun have not.
+    batch.collection.delete_one({"number": 942})
+    for number in (944, 946):
+        batch.add_run(number)
+    batch.add_run(945, **LONG)
+    driver = batch.start(*SHARED)
+    wait_until(lambda: batch.status(945) == "running", "run 945 runs")
+    (shared,) = (f for f in batch.work.glob(".snakemake/batch/submissions/*/job") if f != job)
+    server.run("qdel", shared.read_text().strip())
+    said, _ = driver.communicate(timeout=120)
+    ended = {n: batch.document(n) for n in (944, 945, 946)}
+    assert (ended[945]["processing_status"], ended[945]["processing_failed"]) == ("failed", 1), said
+    assert "canceled in the batch system" in ended[945]["processing"]["reason"]
+    for neighbour in (ended[944], ended[946]):
+        assert neighbour["processing_status"] in ("done", "pending"), said
+        assert neighbour.get("processing_failed", 0) == 0

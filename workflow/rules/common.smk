@@ -133,14 +133,44 @@ def growing(amount):
     return resource
 
 
+def growing_time(minutes):
+    """Return the wall time, in minutes, of a job of a run; short runs need less than others."""
+
+    def resource(wildcards, attempt):
+        share = driver.current().minutes(wildcards.run_id)
+        return growing(minutes)(wildcards, attempt) if share is None else share
+
+    return resource
+
+
+def share_batch_jobs():
+    """Let short runs share batch jobs, as the driver decided when it claimed the runs.
+
+    No option of Snakemake can express this. Each batch job is a group with its own name.
+    """
+    groups = workflow.group_settings
+    if driver.BATCH_JOB in groups.group_components:  # somebody has decided otherwise
+        return
+    groups.overwrite_groups = {
+        name: batch_job if group == driver.BATCH_JOB else group
+        for name, group in groups.overwrite_groups.items()
+    }
+    groups.group_components = driver.current().packs
+
+
+def batch_job(wildcards):
+    """Return the name of the batch job of a run."""
+    return driver.current().batch_job(wildcards.run_id)
+
+
 def runs_to_publish(wildcards):
     """Return the final receipts of the pending runs; claim the runs if jobs will be run."""
     with driver.errors_end_the_process():
-        runs = (
-            driver.current().take_pending()
-            if runs_jobs()
-            else driver.current().preview_pending()
-        )
+        if runs_jobs():
+            runs = driver.current().take_pending()
+            share_batch_jobs()
+        else:
+            runs = driver.current().preview_pending()
     return [layout.RUNDOC_RECEIPT.format(run_id=run) for run in runs]
 
 

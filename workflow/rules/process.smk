@@ -17,12 +17,14 @@ rule process:
         ),
     log:
         layout.PROCESS_LOG,
+    # Finish a run before the next one begins.
+    priority: 1
     conda:
         "../envs/xamsflow.yaml"
     threads: 1
     resources:
         mem_mb=growing(3000),
-        runtime=growing(60),
+        runtime=growing_time(60),
     params:
         # These determine what is stored, and where.
         detector=literally(asdict(detector)),

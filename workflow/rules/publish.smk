@@ -17,12 +17,14 @@ rule publish:
         ),
     log:
         layout.PUBLISH_LOG,
+    # Finish a run before the next one begins.
+    priority: 2
     conda:
         "../envs/xamsflow.yaml"
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=growing(10),
+        runtime=growing_time(10),
     message:
         "Run {wildcards.run_id}: publish in the run document"
     shell:

@@ -23,7 +23,7 @@ rule transfer:
     threads: 1
     resources:
         mem_mb=growing(1000),
-        runtime=growing(120),
+        runtime=growing_time(120),
     message:
         "Run {wildcards.run_id}: transfer from the DAQ host"
     shell:

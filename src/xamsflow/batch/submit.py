@@ -16,7 +16,7 @@ from xamsflow.base import growth
 from xamsflow.base.errors import FailureClass
 from xamsflow.batch import job_end, poll, queues, request, submissions, systems
 from xamsflow.batch.queues import Site
-from xamsflow.batch.request import Request
+from xamsflow.batch.request import Request, target
 from xamsflow.batch.submissions import Submission
 from xamsflow.batch.systems import (
     OVER_TIME,
@@ -31,6 +31,12 @@ from xamsflow.batch.systems import (
 )
 
 LOGS = Path("logs") / "batch"
+IN_BATCH_JOB = "--keep-going --resources turn=1"
+"""Options for the Snakemake inside each batch job, which reads no profile.
+
+A failed run must not hold up the others. Workflow jobs run one at a time, because the batch job
+requests no more.
+"""
 PATIENCE_S = 900.0
 """How long to retry while the batch system does not answer."""
 FIRST_PAUSE_S = 1.0
@@ -58,7 +64,7 @@ def main(system_name: str, table: str, job_script: str) -> int:
         say(f"keeping batch job {earlier.job} of an earlier driver, which has the same targets")
         print(earlier.job)
         return 0
-    if earlier is not None:
+    if earlier is not None and _members(earlier) == sorted(wanted.targets):
         wanted = grown(wanted, earlier, job_end.judge(earlier))
     submission = submissions.new(wanted)
     log = (LOGS / f"{submission.folder.name}.log").resolve()
@@ -107,7 +113,13 @@ def with_marker(script: str, marker: Path, wanted: Request) -> str:
         f"\nmarker={shlex.quote(str(marker))}\numask {umask:04o}\n"
         f"export {request.PROCESSED}={processed}\n"
     )
+    script = script.replace(f" {request.TARGETS} ", f" {IN_BATCH_JOB} {request.TARGETS} ", 1)
     return script.replace("\nmarker=\n", filled, 1)
+
+
+def _members(submission: Submission) -> list[str]:
+    """Return the workflow jobs of a submission; another one's need for memory or time differs."""
+    return sorted(target(rule, values) for rule, values in submission.about.get("members", []))
 
 
 def _is_running(submission: Submission) -> bool:

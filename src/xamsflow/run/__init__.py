@@ -8,6 +8,7 @@
     requests      the files that a person asks Snakemake for
     driver        the process that a person starts, responsible for the runs it claims
     claimed_runs  the runs that a driver has claimed
+    packing       which short runs share a batch job
     heartbeat     the driver's signs of life
     watchdog      ends a driver that hangs
     interrupt     Ctrl-C

@@ -10,7 +10,8 @@ import contextlib
 import gc
 import signal
 import sys
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,11 @@ from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
 from xamsflow.base.folders import existing, is_writable
 from xamsflow.base.signal_thread import handle_in_thread
 from xamsflow.batch import cancel, here
-from xamsflow.run import notify
+from xamsflow.run import notify, packing
 from xamsflow.run.claimed_runs import ClaimedRuns, set_published_aside
 from xamsflow.run.heartbeat import beating
 from xamsflow.run.interrupt import Interrupt
+from xamsflow.run.packing import Packed
 from xamsflow.run.say import say
 from xamsflow.run.watchdog import Watchdog
 from xamsflow.settings.config import Config
@@ -32,7 +34,10 @@ from xamsflow.state.claims import Claim
 
 if TYPE_CHECKING:  # parsing the Snakefile must not load the run database's client
     from xamsflow.run.outcomes import Outcomes
-    from xamsflow.rundb import RunDatabase
+    from xamsflow.rundb import ClaimedRun, PendingRun, RunDatabase
+
+BATCH_JOB = "run"
+"""The group of rules that the profiles make one batch job of a run."""
 
 GARBAGE = 100_000
 """How many new objects trigger Python's garbage collection. What Snakemake knows about thousands of
@@ -57,6 +62,9 @@ class Driver:
         self._interrupt = Interrupt()
         self._watchdog = Watchdog()
         self._not_begun: set[str] = set()
+        self._packed: dict[str, Packed] = {}
+        self.packs: dict[str, int] = {}
+        """How many runs share a batch job, by its name."""
         self._exit = contextlib.ExitStack()
         self._database: RunDatabase | None = None
 
@@ -96,6 +104,16 @@ class Driver:
         """Return how often a run ran out of resources; its jobs know it from the claim."""
         return self._held.shortages(run)
 
+    def batch_job(self, run: str) -> str:
+        """Return the name of the batch job of a run, which short runs share."""
+        packed = self._packed.get(run)
+        return BATCH_JOB if packed is None else packed.pack
+
+    def minutes(self, run: str) -> int | None:
+        """Return the wall time that a job of a run requests, None for what the rule requests."""
+        packed = self._packed.get(run)
+        return None if packed is None else packed.minutes
+
     def take_pending(self) -> list[str]:
         """Claim the pending runs, and those left by a dead driver; return them in their turn.
 
@@ -118,11 +136,38 @@ class Driver:
         claimed = database.claim_pending(pending, self._owner, select.force_tags)
         self._hold(database, claimed, reprocess=reprocess)
         held = self._held.all()
+        if self._submit():
+            self._pack([run for run in wanted if layout.run_id(run.number) in held])
         if not held:
             self.check_all()
             say(NONE_WAITING)
         in_turn = dict.fromkeys(layout.run_id(run.number) for run in wanted)
         return [run for run in in_turn if run in held]
+
+    def _pack(self, runs: "Sequence[ClaimedRun | PendingRun]") -> None:
+        """Decide which of the claimed runs share a batch job.
+
+        A run that is followed, or that failed before, has one of its own. Runs of a campaign share
+        none with others, which must not wait for them.
+        """
+        from xamsflow.rundb import PendingRun  # noqa: PLC0415
+
+        waiting: dict[str | None, dict[str, float]] = {}
+        stranded: dict[str, float] = {}
+        for run in runs:
+            name = layout.run_id(run.number)
+            if run.length_s is None or self.follows(name):
+                continue
+            if not isinstance(run, PendingRun):
+                stranded[name] = run.length_s
+            elif run.retry_at is None:
+                waiting.setdefault(run.campaign, {})[name] = run.length_s
+        if max([len(stranded), *map(len, waiting.values())]) > 1:
+            speed = packing.learn()
+            self._packed = packing.left_together(stranded, speed)
+            for lengths_s in waiting.values():
+                self._packed |= packing.pack(lengths_s, speed)
+            self.packs |= Counter(packed.pack for packed in self._packed.values())
 
     def check_all(self) -> None:
         """Raise BadDataError, for the exit code, if a run is stuck in this working directory.
@@ -233,6 +278,10 @@ class Driver:
             self._outcomes.job_failed(rule, wildcards)
         else:
             say(f"run {wildcards['run_id']}: {rule} failed, which does not affect the run")
+
+    def is_done(self, run: str) -> bool:
+        """Return whether a run that this driver claimed is done."""
+        return self._outcomes.is_done(run)
 
     def published(self, run: str) -> None:
         """Note that the run document holds the outcome of a claimed run."""

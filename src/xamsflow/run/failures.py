@@ -1,6 +1,6 @@
 """Why a job failed, written next to its log for the driver to publish."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -71,14 +71,20 @@ def _together(rule: str, wildcards: Mapping[str, str]) -> list[tuple[str, dict[s
     return members or [(rule, dict(wildcards))]
 
 
-def of_job(rule: str, wildcards: Mapping[str, str]) -> tuple[str, Path, Failure]:
+def of_job(
+    rule: str, wildcards: Mapping[str, str], has_begun: Callable[[Path], bool] = lambda _log: True
+) -> tuple[str, Path, Failure]:
     """Return which rule failed, its log, and why, when Snakemake reports a job as failed.
 
-    Snakemake reports every job of a group, whichever of them failed: each gets the same answer. A
-    job that was killed writes no failure, or an inexact one; then the batch system is asked.
+    Snakemake reports every job of a group, whichever of them failed: all jobs of a run get the same
+    answer. A job that was killed writes no failure, or an inexact one; then the batch system is
+    asked. `has_begun` tells by its log whether a job has begun: a run that has not, because the
+    batch job that it shares with other runs has ended before its turn, has not failed.
     """
     driver = submissions.this_driver()
-    together = _together(rule, wildcards)
+    everything = _together(rule, wildcards)
+    together = [one for one in everything if one[1]["run_id"] == wildcards["run_id"]]
+    shared = len(together) < len(everything)
     together.sort(key=lambda member: list(layout.RECEIPTS).index(member[0]))
     jobs = [
         (
@@ -91,21 +97,31 @@ def of_job(rule: str, wildcards: Mapping[str, str]) -> tuple[str, Path, Failure]
     said = [(name, log, left) for name, log, _ in jobs if (left := Failure.left_by(log))]
     for name, log, left in said:
         if not left.killed:
-            job_end.keep(rule, wildcards, driver, left.reason, left.failure)
+            if not shared:  # what one run lacks is no reason to request more for others
+                job_end.keep(rule, wildcards, driver, left.reason, left.failure)
             return name, log, left
     name, log = next(((name, log) for name, log, made in jobs if not made.exists()), jobs[-1][:2])
     explained = job_end.explain(rule, wildcards, driver)
+    if shared and not any(has_begun(log) for _, log, _ in jobs):
+        why = "it ended" if explained is None else explained.reason
+        reason = f"not begun, as the batch job that it shares with other runs ended: {why}"
+        return name, log, Failure(reason, FailureClass.TRANSIENT, interrupted=True)
     if explained is not None:
         # A transient end is that of a canceled job: perhaps by Ctrl-C at this driver.
         transient = explained.failure is FailureClass.TRANSIENT
         return name, log, Failure(explained.reason, explained.failure, killed=transient)
     if said:
         return said[0]
+    return name, log, _of_log(log)
+
+
+def _of_log(log: Path) -> Failure:
+    """Return why a job ended that has left nothing but a log."""
     try:
         receipts.check_writable(log.parent)
     except XamsflowError as error:  # so it could not write anything
-        return name, log, Failure(str(error), error.failure)
+        return Failure(str(error), error.failure)
     if end := job_end.last_words(log):
-        return name, log, Failure(f"{end.reason}: see {log}", end.failure or FailureClass.UNKNOWN)
+        return Failure(f"{end.reason}: see {log}", end.failure or FailureClass.UNKNOWN)
     reason = f"the job ended without a message: killed, out of memory or out of time? see {log}"
-    return name, log, Failure(reason, FailureClass.UNKNOWN, killed=True)
+    return Failure(reason, FailureClass.UNKNOWN, killed=True)

@@ -46,6 +46,7 @@ class Outcomes:
         self._connection = connection
         self._lock = threading.Lock()
         self._reported: set[Path] = set()
+        self._latest_logs: dict[Path, Path | None] = {}
         self._failed: dict[Path, FailedJob] = {}
         self._done: set[str] = set()
         self._were_done: set[str] = set()
@@ -68,6 +69,7 @@ class Outcomes:
     def job_started(self, log: Path) -> None:
         """Note that the job with this log was started, perhaps again after a failure."""
         with self._lock:
+            self._latest_logs[log] = _latest(log)
             self._reported.discard(log)
             self._failed.pop(log, None)
         # A job in a group may never start, and so not remove the failure of an earlier attempt.
@@ -85,7 +87,10 @@ class Outcomes:
             if Path(layout.LOGS[rule].format(**wildcards)) in self._reported:
                 return
             self._reported |= failures.reported_together(rule, wildcards)
-        rule, log, failure = failures.of_job(rule, wildcards)
+        if self.is_done(run := wildcards["run_id"]):  # another run of its batch job has failed
+            self.published(run)
+            return
+        rule, log, failure = failures.of_job(rule, wildcards, self._has_begun)
         if failure.killed and self._interrupt.comes_soon():
             failure = replace(failure, reason=STOPPED, interrupted=True)
         job = FailedJob(rule, wildcards["run_id"], log, failure)
@@ -96,6 +101,16 @@ class Outcomes:
         say(f"run {job.run}: {rule} failed: {failure.reason} (log: {log}){what_next}")
         if not failure.interrupted:
             notify.failed(self._config, job.run, stage=rule, failure=failure, log=log)
+
+    def is_done(self, run: str) -> bool:
+        """Return whether a run that was claimed is done, even if Snakemake has not said so yet."""
+        if run in self._done:
+            return True
+        return self._held.claim(run) is not None and layout.rundoc_receipt(run).exists()
+
+    def _has_begun(self, log: Path) -> bool:
+        """Tell whether the job with this log has begun since this driver started it."""
+        return _latest(log) != self._latest_logs.get(log)
 
     def published(self, run: str) -> None:
         """Note that the run document holds the outcome of a claimed run."""
@@ -184,6 +199,14 @@ class Outcomes:
             journal.keep_failure(claim, job, self._config)
         except XamsflowError as error:
             say(f"run {job.run}: its failure cannot be kept either: {error}")
+
+
+def _latest(log: Path) -> Path | None:
+    """Return the log of a job's latest attempt, to which its log is a link."""
+    try:
+        return log.readlink()
+    except OSError:  # no link, or no file
+        return None
 
 
 def _what_next(database: "RunDatabase", job: FailedJob) -> str:

@@ -24,6 +24,7 @@ class PendingRun:
     retry. `forced`: it is processed only because of a tag, which stays until the run is claimed.
     `reprocess`: existing data do not count. `is_taken`: it has no end yet. `campaign` is the
     campaign that it waits for, and `targets` what the campaign wants; None: as the settings say.
+    `length_s` is its length in seconds, None if unknown.
     """
 
     number: int
@@ -35,6 +36,7 @@ class PendingRun:
     is_taken: bool = False
     campaign: str | None = None
     targets: tuple[str, ...] | None = None
+    length_s: float | None = None
 
     FIELDS = (*selection.FIELDS, "processing.attempt")
 
@@ -54,6 +56,7 @@ class PendingRun:
             is_taken=run_document.is_being_taken(document),
             campaign=run_document.campaign(document),
             targets=run_document.campaign_targets(document),
+            length_s=_length_s(document),
         )
 
 
@@ -63,7 +66,8 @@ class ClaimedRun:
 
     `heartbeat_age_s` is the time in seconds since its owner's last heartbeat, by the server's
     clock, None without one; `heartbeat` is the value in the document. `is_taken`: it has no end
-    yet. `campaign` and `targets` are as for a pending run.
+    yet. `campaign` and `targets` are as for a pending run. `length_s` is its length in seconds,
+    None if unknown.
     """
 
     number: int
@@ -80,6 +84,7 @@ class ClaimedRun:
     is_taken: bool = False
     campaign: str | None = None
     targets: tuple[str, ...] | None = None
+    length_s: float | None = None
 
     FIELDS = (
         *selection.FIELDS,
@@ -111,6 +116,7 @@ class ClaimedRun:
             is_taken=run_document.is_being_taken(document),
             campaign=run_document.campaign(document),
             targets=run_document.campaign_targets(document),
+            length_s=_length_s(document),
         )
 
 
@@ -205,7 +211,7 @@ class RunSummary:
             tags=run_document.tag_names(document),
             start=start,
             end=end,
-            length_s=(end - start).total_seconds() if start and end else None,
+            length_s=_length_s(document),
             size_mb=raw_mb if live_mb is None else live_mb,
             stored_mb=stored_mb,
             source=_source(document),
@@ -240,6 +246,11 @@ class RunSummary:
         """Return the run as plain JSON under the names of its fields."""
         named = {one.name: plain(getattr(self, one.name)) for one in fields(self)}
         return {"run": self.run} | named
+
+
+def _length_s(document: Mapping[str, Any]) -> float | None:
+    start, end = time(document.get("start")), time(document.get("end"))
+    return (end - start).total_seconds() if start and end else None
 
 
 def _sizes(document: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:

@@ -112,3 +112,39 @@ def test_empty_logs_made_after_the_batch_job_s_end_change_nothing():
     for rule, wildcards in GROUP:
         assert failures.of_job(rule, wildcards) == ("process", LOG, failure)
         assert failures.reported_together(rule, wildcards) == logs
+
+
+OTHER = {"run_id": "000933", "data_type": "raw_records_v1730"}
+
+
+def shared(driver):
+    others = [
+        ("transfer", {"run_id": "000933"}),
+        ("process", OTHER),
+        ("publish", {"run_id": "000933"}),
+    ]
+    submission = submissions.new(Request("runs-000932", [*GROUP, *others], 1, 2000, 60))
+    submission.set_about(driver=driver, system="pbs")
+    submission.set_job("12.vm")
+    return submission
+
+
+def test_a_run_fails_for_its_own_reason_and_requests_nothing_for_others():
+    submission = shared(submissions.this_driver())
+    submission.marker.write_text("1 n1\n")
+    own = Failure("out of memory: ask for more", FailureClass.RESOURCES)
+    own.write(Failure.file(LOG))
+    assert failures.of_job("publish", {"run_id": "000932"}) == ("process", LOG, own)
+    assert submission.said is None
+    other = failures.of_job("process", OTHER)[2]
+    assert own.reason not in other.reason
+
+
+def test_a_run_that_has_not_begun_when_its_batch_job_ends_has_not_failed():
+    shared(submissions.this_driver()).set_end(OVER_TIME)
+    _, _, failure = failures.of_job("process", OTHER, lambda log: "000932" in log.name)
+    assert failure.interrupted
+    assert "wall time" in failure.reason
+    _, _, failure = failures.of_job("process", WILDCARDS, lambda log: "000932" in log.name)
+    assert (failure.failure, failure.interrupted) == (FailureClass.RESOURCES, False)
+    assert "wall time" in failure.reason
