@@ -1,6 +1,6 @@
 """What profiles/stbc costs, on a real Slurm behind Torque's commands, with its real settings.
 
-``python benchmarks/batch.py cost|queue|killed|many [NUMBER]``; the results stand in
+``python benchmarks/batch.py cost|shared|queue|killed|many [NUMBER]``; the results stand in
 docs/how-to/batch-systems.md. Slurm must be installed (``tools/system-packages test``).
 """
 
@@ -55,15 +55,44 @@ def cost(number: int = 6) -> None:
         numbers = range(1, number + 2)
         for run in numbers:
             site.add_run(run)
-        run_to_end(site, "--jobs", "1", "--seconds-between-status-checks", "1")
+        alone = ("--group-components", "run=1")
+        run_to_end(site, "--jobs", "1", "--seconds-between-status-checks", "1", *alone)
         own = [own_cost(site, run, min(imports)) for run in numbers[:-1]]  # the newest was first
     print(f"the workflow's own cost: {min(own):.2f} s, median {middle(own):.2f} s")
     measuring.write("batch_cost", {"fastest (s)": min(own), "median (s)": middle(own)})
 
 
+def shared(number: int = 30) -> None:
+    """Print what a short run takes beside strax if all runs share one batch job."""
+    imports = [python(IMPORT + "print(time.perf_counter() - t)") for _ in range(6)]
+    print(f"import xamsflow.data.processing: {min(imports):.2f} s, median {middle(imports):.2f} s")
+    with site_with_slurm() as (site, _):
+        for run in range(1, number + 1):
+            site.add_run(run)
+        run_to_end(site, "--seconds-between-status-checks", "1")
+        (folder,) = (site.work / ".snakemake" / "batch" / "submissions").iterdir()
+        work = [work_s(site, run) for run in range(1, number + 1)]
+        whole = batch_job_s(site, folder.name)
+    own = (whole - min(imports) - sum(work)) / number
+    print(f"batch job {whole:.2f} s, strax {sum(work):.2f} s, so beside strax {own:.3f} s per run")
+    measuring.write("batch_shared", {"runs": number, "beside strax, per run (s)": own})
+
+
 def own_cost(site: Site, run: int, imports_s: float) -> float:
     """Return a batch job's wall time without strax's work and import (s)."""
-    name = f"run-{layout.run_id(run)}.1"
+    whole, work = batch_job_s(site, f"run-{layout.run_id(run)}.1"), work_s(site, run)
+    print(f"run {run}: batch job {whole:.2f} s, strax {work:.2f} s")
+    return whole - work - imports_s
+
+
+def work_s(site: Site, run: int) -> float:
+    """Return how long strax worked on a run (s)."""
+    receipts = (site.work / "results" / layout.run_id(run)).glob("*.json")
+    return sum(json.loads(path.read_text()).get("wall_time_s", 0) for path in receipts)
+
+
+def batch_job_s(site: Site, name: str) -> float:
+    """Return the wall time of a batch job (s), by the name of its submission."""
     begin = float(
         subprocess.run(
             ["stat", "--format=%.9W", site.work / "logs" / "batch" / f"{name}.log"],
@@ -73,10 +102,7 @@ def own_cost(site: Site, run: int, imports_s: float) -> float:
         ).stdout
     )
     end = (site.work / ".snakemake/batch/submissions" / name / "exit").stat().st_mtime
-    receipts = (site.work / "results" / layout.run_id(run)).glob("*.json")
-    work = sum(json.loads(path.read_text()).get("wall_time_s", 0) for path in receipts)
-    print(f"run {run}: batch job {end - begin:.2f} s, strax {work:.2f} s")
-    return end - begin - work - imports_s
+    return end - begin
 
 
 def queue(number: int = 500) -> None:
@@ -170,5 +196,7 @@ def python(code: str) -> float:
 middle = statistics.median
 
 if __name__ == "__main__":
-    measure = {"cost": cost, "queue": queue, "killed": killed, "many": many}[sys.argv[1]]
+    measure = {"cost": cost, "shared": shared, "queue": queue, "killed": killed, "many": many}[
+        sys.argv[1]
+    ]
     measure(*(int(number) for number in sys.argv[2:]))

@@ -113,7 +113,8 @@ class _ErrorsOnce(logging.Filter):
         if getattr(record, "rule_msg", None) is None:
             record.msg = ""
         known = self._jobs.get(job)
-        if known is not None and driver.current().is_done(known.wildcards["run_id"]):
+        if known is not None and driver.current().is_done(run := known.wildcards["run_id"]):
+            driver.current().published(run)  # nobody else hears of it
             return False
         is_new = job not in self._reported
         self._reported.add(job)

@@ -189,20 +189,21 @@ def test_short_runs_share_a_batch_job_and_nothing_else(batch: Site, server: Slur
     assert {values["run_id"] for _, values in about["members"]} == {"000941", "000942", "000943"}
     assert "missing" in batch.document(942)["processing"]["reason"]
     assert "2 done, 1 failed, 0 given back" in done.stdout
-    assert (
-        "results/000943" not in done.stdout.partition("Error in group")[2].partition("Exiting")[0]
-    )
+    errors = done.stdout.partition("Error in group")[2]
+    assert "results/000942" in errors
+    assert "results/000943" not in errors
 
     # The run during which a batch job ends has failed; those that had not begun have not.
     batch.collection.delete_one({"number": 942})
-    for number in (944, 946):
+    for number in (944, 945, 946):
         batch.add_run(number)
-    batch.add_run(945, **LONG)
-    driver = batch.start(*SHARED)
-    wait_until(lambda: batch.status(945) == "running", "run 945 runs")
-    (shared,) = (f for f in batch.work.glob(".snakemake/batch/submissions/*/job") if f != job)
-    server.run("qdel", shared.read_text().strip())
-    said, _ = driver.communicate(timeout=120)
+    with lock.exclusive(layout.lock_file(batch.work / "data" / "processed", "000945")):
+        driver = batch.start(*SHARED)
+        begun = batch.work / layout.TRANSFER_LOG.format(run_id="000945")
+        wait_until(begun.exists, "run 945 waits for its lock", timeout_s=150)
+        (shared,) = batch.work.glob(".snakemake/batch/submissions/runs-000946.*/job")
+        server.run("qdel", shared.read_text().strip())
+        said, _ = driver.communicate(timeout=150)
     ended = {n: batch.document(n) for n in (944, 945, 946)}
     assert (ended[945]["processing_status"], ended[945]["processing_failed"]) == ("failed", 1), said
     assert "canceled in the batch system" in ended[945]["processing"]["reason"]

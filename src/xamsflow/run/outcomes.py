@@ -87,9 +87,6 @@ class Outcomes:
             if Path(layout.LOGS[rule].format(**wildcards)) in self._reported:
                 return
             self._reported |= failures.reported_together(rule, wildcards)
-        if self.is_done(run := wildcards["run_id"]):  # another run of its batch job has failed
-            self.published(run)
-            return
         rule, log, failure = failures.of_job(rule, wildcards, self._has_begun)
         if failure.killed and self._interrupt.comes_soon():
             failure = replace(failure, reason=STOPPED, interrupted=True)
