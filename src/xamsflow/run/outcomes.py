@@ -107,7 +107,7 @@ class Outcomes:
 
     def _has_begun(self, log: Path) -> bool:
         """Tell whether the job with this log has begun since this driver started it."""
-        return _latest(log) != self._latest_logs.get(log)
+        return _latest(log) not in (None, self._latest_logs.get(log))
 
     def published(self, run: str) -> None:
         """Note that the run document holds the outcome of a claimed run."""
