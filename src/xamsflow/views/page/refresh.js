@@ -47,7 +47,8 @@ xamsflow.watch = (text) => {
 xamsflow.changes = (text) => {
   const said = JSON.parse(text);
   if (said.stamp === stamp) return;
-  if (stamp < said.since || stamp > said.stamp) { // too much has changed: everything is loaded again
+  // Too much has changed, or the program of the page itself: everything is loaded again.
+  if (stamp < said.since || stamp > said.stamp || said.program !== first.program) {
     if (history.state?.reloadedFor === said.stamp) return;
     history.replaceState({ reloadedFor: said.stamp }, "");
     location.reload();

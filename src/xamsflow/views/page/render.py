@@ -21,6 +21,9 @@ HERE = Path(__file__).parent
 SCRIPTS = ("words.js", "data.js", "run.js", "table.js", "around.js", "refresh.js", "frame.js")
 """The parts of the page's program, in the order in which they are put together."""
 
+TEMPLATE = "page.html.j2"
+STYLE = "runs.css"
+
 DETAILS = 20
 """Maximum number of runs whose details are written together with the page."""
 
@@ -61,15 +64,18 @@ def _write(page: Page) -> tuple[dict[int, int], bool]:
     before = kept.read()
     lasting = {name: about for name, about in around.items() if name not in ("made", "watch")}
     lasting["spaces"] = [round(space["percent"]) for space in around["spaces"]]
+    # An open page of another version of xamsflow cannot take over changes.
+    parts = [(HERE / part).read_text(encoding="utf-8") for part in (*SCRIPTS, TEMPLATE, STYLE)]
+    lasting["program"] = program = kept.checksum(parts)
     is_new = before.take(page.rows, kept.checksum(lasting), page.made.timestamp())
     since, changed = before.changes()
     if is_new or not layout.PAGE.is_file():
-        version = {"stamp": before.stamp, "around": around}
+        version = {"stamp": before.stamp, "around": around, "program": program}
         text = html_page.render(
-            HERE / "page.html.j2",
+            HERE / TEMPLATE,
             detector=page.detector,
             data=html_page.embedded(version | {"runs": rows.block(page.rows)}),
-            own_script="\n".join((HERE / part).read_text(encoding="utf-8") for part in SCRIPTS),
+            own_script="\n".join(parts[: len(SCRIPTS)]),
         )
         html_page.write(layout.PAGE, text)
         some = rows.block(row for row in page.rows if row[0] in changed)
