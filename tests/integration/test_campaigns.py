@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from xamsflow import rundb
+from xamsflow.rundb.campaign_changes import Request
 from xamsflow.settings import config as configuration
 
 END = datetime(2024, 3, 1, 12, 0, tzinfo=UTC)
@@ -69,8 +70,10 @@ def test_paused_at_any_moment_each_run_is_requested_once_or_as_it_was(site, runs
     before = plain(runs)
     assert ask(site, "new", "gains", "--runs", "900-911", "--reason", "new gains")[0] == 0
     assert plain(runs) == before
-    assert ask(site, "start", "gains", "--yes")[0] == 0
     with database(site) as db:
+        # A first start was killed after some runs.
+        db.apply(RUNS[:4], Request("gains", (), "astrid", "campaign gains: start (new gains)"))
+        assert ask(site, "start", "gains", "--yes")[0] == 0
         select = configuration.load([site.configfile]).select
         waiting = db.pending(select)
         assert [run.number for run in waiting] == sorted(RUNS, reverse=True)
@@ -88,6 +91,7 @@ def test_paused_at_any_moment_each_run_is_requested_once_or_as_it_was(site, runs
         assert db.release(first, "the driver was stopped")
         assert db.done(second, versions={}, quality={})
         assert db.pending(select) == []
+        assert "gains is paused" in site.verb("why", str(first.number)).stdout
         assert ask(site, "resume", "gains", "--yes")[0] == 0
         assert {run.number for run in db.pending(select)} == set(RUNS) - {second.number}
     assert by_status(site) == {
@@ -148,3 +152,9 @@ def test_what_cannot_be_done_is_one_line(site, runs, tmp_path):
         code, said = ask(site, *arguments)
         assert (code, expected in said) == (1, True), said
     assert all(run["processing_status"] != "pending" for run in runs.find())
+    damaged = site.work / "results" / "000903" / "events.json"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("{")
+    code, said = ask(site, "start", "gains", "--yes")
+    assert (code, "000903 was left out" in said) == (1, True)
+    assert by_status(site)["waiting"] == by_status(site)["pending"] == 1
