@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from xamsflow import cli
-from xamsflow.analysis.comparison import settings, summary
+from xamsflow.analysis.comparison import report, settings, summary
 from xamsflow.base.errors import BadDataError, ConfigurationError
 from xamsflow.data import loading
 from xamsflow.data.context import plugins
@@ -43,7 +43,7 @@ def remade(changeable, monkeypatch):
     return changeable
 
 
-def test_numbers(remade):
+def test_numbers(remade, tmp_path, monkeypatch):
     found = summary.compare(remade.processed, [RUN])
     (run,) = found.runs
     assert run.pair.new["peak_basics"] == lineages.published(remade.processed, RUN)["peak_basics"]
@@ -67,6 +67,11 @@ def test_numbers(remade):
         f"event_basics: version of EventBasics is {present[1]}, was 0.0.1",
         "peaks: peak_min_area is 0, was 5.0",
     ]
+    monkeypatch.chdir(tmp_path)
+    found.runs.append(run)  # as if another run had changed in the same way
+    page = report.write(found, tmp_path).read_text()
+    assert "By run" in page
+    assert page.count("<td>006800</td>") == 2
 
 
 def ask(capsys, *arguments):
