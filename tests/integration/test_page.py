@@ -20,7 +20,8 @@ import pytest
 from servers.browser import Browser, Tab, running_browser
 from site_for_tests import Site
 from xamsflow.redax import rundoc
-from xamsflow.state import campaigns, layout, receipts
+from xamsflow.state import campaigns, layout, quantities, receipts
+from xamsflow.state.quantities import Quantities, Quantity
 from xamsflow.views import page, run_files
 from xamsflow.views.page import facts, render
 
@@ -114,7 +115,7 @@ def add_campaign(site: Site) -> None:
 def made(site: Site) -> Path:
     done = site.verb("page", "--pictures", "0")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == str(site.work / "results" / "index.html")
+    assert done.stdout.splitlines()[0] == str(site.work / "results" / "index.html")
     return site.work / "results" / "index.html"
 
 
@@ -198,6 +199,13 @@ def test_every_run_opens_and_addresses_keep_what_is_chosen(busy, browser):
     log = busy.work / "logs" / "process" / "000107.events.1.log"
     log.parent.mkdir(parents=True)
     log.write_text(f"first line\n{HOSTILE}\nlast line\n")
+    values = {
+        "event_rate": Quantity(20.25, 0.125, "Hz", definition="?"),
+        "note": Quantity(HOSTILE),
+        "electron_lifetime": Quantity(None, problem="too few events"),
+    }
+    with contextlib.chdir(busy.work):
+        quantities.write(Quantities("000107", "xamsl", "m", 0, 1, NOW.isoformat(), {}, values))
     path = made(busy)
     with browser.open(f"{path.as_uri()}#run=107&status=done&sort=number", **DESKTOP) as tab:
         tab.evaluate(UNTIL.format("byId('details').innerText.includes('last line')"))
@@ -205,7 +213,9 @@ def test_every_run_opens_and_addresses_keep_what_is_chosen(busy, browser):
         opened = tab.seen(DESKTOP["width"])
         assert "Run 000107" in opened.text
         assert "xamsflow display 107" in opened.text
-        assert opened.text.count(HOSTILE) > 3
+        assert opened.text.count(HOSTILE) > 4
+        assert "event_rate\t20.25\t0.125\tHz" in opened.text
+        assert "too few events" in opened.text
         assert of_the_page(opened.requests) >= {"000107.js", "overview.png"}
         assert opened.problems == []
         (busy.folder / "opened.png").write_bytes(opened.screenshot)
