@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, special  # scipy.stats takes as long to load as all quantities
+from scipy import special  # scipy.stats takes as long to load as all quantities
 
 from xamsflow.analysis.quantities.definition import NotMeasuredError
 
@@ -162,6 +162,8 @@ def loss_rate(time: Array, area: Array, smallest: float, trend: Trend, what: str
     Raises NotMeasuredError for too few of `what`, or if too few are clear of `smallest`.
     """
     _check_bins(len(time), what)
+    from scipy.optimize import brentq  # noqa: PLC0415 - takes longer than all quantities of a run
+
     order = np.argsort(time, kind="stable")  # sorting what is sorted is fast
     time, area = time[order], area[order]
     logarithm = np.log(area)
@@ -188,10 +190,8 @@ def loss_rate(time: Array, area: Array, smallest: float, trend: Trend, what: str
         return float(rate)
 
     def rate_with(wanted: float, above: float, below: float) -> float:
-        found = optimize.brentq(
-            lambda rate: trend_after(rate) - wanted, above, below, xtol=1e-4 / (last - first)
-        )
-        return float(found)
+        xtol = 1e-4 / (last - first)
+        return float(brentq(lambda rate: trend_after(rate) - wanted, above, below, xtol=xtol))
 
     lowest, highest = rate_beyond(-1.0), rate_beyond(1.0)
     low, high = rate_with(-1.0, lowest, highest), rate_with(1.0, lowest, highest)
