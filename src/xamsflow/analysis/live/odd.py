@@ -117,7 +117,8 @@ class Watch:
             },
         )
         found = verdict.judge(values, references.find(values), None, values.time)
-        odd = {one.name: one for one in found.odd if one.value is not None}
+        # Suspects, too: they are odd once two in a row stand out.
+        odd = {one.name: one for one in (*found.odd, *found.suspects) if one.value is not None}
         both = [one for name, one in odd.items() if _continues(self._before.get(name), one)]
         self._before = odd
         self.odd = tuple(both)
