@@ -26,6 +26,9 @@ from xamsflow.state import layout, receipts, strax_folder
 LEARN_FROM = 200
 """Number of newest runs with receipts from which is learned."""
 
+DIFFERENT = 0.05
+"""By which part of the usual size two runs must differ to tell how the cost grows with it."""
+
 MB = 1e6
 
 FIELDS = ("number", "mode", "data.type", "data.size_mb", "data.lineage_hash", "data.host")
@@ -265,20 +268,22 @@ def _sizes(document: Mapping[str, Any]) -> dict[str, float]:
 def _expected(points: Sequence[tuple[float, float]], size: float | None) -> float | None:
     """Return what a run of this size takes by a straight line through points (size, amount).
 
-    The line has no negative offset and no negative slope: a run costs something however short, and
-    a longer run never less.
+    The line is that of Theil and Sen, with medians: a few runs that took much longer, because
+    functions were compiled or a disk was slow, do not count. It does not fall.
     """
     if not points or size is None:
         return None
     x, y = np.array(points).T
-    mean_x, mean_y = x.mean(), y.mean()
-    spread = ((x - mean_x) ** 2).sum()
-    slope = ((x - mean_x) * (y - mean_y)).sum() / spread if spread > 0 else 0.0
-    steepest = mean_y / mean_x if mean_x > 0 else 0.0
-    slope = min(max(slope, 0.0), steepest)
-    if spread <= (0.05 * mean_x) ** 2 * len(points):  # all of one size say nothing about a slope
-        slope = 0.0 if mean_x / 2 < size < mean_x * 2 else steepest
-    return float(mean_y + slope * (size - mean_x))
+    usual = float(np.median(x))
+    steepest = float(np.median(y)) / usual if usual > 0 else 0.0
+    one, other = np.triu_indices(len(x), 1)
+    differ = np.abs(x[other] - x[one]) > DIFFERENT * usual
+    if differ.any():
+        slopes = (y[other] - y[one])[differ] / (x[other] - x[one])[differ]
+        slope = min(max(float(np.median(slopes)), 0.0), steepest)
+    else:  # all of one size say nothing about a slope
+        slope = 0.0 if usual / 2 < size < usual * 2 else steepest
+    return max(0.0, float(np.median(y - slope * x)) + slope * size)
 
 
 def _read(path: Path) -> receipts.Receipt:

@@ -60,6 +60,13 @@ def test_runs_of_one_size_tell_the_cost_of_that_size_and_of_much_longer_runs():
     assert cost(10_000_000, ("events",), learn()).cpu_s == pytest.approx(40.0, rel=1e-3)
 
 
+def test_a_few_runs_that_took_much_longer_do_not_count():
+    for number in range(9):
+        live = 1_000_000 * (1 + number)
+        processed(number, live, 2.0 + live * 1e-6 + (60.0 if number in (2, 5) else 0.0), ["events"])
+    assert cost(5_000_000, ("events",), learn()).cpu_s == pytest.approx(8.0, rel=0.2)
+
+
 def test_what_was_made_counts_not_what_was_there():
     processed(1, 1_000_000, 3.0, ["events"])
     processed(2, 1_000_000, 9.0, ["raw_records_v1730", "events"])
