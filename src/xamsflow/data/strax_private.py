@@ -50,9 +50,16 @@ def use_lineages(
     type, what such a hash stands for. The other data types keep the lineage of their plugin, with
     these as inputs, so whatever is computed from the given ones says so. If data with a given
     lineage are not stored, they are not computed: `gone`, called like `lineage`, returns the
-    exception. The lineage of a superrun has the given hashes of its runs.
+    exception. The lineage of a superrun has the given hashes of its runs. Contexts that are derived
+    from this one do the same.
     """
     made_by_strax = context._get_plugins
+    new_context = context.new_context
+
+    def derived(*args: Any, **options: Any) -> strax.Context:
+        other = new_context(*args, **options)
+        use_lineages(other, hashes, lineage, gone)
+        return other
 
     def get_plugins(targets: Iterable[str], run_id: str, **options: Any) -> dict[str, strax.Plugin]:
         plugins: dict[str, strax.Plugin] = made_by_strax(tuple(targets), run_id, **options)
@@ -72,6 +79,7 @@ def use_lineages(
         return _with_inputs(plugins, replaced)
 
     context._get_plugins = get_plugins
+    context.new_context = derived
     # strax would otherwise keep the plugins of one run for all runs.
     context.set_context_config({"use_per_run_defaults": True})
 
