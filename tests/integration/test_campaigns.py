@@ -8,6 +8,7 @@ import pytest
 from xamsflow import rundb
 from xamsflow.rundb.campaign_changes import Request
 from xamsflow.settings import config as configuration
+from xamsflow.state import layout, lineages, receipts
 
 END = datetime(2024, 3, 1, 12, 0, tzinfo=UTC)
 LATER = END.replace(year=2099)
@@ -64,6 +65,54 @@ def by_status(site, name="gains"):
 
 def database(site):
     return rundb.open_database(configuration.load([site.configfile]).rundb)
+
+
+def stored(site):
+    """Return the folder of the site's strax data."""
+    return site.work / "data" / "processed"
+
+
+def publish(site, number, lineage_hash, time):
+    """Store empty events with this lineage, and write the receipt that names them."""
+    run = layout.run_id(number)
+    folder = lineages.folder(stored(site), run, "events", lineage_hash)
+    folder.mkdir(parents=True)
+    (folder / f"events-{lineage_hash}-metadata.json").write_text("{}")
+    made = {"events": {"lineage_hash": lineage_hash}}
+    receipt = site.work / layout.data_type_receipt(run, "events")
+    receipts.write(receipt, {"stored": made, "time": f"2026-01-0{time}T00:00:00+00:00"})
+
+
+def test_what_people_did_meanwhile_and_damaged_files_stop_no_campaign(site, runs):
+    for number in (900, 901, 902, 903):
+        publish(site, number, "aaaaaaaaaa", 1)
+    runs.update_one({"number": 903}, {"$set": {"processing_status": "pending"}})
+    folder = site.work / "campaigns"
+    folder.mkdir()
+    (folder / "other.json").write_text("{")
+    assert ask(site, "new", "gains", "--runs", "900-903")[0] == 0
+    code, said = ask(site, "list")
+    assert code == 1
+    assert "gains" in said and "other.json" in said
+    assert ask(site, "start", "gains", "--yes")[0] == 0
+    assert lineages.recorded(stored(site)) == ["000900", "000901", "000902"], "903 was not asked"
+    assert ask(site, "pause", "gains", "--yes")[0] == 0
+    assert (
+        "the earlier data stay in force: xamsflow lineage"
+        in site.verb("reprocess", "901", "--dry-run").stdout
+    )
+    publish(site, 901, "bbbbbbbbbb", 2)  # at somebody's own request
+    layout.lineage_file(stored(site), "000900").write_text("{")
+    code, said = ask(site, "end", "gains", "--yes")
+    assert code == 1
+    assert said.count("was left out") == said.count("000900 was left out") == 1
+    assert not lineages.read(stored(site), "000901").accepted, "nobody has compared it"
+    assert lineages.read(stored(site), "000902").accepted, "nothing new was made"
+    for action in ("accept", "back"):
+        code, said = ask(site, action, "gains", "--yes")
+        assert code == 1
+        assert "000900 was left out" in said and "000902 was left out" not in said
+    assert not lineages.read(stored(site), "000902").accepted
 
 
 def test_paused_at_any_moment_each_run_is_requested_once_or_as_it_was(site, runs):

@@ -400,6 +400,16 @@ class Site:
         self, lacking: Sequence[str], n_runs: int, data_types: Sequence[str], loader: "Loader"
     ) -> ConfigurationError:
         """Return the error for runs that lack data, which says how to get them."""
+        gone = [run for run in lacking if any(loader.is_gone(run, one) for one in data_types)]
+        if gone:
+            words = run_numbers.words(map(int, gone))
+            shown = " ".join(words[:NAMED]) + (" ..." if len(words) > NAMED else "")
+            return ConfigurationError(
+                f"the earlier {' and '.join(data_types)} of run {shown} are to be loaded, but are "
+                "gone",
+                f"load the present data with lineage='new', or put them in force for everybody "
+                f"with `xamsflow lineage {shown} --accept`",
+            )
         words = run_numbers.words(map(int, lacking))
         shown = ", ".join(words[:NAMED]) + (" ..." if len(words) > NAMED else "")
         of = f"run {shown}" if n_runs == 1 else f"{len(lacking)} of {n_runs} runs ({shown})"

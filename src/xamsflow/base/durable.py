@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,29 @@ def replacing(path: Path) -> Iterator[Path]:
                 error.filename = str(path)
             raise system_errors.cannot("write", path, error) from error
         raise
+
+
+def make_shared_folder(path: Path) -> None:
+    """Make a folder for everybody who can use its parent, whatever the umask; it survives as well.
+
+    A folder that is there is left as it is.
+    """
+    if not path.is_dir():
+        make_folder(path)
+        share(path, path.parent)
+
+
+def share(path: Path, folder: Path) -> None:
+    """Give a file or folder the group of `folder`, and its rights to read and write.
+
+    Nobody else is allowed to write to it. It is left as it is if the group cannot be given, because
+    another group could then write.
+    """
+    wanted = folder.stat()
+    most = 0o2775 if path.is_dir() else 0o664
+    with contextlib.suppress(PermissionError):
+        os.chown(path, -1, wanted.st_gid)
+        path.chmod(stat.S_IMODE(wanted.st_mode) & most)
 
 
 def make_folder(path: Path) -> None:

@@ -123,7 +123,7 @@ def _accept(
                 database,
                 configuration,
                 options,
-                actions.corrected(verb),
+                actions.corrected(verb, configuration.storage.processed),
                 documents=found,
                 named=processed,
                 first=First(f"write {names}", write),

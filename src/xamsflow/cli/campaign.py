@@ -161,11 +161,11 @@ def _act(options: argparse.Namespace, settings: Config) -> int:
         if action in ("start", "resume"):
             left_out = operate.start(database, settings, campaign, action, by)
         elif action == "end":
-            operate.end(database, settings, campaign, by)
+            left_out = operate.end(database, settings, campaign, by)
         elif action == "accept":
             left_out = operate.accept(database, settings, campaign, by, reason)
         elif action == "back":
-            operate.back(settings, campaign, by, reason)
+            left_out = operate.back(settings, campaign, by, reason)
         else:
             {"pause": operate.pause, "retry": operate.retry}[action](database, campaign, by)
         for number, why in left_out.items():
@@ -198,16 +198,18 @@ def _list(options: argparse.Namespace, settings: Config) -> int:
     from xamsflow import rundb  # noqa: PLC0415
     from xamsflow.views import campaigns as views  # noqa: PLC0415
 
-    found = [campaigns.read(name) for name in campaigns.names()]
+    found, problems = campaigns.read_all()
+    for problem in problems:
+        print(f"xamsflow: {problem}", file=sys.stderr)
     with rundb.open_database(settings.rundb) as database:
         rows = [views.of(campaign, database) for campaign in found]
     if options.json:
         print(json.dumps([row.to_json() for row in rows], indent=1, ensure_ascii=False))
-    elif not rows:
-        print("No campaigns; xamsflow campaign new makes one.")
-    else:
+    elif rows:
         print(terminal.table(COLUMNS, [_cells(row) for row in rows], line=terminal.width()))
-    return 0
+    elif not problems:
+        print("No campaigns; xamsflow campaign new makes one.")
+    return 1 if problems else 0
 
 
 def _cells(row: "Progress") -> list[str]:

@@ -22,6 +22,6 @@ def run(options: argparse.Namespace) -> int:
     """Make the data of runs again if settings or software have changed."""
     from xamsflow.operate import actions  # noqa: PLC0415 - keeps --help fast
 
-    if not options.beside:
-        return asking.run(options, actions.REPROCESS)
-    return asking.run(options, actions.beside(config.load(options.configfile).storage.processed))
+    processed = config.load(options.configfile).storage.processed
+    action = actions.beside if options.beside else actions.reprocess
+    return asking.run(options, action(processed))

@@ -150,7 +150,7 @@ GONE = "gone"
 def _gone(run: str, folder: Path) -> BadDataError:
     return BadDataError(
         f"run {run}: {folder}, which is in force, is gone or damaged",
-        f"restore it, or see `xamsflow lineage {int(run)}`",
+        f"restore it, or put the present data in force: `xamsflow lineage {int(run)} --accept`",
     )
 
 

@@ -102,6 +102,11 @@ class Loader:
         """Return whether a run's data type is stored; damaged files show when they are read."""
         return lineages.is_stored(self.folder(run, data_type))
 
+    def is_gone(self, run: str, data_type: str) -> bool:
+        """Return whether a run's data type has an earlier lineage that is no longer stored."""
+        given = lineages.hashes(self._processed, run, self._which)
+        return data_type in given and not self.is_stored(run, data_type)
+
     def table(
         self, runs: Sequence[str], data_types: Sequence[str], wanted: Selection
     ) -> pd.DataFrame:

@@ -202,10 +202,15 @@ def _release(database: RunDatabase, number: int, author: Author, _: State) -> bo
 
 PEND = Action("pend", "request", "pending", _judge_pend, _set_pending)
 RETRY = Action("retry", "retry", "pending", _judge_retry, _set_pending)
-REPROCESS = Action("reprocess", "reprocess", "pending", _judge_reprocess, _reprocess)
+_REPROCESS = Action("reprocess", "reprocess", "pending", _judge_reprocess, _reprocess)
 HOLD = Action("hold", "hold", "held", _judge_hold, _hold)
 RELEASE = Action("release", "release", "released", _judge_release, _release)
 ABANDON = Action("abandon", "abandon", "abandoned", _judge_abandon, _abandon)
+
+
+def reprocess(processed: Path) -> Action:
+    """Return the action that reprocesses runs; it says if earlier data stay in force anyway."""
+    return replace(_REPROCESS, judge=_saying_what_stays(processed, _judge_reprocess))
 
 
 def beside(processed: Path) -> Action:
@@ -228,9 +233,32 @@ def beside(processed: Path) -> Action:
         lineages.keep(processed, layout.run_id(number), author.name, author.reason or "")
         return _reprocess(database, number, author, found)
 
-    return replace(REPROCESS, judge=judge, change=change)
+    return replace(_REPROCESS, judge=judge, change=change)
 
 
-def corrected(verb: str) -> Action:
+def corrected(verb: str, processed: Path) -> Action:
     """Return the action on runs whose correction value changes: those processed are reprocessed."""
-    return replace(REPROCESS, name=verb, judge=_judge_corrected)
+    judge = _saying_what_stays(processed, _judge_corrected)
+    return replace(_REPROCESS, name=verb, judge=judge)
+
+
+def _saying_what_stays(
+    processed: Path, judge: Callable[[Document, bool], Outlook]
+) -> Callable[[Document, bool], Outlook]:
+    """Return a judgement of reprocessing that says if earlier data are and stay in force."""
+
+    def judge_and_say(document: Document, force: bool) -> Outlook:
+        outlook = judge(document, force)
+        if not outlook.changes:
+            return outlook
+        number = document["number"]
+        try:
+            kept = lineages.read(processed, layout.run_id(number))
+        except XamsflowError as error:
+            return replace(outlook, effect=f"{outlook.effect}; {error}")
+        if kept is None or kept.accepted:
+            return outlook
+        stays = f"the earlier data stay in force: xamsflow lineage {number}"
+        return replace(outlook, effect=f"{outlook.effect}; {stays}")
+
+    return judge_and_say

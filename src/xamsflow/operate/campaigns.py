@@ -4,7 +4,8 @@ Each step may be interrupted anywhere and done again: what is left to do is read
 documents, and each run is changed by its own atomic change.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from xamsflow.base.errors import ConfigurationError, XamsflowError
 from xamsflow.operate import lineages as operate_lineages
@@ -13,6 +14,7 @@ from xamsflow.rundb.campaign_changes import PutBack, Request
 from xamsflow.settings.config import Config
 from xamsflow.state import campaigns, layout, lineages, run_numbers
 from xamsflow.state.campaigns import Campaign, Phase
+from xamsflow.state.lineages import Kept
 
 TOGETHER = 1000
 """Runs whose data are kept in force before they are requested together."""
@@ -50,18 +52,19 @@ def check(campaign: Campaign, action: str) -> None:
 
 
 def check_runs(name: str, runs: Iterable[int]) -> None:
-    """Raise ConfigurationError if a run belongs to another campaign that has not ended."""
+    """Raise ConfigurationError if a run belongs to another campaign that has not ended.
+
+    Damaged campaigns are not looked at: nobody can go on with them.
+    """
     wanted = set(runs)
-    for other in campaigns.names():
-        if other == name:
-            continue
-        found = campaigns.read(other)
-        shared = wanted.intersection(found.runs)
-        if shared and found.phase is not Phase.ENDED:
+    found, _ = campaigns.read_all()
+    for other in found:
+        shared = wanted.intersection(other.runs)
+        if shared and other.name != name and other.phase is not Phase.ENDED:
             words = run_numbers.words(shared)
             raise ConfigurationError(
-                f"the campaign {other}, which has not ended, has run {' '.join(words[:10])}",
-                f"leave them out, or xamsflow campaign end {other}",
+                f"the campaign {other.name}, which has not ended, has run {' '.join(words[:10])}",
+                f"leave them out, or xamsflow campaign end {other.name}",
             )
 
 
@@ -78,15 +81,14 @@ def start(
     database.hold_campaign(campaign.name, paused=False)
     request = Request(campaign.name, campaign.targets, by, _reason(campaign, action))
     left_out: dict[int, str] = {}
-    waiting = _not_requested(database, campaign)
+    allowed = database.allow(_ranges(campaign), request)
+    waiting = [number for number in reversed(campaign.runs) if number in allowed]
     for first in range(0, len(waiting), TOGETHER):
         kept = []
         for number in waiting[first : first + TOGETHER]:
-            try:
+            with _leaving_out(left_out, number):
                 _keep(settings, number, by, request.reason)
                 kept.append(number)
-            except XamsflowError as error:
-                left_out[number] = str(error)
         database.apply(kept, request)
     return left_out
 
@@ -107,17 +109,28 @@ def retry(database: RunDatabase, campaign: Campaign, by: str) -> None:
     database.apply(campaign.runs, Request(campaign.name, campaign.targets, by, reason, again=True))
 
 
-def end(database: RunDatabase, settings: Config, campaign: Campaign, by: str) -> None:
-    """End a campaign: runs that wait are as they were before, and begun ones are finished."""
+def end(database: RunDatabase, settings: Config, campaign: Campaign, by: str) -> dict[int, str]:
+    """End a campaign: runs that wait are as they were before, and begun ones are finished.
+
+    The current settings hold again for runs of which nothing new was made. Returns why runs were
+    left out of that.
+    """
     check(campaign, "end")
     campaigns.write(campaign.after(Phase.ENDED, "end", by))
     database.apply(campaign.runs, PutBack(campaign.name, by, _reason(campaign, "end")))
     database.hold_campaign(campaign.name, paused=False)
+    processed = settings.storage.processed
+    left_out: dict[int, str] = {}
     for number in _not_requested(database, campaign):
-        processed, run = settings.storage.processed, layout.run_id(number)
-        kept = lineages.read(processed, run)
-        if kept is not None and kept.reason.startswith(_began(campaign)):
-            lineages.accept(processed, run, by, _reason(campaign, "end"))  # nothing new was made
+        with _leaving_out(left_out, number):
+            kept = lineages.read(processed, layout.run_id(number))
+            if (
+                kept is not None
+                and kept.reason.startswith(_began(campaign))
+                and not operate_lineages.is_remade(processed, kept)  # at somebody's own request
+            ):
+                lineages.accept(processed, kept.run_id, by, _reason(campaign, "end"))
+    return left_out
 
 
 def accept(
@@ -130,28 +143,28 @@ def accept(
     """
     check(campaign, "accept")
     processed = settings.storage.processed
-    kept = {
-        number: record
-        for number in campaign.runs
-        if (record := lineages.read(processed, layout.run_id(number))) and not record.accepted
-    }
+    left_out: dict[int, str] = {}
+    kept: dict[int, Kept] = {}
+    for number in campaign.runs:
+        with _leaving_out(left_out, number):
+            record = lineages.read(processed, layout.run_id(number))
+            if record is not None and not record.accepted:
+                kept[number] = record
     done = {
         row.number
         for row in database.each_run(run_numbers.each(kept))
         if row.status is Status.DONE and row.campaign == campaign.name
     }
-    left_out = dict.fromkeys(kept.keys() - done, "it has not been remade")
+    left_out |= dict.fromkeys(kept.keys() - done, "it has not been remade")
     not_compared = []
     for number in sorted(done):
-        run = layout.run_id(number)
-        try:
-            new = operate_lineages.remade(processed, kept[number])
-        except ConfigurationError as error:  # made as it was before
-            left_out[number] = str(error)
+        with _leaving_out(left_out, number):  # made as it was before, or that is unknown
+            operate_lineages.check_remade(processed, kept[number])
+        if number in left_out:
             continue
         try:
-            operate_lineages.check_compared(run, kept[number].earlier, new)
-        except ConfigurationError:
+            operate_lineages.check_compared(processed, kept[number])
+        except XamsflowError:
             not_compared.append(number)
     if not_compared:
         raise ConfigurationError(
@@ -161,25 +174,42 @@ def accept(
         )
     campaigns.write(campaign.after(campaign.phase, "accept", by, reason))
     for number in sorted(done - left_out.keys()):
-        operate_lineages.accept(processed, layout.run_id(number), by, reason)
+        with _leaving_out(left_out, number):
+            operate_lineages.accept(processed, layout.run_id(number), by, reason)
     return left_out
 
 
-def back(settings: Config, campaign: Campaign, by: str, reason: str) -> None:
-    """Put the earlier data of a campaign's runs in force again."""
+def back(settings: Config, campaign: Campaign, by: str, reason: str) -> dict[int, str]:
+    """Put the earlier data of a campaign's runs in force again; return why runs were left out."""
     check(campaign, "back")
     campaigns.write(campaign.after(campaign.phase, "back", by, reason))
     processed = settings.storage.processed
-    for run in map(layout.run_id, campaign.runs):
-        if lineages.read(processed, run) is not None:
-            lineages.back(processed, run, by, reason)
+    left_out: dict[int, str] = {}
+    for number in campaign.runs:
+        run = layout.run_id(number)
+        with _leaving_out(left_out, number):
+            if lineages.read(processed, run) is not None:
+                lineages.back(processed, run, by, reason)
+    return left_out
+
+
+@contextmanager
+def _leaving_out(left_out: dict[int, str], number: int) -> Iterator[None]:
+    """Note why a run is left out, so that the others are not."""
+    try:
+        yield
+    except XamsflowError as error:
+        left_out[number] = str(error)
 
 
 def _not_requested(database: RunDatabase, campaign: Campaign) -> list[int]:
     """Return the runs that a campaign has not requested, or has put back, newest first."""
-    ranges = run_numbers.parse_all(run_numbers.words(campaign.runs))
-    requested = database.requested_by(campaign.name, ranges)
+    requested = database.requested_by(campaign.name, _ranges(campaign))
     return [number for number in reversed(campaign.runs) if number not in requested]
+
+
+def _ranges(campaign: Campaign) -> tuple[range, ...]:
+    return run_numbers.parse_all(run_numbers.words(campaign.runs))
 
 
 def _keep(settings: Config, number: int, by: str, reason: str) -> None:

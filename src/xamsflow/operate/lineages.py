@@ -1,48 +1,71 @@
 """Put the new lineage of runs in force once they were compared."""
 
+from contextlib import suppress
 from pathlib import Path
 
-from xamsflow.base.errors import ConfigurationError
+from xamsflow.base.errors import BadDataError, ConfigurationError
 from xamsflow.state import compared, lineages
-from xamsflow.state.lineages import Hashes, Kept
+from xamsflow.state.lineages import Kept
 
 
 def accept(processed: Path, run: str, by: str, reason: str = "") -> Kept:
     """Put the new lineage of a run in force, after it was compared with the earlier one.
 
     Returns the record, also if the new lineage is in force already. Raises ConfigurationError if no
-    earlier lineage is kept, if the run has not been remade, or if it was not compared since.
+    earlier lineage is kept, if the run has not been remade, or if it was not compared since. Data
+    that are gone need no comparison.
     """
     kept = lineages.kept(processed, run)
-    if not kept.accepted:
-        check_compared(run, kept.earlier, remade(processed, kept))
+    if lineages.is_in_force(processed, kept):
+        check_remade(processed, kept)
+        check_compared(processed, kept)
     return lineages.accept(processed, run, by, reason)
 
 
-def remade(processed: Path, kept: Kept) -> Hashes:
-    """Return the lineage hashes of what was published since the earlier lineage was kept.
+def release_gone(processed: Path, run: str, by: str, reason: str) -> None:
+    """Put the current settings in force if none of the earlier data of a run are stored any more.
 
-    Raises ConfigurationError if it is the earlier lineage.
+    A damaged record stays as it is: who reads it says what to do.
     """
+    with suppress(BadDataError):
+        kept = lineages.read(processed, run)
+        if kept is not None and not lineages.stored(processed, kept):
+            lineages.accept(processed, run, by, reason)
+
+
+def is_remade(processed: Path, kept: Kept) -> bool:
+    """Tell whether what is published differs from the earlier lineage."""
     new = lineages.published(processed, kept.run_id)
-    if all(kept.earlier.get(data_type) == one for data_type, one in new.items()):
+    return any(kept.earlier.get(data_type) != one for data_type, one in new.items())
+
+
+def check_remade(processed: Path, kept: Kept) -> None:
+    """Raise ConfigurationError if a run has not been remade since its lineage was kept."""
+    if not is_remade(processed, kept):
         raise ConfigurationError(
             f"run {kept.run_id} has only its earlier data: it has not been remade",
             f"`xamsflow reprocess {int(kept.run_id)} --beside`, and wait until it is done",
         )
-    return new
 
 
-def check_compared(run: str, old: Hashes, new: Hashes) -> None:
-    """Raise ConfigurationError unless these two lineages of a run were compared."""
-    receipt = compared.read(run)
-    if receipt is None or not (_agree(receipt.old, old) and _agree(receipt.new, new)):
-        before = "" if receipt is None else " since it was remade"
+def check_compared(processed: Path, kept: Kept) -> None:
+    """Raise ConfigurationError unless all data that were remade were compared with the earlier."""
+    new = lineages.published(processed, kept.run_id)
+    changed = {
+        data_type: (old, new[data_type])
+        for data_type, old in lineages.stored(processed, kept).items()
+        if new.get(data_type, old) != old
+    }
+    receipt = compared.read(kept.run_id)
+    if receipt is None:
+        seen, since = {}, ""
+    else:
+        seen = {name: (old, receipt.new.get(name)) for name, old in receipt.old.items()}
+        since = " since it was remade"
+    lacking = sorted(name for name, both in changed.items() if seen.get(name) != both)
+    if lacking:
+        which = f"{', '.join(lacking)} of " if len(lacking) < len(changed) else ""
         raise ConfigurationError(
-            f"run {run} was not compared{before}",
-            f"look at what changed first: `xamsflow compare {int(run)}`",
+            f"{which}run {kept.run_id} was not compared{since}",
+            f"look at what changed first: `xamsflow compare {int(kept.run_id)}`",
         )
-
-
-def _agree(some: Hashes, all_of_them: Hashes) -> bool:
-    return bool(some) and all(all_of_them.get(name) == one for name, one in some.items())

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xamsflow.base.errors import BadDataError
+from xamsflow.operate import lineages
 from xamsflow.operate.actions import Action, Author, judge_free
 from xamsflow.operate.reconcile import Evidence, Sources, set_aside
 from xamsflow.rundb import RunDatabase
@@ -13,6 +14,7 @@ from xamsflow.state import layout, lock
 from xamsflow.transfer import Search, source
 
 EFFECT = "pending; copy, strax data and receipts here are set aside, and it is transferred again"
+SET_ASIDE = "set aside to transfer the run again"
 
 
 def action(settings: Config) -> Action:
@@ -64,9 +66,9 @@ def _set_aside(evidence: Evidence, sources: Sources, author: Author) -> None:
     paths = evidence.made_from_the_copy
     for path in paths:
         set_aside(path)
+    lineages.release_gone(sources.processed, evidence.run, author.name, SET_ASIDE)
     gone = {str(path) for path in paths}
     for entry in evidence.entries_of(sources.host):
         is_copy = entry["type"] == "live" and entry["location"] == str(sources.live_data)
         if is_copy or entry["location"] in gone:
-            reason = "set aside to transfer the run again"
-            sources.database.remove_data(evidence.number, entry, reason, author.name)
+            sources.database.remove_data(evidence.number, entry, SET_ASIDE, author.name)

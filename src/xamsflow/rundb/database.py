@@ -515,6 +515,11 @@ class RunDatabase:
             if run_document.campaign_mark(document).get("name") == name
         }
 
+    def allow(self, numbers: Sequence[range], step: CampaignChange) -> set[int]:
+        """Return the runs among these numbers for which a campaign's change is allowed now."""
+        found = self.documents(("number", *changes.FIELDS), numbers)
+        return {run["number"] for run in found if step.allowed(run)}
+
     @_translated
     def knows_campaign(self, name: str) -> bool:
         """Return whether a campaign of this name has requested runs."""

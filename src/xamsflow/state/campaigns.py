@@ -12,11 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from xamsflow.base import clock
-from xamsflow.base.errors import (
-    BadDataError,
-    ConfigurationError,
-    did_you_mean,
-)
+from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError, did_you_mean
 from xamsflow.state import layout, lock, receipts, run_numbers
 
 VERSION = 1
@@ -124,6 +120,17 @@ def read(name: str) -> Campaign:
         )
     except (AttributeError, ConfigurationError, TypeError, ValueError) as error:
         raise _damaged(name, error) from error
+
+
+def read_all() -> tuple[list[Campaign], list[XamsflowError]]:
+    """Return all campaigns by name, and what is wrong with those that cannot be read."""
+    found, problems = [], []
+    for name in names():
+        try:
+            found.append(read(name))
+        except XamsflowError as error:
+            problems.append(error)
+    return found, problems
 
 
 def names() -> list[str]:

@@ -42,6 +42,7 @@ def read(run: str) -> Compared | None:
     try:
         if content.pop("version") != VERSION:
             raise ValueError("another version")
+        receipts.check_text(content, ("run_id", "report", "time"))
         found = Compared(**content)
         if found.run_id != run or not all(isinstance(one, dict) for one in (found.old, found.new)):
             raise ValueError("another run, or no lineages")

@@ -71,21 +71,22 @@ def read(processed: Path, run: str) -> Kept | None:
     path = layout.lineage_file(processed, run)
     try:
         found = path.stat()
+        return _read(path, run, found.st_mtime_ns, found.st_ino)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise system_errors.cannot("read", path, error) from error
-    return _read(path, run, found.st_mtime_ns, found.st_ino)
 
 
 def keep(processed: Path, run: str, by: str, reason: str = "") -> Kept:
     """Keep the published data of a run in force, whatever is made next; return the record.
 
     Published is what the receipts in the working directory name. If an earlier lineage is already
-    in force, it stays. Raises ConfigurationError if nothing that was published is stored.
+    in force, it stays, unless its data are gone. Raises ConfigurationError if nothing that was
+    published is stored.
     """
     before = read(processed, run)
-    if before is not None and not before.accepted:
+    if before is not None and is_in_force(processed, before):
         return before
     earlier = to_keep(processed, run)
     return _write(processed, Kept(run, earlier, accepted=False, by=by, time=_now(), reason=reason))
@@ -103,6 +104,20 @@ def to_keep(processed: Path, run: str) -> dict[str, str]:
     return earlier
 
 
+def is_in_force(processed: Path, found: Kept) -> bool:
+    """Tell whether a record keeps an earlier lineage in force of which something is stored."""
+    return not found.accepted and bool(stored(processed, found))
+
+
+def stored(processed: Path, found: Kept) -> dict[str, str]:
+    """Return the part of the earlier lineage whose data are stored."""
+    return {
+        data_type: lineage_hash
+        for data_type, lineage_hash in found.earlier.items()
+        if is_stored(folder(processed, found.run_id, data_type, lineage_hash))
+    }
+
+
 def accept(processed: Path, run: str, by: str, reason: str = "") -> Kept:
     """Put the lineage of the current settings in force; :func:`back` undoes it.
 
@@ -113,7 +128,14 @@ def accept(processed: Path, run: str, by: str, reason: str = "") -> Kept:
 
 
 def back(processed: Path, run: str, by: str, reason: str = "") -> Kept:
-    """Put the earlier lineage in force again; raises ConfigurationError if none is kept."""
+    """Put the earlier lineage in force again.
+
+    Raises ConfigurationError if none is kept, or if its data are gone.
+    """
+    if not stored(processed, kept(processed, run)):
+        raise ConfigurationError(
+            f"the earlier data of run {run} are gone", "the present data stay in force"
+        )
     return _change(processed, run, accepted=False, by=by, reason=reason)
 
 
@@ -172,7 +194,7 @@ def _change(processed: Path, run: str, *, accepted: bool, by: str, reason: str) 
 
 def _write(processed: Path, record: Kept) -> Kept:
     path = layout.lineage_file(processed, record.run_id)
-    receipts.write(path, {"version": VERSION} | asdict(record))
+    receipts.write(path, {"version": VERSION} | asdict(record), shared=True)
     return record
 
 
@@ -182,19 +204,21 @@ def _now() -> str:
 
 @lru_cache(maxsize=100_000)
 def _read(path: Path, run: str, _changed: int, _inode: int) -> Kept:
-    content = receipts.read(path)
     try:
+        content = receipts.read(path)
         if content.pop("version") != VERSION:
             raise ValueError("another version")
+        receipts.check_text(content, ("run_id", "by", "time", "reason"))
         found = Kept(**content)
         if found.run_id != run:
             raise ValueError(f"run_id is {found.run_id}")
         if not isinstance(found.accepted, bool):
             raise TypeError(f"accepted is {found.accepted!r}")
         _check_hashes(found.earlier)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, BadDataError, KeyError, TypeError, ValueError) as error:
+        why = error.what if isinstance(error, BadDataError) else error
         raise BadDataError(
-            f"{path} does not say which data of run {run} are in force ({error})",
+            f"{path} does not say which data of run {run} are in force ({why})",
             "restore it from a backup; or move it away, then the current settings are in force",
         ) from error
     return found

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from xamsflow.base import system_errors
+from xamsflow.base.durable import make_shared_folder
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def _lock(path: Path, descriptor: int, operation: int) -> bool:
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_shared_folder(path.parent)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o664)
         except PermissionError:  # another user's file; only NFS requires write access for a lock

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xamsflow.base import schema, system_errors
-from xamsflow.base.durable import make_folder, replacing, sync
+from xamsflow.base.durable import make_folder, make_shared_folder, replacing, share, sync
 from xamsflow.base.errors import BadDataError, TransientError
 from xamsflow.state import layout
 
@@ -21,22 +21,27 @@ DEEPEST = 200
 """Levels of nesting; MongoDB allows 100 in a document, and deeper JSON exceeds Python's stack."""
 
 
-def write(path: Path, receipt: Receipt, *, durable: bool = True) -> None:
+def write(path: Path, receipt: Receipt, *, durable: bool = True, shared: bool = False) -> None:
     """Write a receipt atomically: readers see all of it or nothing.
 
-    With `durable`, it also survives a power cut and is formatted for people. Raises the errors of
-    :func:`xamsflow.base.system_errors.cannot`.
+    With `durable`, it also survives a power cut and is formatted for people. With `shared`,
+    everybody who can use the parent of its folder can read and replace it, whatever the umask.
+    Raises the errors of :func:`xamsflow.base.system_errors.cannot`.
     """
     # Python's encoder is ten times slower with line breaks, so only durable receipts have them.
     text = json.dumps(receipt, indent=1 if durable else None, ensure_ascii=False) + "\n"
     try:
-        if durable:
+        if shared:
+            make_shared_folder(path.parent)
+        elif durable:
             make_folder(path.parent)
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
+            if shared:
+                share(partial, path.parent.parent)
             if durable:
                 os.fsync(file.fileno())
         if durable:
@@ -70,6 +75,13 @@ def read(path: Path, needs: Iterable[str] = ()) -> Receipt:
     if missing:
         raise _damaged(path, f"it lacks {', '.join(missing)}")
     return receipt
+
+
+def check_text(receipt: Receipt, keys: Iterable[str]) -> None:
+    """Raise TypeError if one of these keys is there and is not text."""
+    for key in keys:
+        if not isinstance(receipt.get(key, ""), str):
+            raise TypeError(f"{key} is {receipt[key]!r:.40}, not text")
 
 
 def read_or_set_aside(path: Path, needs: Iterable[str]) -> Receipt:

@@ -8,6 +8,7 @@ import pytest
 import strax
 
 from xamsflow.analysis.quantities import make
+from xamsflow.analysis.quantities.backfill import backfill
 from xamsflow.analysis.site import Site
 from xamsflow.base.errors import BadDataError, ConfigurationError
 from xamsflow.data.context import plugins
@@ -90,6 +91,9 @@ def test_the_context_has_the_lineage_in_force(remade):
     st = remade.context()
     for data_type, lineage_hash in kept.items():
         assert st.key_for(RUN, data_type).lineage_hash == lineage_hash
+    derived = st.new_context(config={}).new_context()
+    hashes = {one.key_for(RUN, "event_info").lineage_hash for one in (st, derived)}
+    assert hashes == {kept["event_info"]}
     # Another run has no record.
     new = remade.context(lineage="new")
     hashes = {one.key_for("007200", "event_info").lineage_hash for one in (st, new)}
@@ -146,8 +150,9 @@ def test_earlier_data_that_are_gone_are_not_made_by_the_present_code(remade, tmp
     assert len(areas(remade)), "what is still there is loaded"
     with pytest.raises(BadDataError, match=r"event_basics-\w+, which is in force, is gone"):
         remade.context().get_array(RUN, "event_basics", progress_bar=False)
-    with pytest.raises(ConfigurationError, match="event_basics not stored for run 6800"):
+    with pytest.raises(ConfigurationError, match=r"are gone.*`xamsflow lineage 6800 --accept`"):
         remade.load("event_basics", RUN)
+    assert len(remade.load("event_basics", RUN, lineage="new"))
 
 
 def test_fields_that_not_all_lineages_have(remade):
@@ -183,7 +188,7 @@ def test_quantities_are_those_of_the_data_in_force(remade, monkeypatch):
     assert receipt.exists()
 
 
-def test_a_bad_record_is_named(remade):
+def test_a_bad_record_is_named(remade, monkeypatch):
     with pytest.raises(ConfigurationError, match="lineage is 'newest'"):
         remade.load("event_info", RUN, lineage="newest")
     record = layout.lineage_file(remade.processed, RUN)
@@ -197,3 +202,9 @@ def test_a_bad_record_is_named(remade):
         with pytest.raises(BadDataError, match=r"006800\.json") as error:
             remade.load("event_info", RUN)
         assert "\n" not in str(error.value)
+        assert "move it away, then the current settings are in force" in str(error.value)
+    monkeypatch.chdir(remade.directory)
+    for only_new in (True, False):
+        ((run, problem),) = backfill(remade, [RUN], only_new=only_new)
+        assert run == RUN
+        assert "006800.json" in str(problem)

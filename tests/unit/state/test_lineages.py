@@ -1,14 +1,18 @@
 """Which lineage of a run is in force: kept, accepted and put back, by the verb and by functions."""
 
 import json
+import os
+import shutil
+import stat
 
 import pytest
 
 from xamsflow import cli
+from xamsflow.analysis.comparison.pair import choose
 from xamsflow.base.errors import BadDataError, ConfigurationError
-from xamsflow.operate.lineages import accept
+from xamsflow.operate.lineages import accept, release_gone
 from xamsflow.settings import config
-from xamsflow.state import compared, layout, lineages, receipts
+from xamsflow.state import compared, layout, lineages, lock, receipts
 from xamsflow.state.compared import Compared
 
 RUN = "000932"
@@ -94,6 +98,78 @@ def test_only_a_comparison_of_these_lineages_lets_one_accept(processed, old, new
     assert accept(processed, RUN, "ann").accepted
 
 
+def test_all_data_that_were_remade_are_compared_before_one_accepts(processed):
+    both = OLD | {"peaks": "eeeeeeeeee"}
+    publish(processed, both, 2)
+    lineages.keep(processed, RUN, "ann")
+    publish(processed, both | {"peaks": "ffffffffff"}, 3)
+    compare(both, both | {"peaks": "ffffffffff"})
+    publish(processed, NEW | {"peaks": "ffffffffff"}, 4)
+    with pytest.raises(ConfigurationError, match="event_info of run 000932 was not compared since"):
+        accept(processed, RUN, "ann")
+    compare(both, NEW | {"peaks": "ffffffffff"})
+    assert accept(processed, RUN, "ann").accepted
+
+
+def test_earlier_data_that_are_gone_are_no_dead_end(processed):
+    def lose():
+        for data_type, one in OLD.items():
+            shutil.rmtree(lineages.folder(processed, RUN, data_type, one))
+
+    lineages.keep(processed, RUN, "ann")
+    publish(processed, NEW | {"raw_records_v1730": "dddddddddd"}, 2)
+    with pytest.raises(ConfigurationError, match="was not compared"):
+        accept(processed, RUN, "ann")
+    release_gone(processed, RUN, "ann", "")
+    assert lineages.hashes(processed, RUN) == OLD, "they are still there"
+    lose()
+    with pytest.raises(ConfigurationError, match=r"are gone.*xamsflow lineage 932 --accept"):
+        choose(processed, RUN)
+    assert accept(processed, RUN, "ann").accepted
+    with pytest.raises(ConfigurationError, match="the earlier data of run 000932 are gone"):
+        lineages.back(processed, RUN, "ann")
+
+
+def test_what_is_gone_is_not_kept_any_longer(processed):
+    lineages.keep(processed, RUN, "ann")
+    new = {"event_info": "cccccccccc"}
+    publish(processed, new, 2)
+    for data_type, one in OLD.items():
+        shutil.rmtree(lineages.folder(processed, RUN, data_type, one))
+    assert lineages.keep(processed, RUN, "bob").earlier == new
+    shutil.rmtree(lineages.folder(processed, RUN, *new.popitem()))
+    release_gone(processed, RUN, "cy", "set aside")
+    assert lineages.read(processed, RUN).accepted
+    layout.lineage_file(processed, RUN).write_text("{")
+    release_gone(processed, RUN, "cy", "set aside")
+
+
+def test_people_who_share_the_data_share_the_records(processed):
+    def mode(path):
+        return oct(stat.S_IMODE(path.stat().st_mode))
+
+    record = layout.lineage_file(processed, RUN)
+    for umask, given, folder, file in (
+        (0o077, 0o2775, 0o2775, 0o664),
+        (0o022, 0o770, 0o770, 0o660),
+        (0o000, 0o777, 0o775, 0o664),
+        (0o000, 0o700, 0o700, 0o600),
+    ):
+        processed.chmod(given)
+        before = os.umask(umask)
+        try:
+            lineages.keep(processed, RUN, "ann")
+            with lock.exclusive(layout.lock_file(processed, RUN)):
+                pass
+        finally:
+            os.umask(before)
+        assert mode(record) == oct(file)
+        locks = layout.lock_file(processed, RUN).parent
+        assert mode(record.parent) == mode(locks) == oct(folder)
+        shutil.rmtree(record.parent)
+        shutil.rmtree(locks)
+
+
 def test_what_is_not_stored_is_not_kept(processed):
     with pytest.raises(ConfigurationError, match="run 000933: nothing that the receipts"):
         lineages.keep(processed, "000933", "ann")
@@ -104,11 +180,31 @@ def test_what_is_not_stored_is_not_kept(processed):
         lineages.keep(processed, RUN, "ann")
 
 
-@pytest.mark.parametrize("content", [{}, {"version": 1}, {"version": 2, "run_id": RUN}])
-def test_a_damaged_receipt_of_a_comparison(processed, content):
-    receipts.write(layout.compared(RUN), content)
-    with pytest.raises(BadDataError, match="not the receipt of a comparison"):
-        compared.read(RUN)
+@pytest.mark.parametrize(
+    "changed", [{"version": None}, {"version": 2}, {"new": []}, {"time": 5}, {"report": None}]
+)
+def test_a_damaged_receipt_of_a_comparison(processed, ask, changed):
+    lineages.keep(processed, RUN, "ann")
+    compare()
+    path = layout.compared(RUN)
+    receipts.write(path, receipts.read(path) | changed)
+    code, said = ask()
+    assert code == 1
+    assert "not the receipt of a comparison" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("changed", [{"by": 5}, {"time": 5}, {"reason": None}, {"accepted": 1}])
+def test_a_damaged_record(processed, ask, changed):
+    lineages.keep(processed, RUN, "ann")
+    path = layout.lineage_file(processed, RUN)
+    receipts.write(path, receipts.read(path) | changed)
+    code, said = ask()
+    assert code == 1
+    assert "restore it from a backup; or move it away, then the current settings" in said
+    assert said.count("\n") == 1
+    path.write_text("{")
+    assert "restore it from a backup" in ask()[1]
 
 
 def test_the_verb(processed, ask):

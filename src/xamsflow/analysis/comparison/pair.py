@@ -81,6 +81,16 @@ def choose(processed: Path, run: str, old: str | None = None, new: str | None = 
     pair = Pair(
         run, processed, {name: olds[name] for name in both}, {name: news[name] for name in both}
     )
+    if (
+        kept is not None
+        and old is None
+        and not kept.accepted
+        and not lineages.stored(processed, kept)
+    ):
+        raise ConfigurationError(
+            f"the earlier data of run {run} are gone: there is nothing to compare",
+            f"`xamsflow lineage {int(run)} --accept` puts the present data in force",
+        )
     if not pair.changed:
         raise ConfigurationError(
             f"run {run} is stored with one lineage only"

@@ -60,17 +60,21 @@ def _in_need(runs: Sequence[str], processed: Path, own: OwnQuantities) -> Iterat
     """Yield the runs of which something is to be made, at last what is only tried again."""
     again = []
     for run in runs:
-        try:
-            need = make.need(run, processed, own)
-        except XamsflowError:
-            need = make.Need.NEW  # making it says what is wrong
+        need = _need(run, processed, own)
         if need is make.Need.NEW:
             yield run
         elif need is make.Need.AGAIN:
             again.append(run)
     for run in sorted(again, key=quantities.made_ns):
-        if make.need(run, processed, own) is make.Need.AGAIN:  # not given up meanwhile
+        if _need(run, processed, own) is not make.Need.NOTHING:  # not given up meanwhile
             yield run
+
+
+def _need(run: str, processed: Path, own: OwnQuantities) -> make.Need:
+    try:
+        return make.need(run, processed, own)
+    except XamsflowError:
+        return make.Need.NEW  # making it says what is wrong
 
 
 def _is_claimed(run: str) -> bool:

@@ -61,11 +61,13 @@ def make(site: "Site", run: str, own: OwnQuantities | None = None) -> Quantities
 def is_new(run: str, processed: Path) -> bool:
     """Tell whether a run with stored data has no file of quantities, or one from before its data.
 
-    Data are also new if another lineage of the run has been put in force.
-
-    Only the times of files are compared.
+    Data are also new if another lineage of the run has been put in force, or if that is unknown:
+    :func:`make` raises the error. Only the times of files are compared.
     """
-    return bool(layout.receipts_of_data_types(run)) and not _is_up_to_date(run, processed)
+    try:
+        return bool(layout.receipts_of_data_types(run)) and not _is_up_to_date(run, processed)
+    except XamsflowError:
+        return True
 
 
 class Need(Enum):

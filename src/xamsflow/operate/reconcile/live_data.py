@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from xamsflow.operate import lineages
 from xamsflow.operate.reconcile.disagreement import MOUNTED, Disagreement, is_away, set_aside
 from xamsflow.operate.reconcile.evidence import Evidence, Sources
 from xamsflow.settings.config import DAQ
@@ -87,6 +88,9 @@ def grown_at_the_source(evidence: Evidence, sources: Sources) -> Iterator[Disagr
     def repair() -> None:
         for path in evidence.made_from_the_copy:
             set_aside(path)
+        lineages.release_gone(
+            sources.processed, evidence.run, sources.by, "set aside: grown at the source"
+        )
 
     yield Disagreement(
         evidence.run,
