@@ -100,7 +100,9 @@ def without_wildcards(command):
 def start_fork_server(runs):
     """Start the process that imports what the jobs of so many runs need, and forks for each job."""
     if runs and not by_conda():
-        fork_server.start(layout.SCRIPTS / "serve.py", str(runs))
+        fork_server.start(
+            layout.SCRIPTS / "serve.py", str(runs), log=layout.FORK_SERVER_LOG
+        )
 
 
 if workflow.remote_exec:  # a batch job, which has no hooks

@@ -5,7 +5,8 @@ process of its own: whatever happens in it concerns no other. `fork_client` runs
 if there is no server, it runs the script itself.
 
 The server ends once the process that started it has ended and no script is left. A script whose
-client is killed is killed too; if the server is killed, its scripts are sent SIGTERM.
+client is killed is killed too; if the server is killed, its scripts are sent SIGTERM. Nothing that
+a client does ends the server, because all its scripts would end too.
 """
 
 import contextlib
@@ -22,8 +23,9 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from xamsflow.base import fork_client
 from xamsflow.base.exec_with_parent import PR_SET_PDEATHSIG
@@ -35,25 +37,35 @@ _servers: list["subprocess.Popen[bytes]"] = []
 """Kept, because the server ends when its standard input is closed."""
 
 
-def start(program: Path, *arguments: str) -> None:
+def start(program: Path, *arguments: str, log: Path) -> None:
     """Start a server, which runs `program`; the processes that this one starts from now on find it.
 
     Before the arguments, the program gets the file descriptor of a listening socket, which it
-    passes to :func:`serve`.
+    passes to :func:`serve`. What the server itself prints is appended to `log`, if that can be
+    written.
     """
     name = f"xamsflow-{secrets.token_hex(16)}"
-    with socket.socket(socket.AF_UNIX) as listener:
+    with socket.socket(socket.AF_UNIX) as listener, _appended(log) as said:
         listener.bind("\0" + name)
         listener.listen(128)
         server = subprocess.Popen(
             [sys.executable, str(program), str(listener.fileno()), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=said,
             pass_fds=[listener.fileno()],
         )
     _servers.append(server)
     os.environ[fork_client.VARIABLE] = name
+
+
+def _appended(log: Path) -> BinaryIO:
+    """Return the log, opened for appending; the null device if it cannot be written."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return log.open("ab")
+    except OSError:
+        return Path(os.devnull).open("ab")
 
 
 def processes() -> set[int]:
@@ -93,7 +105,10 @@ class _Server:
         self._listens = True
 
     def work(self) -> None:
-        """Serve until the process that started this one has ended, and all scripts have."""
+        """Serve until the process that started this one has ended, and all scripts have.
+
+        Several events may be reported at once; handling one of them can settle the next.
+        """
         signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._note)
@@ -116,13 +131,16 @@ class _Server:
             self._listener.close()
 
     def _accept(self) -> None:
-        client, _ = self._listener.accept()
+        try:
+            client, _ = self._listener.accept()
+        except OSError:  # no longer listening, or the client has given up
+            return
         client.settimeout(PATIENCE_S)
         try:
             if not fork_client.is_own(client):
                 raise PermissionError
             request, streams = _receive(client)
-        except (OSError, EOFError):
+        except (OSError, EOFError, ValueError):
             client.close()
             return
         try:
@@ -139,12 +157,14 @@ class _Server:
         with contextlib.suppress(OSError):  # if the client has ended, its end is noticed below
             client.sendall(fork_client.LENGTH.pack(child))
         self._clients[child] = client
-        self._selector.register(client, selectors.EVENT_READ, lambda: self._client_ended(child))
+        ended = partial(self._client_ended, child, client)
+        self._selector.register(client, selectors.EVENT_READ, ended)
 
-    def _client_ended(self, child: int) -> None:
+    def _client_ended(self, child: int, client: socket.socket) -> None:
         """End the script of a client that has ended; a client sends nothing more."""
-        self._selector.unregister(self._clients[child])
-        os.kill(child, signal.SIGKILL)  # not reaped yet, so it is ours
+        if self._clients.get(child) is client:  # not reaped yet, so the process is ours
+            self._selector.unregister(client)
+            os.kill(child, signal.SIGKILL)
 
     def _reap(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -156,6 +176,8 @@ class _Server:
                 return
             if child == 0:
                 return
+            if child not in self._clients:  # what the program started, not a script
+                continue
             with self._clients.pop(child) as client:
                 with contextlib.suppress(KeyError):  # the client has ended
                     self._selector.unregister(client)
@@ -210,18 +232,24 @@ def _run(argv: list[str]) -> int:
 
 
 def _receive(client: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Return a client's request and its standard streams; raises EOFError if it has ended."""
+    """Return a client's request and its standard streams.
+
+    Raises EOFError if the client has ended, OSError or ValueError if it sends no request.
+    """
     head, streams, _, _ = socket.recv_fds(client, fork_client.LENGTH.size, 3)
-    left = fork_client.LENGTH.unpack(head)[0] if len(head) == fork_client.LENGTH.size else -1
-    message = bytearray()
-    while len(message) < left:
-        part = client.recv(min(left - len(message), 65536))
-        if not part:
-            break
-        message += part
-    if len(message) != left or len(streams) != 3:
+    try:
+        left = fork_client.LENGTH.unpack(head)[0] if len(head) == fork_client.LENGTH.size else -1
+        message = bytearray()
+        while len(message) < left:
+            part = client.recv(min(left - len(message), 65536))
+            if not part:
+                break
+            message += part
+        if len(message) != left or len(streams) != 3:
+            raise EOFError
+        request: dict[str, Any] = json.loads(message)
+    except BaseException:
         for stream in streams:
             os.close(stream)
-        raise EOFError
-    request: dict[str, Any] = json.loads(message)
+        raise
     return request, streams

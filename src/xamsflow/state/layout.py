@@ -99,6 +99,7 @@ QUANTITIES_LOG = "logs/quantities/{run_id}.log"
 PAGE_LOG = "logs/page/page.log"
 TRENDS_LOG = "logs/trends/trends.log"
 PICTURES_LOG = Path("logs") / "page" / "pictures.log"
+FORK_SERVER_LOG = Path("logs") / "serve" / "serve.log"
 
 USAGE = Path("usage")
 """What each job has used, in the format of Snakemake's benchmark files."""

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -43,12 +44,14 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["subproc
     monkeypatch.setattr(fork_server, "_servers", [])
     program = tmp_path / "serve.py"
     program.write_text(SERVER)
-    fork_server.start(program)
+    log = tmp_path / "logs" / "serve.log"
+    fork_server.start(program, log=log)
     (running,) = fork_server._servers
     yield running
     assert running.stdin is not None
     running.stdin.close()  # as the kernel does when the driver ends
-    assert running.wait(20) is not None
+    assert running.wait(20) in (0, -signal.SIGKILL)
+    assert log.read_text() == ""
 
 
 def client(folder: Path, text: str, *arguments: str) -> "subprocess.Popen[str]":
@@ -143,6 +146,69 @@ def test_scripts_outlive_the_driver_but_not_the_server(server, tmp_path):
     waits.communicate()
     assert (waits.returncode, (tmp_path / "told").exists()) == (1, True)
     wait_for_end(pid)
+
+
+def connected() -> socket.socket:
+    """Return a client that sends nothing: the server waits for it, and events collect."""
+    waits = socket.socket(socket.AF_UNIX)
+    waits.connect("\0" + os.environ[fork_client.VARIABLE])
+    return waits
+
+
+def test_a_script_and_its_client_that_end_at_once_concern_nobody_else(server, tmp_path):
+    both = client(tmp_path, WAITS)
+    pid = pid_of(tmp_path)
+    with connected():
+        time.sleep(0.05)  # the server has turned to it
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+        both.kill()
+        both.communicate()
+    asked = client(tmp_path, ABOUT, "3")
+    out, _ = asked.communicate("")
+    assert (json.loads(out)[0], asked.returncode) == (server.pid, 3)
+
+
+def test_a_client_that_comes_as_the_driver_ends_concerns_nobody_else(server, tmp_path):
+    waits = client(tmp_path, WAITS)
+    pid_of(tmp_path)
+    server.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, server.pid, os.WSTOPPED)
+    server.stdin.close()
+    late = connected()
+    server.send_signal(signal.SIGCONT)
+    with late, pytest.raises(ConnectionResetError):
+        late.recv(1)
+    time.sleep(0.05)
+    assert server.poll() is None
+    waits.terminate()
+    waits.communicate()
+    assert waits.returncode == 7, "its end was not noticed by the loss of the server"
+
+
+@pytest.mark.parametrize("sent", [b"", b"\0", fork_client.LENGTH.pack(3) + b"{x}"])
+def test_a_client_that_sends_no_request_concerns_nobody_else(server, tmp_path, sent):
+    with connected() as odd:
+        if sent:
+            socket.send_fds(odd, [sent], [0, 1, 2])
+    asked = client(tmp_path, ABOUT, "3")
+    out, _ = asked.communicate("")
+    assert json.loads(out)[0] == server.pid
+
+
+@pytest.mark.parametrize("where", ["logs/serve.log", "file/serve.log"])
+def test_the_log_says_why_a_server_fails(tmp_path, monkeypatch, where):
+    """If the log cannot be written, the server starts all the same."""
+    monkeypatch.setenv(fork_client.VARIABLE, "")
+    monkeypatch.setattr(fork_server, "_servers", [])
+    (tmp_path / "file").touch()
+    program = tmp_path / "serve.py"
+    program.write_text("raise RuntimeError('why')")
+    fork_server.start(program, log=tmp_path / where)
+    (failed,) = fork_server._servers
+    assert failed.wait(20) == 1
+    failed.stdin.close()
+    assert where == "file/serve.log" or "RuntimeError: why" in (tmp_path / where).read_text()
 
 
 def test_a_server_is_known_to_the_process_that_started_it(server):
