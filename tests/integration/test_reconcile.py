@@ -26,7 +26,7 @@ from xamsflow.operate.reconcile import Outcome, Sources, reconcile
 from xamsflow.run import publish
 from xamsflow.settings import config, detector
 from xamsflow.simulate.embedded_mongod import MongoServer
-from xamsflow.state import claims, layout, lock, owner, receipts
+from xamsflow.state import claims, layout, lineages, lock, owner, receipts
 from xamsflow.state.claims import Claim, Order
 from xamsflow.state.receipts import Receipt
 from xamsflow.transfer import transfer_run
@@ -623,9 +623,11 @@ def test_files_that_the_daq_wrote_after_the_transfer(place: Processed, ask):
             f"has written {late.parent.name}/{late.name} (new or longer files: 1)" in found["what"]
         )
         before = place.content()
+        lineages.keep(place.processed, RUN, "ann")
         code, found = ask("932", "--repair")
         assert code == 0, found
         assert place.content().items() >= before.items()
+        assert not lineages.hashes(place.processed, RUN), "none are in force that are set aside"
         assert place.document()["processing_status"] != "done"
         assert not (place.live / "000932").exists()
         assert ask("932") == (0, [])
@@ -688,7 +690,9 @@ def test_a_run_is_transferred_again(place: Processed, capsys):
     assert "a job is working on run 000932" in capsys.readouterr().err
     assert place.document()["data"] == entries
 
+    lineages.keep(place.processed, RUN, "ann")
     assert main(again) == 0
+    assert lineages.read(place.processed, RUN).accepted, "the earlier data are set aside"
     assert "transferred again" in capsys.readouterr().out
     assert place.content().items() >= before.items(), "nothing is deleted"
     assert not (place.live / RUN).exists() and not layout.transfer_receipt(RUN).exists()

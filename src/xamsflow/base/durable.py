@@ -65,7 +65,7 @@ def share(path: Path, folder: Path) -> None:
     """
     wanted = folder.stat()
     most = 0o2775 if path.is_dir() else 0o664
-    with contextlib.suppress(PermissionError):
+    with contextlib.suppress(OSError):
         os.chown(path, -1, wanted.st_gid)
         path.chmod(stat.S_IMODE(wanted.st_mode) & most)
 
