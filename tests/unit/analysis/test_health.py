@@ -181,6 +181,23 @@ def test_a_note_holds_until_the_problem_changes(settings):
     assert judged(1025, rng, settings, noise_ch3=2.4).unknown_names == ("noise_ch3",)
 
 
+def test_a_note_on_a_lifetime_holds_for_the_rate_that_is_compared_now(settings):
+    """Earlier versions compared the lifetime, the inverse of the rate of loss."""
+    rng = history()
+    for number in (1020, 1021):
+        found = judged(number, rng, settings, electron_loss_rate=10.0)
+        (odd,) = found.odd
+        lifetime = replace(odd, name="electron_lifetime", value=100.0, began=100.0)
+        health.write(replace(found, odd=(lifetime,)))
+    judging.acknowledge("001020", "gas was added", "anna")
+    assert health.read("001021").known[0].names == ("electron_lifetime",)
+    same = judged(1022, rng, settings, electron_loss_rate=10.0)
+    assert (same.odd[0].since, same.unknown_names) == ("001020", ())
+    assert alone("001022", settings).unknown_names == ()
+    other = judged(1023, rng, settings, electron_loss_rate=20.0)
+    assert other.unknown_names == ("electron_loss_rate",)
+
+
 def test_a_declared_reference(settings):
     rng = history()
     for number in range(1020, 1023):

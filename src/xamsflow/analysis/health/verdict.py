@@ -14,9 +14,12 @@ from xamsflow.analysis.health.references import References
 from xamsflow.state.health import Deviation, Health, Note, Verdict
 from xamsflow.state.quantities import OURS, Quantities, Quantity
 
-DERIVED = ("electron_lifetime", "electron_lifetime_2")
-"""Quantities that say the same as others. The rates of electron loss are compared, not their
-inverse: a run that sees no loss has no lifetime, and with few events, lifetimes have a long tail.
+DERIVED = {
+    "electron_lifetime": "electron_loss_rate",
+    "electron_lifetime_2": "electron_loss_rate_2",
+}
+"""Quantities (µs) that say the same as others, their inverse (1/ms). The rates of electron loss are
+compared: a run that sees no loss has no lifetime, and with few events, lifetimes have a long tail.
 """
 
 LONG_ENOUGH = 0.5
@@ -47,6 +50,7 @@ def judge(run: Quantities, references: References, before: Health | None, time: 
     `before` is an earlier verdict on the same run, of which a person's words are kept. `time` is
     now, in ISO 8601.
     """
+    before = _as_compared_now(before)
     named_by = before.named_by if before else None
     verdict = Health(
         run_id=run.run_id,
@@ -77,7 +81,7 @@ def judge(run: Quantities, references: References, before: Health | None, time: 
     if not compared and not found:
         reference = f"{references}: no quantity of this run can be compared"
         return replace(verdict, reference=reference)
-    previous = references.previous
+    previous = _as_compared_now(references.previous)
     dated = [_dated(one, run.run_id, previous, limit) for one in found]
     odd = tuple(
         one
@@ -245,6 +249,38 @@ def _known(
             if names:
                 found[replace(note, names=names)] = None
     return tuple(found)
+
+
+def _as_compared_now(verdict: Health | None) -> Health | None:
+    """Return a verdict in which deviations of derived quantities are those of what is compared.
+
+    Verdicts of earlier versions have them, and people wrote notes on them.
+    """
+    if verdict is None:
+        return None
+    return replace(
+        verdict,
+        odd=tuple(_of_the_inverse(one) for one in verdict.odd),
+        suspects=tuple(_of_the_inverse(one) for one in verdict.suspects),
+        known=tuple(
+            replace(
+                note, names=tuple(dict.fromkeys(DERIVED.get(name, name) for name in note.names))
+            )
+            for note in verdict.known
+        ),
+    )
+
+
+def _of_the_inverse(found: Deviation) -> Deviation:
+    if found.name not in DERIVED:
+        return found
+    began, deviation = _number(found.began), found.deviation
+    return replace(
+        found,
+        name=DERIVED[found.name],
+        began=1000 / began if began else None,
+        deviation=None if deviation is None else -deviation,
+    )
 
 
 def _measured(quantity: Quantity) -> tuple[float, float] | None:
