@@ -17,7 +17,7 @@ import numpy as np
 
 from xamsflow.base import folders
 from xamsflow.base.errors import XamsflowError
-from xamsflow.rundb import run_document
+from xamsflow.rundb import registered, run_document
 from xamsflow.settings import detector as detectors
 from xamsflow.settings.config import Config
 from xamsflow.settings.detector import Detector
@@ -31,7 +31,7 @@ DIFFERENT = 0.05
 
 MB = 1e6
 
-FIELDS = ("number", "mode", "data.type", "data.size_mb", "data.lineage_hash", "data.host")
+FIELDS = (*run_document.TOUCHED, "mode")
 """The fields of a run document that a forecast needs."""
 
 
@@ -138,7 +138,7 @@ def forecast(
     for document in documents:
         to_make = needs.to_make(document)
         if to_make:
-            costs.append(cost(document, to_make, experience))
+            costs.append(cost(document, to_make, experience, settings.storage.host))
         else:
             up_to_date.append(document["number"])
     return Forecast(
@@ -234,9 +234,11 @@ def _use(path: Path) -> tuple[float, float] | None:
         return None
 
 
-def cost(document: Mapping[str, Any], to_make: tuple[str, ...], experience: Experience) -> Cost:
-    """Return what making these data types of a run will take."""
-    sizes = _sizes(document)
+def cost(
+    document: Mapping[str, Any], to_make: tuple[str, ...], experience: Experience, host: str
+) -> Cost:
+    """Return what making these data types of a run will take on the cluster `host`."""
+    sizes = _sizes(document, host)
     samples = experience.of(to_make)
     live = sizes.get(run_document.LIVE)
     from_live = any(name.startswith("raw_records") for name in to_make)
@@ -256,12 +258,13 @@ def cost(document: Mapping[str, Any], to_make: tuple[str, ...], experience: Expe
     )
 
 
-def _sizes(document: Mapping[str, Any]) -> dict[str, float]:
-    """Return the size in bytes of each data type registered last, and of the live data."""
+def _sizes(document: Mapping[str, Any], host: str) -> dict[str, float]:
+    """Return the size in bytes of each data type of ours registered last, and of the live data."""
     return {
-        str(entry.get("type")): entry["size_mb"] * MB
+        str(entry.get("type")): size * MB
         for entry in run_document.data_entries(document)
-        if isinstance(entry.get("size_mb"), int | float)
+        if (size := run_document.size_mb(entry)) is not None
+        and (entry.get("type") == run_document.LIVE or registered.is_ours(entry, host))
     }
 
 

@@ -34,6 +34,9 @@ TOUCHED = (
 MOST = 1_000_000
 """The largest credible value of a counter; a larger one was written by hand."""
 
+MOST_MB = 1e12
+"""The largest credible size, in MB."""
+
 
 # The DAQ's own fields
 
@@ -218,6 +221,14 @@ def time(value: Any) -> datetime | None:
 def is_number(value: Any) -> bool:
     """Return whether a counter is a number, or missing."""
     return isinstance(value, int | float | None) and not isinstance(value, bool)
+
+
+def size_mb(entry: Mapping[str, Any]) -> float | None:
+    """Return the size of an entry of `data` in MB, or None if it has no credible one."""
+    found = entry.get("size_mb")
+    if found is None or not is_number(found) or not 0 <= found <= MOST_MB:  # nor NaN
+        return None
+    return float(found)
 
 
 def count(value: Any) -> int:

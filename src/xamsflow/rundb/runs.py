@@ -262,8 +262,8 @@ def _sizes(document: Mapping[str, Any]) -> tuple[float | None, float | None, flo
     for entry in run_document.data_entries(document):
         if entry.get("type") != run_document.LIVE and tool(entry) is not Tool.XAMSFLOW:
             continue
-        data_type, size = entry.get("type"), entry.get("size_mb")
-        if isinstance(data_type, str) and isinstance(size, int | float):
+        data_type, size = entry.get("type"), run_document.size_mb(entry)
+        if isinstance(data_type, str) and size is not None:
             sizes[data_type, str(entry.get("lineage_hash"))] = size
     live = [size for (data_type, _), size in sizes.items() if data_type == run_document.LIVE]
     raw = [size for (data_type, _), size in sizes.items() if data_type.startswith("raw_records")]

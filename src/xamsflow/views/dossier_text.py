@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from xamsflow.base import amounts, process
 from xamsflow.base.printable import printable
+from xamsflow.rundb import run_document
 from xamsflow.settings.config import DAQ
 from xamsflow.views import terminal
 from xamsflow.views.dossier import Dossier
@@ -185,7 +186,7 @@ def _registered_table(entries: Sequence[Mapping[str, Any]], line: int | None) ->
             str(one.get("tool", "")),
             str(one.get("type", "")),
             str(one.get("host", "")),
-            amounts.size(one["size_mb"] * MB) if _is_number(one.get("size_mb")) else "",
+            amounts.size(None if (size := run_document.size_mb(one)) is None else size * MB),
             _time(one.get("time")),
             str(one.get("by", one.get("user", ""))),
             str(one.get("lineage_hash", "")),

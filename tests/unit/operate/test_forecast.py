@@ -1,11 +1,19 @@
 import json
+import math
 from pathlib import Path
 
 import pytest
 
 from xamsflow.operate import forecast
 from xamsflow.operate.forecast import Cost, Forecast, Sample, learn
+from xamsflow.rundb import registered
 from xamsflow.state import layout
+
+OURS = {
+    "host": "stbc", "location": "/data/x", "protocol": registered.PROTOCOL,
+    "lineage_hash": "abc", "by": "anna",
+}  # fmt: skip
+NOT_OURS = ({"host": "elsewhere"}, {"by": None}, {"size_mb": math.nan})
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +42,10 @@ def processed(number, live, cpu_s, made, **changes):
 
 def cost(live, to_make, experience, **sizes):
     data = [{"type": "live", "size_mb": live / 1e6}]
-    data += [{"type": name, "size_mb": size / 1e6} for name, size in sizes.items()]
-    return forecast.cost({"number": 1, "data": data}, to_make, experience)
+    data += [OURS | {"type": name, "size_mb": size / 1e6} for name, size in sizes.items()]
+    # The same data types of another tool, and of another cluster, say nothing.
+    data += [{**one, "size_mb": 1e6, **no} for one in data[1:] for no in NOT_OURS]
+    return forecast.cost({"number": 1, "data": data}, to_make, experience, "stbc")
 
 
 def test_the_cost_of_a_run_is_a_line_through_those_before():
