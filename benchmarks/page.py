@@ -19,6 +19,7 @@ from typing import Any
 import measuring
 
 from xamsflow.base import clock
+from xamsflow.rundb import registered
 from xamsflow.settings import config
 from xamsflow.simulate import embedded_mongod
 from xamsflow.state import layout
@@ -85,7 +86,8 @@ def fill(site: Site, number: int) -> None:
         stored = [
             {
                 **{"type": data_type, "lineage_hash": f"{i // 2500}x{data_type[:8]}", "time": end},
-                **{"size_mb": 3.1, "host": "here", "location": f"/data/{i:06d}-{data_type}"},
+                **{"size_mb": 3.1, "host": "stbc", "location": f"/data/{i:06d}-{data_type}"},
+                **{"by": "driver", "protocol": registered.PROTOCOL},
             }
             for data_type in DATA_TYPES
         ]

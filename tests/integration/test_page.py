@@ -20,6 +20,8 @@ import pytest
 from servers.browser import Browser, Tab, running_browser
 from site_for_tests import Site
 from xamsflow.redax import rundoc
+from xamsflow.rundb import registered
+from xamsflow.settings import config
 from xamsflow.state import campaigns, layout, quantities, receipts
 from xamsflow.state.quantities import Quantities, Quantity
 from xamsflow.views import page, run_files
@@ -196,6 +198,12 @@ def test_every_run_opens_and_addresses_keep_what_is_chosen(busy, browser):
     )
     busy.collection.update_one({"number": 107}, {"$set": {"data": stored("new", 30)}})
     busy.collection.update_one({"number": 106}, {"$set": {"data": stored("old", 90)}})
+    # Corrections by run make several lineages current, whichever was made last.
+    busy.collection.update_one({"number": 105}, {"$set": {"data": stored("before", 5)}})
+    ranges = {"000000": None, "000105": {"events": "before"}, "000106": {"events": "new"}}
+    names = {"detector": config.load([busy.configfile]).detector, "context": None}
+    receipts.write(busy.work / layout.PAGE_CURRENT, names | {"ranges": ranges})
+    busy.collection.update_one({"number": 104}, {"$set": {"data": stored("unknown", 1)}})
     log = busy.work / "logs" / "process" / "000107.events.1.log"
     log.parent.mkdir(parents=True)
     log.write_text(f"first line\n{HOSTILE}\nlast line\n")
@@ -241,7 +249,7 @@ def test_every_run_opens_and_addresses_keep_what_is_chosen(busy, browser):
             found = tab.evaluate(script.replace("TAG", json.dumps(HOSTILE)))
             assert found == expected, changes
         # An address that somebody sends shows the same.
-        tab.evaluate("location.hash = '#view=matrix&number=106-107'")
+        tab.evaluate("location.hash = '#view=matrix&number=104-107'")
         tab.evaluate(UNTIL.format("byId('table').className.includes('matrix')"))
         assert accessibility_problems(tab) == []
         matrix = tab.seen(DESKTOP["width"])
@@ -249,6 +257,8 @@ def test_every_run_opens_and_addresses_keep_what_is_chosen(busy, browser):
         rows = tab.evaluate("[...byId('runs').rows].map((row) => row.innerText)")
     assert "current" in rows[0]
     assert "30 d" in rows[1]  # outdated since the newer one was made
+    assert "current" in rows[2]
+    assert "unknown" in rows[3]
 
 
 UNTIL = """new Promise((done, fail) => {{
@@ -266,7 +276,8 @@ UNTIL = """new Promise((done, fail) => {{
 def stored(lineage: str, age: int) -> list[dict[str, Any]]:
     """Return the entries of a data type that was made so many days ago."""
     time = NOW - timedelta(days=age)
-    return [{"type": "events", "lineage_hash": lineage, "time": time, "location": "/x"}]
+    entry = {"type": "events", "lineage_hash": lineage, "time": time, "location": "/x"}
+    return [entry | {"host": "stbc", "by": "anna", "protocol": registered.PROTOCOL}]
 
 
 @pytest.mark.parametrize("over_http", [False, True])

@@ -54,15 +54,17 @@ def _warnings_printed() -> Iterator[None]:
 def run(options: argparse.Namespace) -> int:
     """Draw the pictures, then write the pages that link to them; print their paths."""
     from xamsflow.analysis import trends  # noqa: PLC0415 - keeps --help fast
-    from xamsflow.views import page  # noqa: PLC0415
+    from xamsflow.views import page, run_files  # noqa: PLC0415
 
     settings = config.load(options.configfile)
     with _warnings_printed():
         if options.quantities:
             _measure(settings)
         drawn = page.make_pictures(settings, options.pictures)
+        if drawn or options.quantities:  # strax, which takes seconds, is loaded anyway
+            page.current.update(settings, run_files.runs())
     written = trends.make(settings) if trends.has_any() else None
-    page.make(settings, details=DETAILS)
+    page.make(settings, details=DETAILS, thorough=True)
     print(f"{Path.cwd() / layout.PAGE}")
     if written:
         print(f"{Path.cwd() / written}")

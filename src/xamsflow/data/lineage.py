@@ -72,9 +72,14 @@ def same_as(detector: Detector, run: str) -> str:
     return layout.run_id(max((first for first in starts if first <= int(run)), default=0))
 
 
-def _by_run(detector: Detector) -> dict[str, str | dict[str, str]]:
+def firsts(detector: Detector) -> list[str]:
+    """Return the first run of each range of runs with the same corrections, in order."""
     starts = (first for by_run in detector.corrections.values() for first, _ in by_run.starts())
-    runs = sorted({layout.run_id(first) for first in (0, *starts) if first <= layout.HIGHEST_RUN})
+    return sorted({layout.run_id(first) for first in (0, *starts) if first <= layout.HIGHEST_RUN})
+
+
+def _by_run(detector: Detector) -> dict[str, str | dict[str, str]]:
+    runs = firsts(detector)
     by_run = {run: of(detector, run=run) for run in runs}
     result: dict[str, str | dict[str, str]] = {}
     for data_type in by_run[runs[0]]:

@@ -77,6 +77,12 @@ HEALTH_LOCK = Path(".xamsflow") / "health.lock"
 PAGE_KEPT = Path(".xamsflow") / "page.json"
 """What the page said last; may be deleted."""
 
+PAGE_DETAILS_SEEN = Path(".xamsflow") / "page-details.json"
+"""When the page last looked for new details of all runs; may be deleted."""
+
+PAGE_CURRENT = Path(".xamsflow") / "page-lineages.json"
+"""The lineages that the current settings give; may be deleted."""
+
 PAGE_LOCK = Path(".xamsflow") / "page.lock"
 """Locked while the page is written, because each version continues the one before."""
 

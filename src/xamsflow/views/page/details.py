@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from xamsflow import rundb
-from xamsflow.base import system_errors
+from xamsflow.base import clock, system_errors
 from xamsflow.base.errors import XamsflowError
 from xamsflow.settings.config import Config
-from xamsflow.state import layout, quantities, run_numbers
+from xamsflow.state import layout, quantities, receipts, run_numbers
 from xamsflow.state.quantities import Quantity
 from xamsflow.views import dossier, dossier_text, html_page, run_files
 from xamsflow.views.html_page import shown
@@ -24,43 +24,82 @@ RECEIVER = "xamsflow.details"
 MS = 1_000_000
 """Nanoseconds in a millisecond: some file systems keep no finer times."""
 
+THOROUGH_MS = 900_000
+"""After this time, the files of all runs are looked at again."""
+
 LOG_BYTES = 6000
 """How much is shown of the end of the log."""
 
 QUANTITIES = ("quantity", "value", "error", "unit", "remark")
 
 
-def make(config: Config, stamps: Mapping[int, int], at_most: int) -> bool:
+def make(config: Config, stamps: Mapping[int, int], at_most: int, *, thorough: bool) -> bool:
     """Write the details of at most so many runs whose details are out of date, newest first.
 
     Return whether those of more runs may be out of date.
 
-    `stamps` says when the row of each run last changed, in ms since the epoch. Raises the errors
-    of the run database, and ConfigurationError or ResourcesError if nothing can be written.
+    `stamps` says when the row of each run last changed, in ms since the epoch. Unless `thorough`,
+    the files of runs whose rows have not changed are looked at only every THOROUGH_MS. Raises the
+    errors of the run database, and ConfigurationError or ResourcesError if nothing can be written.
     """
-    wanted: dict[int, int] = {}
-    for number in sorted(stamps, reverse=True):
-        if len(wanted) == at_most:
-            break
-        version = _version(layout.run_id(number), stamps[number])
-        if version is not None:
-            wanted[number] = version
+    wanted = out_of_date(stamps, at_most, thorough=thorough)
     if not wanted:
         return False
-    logs = run_files.logs_of([layout.run_id(number) for number in wanted])
+    runs = {number: layout.run_id(number) for number in wanted}
+    logs = run_files.logs_of(list(runs.values()))
+    found = dict.fromkeys(runs, _problem("the run database has no document of this run"))
     with rundb.open_database(config.rundb) as database:
         for document in database.documents(None, run_numbers.each(wanted)):
             number = document["number"]
-            run = layout.run_id(number)
+            run = runs[number]
             try:
-                sections = list(_sections(run, document, logs[run]))
+                found[number] = list(_sections(run, document, logs[run]))
             except Exception:  # of one run, of which somebody wrote the document
                 logger.exception("no details of run %s", run)
-                sections = [_pairs("Details", [("problem", f"see xamsflow show {number}")])]
-            content = {"run": number, "sections": sections, "pages": _pages(run)}
-            path = html_page.write_script(layout.page_details(run), RECEIVER, content)
-            os.utime(path, ns=(wanted[number], wanted[number]))
+                found[number] = _problem(f"see xamsflow show {number}")
+    for number, sections in found.items():
+        content = {"run": number, "sections": sections, "pages": _pages(runs[number])}
+        path = html_page.write_script(layout.page_details(runs[number]), RECEIVER, content)
+        os.utime(path, ns=(wanted[number], wanted[number]))
     return len(wanted) == at_most
+
+
+def out_of_date(stamps: Mapping[int, int], at_most: int, *, thorough: bool) -> dict[int, int]:
+    """Return at most so many runs whose details are out of date, with the time that they get.
+
+    Arguments are as for :func:`make`. On a file server, looking at the files of thousands of runs
+    takes long.
+    """
+    now = round(clock.now().timestamp() * 1000)
+    then, newest = _seen()
+    thorough |= not 0 <= now - then < THOROUGH_MS
+    wanted: dict[int, int] = {}
+    for number in sorted(stamps, reverse=True):
+        if len(wanted) == at_most:
+            return wanted
+        if not thorough and stamps[number] <= newest:
+            continue
+        version = _version(layout.run_id(number), stamps[number])
+        if version is not None:
+            wanted[number] = version
+    if thorough:
+        receipts.write(
+            layout.PAGE_DETAILS_SEEN, {"time": now, "newest": max(stamps.values(), default=0)}
+        )
+    return wanted
+
+
+def _seen() -> tuple[int, int]:
+    """Return when all runs were last looked at, and the newest stamp then, in ms; 0 if unknown."""
+    try:
+        content = receipts.read(layout.PAGE_DETAILS_SEEN)
+        return int(content["time"]), int(content["newest"])
+    except (XamsflowError, OSError, KeyError, TypeError, ValueError):
+        return 0, 0
+
+
+def _problem(text: str) -> list[Any]:
+    return [_pairs("Details", [("problem", text)])]
 
 
 def _version(run: str, stamp: int) -> int | None:
@@ -115,7 +154,7 @@ def _pairs(title: str, pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> dict[str, Any]:
-    cells = [[shown(cell) for cell in row] for row in rows]
+    cells = [[shown(str(cell)) for cell in row] for row in rows]
     return {"title": title, "columns": columns, "rows": cells}
 
 

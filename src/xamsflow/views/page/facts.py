@@ -22,7 +22,7 @@ from xamsflow.state.watching import Watching
 from xamsflow.views import campaigns, reconstructed, run_files
 from xamsflow.views.campaigns import Progress
 from xamsflow.views.causes import Cause, Causes
-from xamsflow.views.page import rows
+from xamsflow.views.page import current, rows
 from xamsflow.views.page.rows import Lineages, Row
 
 MB = 1_000_000
@@ -115,6 +115,7 @@ class Page:
     rows: Sequence[Row]
     n_runs: int
     lineages: Lineages
+    current: current.Changes
     has_trends: bool
     days: Sequence[Day]
     latencies: Sequence[Latency]
@@ -135,11 +136,11 @@ def collect(config: Config) -> Page:
     problem = ""
     try:
         with rundb.open_database(config.rundb) as database:
-            tally = _Tally.of(database.documents(rows.FIELDS), now)
+            tally = _Tally.of(database.documents(rows.FIELDS), now, config.storage.host)
             source = database.name
             under_way = campaigns.under_way(database)
     except XamsflowError as error:
-        tally = _Tally.of(_documents_from_receipts(), now)
+        tally = _Tally.of(_documents_from_receipts(), now, config.storage.host)
         source, problem, under_way = "receipts", str(error), []
     grouped = tally.causes.most_frequent_first()
     return Page(
@@ -162,6 +163,7 @@ def collect(config: Config) -> Page:
         rows=tally.rows,
         n_runs=tally.n_runs,
         lineages=tally.lineages,
+        current=current.read(config),
         has_trends=layout.TRENDS.is_file(),
         days=tally.days(now),
         latencies=latencies(run_files.runs()[:RUNS_TIMED]),
@@ -237,14 +239,14 @@ class _Tally:
         self._n_bytes: Counter[date] = Counter()
 
     @classmethod
-    def of(cls, documents: Iterable[Mapping[str, Any]], now: datetime) -> "_Tally":
+    def of(cls, documents: Iterable[Mapping[str, Any]], now: datetime, host: str) -> "_Tally":
         """Count runs, given newest first; those without a status are only in the table."""
         tally = cls(now)
         for document in documents:
             run = RunSummary.of(document)
             tally.n_runs += 1
             if len(tally.rows) < MOST:
-                tally.rows.append(rows.row(run, document, tally.lineages))
+                tally.rows.append(rows.row(run, document, tally.lineages, host))
             if run.status is not None:
                 tally._add(run, run.status)
         return tally

@@ -35,36 +35,42 @@ class Kept:
     made: float = 0.0
     rows: dict[int, tuple[int, int]] = field(default_factory=dict)
 
-    def take(self, rows: Sequence[Row], said: int, made: float) -> bool:
+    def take(self, rows: Sequence[Row] | None, said: int, made: float) -> bool:
         """Take over what the page says now; return whether that is something new.
 
-        `said` is the checksum of everything beside the rows. What was collected earlier than what
-        is kept, by another process, is nothing new.
+        `said` is the checksum of everything beside the rows. Without `rows`, because the run
+        database cannot be read, those kept stay. What was collected earlier than what is kept, by
+        another process, is nothing new.
         """
         if made < self.made <= clock.now().timestamp():
             return False
-        sums = {row[0]: checksum(row) for row in rows}
-        changed = [one for one, found in sums.items() if self.rows.get(one, (0, 0))[0] != found]
-        gone = self.rows.keys() - sums.keys()
+        changed: dict[int, int] = {}
+        gone: set[int] = set()
+        if rows is not None:
+            sums = {row[0]: checksum(row) for row in rows}
+            changed = {
+                one: found for one, found in sums.items() if self.rows.get(one, (0, 0))[0] != found
+            }
+            gone = self.rows.keys() - sums.keys()
         if not (changed or gone) and said == self.said:
             return False
         # The clock, so that pages of a deleted file are older than this one.
         self.stamp = max(self.stamp + 1, round(clock.now().timestamp() * 1000))
         self.said, self.made = said, made
-        for number in changed:
-            self.rows[number] = sums[number], self.stamp
+        for number, found in changed.items():
+            self.rows[number] = found, self.stamp
         for number in gone:
             del self.rows[number]
         if gone or not self.whole:
             self.whole = self.stamp
         return True
 
-    def changes(self) -> tuple[int, set[int]]:
-        """Return a version, and the runs whose rows have changed since."""
+    def changes(self, at_most: int = TOLD) -> tuple[int, set[int]]:
+        """Return a version, and the runs whose rows have changed since, at most so many."""
         since = self.whole
         stamps = sorted((stamp for _, stamp in self.rows.values()), reverse=True)
-        if len(stamps) > TOLD:
-            since = max(since, stamps[TOLD])
+        if len(stamps) > at_most:
+            since = max(since, stamps[at_most])
         return since, {number for number, (_, stamp) in self.rows.items() if stamp > since}
 
 

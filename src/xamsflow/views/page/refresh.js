@@ -47,15 +47,17 @@ xamsflow.watch = (text) => {
 xamsflow.changes = (text) => {
   const said = JSON.parse(text);
   if (said.stamp === stamp) return;
-  // Too much has changed, or the program of the page itself: everything is loaded again.
-  if (stamp < said.since || stamp > said.stamp || said.program !== first.program) {
+  // Too much has changed, or the program of the page itself, or the rows are made from receipts:
+  // everything is loaded again.
+  if (stamp < said.since || stamp > said.stamp || said.program !== first.program || first.receipts) {
     if (history.state?.reloadedFor === said.stamp) return;
     history.replaceState({ reloadedFor: said.stamp }, "");
     location.reload();
     return;
   }
   takeRuns(said.runs);
-  around = said.around;
+  // Receipts know less about the runs than this page.
+  around = said.receipts ? { ...said.around, n_runs: around.n_runs, lineages: around.lineages } : said.around;
   stamp = said.stamp;
   draw();
   const opened = dialog.open && runs.get(Number(chosen.run));

@@ -28,13 +28,13 @@ DETAILS = 20
 """Maximum number of runs whose details are written together with the page."""
 
 
-def make(config: Config, *, details: int = DETAILS) -> bool:
+def make(config: Config, *, details: int = DETAILS, thorough: bool = False) -> bool:
     """Write the page, and what open pages load, atomically.
 
-    `details` is the maximum number of runs whose details are written. Return whether the page says
-    anything new, or whether more details are missing. If the run database cannot
-    be reached, the page is made from the receipts and says so. Raises ConfigurationError or
-    ResourcesError if it cannot be written.
+    `details` is the maximum number of runs whose details are written; if `thorough`, the files of
+    all runs are looked at, and not only now and then. Return whether the page says anything new, or
+    whether more details are missing. If the run database cannot be reached, the page is made from
+    the receipts and says so. Raises ConfigurationError or ResourcesError if it cannot be written.
     """
     page = facts.collect(config)
     live.make(page.detector)  # a frame of the page
@@ -43,7 +43,7 @@ def make(config: Config, *, details: int = DETAILS) -> bool:
     missing = False
     if not page.source_problem:
         with contextlib.suppress(TransientError):  # the next version has the details
-            missing = run_details.make(config, stamps, details)
+            missing = run_details.make(config, stamps, details, thorough=thorough)
     return is_new or missing
 
 
@@ -67,10 +67,15 @@ def _write(page: Page) -> tuple[dict[int, int], bool]:
     # An open page of another version of xamsflow cannot take over changes.
     parts = [(HERE / part).read_text(encoding="utf-8") for part in (*SCRIPTS, TEMPLATE, STYLE)]
     lasting["program"] = program = kept.checksum(parts)
-    is_new = before.take(page.rows, kept.checksum(lasting), page.made.timestamp())
-    since, changed = before.changes()
+    receipts = bool(page.source_problem)
+    if receipts:  # the rows are others, and will be as before: open pages keep theirs
+        lasting["rows"] = kept.checksum(page.rows)
+    told = None if receipts else page.rows
+    is_new = before.take(told, kept.checksum(lasting), page.made.timestamp())
+    since, changed = before.changes(0) if receipts else before.changes()
     if is_new or not layout.PAGE.is_file():
         version = {"stamp": before.stamp, "around": around, "program": program}
+        version["receipts"] = receipts
         text = html_page.render(
             HERE / TEMPLATE,
             detector=page.detector,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from xamsflow.redax import rundoc
-from xamsflow.rundb import RunSummary, run_document
+from xamsflow.rundb import RunSummary, registered, run_document
 from xamsflow.state import layout
 from xamsflow.views.html_page import shown
 
@@ -91,9 +91,9 @@ class Lineages:
         }
 
 
-def row(run: RunSummary, document: Mapping[str, Any], lineages: Lineages) -> Row:
-    """Return the row of a run, and count its lineages."""
-    stored = _stored(document, run.changed, lineages)
+def row(run: RunSummary, document: Mapping[str, Any], lineages: Lineages, host: str) -> Row:
+    """Return the row of a run, and count the lineages of its data on the cluster `host`."""
+    stored = _stored(document, run.changed, lineages, host)
     status = run.status.value if run.status else "" if run.status_found is None else "unknown"
     return (
         run.number,
@@ -135,12 +135,16 @@ def block(rows: Iterable[Row]) -> dict[str, Any]:
     return {"columns": COLUMNS, "texts": sorted(TEXTS), "rows": coded, "words": list(numbers)}
 
 
-def _stored(document: Mapping[str, Any], changed: datetime | None, lineages: Lineages) -> str:
-    """Return which data types a run has with which lineage."""
+def _stored(
+    document: Mapping[str, Any], changed: datetime | None, lineages: Lineages, host: str
+) -> str:
+    """Return which data types of ours a run has, with which lineage."""
     found: dict[str, str] = {}
     for entry in run_document.data_entries(document):
         data_type, lineage = entry.get("type"), entry.get("lineage_hash")
         if type(data_type) is not str or type(lineage) is not str:
+            continue
+        if not registered.is_ours(entry, host):
             continue
         time = run_document.time(entry.get("time")) or changed or NEVER
         if lineages.add(data_type, lineage, time):

@@ -50,6 +50,7 @@ def summary(page: Page) -> dict[str, Any]:
             for one in page.spaces
         ],
         "lineages": page.lineages.to_json(),
+        "current": page.current,
     }
 
 
@@ -100,7 +101,9 @@ def _wrong(page: Page) -> Iterator[dict[str, Any]]:
         since = min(sign for run in page.silent if (sign := run.last_sign) is not None)
         about = f"for more than 30 min, the longest since {amounts.time(since)} UTC"
         numbers = [run.number for run in page.silent]
-        yield _problem(what, about, numbers, command=f"xamsflow why {numbers[0]}")
+        yield _problem(
+            what, about, numbers, command=f"xamsflow why {numbers[0]}", find={"status": "active"}
+        )
     for cause in page.failed:
         yield _failed(cause)
     if page.n_causes > len(page.failed):
@@ -108,12 +111,13 @@ def _wrong(page: Page) -> Iterator[dict[str, Any]]:
         yield _problem(what, "", command="xamsflow status --failed")
     if page.odd:
         numbers = [run.number for run in page.odd]
+        starts = [run.start for run in page.odd if run.start is not None]
         yield _problem(
             "Odd quantities in the last 7 days",
             "compared with earlier runs of the same mode",
             numbers,
             command=f"xamsflow health {numbers[0]}",
-            find={"health": "odd"},
+            find={"health": "odd", "from": str(min(starts).date()) if starts else ""},
         )
 
 
@@ -130,7 +134,8 @@ def _failed(cause: Cause) -> dict[str, Any]:
     what = run.reason or "no reason given"
     text = " · ".join(shown(word) for word in about if word)
     command = f"xamsflow log {run.number}" if retry else f"xamsflow retry {run.number}"
-    return _problem(what, text, cause.numbers, command=command, soft=bool(retry))
+    find = {"status": "failed"}
+    return _problem(what, text, cause.numbers, command=command, find=find, soft=bool(retry))
 
 
 def _problem(
@@ -142,17 +147,20 @@ def _problem(
     find: Mapping[str, str] | None = None,
     soft: bool = False,
 ) -> dict[str, Any]:
-    """Return a problem; `find` is the filter that shows its runs, `soft` that it may go away."""
+    """Return a problem; `soft` says that it may go away.
+
+    `find` is the filter that shows its runs, if they are too many for an address.
+    """
     numbers = numbers or []
     words = run_numbers.words(numbers)
-    if find is None:
-        find = {"number": " ".join(words)} if len(words) <= IN_ADDRESS else {"status": "failed"}
+    if len(words) <= IN_ADDRESS:
+        find = {"number": " ".join(words)}
     return {
         "what": shown(what),
         "about": about,
         "runs": numbers[:NAMED],
         "n_runs": len(numbers),
-        "find": find,
+        "find": find or {},
         "command": command,
         "soft": soft,
     }

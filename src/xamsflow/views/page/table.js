@@ -36,21 +36,23 @@ function matrixRow(run) {
     cell("th", "", runButton(run.number), { scope: "row" }),
     cell("td", "", run.mode),
     cell("td", "", run.status ? verdict(run.status) : "", { class: "short" }),
-    ...dataTypes().map((type) => lineageCell(type, lineagesOf(run).get(type))));
+    ...dataTypes().map((type) => lineageCell(run, type, lineagesOf(run).get(type))));
 }
 
-// Whether data were made like the newest ones of their type, or how long they are outdated.
-function lineageCell(type, hash) {
+// Whether data have the lineage that the settings give for this run, or how long they are outdated:
+// since the first data with that lineage were made. Without a verdict, the lineage.
+function lineageCell(run, type, hash) {
   if (hash === undefined) return element("td", { class: "none" }, element("span", { class: "hidden" }, "none"));
-  const of = around.lineages[type] ?? [];
-  const at = of.findIndex(([one]) => one === hash);
-  if (at < 0) return element("td", {}, hash);
-  const [, made] = of[at];
-  const said = `${type} ${hash}, first made ${time(made)} UTC`;
-  if (at === 0) return element("td", { class: "current", title: said }, "current");
-  const [newer, since] = of[at - 1];
-  return element("td", { class: at === 1 ? "older" : "old", title: `${said}; ${newer} since ${time(since)} UTC` },
-    age(since), element("span", { class: "hidden" }, ` old, ${at} newer`));
+  const madeFirst = (lineage) => around.lineages[type]?.find(([one]) => one === lineage)?.[1];
+  const made = madeFirst(hash);
+  const said = `${type} ${hash}${made ? `, first made ${time(made)} UTC` : ""}`;
+  const current = around.current[type]?.findLast(([first]) => first <= run.number)?.[1];
+  if (!current) return element("td", { title: said }, hash);
+  if (hash === current) return element("td", { class: "current", title: said }, "current");
+  const since = madeFirst(current);
+  if (!since) return element("td", { class: "older", title: `${said}; ${current} not made yet` }, "outdated");
+  return element("td", { class: "old", title: `${said}; ${current} since ${time(since)} UTC` },
+    age(since), element("span", { class: "hidden" }, " outdated"));
 }
 
 function dataTypes() {
@@ -88,7 +90,7 @@ function broken(name) {
 function drawTable() {
   listed = filtered();
   const body = byId("runs");
-  const view = chosen.view === "matrix" ? JSON.stringify(around.lineages) : chosen.view;
+  const view = chosen.view === "matrix" ? JSON.stringify([around.lineages, around.current]) : chosen.view;
   if (view !== drawnView) drawn = new Map();
   drawnView = view;
   byId("table").classList.toggle("matrix", chosen.view === "matrix");

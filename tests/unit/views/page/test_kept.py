@@ -57,6 +57,22 @@ def test_a_page_that_shows_a_run_that_is_gone_must_load_itself_again():
     assert page.changes() == (page.stamp, set())
 
 
+def test_an_outage_of_the_run_database_renews_no_rows():
+    page = Kept()
+    page.take(rows(3), SAID, 1.0)
+    page.take(rows(3, run1="other"), SAID, 2.0)
+    before = page.stamp
+    assert page.take(None, SAID + 1, 3.0)
+    # A page of the last version with changed rows needs no rows, an earlier one loads itself again.
+    assert page.changes(0) == (before, set())
+    assert not page.take(None, SAID + 1, 4.0)
+    during = page.stamp
+    assert page.take(rows(3, run1="other", run2="new"), SAID, 5.0)
+    since, told = page.changes()
+    assert since < during
+    assert told == {1, 2}
+
+
 def test_what_is_kept_goes_on_in_the_next_process():
     page = Kept()
     page.take(rows(3), SAID, 1.0)

@@ -1,22 +1,26 @@
 """A run in few bytes: what comes back is what went in, whatever people wrote."""
 
 import json
-from datetime import UTC, datetime
+import math
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from page_of_runs import decoded
-from xamsflow.rundb import RunSummary
+from xamsflow.rundb import RunSummary, registered
 from xamsflow.views.page import rows
 from xamsflow.views.page.rows import COLUMNS, TEXTS, Lineages
+
+OURS = {"host": "stbc", "location": "/data/x", "protocol": registered.PROTOCOL, "by": "anna"}
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def row(document: dict[str, Any], lineages: Lineages | None = None) -> rows.Row:
     whole = {"number": 7, "processing_status": "done"} | document
-    return rows.row(RunSummary.of(whole), whole, Lineages() if lineages is None else lineages)
+    counted = Lineages() if lineages is None else lineages
+    return rows.row(RunSummary.of(whole), whole, counted, "stbc")
 
 
 def test_texts_are_written_once():
@@ -35,10 +39,10 @@ def test_texts_are_written_once():
     "document",
     [
         {"mode": 3, "tags": "x", "comments": {"comment": 1}, "data": "none"},
-        {"data": [1, {"type": ["events"], "lineage_hash": "a"}]},
-        {"data": [{"type": "x;y", "lineage_hash": "a"}]},
-        {"data": [{"type": "events", "lineage_hash": "a b"}]},
-        {"data": [{"type": "e" * 99, "lineage_hash": "a"}]},
+        {"data": [1, {**OURS, "type": ["events"], "lineage_hash": "a"}]},
+        {"data": [{**OURS, "type": "x;y", "lineage_hash": "a"}]},
+        {"data": [{**OURS, "type": "events", "lineage_hash": "a b"}]},
+        {"data": [{**OURS, "type": "e" * 99, "lineage_hash": "a"}]},
         {"processing_status": {"status": "strange"}, "processing": [1], "start": "yesterday"},
     ],
 )  # fmt: skip
@@ -53,7 +57,7 @@ def test_the_lineage_of_the_data_made_last_is_the_newest():
 
     def made(number: int, lineage: str, day: int) -> str:
         time = datetime(2026, 1, day, tzinfo=UTC)
-        entry = {"type": "events", "lineage_hash": lineage, "time": time}
+        entry = {**OURS, "type": "events", "lineage_hash": lineage, "time": time}
         found = row({"number": number, "data": [entry]}, lineages)
         return str(found[COLUMNS.index("lineages")])
 
@@ -68,3 +72,20 @@ def test_the_lineage_of_the_data_made_last_is_the_newest():
             ["old", first, first + 2 * day, 2],
         ]
     }
+
+
+@pytest.mark.parametrize("not_ours", [{"by": None, "user": "bob"}, {"host": "elsewhere"}])
+def test_data_of_other_tools_and_hosts_do_not_count(not_ours):
+    ours = {**OURS, "type": "events", "lineage_hash": "ours", "time": START}
+    another = {**ours, "lineage_hash": "theirs", "time": START + timedelta(days=9), **not_ours}
+    lineages = Lineages()
+    found = row({"data": [ours, another]}, lineages)
+    assert found[COLUMNS.index("lineages")] == "events ours"
+    assert [one[0] for one in lineages.to_json()["events"]] == ["ours"]
+
+
+@pytest.mark.parametrize("size", [math.nan, math.inf, -math.inf, -1.0, 1e308, True, "5"])
+def test_a_size_that_makes_no_sense_is_unknown(size):
+    one = row({"data": [{"type": "live", "size_mb": size}]})
+    assert one[COLUMNS.index("size")] is None
+    json.dumps(rows.block([one]), allow_nan=False)
