@@ -439,32 +439,103 @@ def test_the_nearest_complete_copy_is_taken(places: Places, server: Sshd, tmp_pa
         transfer()
 
 
-def test_a_copy_that_breaks_off_goes_on_from_the_next_source(
+@pytest.fixture
+def breaks_off(
     places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The disk of the first one fails while it is being read."""
+) -> Callable[[str, str, int], Receipt]:
+    """Transfer a run from a nearer source and the DAQ; a copy from one of them breaks off."""
     shutil.copytree(places.run, tmp_path / "dcache" / "000932")
-    program = tmp_path / "bin" / "rsync"
-    write(
-        program,
-        f'#!/bin/sh\ncase "$*" in */dcache/*) {shutil.which("rsync")} --include="*/" '
-        '--include="*_post/*" --exclude="*" "$@"; exit 30;; esac\n'
-        f'exec {shutil.which("rsync")} "$@"\n'.encode(),
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     daq = Daq(None, places.daq, "cluster", ("dcache",))
-    receipt = transfer_run(
-        run_document(),
-        daq,
-        Storage(places.storage, places.storage / "processed", host="cluster"),
-        sources=[Source("dcache", None, tmp_path / "dcache"), daq],
-    )
+    storage = Storage(places.storage, places.storage / "processed", host="cluster")
+    sources = [Source("dcache", None, tmp_path / "dcache"), daq]
+    real = shutil.which("rsync")
+
+    def transfer(place: str, message: str, code: int) -> Receipt:
+        program = tmp_path / "bin" / "rsync"
+        write(
+            program,
+            f'#!/bin/sh\ncase "$*" in */{place}/*) {real} --include="*/" --include="*_post/*" '
+            f"--exclude='*' \"$@\"; echo '{message}' >&2; exit {code};; esac\n"
+            f'exec {real} "$@"\n'.encode(),
+        )
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        return transfer_run(run_document(), daq, storage, sources=sources)
+
+    return transfer
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("", 30),
+        ('rsync: [sender] send_files failed to open "/dcache/a": Permission denied (13)', 23),
+        ('file has vanished: "/dcache/a"', 24),
+    ],
+)
+def test_a_copy_that_breaks_off_goes_on_from_the_next_source(
+    places: Places, breaks_off: Callable[..., Receipt], message: str, code: int
+) -> None:
+    """What only the first source had is set aside."""
+    only_there = next((places.run / "000000_post").iterdir())
+    before = only_there.read_bytes()
+    only_there.unlink()
+    receipt = breaks_off("dcache", message, code)
     assert content(places.destination) == content(places.run)
     assert receipt["source"]["name"] == "daq"
     assert 0 < receipt["copied_bytes"] < receipt["bytes"]
     (told,) = receipt["source"]["passed_over"]
-    assert "(exit code 30)" in told
+    assert (message or f"(exit code {code})") in told
+    (aside,) = (places.storage / ".set_aside").rglob(only_there.name)
+    assert aside.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("place", "message", "kind"),
+    [
+        (
+            "dcache",
+            'rsync: [receiver] mkstemp "/x" failed: Permission denied (13)',
+            ConfigurationError,
+        ),
+        ("dcache", 'rsync: [receiver] write "/x": No space left on device (28)', ResourcesError),
+        ("daq", 'file has vanished: "/daq/a"', StillTakenError),
+    ],
+)
+def test_what_no_other_source_can_mend_is_not_passed_over(
+    places: Places,
+    breaks_off: Callable[..., Receipt],
+    place: str,
+    message: str,
+    kind: type[XamsflowError],
+) -> None:
+    if place == "daq":
+        shutil.rmtree(places.run.parents[1] / "dcache" / "000932")
+    with pytest.raises(kind) as caught:
+        breaks_off(place, message, 23)
+    assert message in str(caught.value)
+    assert "from any source" not in str(caught.value)
+
+
+@pytest.mark.parametrize("nearest", ["dcache", "daq"])
+def test_a_copy_that_differs_names_the_source_to_choose(
+    places: Places, tmp_path: Path, nearest: str
+) -> None:
+    shutil.copytree(places.run, tmp_path / "dcache" / "000932")
+    shutil.copytree(places.run, places.destination)
+    same_size(places.destination)
+    daq = Daq(None, places.daq, "cluster", ("dcache",))
+    sources = [Source("dcache", None, tmp_path / "dcache"), daq]
+    if nearest == "daq":
+        (tmp_path / "dcache" / "000932" / "THE_END").rename(tmp_path / "the end")
+    storage = Storage(places.storage, places.storage / "processed", host="cluster")
+    with pytest.raises(BadDataError) as caught:
+        transfer_run(run_document(), daq, storage, sources=sources)
+    assert str(caught.value).endswith(
+        "if it is that of dcache: xamsflow retransfer 000932"
+        if nearest == "dcache"
+        else "if it is the DAQ's: put daq first in sources, then xamsflow retransfer 000932"
+    )
 
 
 # Interrupted

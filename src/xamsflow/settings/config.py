@@ -118,13 +118,14 @@ class Daq:
 
     `live_data` is the parent folder of the runs; None takes it from the run document. There, live
     data on the hosts `copies_on` are copies, not the DAQ's own: on `cluster` (``storage.host``) and
-    on the other sources.
+    on the other sources. `copies_in` is the folder of the copies here (``storage.live_data``).
     """
 
     ssh: SshHost | None
     live_data: Path | None
     cluster: str | None = None
     sources: tuple[str, ...] = ()
+    copies_in: Path | None = None
 
     @property
     def copies_on(self) -> tuple[str | None, ...]:
@@ -432,6 +433,7 @@ def _sources(settings: Mapping[str, Any], origin: Origin) -> tuple[Daq, tuple[Da
         _path(section["live_data"]),
         cluster=settings["storage"]["host"],
         sources=tuple(name for name in names if name != DAQ),
+        copies_in=_expanded(settings["storage"]["live_data"]),
     )
     others = {
         one["name"]: Source(one["name"], _ssh_host(one), _path(one.get("live_data")))

@@ -1,5 +1,6 @@
 """Where a run can be copied from: the DAQ and the places that keep copies, nearest first."""
 
+import os
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from xamsflow.base import clock
 from xamsflow.base.errors import (
     BadDataError,
     ConfigurationError,
+    ResourcesError,
     StillTakenError,
     TransientError,
     XamsflowError,
@@ -46,11 +48,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Found:
-    """A run's folder at a place, and what is in it."""
+    """A run's folder at a place, and what is in it; `nearest`: no place comes before this one."""
 
     name: str
     folder: Folder
     listing: Listing
+    nearest: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,9 +96,12 @@ class Search:
         self.where: list[Place] = []
         for one in sources or (daq,):
             try:
-                self.where += _places(document, one)
+                self.where += _places(document, one, daq)
             except XamsflowError as error:
                 self.passed_over.append(PassedOver(_name(one), error, gone=_says_nothing(error)))
+        self._here = None
+        if daq.copies_in is not None:
+            self._here = Folder(None, os.path.realpath(daq.copies_in / self._run_id))
         self.on_daq = next((place for place in self.where if place.name == DAQ), None)
 
     def listings(self) -> Iterator[Found]:
@@ -106,10 +112,11 @@ class Search:
             except XamsflowError as error:
                 self.pass_over(place.name, error)
                 continue
-            if listing is None:
-                self.passed_over.append(PassedOver(place.name, _missing(place, folder), gone=True))
+            if listing is None or (folder == self._here and place.name != DAQ):
+                why = _missing(place, folder) if listing is None else _own(place, folder)
+                self.passed_over.append(PassedOver(place.name, why, gone=True))
                 continue
-            yield Found(place.name, folder, listing)
+            yield Found(place.name, folder, listing, nearest=place == self.where[0])
 
     def complete(self, now: Callable[[], datetime] = clock.now) -> Iterator[Found]:
         """Yield the complete copies of the run, by their THE_END."""
@@ -128,16 +135,28 @@ class Search:
     def error(self) -> XamsflowError:
         """Return the error if none of the copies can be taken.
 
-        It is transient if a place could not be asked, because that place may have the run.
+        It is transient if a place could not be asked, because that place may have the run. That the
+        document lists no copy at a place counts only if nothing else is known.
         """
         errors = [one.error for one in self.passed_over]
         if len(errors) == 1:
             return errors[0]
-        kinds = (StillTakenError, TransientError, ConfigurationError, BadDataError)
-        kind = next(kind for kind in kinds if any(isinstance(one, kind) for one in errors))
+        errors = [one for one in errors if not _says_nothing(one)] or errors
+        kind = next(kind for kind in _KINDS if any(isinstance(one, kind) for one in errors))
         remedy = next(one.remedy for one in errors if isinstance(one, kind))
         told = "; ".join(map(str, self.passed_over))
         return kind(f"run {self._run_id} cannot be copied from any source: {told}", remedy)
+
+
+_KINDS = (
+    StillTakenError,
+    TransientError,
+    ResourcesError,
+    ConfigurationError,
+    BadDataError,
+    XamsflowError,
+)
+"""Classes of errors, the one that decides what follows from several errors first."""
 
 
 def parent_on_daq(document: Mapping[str, Any], daq: Daq) -> str:
@@ -173,13 +192,15 @@ def _name(one: Daq | Source) -> str:
     return DAQ if isinstance(one, Daq) else one.name
 
 
-def _places(document: Mapping[str, Any], one: Daq | Source) -> list[Place]:
+def _places(document: Mapping[str, Any], one: Daq | Source, daq: Daq) -> list[Place]:
     if isinstance(one, Daq):
         return [Place(DAQ, one.ssh, parent_on_daq(document, one))]
     if one.live_data is not None:
         return [Place(one.name, one.ssh, str(one.live_data))]
     run = layout.run_id(rundoc.parse(document).number)
     locations = rundoc.live_locations(document, one.name)
+    if one.name == daq.cluster:  # our own entry is no other copy
+        locations = [each for each in locations if posixpath.normpath(each) != str(daq.copies_in)]
     if not locations:
         raise _NoLocationError(
             f"the run document of {run} lists no live data on {one.name}",
@@ -202,3 +223,9 @@ def _checked(run: str, location: str, remedy: str) -> str:
 def _missing(place: Place, folder: Folder) -> BadDataError:
     whose = "the DAQ" if place.name == DAQ else place.name
     return BadDataError(f"{folder} is missing", f"{whose} never had this run or no longer has it")
+
+
+def _own(place: Place, folder: Folder) -> BadDataError:
+    return BadDataError(
+        f"{folder} is the copy here, not another one", f"correct live_data of source {place.name}"
+    )

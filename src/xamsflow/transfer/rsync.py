@@ -15,6 +15,7 @@ from xamsflow.base.errors import (
     StillTakenError,
     TransientError,
     XamsflowError,
+    causes,
 )
 from xamsflow.base.exec_with_parent import with_parent
 from xamsflow.remote import ssh
@@ -130,7 +131,9 @@ def _run(
             raise
         if process.returncode != 0:
             errors.seek(0)
-            raise failure(process.returncode, errors.read(), source, destination)
+            said = errors.read()
+            error = failure(process.returncode, said, source, destination)
+            raise error from (HereError(said) if _is_here(said) else None)
     return output
 
 
@@ -182,7 +185,8 @@ def _quoted(word: str) -> str:
 
 def _check_installed(program: str) -> None:
     if shutil.which(program) is None:
-        raise ConfigurationError(f"{program} is missing on this machine", f"install {program}")
+        missing = f"{program} is missing on this machine"
+        raise ConfigurationError(missing, f"install {program}") from HereError(missing)
 
 
 _BY_TEXT: tuple[tuple[str, type[XamsflowError], str], ...] = (
@@ -221,6 +225,30 @@ _BY_CODE: dict[int, tuple[type[XamsflowError], str]] = {
 }
 """rsync's exit codes (EXIT VALUES in its manual); all others, such as lost connections, are
 transient."""
+
+
+_RECEIVER = re.compile(r"^rsync: \[(receiver|generator)\]", re.IGNORECASE)
+"""The start of a message of the side that writes."""
+
+
+class HereError(Exception):
+    """The cause of an error that this machine must mend: another source would not help."""
+
+
+def is_here(error: XamsflowError) -> bool:
+    """Tell whether this machine is the cause of an error, not the source of the copy."""
+    return any(isinstance(one, HereError) for one in causes(error))
+
+
+def _is_here(errors: str) -> bool:
+    """Tell whether the side that writes could not; lost connections are also reported by it."""
+    for line in map(str.strip, errors.splitlines()):
+        number = _ERRNO.search(line)
+        if number and _RECEIVER.match(line):
+            kind, _ = system_errors.kind(int(number[1]))
+            if kind is not TransientError:
+                return True
+    return "could not make way for" in errors
 
 
 def failure(code: int, errors: str, source: Folder, destination: Path) -> XamsflowError:

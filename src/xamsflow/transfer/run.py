@@ -3,9 +3,11 @@
 import hashlib
 import logging
 import os
+import posixpath
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from importlib import metadata
 from pathlib import Path
@@ -16,8 +18,9 @@ from xamsflow.base.durable import sync
 from xamsflow.base.errors import (
     BadDataError,
     ConfigurationError,
+    ResourcesError,
     StillTakenError,
-    TransientError,
+    XamsflowError,
 )
 from xamsflow.base.meter import Meter
 from xamsflow.redax import ending, rundoc
@@ -56,7 +59,7 @@ def transfer_run(
     """Transfer a run to ``<storage.live_data>/<run_id>`` and return its receipt.
 
     The run is copied from the nearest of `sources` that has it complete (empty: the DAQ only); if
-    one does not answer, from the next. A run that already exists here is compared, not copied; an
+    one fails, from the next. A run that already exists here is compared, not copied; an
     interrupted copy is continued. Nothing is deleted or overwritten on any host. `compared` in the
     receipt says how source and destination were compared: ``checksums``, ``in place`` (they are
     the same folder), ``source gone`` (no source has the run, or its document lists only the copy
@@ -85,10 +88,14 @@ def transfer_run(
         may_begin = ending.may_begin(run, found.listing, str(found.folder), now())
         until = time.monotonic() + idle_after.total_seconds() if may_begin else None
         try:
-            compared, copied = _bring(found, destination, whose, meter, until)
-        except TransientError as error:
-            search.pass_over(found.name, error)
-            logger.warning("cannot copy from %s: %s", found.name, error)
+            compared, copied = _bring(
+                found, destination, whose, meter, until, several=len(sources) > 1
+            )
+        except _SourceFailed as failed:
+            if found.name == DAQ and isinstance(failed.error, StillTakenError):
+                raise failed.error from failed
+            search.pass_over(found.name, failed.error)
+            logger.warning("cannot copy from %s: %s", found.name, failed.error)
             continue
         name, folder, listing = found.name, found.folder, found.listing
         the_end = ending.check(run, listing, str(folder), now())
@@ -130,12 +137,38 @@ def transfer_run(
     }
 
 
+class _SourceFailed(Exception):  # noqa: N818 - the error is what it holds
+    """A source cannot give the run; another one may."""
+
+    def __init__(self, error: XamsflowError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@contextmanager
+def _from_source() -> Iterator[None]:
+    """Raise _SourceFailed for errors, unless this machine is the cause."""
+    try:
+        yield
+    except XamsflowError as error:
+        if isinstance(error, ResourcesError) or rsync.is_here(error):
+            raise
+        raise _SourceFailed(error) from error
+
+
 def _bring(
-    found: Found, destination: Path, whose: identity.Identity, meter: Meter, until: float | None
+    found: Found,
+    destination: Path,
+    whose: identity.Identity,
+    meter: Meter,
+    until: float | None,
+    *,
+    several: bool,
 ) -> tuple[str, int]:
     """Copy a run, or compare it if it is here; return how it was compared and the bytes sent.
 
-    If a thread may be late, the run must stay unchanged until `until` (s, monotonic).
+    If a thread may be late, the run must stay unchanged until `until` (s, monotonic). `several`:
+    an earlier copy may have come from another source. Raises _SourceFailed if another one may help.
     """
     there, listing = found.folder, found.listing
     exists = os.path.lexists(destination)
@@ -144,12 +177,18 @@ def _bring(
     if not in_place:
         identity.hold_folder(destination.parent, whose)
     if not exists:
-        return CHECKSUMS, _copy(there, listing, destination, meter, until or 0.0)
+        arriving = _arriving(destination)
+        if several:
+            _set_aside_others(arriving, listing)
+        return CHECKSUMS, _copy(found, arriving, destination, meter, until or 0.0)
     if until is not None:
-        _check_unchanged(there, listing, until)
+        with _from_source():
+            _check_unchanged(there, listing, until)
     if in_place:
         return IN_PLACE, 0
-    _compare(there, listing, here)
+    difference = _difference(there, listing, here)
+    if difference is not None:
+        raise _differs(found, here, difference, destination.name)
     return CHECKSUMS, 0
 
 
@@ -164,16 +203,36 @@ def _without_source(search: Search, destination: Path) -> str:
     return SOURCE_AWAY if any(one.away for one in search.passed_over) else SOURCE_GONE
 
 
-def _copy(there: Folder, listing: Listing, destination: Path, meter: Meter, until: float) -> int:
-    """Copy into a folder next to the destination, compare, rename; return the bytes sent.
-
-    The rename happens no earlier than `until` (s, monotonic).
-    """
+def _arriving(destination: Path) -> Path:
+    """Return the folder next to the destination in which a run arrives; create it if needed."""
     arriving = layout.incoming(destination.parent, destination.name)
     try:
         arriving.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise system_errors.cannot("write", arriving, error) from error
+    return arriving
+
+
+def _set_aside_others(arriving: Path, listing: Listing) -> None:
+    """Set aside what is not in the listing of a source: a copy from another source left it."""
+    found = _listing(Folder(None, os.path.realpath(arriving)))
+    others = (found.files.keys() - listing.files.keys()) | (found.folders - listing.folders)
+    aside = layout.set_aside(arriving)
+    for path in sorted(one for one in others if posixpath.dirname(one) not in others):
+        logger.warning("%s is not at this source: moved to %s", arriving / path, aside / path)
+        try:
+            (aside / path).parent.mkdir(parents=True, exist_ok=True)
+            (arriving / path).rename(aside / path)
+        except OSError as error:
+            raise system_errors.cannot("write", arriving / path, error) from error
+
+
+def _copy(found: Found, arriving: Path, destination: Path, meter: Meter, until: float) -> int:
+    """Copy into `arriving`, compare, rename to `destination`; return the bytes sent.
+
+    The rename happens no earlier than `until` (s, monotonic).
+    """
+    there, listing = found.folder, found.listing
     incoming = Folder(None, os.path.realpath(arriving))
     logger.info("copying %.1f MB from %s to %s", listing.size / 1e6, there, incoming)
 
@@ -181,17 +240,20 @@ def _copy(there: Folder, listing: Listing, destination: Path, meter: Meter, unti
         meter.reach(COPYING, done, listing.size)
 
     on_bytes(0)
-    copied = rsync.copy(there, Path(incoming.path), on_bytes=on_bytes)
+    with _from_source():
+        copied = rsync.copy(there, Path(incoming.path), on_bytes=on_bytes)
     meter.reach(COMPARING, 0, listing.size)
     difference = _difference(there, listing, incoming)
     if difference is not None:
         # Equal size and time but different content: a power cut during an earlier attempt.
         logger.warning("%s; copying the files that differ again", difference)
-        copied += rsync.copy(there, Path(incoming.path), by_checksum=True)
+        with _from_source():
+            copied += rsync.copy(there, Path(incoming.path), by_checksum=True)
         difference = _difference(there, listing, incoming)
-    _check_unchanged(there, listing, until)
-    if difference is not None:
-        raise _differs(there, incoming, difference)
+    with _from_source():
+        _check_unchanged(there, listing, until)
+        if difference is not None:
+            raise _differs(found, incoming, difference, destination.name)
     try:
         _make_durable(arriving, listing)
         arriving.rename(destination)
@@ -216,13 +278,6 @@ def _check_unchanged(there: Folder, listing: Listing, until: float) -> None:
         )
 
 
-def _compare(there: Folder, listing: Listing, here: Folder) -> None:
-    """Raise BadDataError if an existing local copy differs from the run on the DAQ host."""
-    difference = _difference(there, listing, here)
-    if difference is not None:
-        raise _differs(there, here, difference)
-
-
 def _difference(there: Folder, listing: Listing, here: Folder) -> str | None:
     """Return the first difference between two folders: in names, sizes, then content."""
     logger.info("comparing %s with %s", here, there)
@@ -236,15 +291,18 @@ def _difference(there: Folder, listing: Listing, here: Folder) -> str | None:
     for path, file in listing.files.items():
         if found.files[path].size != file.size:
             return f"{path} has {file.size} bytes there, {found.files[path].size} here"
-    different = rsync.differences(there, Path(here.path))
+    with _from_source():
+        different = rsync.differences(there, Path(here.path))
     return f"the content of {different[0]} differs" if different else None
 
 
-def _differs(there: Folder, here: Folder, difference: str) -> BadDataError:
+def _differs(found: Found, here: Folder, difference: str, run: str) -> BadDataError:
+    whose = "the DAQ's" if found.name == DAQ else f"that of {found.name}"
+    first = "" if found.nearest else f"put {found.name} first in sources, then "
     return BadDataError(
-        f"{here} differs from {there}: {difference}",
-        "nothing was overwritten; find out which one is right; if it is the DAQ's: xamsflow "
-        f"retransfer {Path(here.path).name}",
+        f"{here} differs from {found.folder}: {difference}",
+        f"nothing was overwritten; find out which one is right; if it is {whose}: {first}xamsflow "
+        f"retransfer {run}",
     )
 
 

@@ -46,6 +46,7 @@ def test_sources(tmp_path):
     assert daq is loaded.daq
     assert archive == config.Source("archive", config.SshHost("login", user="shifter"), None)
     assert daq.copies_on == ("stbc", "dcache", "archive")
+    assert daq.copies_in == loaded.storage.live_data
     assert config.load().sources == (config.load().daq,)
 
 

@@ -7,8 +7,10 @@ from live_folder import make_run, run_document
 from xamsflow.base.errors import (
     BadDataError,
     ConfigurationError,
+    ResourcesError,
     StillTakenError,
     TransientError,
+    XamsflowError,
 )
 from xamsflow.settings.config import Daq, Source, SshHost
 from xamsflow.transfer import Search, parent_on_daq
@@ -76,7 +78,42 @@ def test_what_a_person_must_do_follows_from_the_place_that_may_have_the_run(tmp_
     (here / "THE_END").rename(tmp_path / "the end")
     assert type(error(gone)) is BadDataError
     assert type(error(gone, part)) is BadDataError
-    assert type(error(nameless, part)) is ConfigurationError
+    assert type(error(nameless)) is BadDataError, "nobody has it"
+    assert type(error(nameless, part)) is BadDataError
     assert type(error(nameless, part, away)) is TransientError
     assert "is its disk mounted?" in error(nameless, part, away).remedy
     assert type(error(away, part, ended_ago=None)) is StillTakenError
+
+
+def test_any_class_of_error_can_be_the_answer(tmp_path):
+    kinds = (XamsflowError, BadDataError, ConfigurationError, ResourcesError, TransientError)
+    search = Search(document(), Daq(None, tmp_path), ())
+    for kind in (kinds[0], *kinds):
+        search.pass_over("one", kind(kind.__name__))
+        search.pass_over("other", kind("again"))
+        assert type(search.error()) is kind
+
+
+def test_the_copy_here_is_not_its_own_source(tmp_path):
+    """Only the DAQ may write to the folder of the copies."""
+    own = make_run(tmp_path / "live").parent
+    (tmp_path / "link").symlink_to(own)
+    elsewhere = tmp_path / "amstrax"
+    make_run(elsewhere)
+    daq = Daq(None, tmp_path / "daq", "stbc", ("stbc", "link"), copies_in=own)
+    daq.live_data.mkdir()
+    sources = [Source("stbc", None, None), Source("link", None, tmp_path / "link"), daq]
+    registered = document(("stbc", f"{own}/"), ("stbc", str(elsewhere)))
+    assert [str(one.folder) for one in Search(registered, daq, sources).complete()] == [
+        str(elsewhere / "000932")
+    ]
+    only_ours = Search(document(("stbc", str(own))), daq, sources)
+    assert list(only_ours.complete()) == []
+    assert [(one.name, one.gone) for one in only_ours.passed_over] == [
+        ("stbc", True),
+        ("link", True),
+        ("daq", True),
+    ]
+    shared = replace(daq, live_data=own)
+    (found,) = Search(document(), shared, [shared]).complete()
+    assert found.folder.path == str(own / "000932")

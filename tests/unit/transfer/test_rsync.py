@@ -67,7 +67,7 @@ def test_differences_are_of_content_not_of_time(source: Folder, here: Path) -> N
 
 
 def test_source_vanishes(source: Folder, here: Path) -> None:
-    with pytest.raises(StillTakenError, match="is changing on the DAQ host"):
+    with pytest.raises(StillTakenError, match="is changing there"):
         rsync.copy(Folder(None, f"{source.path}/nothing"), here)
 
 
@@ -118,6 +118,39 @@ def test_failures(source: Folder, code: int, message: str, kind: type[XamsflowEr
     error = rsync.failure(code, message, source, Path("/cluster/000932.incoming"))
     assert type(error) is kind, error
     assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("message", "is_here"),
+    [
+        ('rsync: [generator] recv_generator: mkdir "/x" failed: Permission denied (13)', True),
+        ('rsync: [receiver] mkstemp "/x" failed: Read-only file system (30)', True),
+        ("could not make way for new regular file: a", True),
+        ('rsync: [sender] send_files failed to open "/x": Permission denied (13)', False),
+        ("rsync: [receiver] read error: Connection reset by peer (104)", False),
+        ("rsync: connection unexpectedly closed (0 bytes received so far) [Receiver]", False),
+        ("sh: 1: rsync: not found", False),
+    ],
+)
+def test_whether_this_machine_is_the_cause(
+    source: Folder, here: Path, monkeypatch: pytest.MonkeyPatch, message: str, is_here: bool
+) -> None:
+    program = here / "rsync"
+    program.write_text(f"#!/bin/sh\necho '{message}' >&2\nexit 23\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{here}:{os.environ['PATH']}")
+    with pytest.raises(XamsflowError) as caught:
+        rsync.copy(source, here)
+    assert rsync.is_here(caught.value) is is_here
+
+
+def test_a_program_that_is_missing_is_missing_here(
+    source: Folder, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(here))
+    with pytest.raises(ConfigurationError) as caught:
+        rsync.copy(source, here)
+    assert rsync.is_here(caught.value)
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o027, 0o640), (0o077, 0o600)])
