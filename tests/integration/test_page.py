@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -329,6 +330,28 @@ def test_what_says_nothing_new_is_not_written_again(busy, monkeypatch):
     monkeypatch.setattr(render, "SCRIPTS", (*render.SCRIPTS, "words.js"))
     busy.verb("page", "--pictures", "0")
     assert path.stat().st_ino != again[path]
+
+
+def test_an_open_page_keeps_its_runs_while_the_run_database_is_away(busy, browser):
+    path = made(busy)
+    settings = config.load([busy.configfile])
+    away = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100"
+    outage = replace(settings, rundb=replace(settings.rundb, uri=away))
+    with browser.open(path.as_uri(), **DESKTOP) as tab, contextlib.chdir(busy.work):
+        tab.evaluate("byId('filter').elements.q.dataset.mark = 'the same page'")
+        page.make(outage)
+        tab.evaluate("void look()")
+        tab.evaluate(UNTIL.format("byId('wrong').innerText.includes('could not be read')"))
+        assert tab.evaluate("runs.size") == 8
+        with browser.open(path.as_uri(), **DESKTOP) as late:
+            assert late.evaluate("runs.size") == 1  # of which there is a folder here
+            page.make(settings)
+            late.evaluate("void look()")
+            while not late.evaluate("typeof runs === 'object' && runs.size === 8"):
+                pass
+        tab.evaluate("void look()")
+        tab.evaluate(UNTIL.format("!byId('wrong').innerText.includes('could not be read')"))
+        assert tab.evaluate("byId('filter').elements.q.dataset.mark") == "the same page"
 
 
 class Elements(HTMLParser):
