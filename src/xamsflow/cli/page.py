@@ -3,7 +3,7 @@
 import argparse
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from xamsflow.settings import config
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
             _measure(settings)
         drawn = page.make_pictures(settings, options.pictures)
         if drawn or options.quantities:  # strax, which takes seconds, is loaded anyway
-            page.current.update(settings, run_files.runs())
+            _find_current(settings, run_files.runs())
     written = trends.make(settings) if trends.has_any() else None
     page.make(settings, details=DETAILS, thorough=True)
     print(f"{Path.cwd() / layout.PAGE}")
@@ -71,6 +71,15 @@ def run(options: argparse.Namespace) -> int:
     if drawn:
         print(f"pictures drawn: {len(drawn)}, last: {layout.overview(drawn[-1])}")
     return 0
+
+
+def _find_current(settings: config.Config, runs: Sequence[str]) -> None:
+    from xamsflow.views.page import current  # noqa: PLC0415 - keeps --help fast
+
+    try:
+        current.update(settings, runs)
+    except Exception as error:  # a context of others must not stop the page
+        logging.getLogger("xamsflow").warning("it is not known which data are current: %s", error)
 
 
 def _measure(settings: config.Config) -> None:

@@ -14,9 +14,8 @@
 The program of the page is in ``*.js``. It only ever sets texts of runs as ``textContent``.
 """
 
-from xamsflow.views.page import current
 from xamsflow.views.page.beside import PicturesBeside
 from xamsflow.views.page.render import make, make_pictures, tell_watch
 from xamsflow.views.page.rows import FIELDS
 
-__all__ = ["FIELDS", "PicturesBeside", "current", "make", "make_pictures", "tell_watch"]
+__all__ = ["FIELDS", "PicturesBeside", "make", "make_pictures", "tell_watch"]
