@@ -145,9 +145,9 @@ def test_pending_lists_both_forms_newest_first(database, runs):
         ]
     )
     assert database.pending(ALL) == [
-        rundb.PendingRun(7, "xamsl_led", 0),
-        rundb.PendingRun(6, "xamsl_led", 2),
-        rundb.PendingRun(5, "xamsl_led", 0),
+        rundb.PendingRun(7, "xamsl_led", 0, length_s=600.0),
+        rundb.PendingRun(6, "xamsl_led", 2, length_s=600.0),
+        rundb.PendingRun(5, "xamsl_led", 0, length_s=600.0),
     ]
 
 
@@ -187,7 +187,7 @@ def test_pending_documents_without_a_number_are_told_in_the_log(database, runs, 
     for number in ("000932", 7.5, None, True, -1, 10**6, [7]):
         runs.insert_one({**document(0, processing_status="pending"), "number": number})
     with caplog.at_level(logging.WARNING):
-        assert database.pending(ALL) == [rundb.PendingRun(5, "", 0)]
+        assert database.pending(ALL) == [rundb.PendingRun(5, "", 0, length_s=600.0)]
     assert "'000932'" in caplog.text
 
 

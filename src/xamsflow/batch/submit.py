@@ -10,13 +10,15 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from xamsflow.base import growth
 from xamsflow.base.errors import FailureClass
 from xamsflow.batch import job_end, poll, queues, request, submissions, systems
 from xamsflow.batch.queues import Site
-from xamsflow.batch.request import Request, target
+from xamsflow.batch.request import Request
 from xamsflow.batch.submissions import Submission
 from xamsflow.batch.systems import (
     OVER_TIME,
@@ -64,7 +66,7 @@ def main(system_name: str, table: str, job_script: str) -> int:
         say(f"keeping batch job {earlier.job} of an earlier driver, which has the same targets")
         print(earlier.job)
         return 0
-    if earlier is not None and _members(earlier) == sorted(wanted.targets):
+    if earlier is not None:
         wanted = grown(wanted, earlier, job_end.judge(earlier))
     submission = submissions.new(wanted)
     log = (LOGS / f"{submission.folder.name}.log").resolve()
@@ -83,8 +85,15 @@ def main(system_name: str, table: str, job_script: str) -> int:
 
 
 def grown(wanted: Request, earlier: Submission, end: End | None) -> Request:
-    """Return the request with more memory or time if an earlier submission ran out of it."""
+    """Return the request with more memory or time if an earlier submission ran out of it.
+
+    What several runs lacked together says nothing about one of them. Fewer jobs of the same run are
+    submitted again if the others are done.
+    """
     about = earlier.about
+    n_runs = _processed(about.get("members", []))
+    if n_runs > 1 and n_runs != _processed(wanted.members):
+        return wanted
     memory, runtime = about.get("memory_mb"), about.get("runtime_min")
     if end == OVER_TIME and runtime is not None and wanted.runtime_min is not None:
         wanted = wanted._replace(runtime_min=max(wanted.runtime_min, growth.grown(runtime)))
@@ -108,18 +117,16 @@ def with_marker(script: str, marker: Path, wanted: Request) -> str:
     """
     umask = os.umask(0)
     os.umask(umask)
-    processed = sum(rule == "process" for rule, _ in wanted.members)
     filled = (
         f"\nmarker={shlex.quote(str(marker))}\numask {umask:04o}\n"
-        f"export {request.PROCESSED}={processed}\n"
+        f"export {request.PROCESSED}={_processed(wanted.members)}\n"
     )
     script = script.replace(f" {request.TARGETS} ", f" {IN_BATCH_JOB} {request.TARGETS} ", 1)
     return script.replace("\nmarker=\n", filled, 1)
 
 
-def _members(submission: Submission) -> list[str]:
-    """Return the workflow jobs of a submission; another one's need for memory or time differs."""
-    return sorted(target(rule, values) for rule, values in submission.about.get("members", []))
+def _processed(members: Iterable[Sequence[Any]]) -> int:
+    return sum(rule == "process" for rule, _ in members)
 
 
 def _is_running(submission: Submission) -> bool:

@@ -40,6 +40,28 @@ def test_more_is_asked_for_where_it_helps(
     assert (grown.memory_mb, grown.runtime_min) == (memory_mb, runtime_min)
 
 
+def jobs(rules: str, *runs: str) -> Request:
+    return WANTED._replace(
+        members=[(rule, {"run_id": run}) for run in runs for rule in rules.split()]
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "memory_mb"),
+    [
+        (jobs("transfer process publish", "1"), jobs("process publish", "1"), 6000),
+        (jobs("transfer process", "1", "2"), jobs("process", "1", "2"), 6000),
+        (jobs("transfer process", "1", "2"), jobs("process", "1"), 3000),
+    ],
+)
+def test_what_several_runs_lacked_does_not_raise_what_one_gets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: Request, now: Request, memory_mb: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    earlier = submissions.new(before)
+    assert submit.grown(now, earlier, OVER_MEMORY).memory_mb == memory_mb
+
+
 def test_what_the_rule_asks_for_is_not_made_less(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -177,12 +177,13 @@ def test_quality(stored: tuple[Site, Receipt]) -> None:
 
 def test_already_stored_needs_no_live_data(stored: tuple[Site, Receipt], tmp_path: Path) -> None:
     site, receipt = stored
-    changed = ("already_stored", "time", "wall_time_s", "peak_memory_mb")
+    changed = ("already_stored", "made", "time", "wall_time_s", "peak_memory_mb")
     site.live_data, live_data = tmp_path / "gone", site.live_data
     try:
         for data_type in ("raw_records_v1730", "raw_records_aqmon"):
             again = site.process(data_type)
             assert again["already_stored"] is True
+            assert again["made"] == []
             assert again["stored"] == receipt["stored"]
             assert again["quality"] == receipt["quality"]
     finally:
