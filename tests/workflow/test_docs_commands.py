@@ -74,6 +74,10 @@ EXIT_CODES = {
 """Exit codes of commands that find something wrong; all others must exit with 0."""
 
 
+EARLIER = "abcdefghij"
+"""The hash of an earlier lineage."""
+
+
 def failed(site: Site) -> None:
     site.collection.update_one({"number": 932}, {"$set": {"processing_status": "failed"}})
 
@@ -102,12 +106,24 @@ def measured(site: Site) -> None:
         assert site.verb("quantities", "--backfill").returncode == 0
 
 
+def stored_twice(site: Site) -> None:
+    """Run 932 has data of two lineages."""
+    with contextlib.chdir(site.work):
+        processed = config.load([]).storage.processed
+        for data_type, one in lineages.published(processed, "000932").items():
+            new = lineages.folder(processed, "000932", data_type, one)
+            old = lineages.folder(processed, "000932", data_type, EARLIER)
+            shutil.copytree(new, old, dirs_exist_ok=True)
+            shutil.copy(strax_folder.metadata_file(new), strax_folder.metadata_file(old))
+
+
 def remade(site: Site) -> None:
     """Run 932 has earlier data, which are kept in force, and was compared."""
+    stored_twice(site)
     with contextlib.chdir(site.work):
         processed = config.load([]).storage.processed
         new = lineages.published(processed, "000932")
-        old = dict.fromkeys(new, "abcdefghij")
+        old = dict.fromkeys(new, EARLIER)
         path = layout.lineage_file(processed, "000932")
         about = {"run_id": "000932", "by": "ann", "time": "2026-11-28T12:00:00+00:00"}
         kept = {"version": 1, "earlier": old, "accepted": False, "reason": "", **about}
@@ -115,15 +131,13 @@ def remade(site: Site) -> None:
         compared.write(compared.Compared("000932", old, new, "index.html", about["time"]))
 
 
-def stored_twice(site: Site) -> None:
-    """Run 932 has data of two lineages."""
+def without_earlier_data(site: Site) -> None:
+    """Undo what :func:`remade` and :func:`stored_twice` did."""
     with contextlib.chdir(site.work):
         processed = config.load([]).storage.processed
-        for data_type, one in lineages.published(processed, "000932").items():
-            new = lineages.folder(processed, "000932", data_type, one)
-            old = lineages.folder(processed, "000932", data_type, "abcdefghij")
-            shutil.copytree(new, old, dirs_exist_ok=True)
-            shutil.copy(strax_folder.metadata_file(new), strax_folder.metadata_file(old))
+        layout.lineage_file(processed, "000932").unlink(missing_ok=True)
+        for folder in processed.glob(f"*-{EARLIER}"):
+            shutil.rmtree(folder)
 
 
 def campaign(phase: campaigns.Phase | None) -> Callable[[Site], None]:
@@ -249,6 +263,7 @@ def test_there_are_commands():
 
 @pytest.mark.parametrize("command", RUN_HERE)
 def test_a_command_of_the_documents_does_what_it_should(command, site):
+    without_earlier_data(site)
     for words, prepare in PREPARATIONS.items():
         if re.search(rf"(^| ){words}( |$)", command):
             prepare(site)
