@@ -83,7 +83,8 @@ class State:
         before = None if self.look is None else self.look.digests
         if before is not None:
             news = {run for run, digest in look.digests.items() if before.get(run) != digest}
-            self.changed |= dict.fromkeys(news, now)
+            # A new dict each time: the other thread may be going through this one.
+            self.changed = {**self.changed, **dict.fromkeys(news, now)}
         self.changed = {run: at for run, at in self.changed.items() if now - at < MARKED_S}
         self.look, self.trouble, self.away_since = look, None, None
 
