@@ -207,21 +207,29 @@ def sample(run: str) -> tuple[frozenset[str], Sample] | None:
     made: set[str] = set()
     stored = cpu_s = wall_s = 0.0
     for path in layout.receipts_of_data_types(run):
-        receipt = _read(path)
         use = _use(Path(layout.PROCESS_BENCHMARK.format(run_id=run, data_type=path.stem)))
-        names = receipt.get("made")
-        if names is None:  # a receipt of an earlier version, which made all or nothing
-            names = [] if receipt.get("already_stored") else receipt.get("stored", {})
-        if use is None or not names:
+        try:
+            sizes = _made(_read(path))
+        except (AttributeError, KeyError, TypeError):  # an odd receipt
+            return None
+        if use is None or not sizes:
             continue
-        made |= set(names)
-        stored += sum(receipt["stored"][name]["bytes"] for name in names)
+        made |= sizes.keys()
+        stored += sum(sizes.values())
         cpu_s, wall_s = cpu_s + use[0], wall_s + use[1]
     published = _use(Path(layout.PUBLISH_BENCHMARK.format(run_id=run)))
     if not made or published is None:
         return None
     sample = Sample(float(live), stored, cpu_s + published[0], wall_s + published[1])
     return frozenset(made), sample
+
+
+def _made(receipt: Mapping[str, Any]) -> dict[str, float]:
+    """Return the size in bytes of each data type that a job made."""
+    names = receipt.get("made")
+    if names is None:  # a receipt of an earlier version, which made all or nothing
+        names = [] if receipt.get("already_stored") else receipt.get("stored", {})
+    return {name: 0.0 + receipt["stored"][name]["bytes"] for name in names}
 
 
 def _use(path: Path) -> tuple[float, float] | None:

@@ -99,6 +99,18 @@ def test_receipts_of_earlier_versions_and_damaged_files_are_no_trouble():
     assert learned.of(["raw_records_v1730"]) == [Sample(1_000_000, 1_100_000, 10.0, 20.0)]
 
 
+@pytest.mark.parametrize(
+    ("made", "stored"),
+    [(["events"], stored) for stored in (None, [], {}, {"events": None}, {"events": {}},
+                                         {"events": {"bytes": "5"}}, {"events": {"bytes": None}})]
+    + [(made, {}) for made in (5, True, [None], [["events"]], {"events": 1})],
+)  # fmt: skip
+def test_an_odd_receipt_teaches_nothing(made, stored):
+    processed(1, 1_000_000, 9.0, made, stored=stored)
+    processed(2, 1_000_000, 9.0, ["events"])
+    assert learn().n_runs_like([("events",)]) == 1
+
+
 def test_a_forecast_adds_up_what_is_known():
     known = Cost(1, ("events",), 100.0, 10.0, 3600.0, 7200.0)
     unknown = Cost(2, ("events",), None, None, None, None)
