@@ -6,6 +6,7 @@ The files lie together, so that finding them does not depend on the number of ru
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from typing import get_type_hints
 
 from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, XamsflowError
@@ -13,6 +14,9 @@ from xamsflow.state import layout, receipts
 
 VERSION = 1
 """The form of the file."""
+
+LATEST = 2**63
+"""Larger than any time in ns: strax has 64 bits for them."""
 
 FORGOTTEN = timedelta(hours=1)
 """After this time without news, a run is not counted as being taken."""
@@ -67,9 +71,14 @@ def read(run: str) -> LiveRun | None:
         if content.pop("version") != VERSION:
             raise ValueError("another version")
         found = LiveRun(**content | {"odd": tuple(map(str, content["odd"]))})
+        for name, kind in get_type_hints(LiveRun).items():
+            if name != "odd" and not isinstance(getattr(found, name), kind):
+                raise TypeError(f"{name} is {getattr(found, name)!r:.60}")
+        if found.run_id != run or not 0 <= found.start <= found.until < LATEST:
+            raise ValueError("another run, or no times of one")
         found.looked  # noqa: B018 - raises ValueError
         return found
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadDataError(
             f"{path} does not say how a run is doing ({error})", "remove it"
         ) from error

@@ -1,8 +1,10 @@
 """A run while it is being taken: what is shown, and what is odd."""
 
+import json
 import logging
 import time
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,10 +14,12 @@ import numpy as np
 import pytest
 import yaml
 
+from xamsflow.analysis.live import show
 from xamsflow.analysis.live.feed import Piece, feeding, some_pulses
 from xamsflow.analysis.live.odd import WINDOW_S, Watch
 from xamsflow.analysis.live.so_far import RECENT, TIME_BINS, SoFar
 from xamsflow.analysis.quantities import shipped
+from xamsflow.base.errors import BadDataError
 from xamsflow.redax import rundoc
 from xamsflow.settings import config, detector
 from xamsflow.simulate import SimulatedRun
@@ -181,6 +185,28 @@ def test_few_pulses_are_sent() -> None:
     assert some_pulses(records[:3])[1] == {}
 
 
+def test_little_is_read_before_a_picture_is_drawn(
+    run: rundoc.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a run that is caught up on is not shown, and fills the memory."""
+    sent = [raw(0, run, 1)] * 500
+    n_read = 0
+
+    def arriving() -> Iterator[Piece]:
+        nonlocal n_read
+        for one in sent:
+            n_read += 1
+            yield one
+
+    bunches = show._bunches(arriving())
+    first = next(bunches)
+    assert 0 < len(first) <= show.MOST_PIECES
+    assert n_read <= 2 * show.MOST_PIECES + 1
+    assert len(first) + sum(map(len, bunches)) == len(sent)
+    monkeypatch.setattr(show, "LONGEST_S", 0.0)
+    assert [len(bunch) for bunch in show._bunches(iter(sent[:3]))] == [1, 1, 1]
+
+
 def test_a_run_is_shown_and_forgotten(
     document: dict[str, Any], run: rundoc.Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +270,20 @@ def test_a_damaged_file_concerns_its_own_run_only(run: rundoc.Run) -> None:
     live.write(good)
     for number, content in enumerate(("", "{}", "[]", '{"version": 1, "odd": 3}')):
         (layout.LIVE / f"00690{number}.json").write_text(content)
+    for number, wrong in enumerate(
+        (
+            {"start": None},
+            {"mode": 3},
+            {"until": 10**30},
+            {"run_id": RUN_ID},
+            {"time": "0001-01-01"},
+        )
+    ):
+        run_id = f"00691{number}"
+        content = asdict(replace(good, run_id=run_id)) | wrong
+        layout.live_file(run_id).write_text(json.dumps({"version": live.VERSION} | content))
+        with pytest.raises(BadDataError):
+            live.read(run_id)
     live.write(replace(good, run_id="006700", time="2020-01-01T00:00:00+00:00"))
     assert list(live.current()) == [good]
     assert health.read(RUN_ID) is None

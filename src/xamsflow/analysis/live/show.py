@@ -4,10 +4,12 @@ It reads what a feed sends, draws when nothing more is waiting, and ends when th
 fails here concerns the pictures only.
 """
 
+import contextlib
 import logging
 import queue
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 from xamsflow.analysis.live.event_picture import EventPicture
@@ -30,6 +32,13 @@ logger = logging.getLogger(__name__)
 QUIET_S = 0.3
 """A picture is drawn when nothing has arrived for this long: a chunk of each data type arrives in
 quick succession."""
+
+LONGEST_S = 2.0
+"""A picture is also drawn after this long, while what waited is read without a pause."""
+
+MOST_PIECES = 50
+"""Pieces that wait here, and pieces read before a picture is drawn; more wait in the feed, which
+limits their size."""
 
 
 def main() -> None:
@@ -83,8 +92,8 @@ def _show(so_far: SoFar, watch: Watch, run: rundoc.Run, configuration: Config) -
 
 
 def _bunches(arriving: Iterator[Piece]) -> Iterator[list[Piece]]:
-    """Yield what has arrived until nothing more came for a moment."""
-    waiting: queue.SimpleQueue[Piece | None] = queue.SimpleQueue()
+    """Yield what has arrived until nothing more came for a moment, or until there is much of it."""
+    waiting: queue.Queue[Piece | None] = queue.Queue(MOST_PIECES)
 
     def read() -> None:
         try:
@@ -94,15 +103,16 @@ def _bunches(arriving: Iterator[Piece]) -> Iterator[list[Piece]]:
             waiting.put(None)
 
     threading.Thread(target=read, daemon=True).start()
-    while (first := waiting.get()) is not None:
-        bunch = [first]
-        try:
-            while (piece := waiting.get(timeout=QUIET_S)) is not None:
+    while (piece := waiting.get()) is not None:
+        bunch, until = [piece], time.monotonic() + LONGEST_S
+        with contextlib.suppress(queue.Empty):
+            while len(bunch) < MOST_PIECES and time.monotonic() < until:
+                piece = waiting.get(timeout=QUIET_S)
+                if piece is None:
+                    break
                 bunch.append(piece)
-        except queue.Empty:
-            yield bunch
-        else:
-            yield bunch
+        yield bunch
+        if piece is None:
             return
 
 
