@@ -94,7 +94,10 @@ def start(
 
 
 def pause(database: RunDatabase, campaign: Campaign, by: str) -> None:
-    """Pause a campaign: runs in work finish, and runs that wait are as they were before."""
+    """Pause a campaign: runs in work finish, and runs that wait are as they were before.
+
+    Runs that failed for it and were requested again are held back until it is resumed.
+    """
     check(campaign, "pause")
     campaigns.write(campaign.after(Phase.PAUSED, "pause", by))
     database.hold_campaign(campaign.name, paused=True)  # those given back later do not go on
@@ -117,7 +120,8 @@ def end(database: RunDatabase, settings: Config, campaign: Campaign, by: str) ->
     """
     check(campaign, "end")
     campaigns.write(campaign.after(Phase.ENDED, "end", by))
-    database.apply(campaign.runs, PutBack(campaign.name, by, _reason(campaign, "end")))
+    put_back = PutBack(campaign.name, by, _reason(campaign, "end"), retried=True)
+    database.apply(campaign.runs, put_back)
     database.hold_campaign(campaign.name, paused=False)
     processed = settings.storage.processed
     left_out: dict[int, str] = {}

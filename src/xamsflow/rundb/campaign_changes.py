@@ -91,11 +91,16 @@ class Request:
 
 @dataclass(frozen=True)
 class PutBack:
-    """Taking back the request of a run that no driver has claimed since: it is as it was before."""
+    """Taking back the request of a run that no driver has claimed since: it is as it was before.
+
+    Without `retried`, a run that failed for the campaign and was requested again stays requested:
+    a campaign that goes on would not request it another time.
+    """
 
     name: str
     by: str
     reason: str
+    retried: bool = False
 
     def as_read(self, document: Mapping[str, Any]) -> Document:
         """Return the filter that matches a document only if its status is what was read."""
@@ -111,6 +116,7 @@ class PutBack:
             and state(document) is State.PENDING
             and isinstance(was, dict)
             and was.get("attempt") == run_document.attempt(document)
+            and (self.retried or not self._is_retried(was))
         )
 
     def update(self, document: Mapping[str, Any], time: datetime) -> Document:
@@ -138,6 +144,10 @@ class PutBack:
             "$push": {"processing.history": entry},
         }
         return update | ({"$set": back} if back else {})
+
+    def _is_retried(self, was: Mapping[str, Any]) -> bool:
+        before = was.get("campaign")
+        return isinstance(before, dict) and before.get("name") == self.name
 
 
 CampaignChange = Request | PutBack
