@@ -80,7 +80,9 @@ def judge_free(effect: str) -> Callable[[Document, bool], Outlook]:
 def _judge_pend(document: Document, force: bool) -> Outlook:
     found = state(document)
     if found is State.PENDING:
-        return Outlook(f"is already pending{_but(document)}")
+        if run_document.campaign(document) is None or not force:
+            return _already_pending(document)
+        return _changes(f"pending{_leaving(document)}{_but(document)}")
     if found is State.DONE:
         if not force:
             return Outlook("is done; --force publishes it again")
@@ -93,17 +95,22 @@ def _judge_retry(document: Document, force: bool) -> Outlook:  # noqa: ARG001
     if found is State.FAILED:
         return _changes(f"pending, with the attempt count reset{_but(document)}")
     if found is State.PENDING:
-        return Outlook(f"is already pending{_but(document)}")
+        return _already_pending(document)
     return _busy(document) or _refused(
         "has not failed" if found is not State.DONE else "is done, not failed"
     )
 
 
 def _judge_reprocess(document: Document, force: bool) -> Outlook:
-    if state(document) is State.PENDING and run_document.is_to_be_reprocessed(document):
+    if (
+        state(document) is State.PENDING
+        and run_document.is_to_be_reprocessed(document)
+        and run_document.campaign(document) is None
+    ):
         return Outlook(f"is already pending for reprocessing{_but(document)}")
     return _busy(document, force, forceable=True) or _changes(
-        f"pending; data types that would now differ are made again{_but(document)}"
+        f"pending{_leaving(document)}; data types that would now differ are made again"
+        f"{_but(document)}"
     )
 
 
@@ -152,6 +159,23 @@ def _busy(document: Document, force: bool = False, *, forceable: bool = False) -
         remedy = "; if that tool has given up, use --force" if forceable else ""
         return _refused(f"is in use by another tool, according to its status {status!r}{remedy}")
     return None
+
+
+def _already_pending(document: Document) -> Outlook:
+    campaign = run_document.campaign(document)
+    said = (
+        f" for the campaign {campaign}; `xamsflow pend --force` requests it independently"
+        if campaign is not None
+        else ""
+    )
+    return Outlook(f"is already pending{said}{_but(document)}")
+
+
+def _leaving(document: Document) -> str:
+    """Say which campaign a run leaves because a person requests it while it waits."""
+    campaign = run_document.campaign(document)
+    waits = state(document) is State.PENDING and campaign is not None
+    return f", no longer for the campaign {campaign}" if waits else ""
 
 
 def _but(document: Document) -> str:

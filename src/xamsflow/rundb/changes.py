@@ -64,13 +64,16 @@ class Change:
         found, reaches, processing = state(document), self.transition.reaches, section(document)
         attempt = processing.get("attempt")
         clears = {*self.clears, "retry_at"} - set(self.sets)
+        again = found is State.PENDING and reaches is Status.PENDING
+        if again:  # what was requested before holds as well
+            clears -= {"forced", "reprocess"}
         if self.asked or reaches is Status.DONE or _set_by_hand(document):
             clears |= {"tries", "tries_by_class"}
         sets = {f"processing.{name}": value for name, value in self.sets.items()}
         sets |= {"processing_status": reaches.value, "processing.time": time}
         if self.asked and run_document.campaign_mark(document):  # this request comes first
             clears.add("campaign.paused")
-            if found is State.DONE:
+            if found is State.DONE or again:  # the campaign must not take this request back
                 sets["processing.campaign.left"] = True
         removed = [name for name in listed_tag_names(document) if name in self.force_tags]
         if removed:

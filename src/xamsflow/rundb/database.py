@@ -477,15 +477,16 @@ class RunDatabase:
         *,
         action: str | None = None,
         reason: str | None = None,
-        leaves: Iterable[State] = frozenset(State),
+        leaves: Iterable[State] = frozenset(State) - {State.PENDING},
         reprocess: bool = False,
     ) -> bool:
         """Request that a run be processed, again if need be, on behalf of `by`.
 
         Only a run in one of the states `leaves` is changed. With `reprocess`, existing data of the
-        run do not count. `action` and `reason` go into the history.
+        run do not count; nor do they if that was requested of a run that is still pending. `action`
+        and `reason` go into the history.
         """
-        transition = status.REPROCESS if reprocess else status.SET_PENDING
+        transition = status.SET_PENDING
         told = {"action": action, "reason": None if reason is None else _encodable(reason)}
         return self._change(
             number,

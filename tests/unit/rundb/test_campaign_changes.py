@@ -2,8 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from xamsflow.rundb import run_document
+from xamsflow.rundb import run_document, status
 from xamsflow.rundb.campaign_changes import PutBack, Request
+from xamsflow.rundb.changes import Change
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 REQUEST = Request("gains", (), "astrid", "new gains")
@@ -58,3 +59,19 @@ def test_a_pause_puts_back_a_run_of_an_earlier_campaign(failed):
     back = changed(changed(failed, later), PutBack("drift", "astrid", "shift work"))
     assert back["processing_status"] == "failed"
     assert run_document.campaign(back) == "gains"
+
+
+def test_a_campaign_cannot_take_back_the_request_of_a_person():
+    done = {"_id": 1, "processing_status": "done", "processing": {"attempt": 1, "owner": "a"}}
+    waiting = changed(done, REQUEST)
+    waiting["processing"]["campaign"]["paused"] = True
+    assert PUT_BACK.allowed(waiting)
+    clears = ("owner", "reprocess")
+    person = Change(status.SET_PENDING, by="astrid", clears=clears, asked=True)
+    requested = changed(waiting, person)
+    assert requested["processing_status"] == "pending"
+    assert run_document.is_to_be_reprocessed(requested), "as the campaign requested"
+    assert run_document.campaign(requested) is None
+    assert not run_document.is_paused(requested)
+    assert not PUT_BACK.allowed(requested)
+    assert not REQUEST.allowed(requested)
