@@ -21,6 +21,7 @@ class ClaimedRuns:
         self._claims: dict[str, Claim] = {}
         self._targets: dict[str, tuple[str, ...]] = {}
         self._followed: set[str] = set()
+        self._earlier: dict[str, tuple[int, int] | None] = {}
 
     def want(
         self, number: int, mode: str, *, is_taken: bool, targets: tuple[str, ...] | None = None
@@ -75,8 +76,10 @@ class ClaimedRuns:
         Data made before do not count for the runs in `reprocess`.
         """
         held = {layout.run_id(claim.number): claim for claim in taken}
+        earlier = {run: _published(run) for run in held}
         with self._lock:
-            self._claims |= held  # first, so that they are given back whatever happens
+            self._earlier |= earlier
+            self._claims |= held  # before the rest, so that they are given back whatever happens
         refused: dict[str, XamsflowError] = {}
         for run, claim in held.items():
             if claim.number in reprocess:
@@ -91,6 +94,15 @@ class ClaimedRuns:
                 if run not in refused
             ]
         )
+
+    def is_published(self, run: str) -> bool:
+        """Return whether a held run was published since it was claimed.
+
+        The receipt of an earlier outcome may still be there: a run that a person asks for keeps it.
+        """
+        if self.claim(run) is None:
+            return False
+        return _published(run) not in (None, self._earlier.get(run))
 
     def forget(self, run: str) -> bool:
         """Give up responsibility for a run; return False if it is not held."""
@@ -107,6 +119,15 @@ class ClaimedRuns:
 
 def _was_followed(run: str) -> bool:
     return os.path.exists(layout.follow_receipt(run))  # noqa: PTH110 - False if it may not be read
+
+
+def _published(run: str) -> tuple[int, int] | None:
+    """Return what identifies the receipt of a run's outcome; None if there is none."""
+    try:
+        receipt = layout.rundoc_receipt(run).stat()
+    except OSError:  # a receipt that cannot be looked at proves nothing
+        return None
+    return receipt.st_ino, receipt.st_mtime_ns
 
 
 def set_published_aside(run: str) -> None:

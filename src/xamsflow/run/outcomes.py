@@ -101,9 +101,7 @@ class Outcomes:
 
     def is_done(self, run: str) -> bool:
         """Return whether a run that was claimed is done, even if Snakemake has not said so yet."""
-        if run in self._done:
-            return True
-        return self._held.claim(run) is not None and layout.rundoc_receipt(run).exists()
+        return run in self._done or self._held.is_published(run)
 
     def _has_begun(self, log: Path) -> bool:
         """Tell whether the job with this log has begun since this driver started it."""
