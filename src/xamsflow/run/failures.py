@@ -79,7 +79,8 @@ def of_job(
     Snakemake reports every job of a group, whichever of them failed: all jobs of a run get the same
     answer. A job that was killed writes no failure, or an inexact one; then the batch system is
     asked. `has_begun` tells by its log whether a job has begun: a run that has not, because the
-    batch job that it shares with other runs has ended before its turn, has not failed.
+    batch job that it shares with other runs was canceled or has ended before its turn, has not
+    failed. If none of the runs has begun, whatever ended the batch job concerns each of them.
     """
     driver = submissions.this_driver()
     everything = _together(rule, wildcards)
@@ -102,17 +103,27 @@ def of_job(
             return name, log, left
     name, log = next(((name, log) for name, log, made in jobs if not made.exists()), jobs[-1][:2])
     explained = job_end.explain(rule, wildcards, driver)
-    if shared and not any(has_begun(log) for _, log, _ in jobs):
+    transient = explained is None or explained.failure is FailureClass.TRANSIENT
+    began = any(has_begun(log) for _, log, _ in jobs)
+    if shared and not began and (transient or _any_began(everything, has_begun)):
         why = "it ended" if explained is None else explained.reason
         reason = f"not begun, as the batch job that it shares with other runs ended: {why}"
         return name, log, Failure(reason, FailureClass.TRANSIENT, interrupted=True)
     if explained is not None:
         # A transient end is that of a canceled job: perhaps by Ctrl-C at this driver.
-        transient = explained.failure is FailureClass.TRANSIENT
         return name, log, Failure(explained.reason, explained.failure, killed=transient)
     if said:
         return said[0]
     return name, log, _of_log(log)
+
+
+def _any_began(jobs: list[tuple[str, dict[str, str]]], has_begun: Callable[[Path], bool]) -> bool:
+    """Tell whether one of these jobs has begun, or has ended for an earlier driver."""
+    return any(
+        has_begun(Path(layout.LOGS[name].format(**values)))
+        or Path(layout.RECEIPTS[name].format(**values)).exists()
+        for name, values in jobs
+    )
 
 
 def _of_log(log: Path) -> Failure:

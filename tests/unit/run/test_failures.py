@@ -6,7 +6,7 @@ import pytest
 from xamsflow.base.errors import FailureClass
 from xamsflow.batch import job_end, submissions, submit
 from xamsflow.batch.request import Request
-from xamsflow.batch.systems import OVER_TIME
+from xamsflow.batch.systems import OVER_MEMORY, OVER_TIME, End
 from xamsflow.run import failures
 from xamsflow.run.failures import Failure
 from xamsflow.state import layout, receipts
@@ -148,3 +148,27 @@ def test_a_run_that_has_not_begun_when_its_batch_job_ends_has_not_failed():
     _, _, failure = failures.of_job("process", WILDCARDS, lambda log: "000932" in log.name)
     assert (failure.failure, failure.interrupted) == (FailureClass.RESOURCES, False)
     assert "wall time" in failure.reason
+
+
+REFUSED = End("the batch system refuses it: invalid account", FailureClass.CONFIGURATION)
+
+
+@pytest.mark.parametrize("end", [REFUSED, OVER_TIME, OVER_MEMORY])
+def test_a_batch_job_that_ends_before_any_of_its_runs_begins_fails_them_all(end):
+    """If it gave them back, the next driver would repeat it, forever."""
+    shared(submissions.this_driver()).set_end(end)
+    for wildcards in (WILDCARDS, OTHER):
+        _, _, failure = failures.of_job("process", wildcards, lambda _log: False)
+        assert (failure.failure, failure.interrupted) == (end.failure, False)
+        assert end.reason in failure.reason
+
+
+def test_a_canceled_batch_job_fails_no_run_that_has_not_begun():
+    shared(submissions.this_driver()).set_end(End("canceled", FailureClass.TRANSIENT))
+    assert failures.of_job("process", OTHER, lambda _log: False)[2].interrupted
+
+
+def test_a_run_that_an_earlier_driver_saw_done_has_begun():
+    shared(submissions.this_driver()).set_end(OVER_TIME)
+    receipts.write(layout.transfer_receipt("000932"), {})
+    assert failures.of_job("process", OTHER, lambda _log: False)[2].interrupted
