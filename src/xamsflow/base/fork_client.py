@@ -57,9 +57,13 @@ def _connected() -> socket.socket | None:
 
 
 def _ask(server: socket.socket) -> int | None:
-    """Return the process in which the server runs the script, None if the server has ended."""
-    # Ctrl-C also reaches the script, which decides what to do.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Return the process in which the server runs the script, None if the server has ended.
+
+    Ctrl-C also reaches the script, which decides what to do. If there is no script yet, it ends
+    this process: it may have ended the server, too.
+    """
+    stopped: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _frame: stopped.append(number))
     request = {"argv": sys.argv[1:], "directory": os.getcwd(), "environment": dict(os.environ)}  # noqa: PTH109
     message = json.dumps(request).encode()
     try:
@@ -69,8 +73,11 @@ def _ask(server: socket.socket) -> int | None:
     except OSError:
         told = b""
     if len(told) == LENGTH.size:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         return int(LENGTH.unpack(told)[0])
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if stopped:
+        _end_as(stopped[0])
     return None
 
 

@@ -186,6 +186,23 @@ def test_a_client_that_comes_as_the_driver_ends_concerns_nobody_else(server, tmp
     assert waits.returncode == 7, "its end was not noticed by the loss of the server"
 
 
+def test_ctrl_c_before_the_server_is_ready_ends_the_client(tmp_path, monkeypatch):
+    """The server ends, too; the client must not run the script by itself."""
+    with socket.socket(socket.AF_UNIX) as loading:
+        loading.bind(f"\0xamsflow-{tmp_path}")
+        loading.listen()
+        monkeypatch.setenv(fork_client.VARIABLE, f"xamsflow-{tmp_path}")
+        stopped = client(tmp_path, "open('begun', 'x')")
+        connection, _ = loading.accept()
+        with connection:
+            _, streams = fork_server._receive(connection)
+            for stream in streams:
+                os.close(stream)
+            stopped.send_signal(signal.SIGINT)
+        stopped.communicate()
+    assert (stopped.returncode, (tmp_path / "begun").exists()) == (-signal.SIGINT, False)
+
+
 @pytest.mark.parametrize("sent", [b"", b"\0", fork_client.LENGTH.pack(3) + b"{x}"])
 def test_a_client_that_sends_no_request_concerns_nobody_else(server, tmp_path, sent):
     with connected() as odd:
