@@ -16,6 +16,7 @@ from contextlib import ExitStack, suppress
 import paramiko
 
 from xamsflow.base.errors import StillTakenError
+from xamsflow.redax.ending import UNFINISHED
 from xamsflow.redax.folder import END_FOLDER, MAIN, POST, PRE
 from xamsflow.transfer import source
 from xamsflow.transfer.source import Folder
@@ -59,9 +60,13 @@ class Newest:
                 times |= self._list()
             elif times[""] != self._times.get("") or now - self._seen[""] < SETTLED_S:
                 times |= self._next(self._chunk)
-            times |= {name: self._time(name) for name in recent if name and name not in times}
+            asked = [name for name in recent if name and name not in times]
+            times |= self._times_of(asked)
+            for name in asked:
+                if name not in times:  # it was moved or removed
+                    self._forget(name)
         except FileNotFoundError as error:
-            raise StillTakenError(f"{self._run} or a folder in it is gone", "try again") from error
+            raise StillTakenError(f"{self._run} is missing", "try again") from error
         except (OSError, EOFError, paramiko.SSHException, paramiko.SFTPError) as error:
             self.close()
             if self._run.host is None:
@@ -80,6 +85,10 @@ class Newest:
     def done(self, names: frozenset[str], began: float) -> None:
         """Note that these folders were copied; the copy began at `began` (s, monotonic)."""
         self._new -= {name for name in names if began - self._seen[name] >= SETTLED_S}
+
+    def _forget(self, name: str) -> None:
+        del self._seen[name], self._times[name]
+        self._new.discard(name)
 
     def close(self) -> None:
         """End the connection; the next look opens another one."""
@@ -124,8 +133,12 @@ class Newest:
         return times
 
     def _list(self) -> dict[str, int]:
+        """Return the times of all folders but those of chunks that redax has not finished."""
         sftp = self._connection()
         if sftp is None:
             with os.scandir(self._run.path) as entries:
-                return {entry.name: entry.stat().st_mtime_ns for entry in entries}
-        return {one.filename: one.st_mtime or 0 for one in sftp.listdir_attr(self._run.path)}
+                found = self._times_of(entry.name for entry in entries)
+        else:
+            listed = sftp.listdir_attr(self._run.path)
+            found = {one.filename: one.st_mtime or 0 for one in listed}
+        return {name: time for name, time in found.items() if not name.endswith(UNFINISHED)}

@@ -1,5 +1,6 @@
 """Only folders with news are copied while a run grows, over one connection."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -46,6 +47,20 @@ def test_folders_that_redax_makes_next_are_found_without_listing_all(tmp_path: P
     assert watched.look() == {"000013"}
 
 
+def test_only_the_end_of_the_run_itself_stops_the_looks(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    for name in ("000000", "000000_post", "000001_temp"):
+        (run / name).mkdir(parents=True)
+    watched = Newest(Folder(None, str(run)))
+    assert watched.look() == {"000000", "000000_post"}
+    (run / "000001_temp").rename(run / "000001")  # as redax does
+    (run / "000000_post").rmdir()
+    assert watched.look() == {"000000", "000001"}
+    shutil.rmtree(run)
+    with pytest.raises(StillTakenError):
+        watched.look()
+
+
 def test_all_looks_share_a_connection_and_copies_what_is_new(tmp_path: Path) -> None:
     run, here = tmp_path / "run", tmp_path / "here"
     for name in ("000000", "[0]*", "000001_temp"):
@@ -56,7 +71,7 @@ def test_all_looks_share_a_connection_and_copies_what_is_new(tmp_path: Path) -> 
         there = Folder(server.target(), str(run))
         watched = Newest(there)
         for _ in range(5):
-            assert watched.look() == {"000000", "[0]*", "000001_temp"}
+            assert watched.look() == {"000000", "[0]*"}
         assert server.log.read_text().count("Accepted publickey") == 1
         watched.close()
         assert rsync.copy(there, here, without="*_temp/*", only=["[0]*", "000001_temp"]) == 1
