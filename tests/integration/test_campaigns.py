@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import bson
 import pytest
 
 from xamsflow import rundb
@@ -113,6 +114,21 @@ def test_what_people_did_meanwhile_and_damaged_files_stop_no_campaign(site, runs
         assert code == 1
         assert "000900 was left out" in said and "000902 was left out" not in said
     assert not lineages.read(stored(site), "000902").accepted
+
+
+def test_runs_that_cannot_be_changed_are_left_out_and_named(site, runs):
+    assert ask(site, "new", "gains", "--runs", "900-902")[0] == 0
+    full = runs.find_one({"number": 901})
+    full["comments"] = ["x" * (16 * 2**20 - len(bson.encode(full)) - 50)]
+    runs.replace_one({"number": 901}, full)
+    code, said = ask(site, "start", "gains", "--yes")
+    assert (code, said.count("was left out")) == (1, said.count("000901 was left out")) == (1, 1)
+    assert by_status(site)["pending"] == 2
+    runs.insert_one(document(900))
+    for action in ("pause", "resume", "retry", "end"):
+        code, said = ask(site, action, "gains", "--yes")
+        assert (code, "000900 was left out" in said) == (1, True), said
+        assert "000902 was left out" not in said
 
 
 def test_paused_at_any_moment_each_run_is_requested_once_or_as_it_was(site, runs):

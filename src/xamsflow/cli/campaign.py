@@ -167,7 +167,8 @@ def _act(options: argparse.Namespace, settings: Config) -> int:
         elif action == "back":
             left_out = operate.back(settings, campaign, by, reason)
         else:
-            {"pause": operate.pause, "retry": operate.retry}[action](database, campaign, by)
+            does = {"pause": operate.pause, "retry": operate.retry}
+            left_out = does[action](database, campaign, by)
         for number, why in left_out.items():
             print(f"xamsflow: {layout.run_id(number)} was left out: {why}", file=sys.stderr)
         progress = views.of(campaigns.read(campaign.name), database)

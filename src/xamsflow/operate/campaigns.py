@@ -19,6 +19,8 @@ from xamsflow.state.lineages import Kept
 TOGETHER = 1000
 """Runs whose data are kept in force before they are requested together."""
 
+NOT_CHANGED = "its run document could not be changed, or is not the only one of this run"
+
 ACTIONS = {
     "start": (Phase.NEW, Phase.RUNNING),
     "pause": (Phase.RUNNING, Phase.PAUSED),
@@ -89,27 +91,30 @@ def start(
             with _leaving_out(left_out, number):
                 _keep(settings, number, by, request.reason)
                 kept.append(number)
-        database.apply(kept, request)
+        left_out |= dict.fromkeys(database.apply(kept, request), NOT_CHANGED)
     return left_out
 
 
-def pause(database: RunDatabase, campaign: Campaign, by: str) -> None:
+def pause(database: RunDatabase, campaign: Campaign, by: str) -> dict[int, str]:
     """Pause a campaign: runs in work finish, and runs that wait are as they were before.
 
-    Runs that failed for it and were requested again are held back until it is resumed.
+    Runs that failed for it and were requested again are held back until it is resumed. Returns why
+    runs were left out.
     """
     check(campaign, "pause")
     campaigns.write(campaign.after(Phase.PAUSED, "pause", by))
     database.hold_campaign(campaign.name, paused=True)  # those given back later do not go on
-    database.apply(campaign.runs, PutBack(campaign.name, by, _reason(campaign, "pause")))
+    put_back = PutBack(campaign.name, by, _reason(campaign, "pause"))
+    return dict.fromkeys(database.apply(campaign.runs, put_back), NOT_CHANGED)
 
 
-def retry(database: RunDatabase, campaign: Campaign, by: str) -> None:
-    """Request the failed runs of a campaign again."""
+def retry(database: RunDatabase, campaign: Campaign, by: str) -> dict[int, str]:
+    """Request the failed runs of a campaign again; return why runs were left out."""
     check(campaign, "retry")
     campaigns.write(campaign.after(Phase.RUNNING, "retry", by))
     reason = _reason(campaign, "retry")
-    database.apply(campaign.runs, Request(campaign.name, campaign.targets, by, reason, again=True))
+    request = Request(campaign.name, campaign.targets, by, reason, again=True)
+    return dict.fromkeys(database.apply(campaign.runs, request), NOT_CHANGED)
 
 
 def end(database: RunDatabase, settings: Config, campaign: Campaign, by: str) -> dict[int, str]:
@@ -121,10 +126,9 @@ def end(database: RunDatabase, settings: Config, campaign: Campaign, by: str) ->
     check(campaign, "end")
     campaigns.write(campaign.after(Phase.ENDED, "end", by))
     put_back = PutBack(campaign.name, by, _reason(campaign, "end"), retried=True)
-    database.apply(campaign.runs, put_back)
+    left_out = dict.fromkeys(database.apply(campaign.runs, put_back), NOT_CHANGED)
     database.hold_campaign(campaign.name, paused=False)
     processed = settings.storage.processed
-    left_out: dict[int, str] = {}
     for number in _not_requested(database, campaign):
         with _leaving_out(left_out, number):
             kept = lineages.read(processed, layout.run_id(number))

@@ -158,23 +158,35 @@ def apply(
     endpoint: Endpoint,
     numbers: Iterable[int],
     step: CampaignChange,
-) -> None:
-    """Make a change to each of these runs for which it is allowed."""
+) -> set[int]:
+    """Make a change to each of these runs for which it is allowed.
+
+    Returns the runs that could not be changed: those without exactly one document, those whose
+    document cannot be changed, and those that others keep changing.
+    """
     wanted = list(numbers)
+    failed: set[int] = set()
     for start in range(0, len(wanted), AT_ONCE):
         left: Iterable[int] = wanted[start : start + AT_ONCE]
         before: dict[int, Document] = {}
         for _ in range(CHANGE_TRIES):
             documents = claiming.unambiguous(collection, left)
+            failed |= set(left) - documents.keys()
             time = clock.now()
             steps: dict[int, tuple[Document, Document]] = {}
             for number, document in documents.items():
+                if not step.allowed(document):
+                    continue
                 here = step.as_read(document)
-                # Unchanged and yet refused: the document cannot be changed.
-                if step.allowed(document) and here != before.get(number):
-                    room = changes.make_room(document)
-                    steps[number] = room or (here, step.update(document, time))
+                if here == before.get(number):  # unchanged and yet refused: it cannot be changed
+                    failed.add(number)
+                    continue
+                room = changes.make_room(document)
+                steps[number] = room or (here, step.update(document, time))
             if not steps:
                 break
             claiming.write(collection, endpoint, steps)
             left, before = list(steps), {number: here for number, (here, _) in steps.items()}
+        else:
+            failed |= set(left)
+    return failed

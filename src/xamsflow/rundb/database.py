@@ -501,12 +501,12 @@ class RunDatabase:
         )
 
     @_translated
-    def apply(self, numbers: Iterable[int], step: CampaignChange) -> None:
+    def apply(self, numbers: Iterable[int], step: CampaignChange) -> set[int]:
         """Make a campaign's change to each of these runs for which it is allowed.
 
-        Repeating it changes nothing. Runs that cannot be changed are named in the log.
+        Repeating it changes nothing. Returns the runs that could not be changed.
         """
-        campaign_changes.apply(self._collection, self.endpoint, numbers, step)
+        return campaign_changes.apply(self._collection, self.endpoint, numbers, step)
 
     def requested_by(self, name: str, numbers: Sequence[range]) -> set[int]:
         """Return the runs among these numbers that a campaign was the last to request."""
