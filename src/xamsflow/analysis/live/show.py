@@ -1,6 +1,6 @@
 """The process that shows a run while it is being taken: ``python -m xamsflow.analysis.live.show``.
 
-It reads what a feed sends, draws when nothing more is waiting, and ends when the feed does. What
+It reads what a feed sends, draws in pauses and every few seconds, and ends when the feed does. What
 fails here concerns the pictures only.
 """
 
