@@ -2,14 +2,14 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xamsflow.base.errors import XamsflowError
+from xamsflow.base.errors import TransientError, XamsflowError
 from xamsflow.run import failures, journal, notify, policy
 from xamsflow.run.claimed_runs import ClaimedRuns
 from xamsflow.run.failures import FailedJob, Failure
@@ -59,11 +59,15 @@ class Outcomes:
             self._were_done.add(run)
 
     def cannot_begin(self, database: "RunDatabase", claim: Claim, error: XamsflowError) -> None:
-        """Write to the run document that a claimed run failed before its first job."""
+        """Write to the run document that a claimed run failed before its first job.
+
+        If this document cannot be changed, the run is left to the next driver.
+        """
         run = layout.run_id(claim.number)
         say(f"run {run} cannot be started: {error}")
         pause_s = partial(policy.pause_s, error.failure, retry=self._config.retry)
-        database.failed(claim, BEGIN, reason=str(error), failure=error.failure, pause_s=pause_s)
+        with _one_document(database, run):
+            database.failed(claim, BEGIN, reason=str(error), failure=error.failure, pause_s=pause_s)
         self._held.forget(run)
 
     def job_started(self, log: Path) -> None:
@@ -127,11 +131,13 @@ class Outcomes:
                 self.published(run)
 
     def give_back(self, database: "RunDatabase", run: str, reason: str) -> bool:
-        """Give a held run back, for whoever comes next."""
+        """Give a held run back, for whoever comes next; return whether its document says so."""
         claim = self._held.claim(run)
         if claim is None:
             return False
-        return database.release(claim, reason, was_done=run in self._were_done)
+        with _one_document(database, run):
+            return database.release(claim, reason, was_done=run in self._were_done)
+        return False
 
     def failed_jobs(self) -> list[FailedJob]:
         """Return the jobs that have failed."""
@@ -146,7 +152,8 @@ class Outcomes:
         for job in self.failed_jobs():
             claim = self._held.claim(job.run)
             if claim is not None:
-                tell_failure(database, claim, job, self._config)
+                with _one_document(database, job.run):
+                    tell_failure(database, claim, job, self._config)
 
     def summary(self, unfinished: int, given_back: int) -> str:
         """Return a one-line summary, empty if nothing was done."""
@@ -194,6 +201,21 @@ class Outcomes:
             journal.keep_failure(claim, job, self._config)
         except XamsflowError as error:
             say(f"run {job.run}: its failure cannot be kept either: {error}")
+
+
+@contextlib.contextmanager
+def _one_document(database: "RunDatabase", run: str) -> Iterator[None]:
+    """Report an error that concerns the document of one run, so that it stops no other run.
+
+    Raises XamsflowError if the run database is away.
+    """
+    try:
+        yield
+    except TransientError:
+        raise
+    except XamsflowError as error:
+        database.now()  # raises if the run database is away for a reason that is not transient
+        say(f"run {run}: its outcome cannot be written to the run document: {error}")
 
 
 def _latest(log: Path) -> Path | None:
