@@ -310,8 +310,7 @@ def test_an_open_page_takes_over_what_has_changed(busy, browser, over_http):
             busy.collection.delete_one({"number": 108})
             busy.verb("page", "--pictures", "0")
             tab.evaluate("void look()")
-            while not tab.evaluate("typeof runs === 'object' && runs.size === 8"):
-                pass
+            tab.wait_until("typeof runs === 'object' && runs.size === 8")
             assert tab.evaluate("location.hash") == "#status=pending"
             seen = tab.seen(DESKTOP["width"])
             assert seen.problems == []
@@ -347,8 +346,7 @@ def test_an_open_page_keeps_its_runs_while_the_run_database_is_away(busy, browse
             assert late.evaluate("runs.size") == 1  # of which there is a folder here
             page.make(settings)
             late.evaluate("void look()")
-            while not late.evaluate("typeof runs === 'object' && runs.size === 8"):
-                pass
+            late.wait_until("typeof runs === 'object' && runs.size === 8")
         tab.evaluate("void look()")
         tab.evaluate(UNTIL.format("!byId('wrong').innerText.includes('could not be read')"))
         assert tab.evaluate("byId('filter').elements.q.dataset.mark") == "the same page"

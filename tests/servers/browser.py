@@ -11,7 +11,7 @@ import select
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,10 @@ class Seen:
     screenshot: bytes = field(repr=False)
 
 
+class LeftError(Exception):
+    """The page was left before it could answer."""
+
+
 class Tab:
     """One page in the browser."""
 
@@ -52,6 +56,16 @@ class Tab:
         )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def wait_until(self, condition: str) -> None:
+        """Wait until a condition holds, although the page may load itself again meanwhile."""
+        end = time.monotonic() + ANSWER_S
+        while True:
+            with suppress(LeftError):
+                if self.evaluate(condition):
+                    return
+            assert time.monotonic() < end, f"still waiting until {condition}"
+            time.sleep(0.05)
 
     def press(self, *keys: str) -> None:
         """Press keys one after the other, by their names in DOM events."""
@@ -140,6 +154,8 @@ class Browser:
         while True:
             answer = self._read()
             if answer.get("id") == self._number:
+                if "navigated" in answer.get("error", {}).get("message", ""):
+                    raise LeftError(answer)
                 assert "error" not in answer, answer
                 result: dict[str, Any] = answer["result"]
                 return result
