@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, dataclass
 
-from xamsflow.base.errors import BadDataError
 from xamsflow.state import layout, receipts
 from xamsflow.state.lineages import Hashes
 
@@ -34,21 +33,18 @@ def read(run: str) -> Compared | None:
 
     Raises BadDataError if the file is damaged or has another form.
     """
-    path = layout.compared(run)
-    try:
-        content = receipts.read(path)
-    except FileNotFoundError:
-        return None
-    try:
-        if content.pop("version") != VERSION:
-            raise ValueError("another version")
-        receipts.check_text(content, ("run_id", "report", "time"))
-        found = Compared(**content)
-        if found.run_id != run or not all(isinstance(one, dict) for one in (found.old, found.new)):
-            raise ValueError("another run, or no lineages")
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadDataError(
-            f"{path} is not the receipt of a comparison ({error})",
-            f"make it again: `xamsflow compare {int(run)}`",
-        ) from error
+    return receipts.read_form(
+        layout.compared(run),
+        VERSION,
+        lambda content: _understood(content, run),
+        is_not="is not the receipt of a comparison",
+        remedy=f"make it again: `xamsflow compare {int(run)}`",
+    )
+
+
+def _understood(content: receipts.Receipt, run: str) -> Compared:
+    receipts.check_text(content, ("run_id", "report", "time"))
+    found = Compared(**content)
+    if found.run_id != run or not all(isinstance(one, dict) for one in (found.old, found.new)):
+        raise ValueError("another run, or no lineages")
     return found

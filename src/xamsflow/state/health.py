@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from xamsflow.base.errors import BadDataError
 from xamsflow.state import layout, receipts
 
 VERSION = 1
@@ -123,31 +122,28 @@ def read(run: str) -> Health | None:
 
     Raises BadDataError if the file is damaged or has another form.
     """
-    path = layout.health(run)
-    try:
-        content = receipts.read(path)
-    except FileNotFoundError:
-        return None
-    try:
-        if content.pop("version") != VERSION:
-            raise ValueError("another version")
-        return Health(
-            **content
-            | {
-                "verdict": Verdict(content["verdict"]),
-                "odd": tuple(Deviation(**one) for one in content["odd"]),
-                "suspects": tuple(Deviation(**one) for one in content.get("suspects", ())),
-                "known": tuple(
-                    Note(**one | {"names": tuple(one["names"])}) for one in content["known"]
-                ),
-                "references": tuple(content["references"]),
-            }
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise BadDataError(
-            f"{path} does not hold the verdict on a run ({error})",
-            f"make it again: `xamsflow health {int(run)} --again`",
-        ) from error
+    return receipts.read_form(
+        layout.health(run),
+        VERSION,
+        _understood,
+        is_not="does not hold the verdict on a run",
+        remedy=f"make it again: `xamsflow health {int(run)} --again`",
+    )
+
+
+def _understood(content: receipts.Receipt) -> Health:
+    return Health(
+        **content
+        | {
+            "verdict": Verdict(content["verdict"]),
+            "odd": tuple(Deviation(**one) for one in content["odd"]),
+            "suspects": tuple(Deviation(**one) for one in content.get("suspects", ())),
+            "known": tuple(
+                Note(**one | {"names": tuple(one["names"])}) for one in content["known"]
+            ),
+            "references": tuple(content["references"]),
+        }
+    )
 
 
 def _written(value: float | str, digits: int | None = None) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import get_type_hints
 
 from xamsflow.base import clock
-from xamsflow.base.errors import BadDataError, XamsflowError
+from xamsflow.base.errors import XamsflowError
 from xamsflow.state import layout, receipts
 
 VERSION = 1
@@ -62,26 +62,13 @@ def read(run: str) -> LiveRun | None:
 
     Raises BadDataError if the file is damaged or has another form.
     """
-    path = layout.live_file(run)
-    try:
-        content = receipts.read(path)
-    except FileNotFoundError:
-        return None
-    try:
-        if content.pop("version") != VERSION:
-            raise ValueError("another version")
-        found = LiveRun(**content | {"odd": tuple(map(str, content["odd"]))})
-        for name, kind in get_type_hints(LiveRun).items():
-            if name != "odd" and not isinstance(getattr(found, name), kind):
-                raise TypeError(f"{name} is {getattr(found, name)!r:.60}")
-        if found.run_id != run or not 0 <= found.start <= found.until < LATEST:
-            raise ValueError("another run, or no times of one")
-        found.looked  # noqa: B018 - raises ValueError
-        return found
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise BadDataError(
-            f"{path} does not say how a run is doing ({error})", "remove it"
-        ) from error
+    return receipts.read_form(
+        layout.live_file(run),
+        VERSION,
+        lambda content: _understood(content, run),
+        is_not="does not say how a run is doing",
+        remedy="remove it",
+    )
 
 
 def current() -> Sequence[LiveRun]:
@@ -110,3 +97,14 @@ def forget(run: str) -> bool:
     layout.live_event_picture(run).unlink(missing_ok=True)
     layout.overview(run).unlink(missing_ok=True)  # it shows an unfinished run
     return True
+
+
+def _understood(content: receipts.Receipt, run: str) -> LiveRun:
+    found = LiveRun(**content | {"odd": tuple(map(str, content["odd"]))})
+    for name, kind in get_type_hints(LiveRun).items():
+        if name != "odd" and not isinstance(getattr(found, name), kind):
+            raise TypeError(f"{name} is {getattr(found, name)!r:.60}")
+    if found.run_id != run or not 0 <= found.start <= found.until < LATEST:
+        raise ValueError("another run, or no times of one")
+    found.looked  # noqa: B018 - raises ValueError
+    return found

@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
-from xamsflow.base.errors import BadDataError
 from xamsflow.state import layout, receipts
 
 VERSION = 1
@@ -65,19 +63,13 @@ def read(run: str) -> Quantities | None:
 
     Raises BadDataError if the file is damaged or has another form.
     """
-    path = layout.quantities(run)
-    try:
-        content = receipts.read(path)
-    except FileNotFoundError:
-        return None
-    try:
-        if content.pop("version") != VERSION:
-            raise ValueError("another version")
-        values = content.pop("quantities")
-        named = {name: Quantity(**value) for name, value in values.items()}
-        return Quantities(**content, quantities=named)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, error) from error
+    return receipts.read_form(
+        layout.quantities(run),
+        VERSION,
+        _understood,
+        is_not="does not hold the quantities of a run",
+        remedy="make it again: `xamsflow quantities --backfill`",
+    )
 
 
 def made_ns(run: str) -> int:
@@ -88,8 +80,7 @@ def made_ns(run: str) -> int:
         return 0
 
 
-def _damaged(path: Any, error: Exception) -> BadDataError:
-    return BadDataError(
-        f"{path} does not hold the quantities of a run ({error})",
-        "make it again: `xamsflow quantities --backfill`",
-    )
+def _understood(content: receipts.Receipt) -> Quantities:
+    values = content.pop("quantities")
+    named = {name: Quantity(**value) for name, value in values.items()}
+    return Quantities(**content, quantities=named)

@@ -3,9 +3,9 @@
 import json
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from xamsflow.base import schema, system_errors
 from xamsflow.base.durable import make_folder, make_shared_folder, replacing, share, sync
@@ -13,6 +13,7 @@ from xamsflow.base.errors import BadDataError, TransientError
 from xamsflow.state import layout
 
 Receipt = dict[str, Any]
+_T = TypeVar("_T")
 
 PROBE_BYTES = 16_384
 """What must fit on a disk for it to count as having space: a receipt or a log."""
@@ -75,6 +76,26 @@ def read(path: Path, needs: Iterable[str] = ()) -> Receipt:
     if missing:
         raise _damaged(path, f"it lacks {', '.join(missing)}")
     return receipt
+
+
+def read_form(
+    path: Path, version: int, understand: Callable[[Receipt], _T], *, is_not: str, remedy: str
+) -> _T | None:
+    """Return what `understand` makes of a receipt of this version, None if there is none.
+
+    Raises BadDataError with `is_not` and `remedy` if the receipt has another version, or if
+    `understand` raises an error that odd content causes. Otherwise raises as :func:`read`.
+    """
+    try:
+        content = read(path)
+    except FileNotFoundError:
+        return None
+    try:
+        if content.pop("version") != version:
+            raise ValueError("another version")
+        return understand(content)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise BadDataError(f"{path} {is_not} ({error})", remedy) from error
 
 
 def check_text(receipt: Receipt, keys: Iterable[str]) -> None:
