@@ -35,11 +35,7 @@ def hashes() -> Hashes:
 
 def of(detector: Detector, other_context: str | None = None, run: str = "000000") -> dict[str, str]:
     """Return a run's lineage hashes by data type; `other_context` is as in the configuration."""
-    nowhere = Path("nowhere")
-    if other_context is None:
-        strax_context = context(detector, nowhere, readonly=True)
-    else:
-        strax_context = other(other_context)(detector, nowhere, {})
+    strax_context = _context(detector, other_context)
     plugins = strax_private.plugins_of(strax_context, strax_context.tree, run)
     return {
         data_type: strax.DataKey(run, data_type, plugins[data_type].lineage).lineage_hash
@@ -54,11 +50,7 @@ def stored_with(
 
     Raises ConfigurationError for an unknown target.
     """
-    nowhere = Path("nowhere")
-    if other_context is None:
-        strax_context = context(detector, nowhere, readonly=True)
-    else:
-        strax_context = other(other_context)(detector, nowhere, {})
+    strax_context = _context(detector, other_context)
     return {
         name: key.lineage_hash
         for target in targets
@@ -68,14 +60,25 @@ def stored_with(
 
 def same_as(detector: Detector, run: str) -> str:
     """Return the first run of the range of runs with the same corrections and lineages as `run`."""
-    starts = (first for by_run in detector.corrections.values() for first, _ in by_run.starts())
-    return layout.run_id(max((first for first in starts if first <= int(run)), default=0))
+    return layout.run_id(max(first for first in _starts(detector) if first <= int(run)))
 
 
 def firsts(detector: Detector) -> list[str]:
     """Return the first run of each range of runs with the same corrections, in order."""
-    starts = (first for by_run in detector.corrections.values() for first, _ in by_run.starts())
-    return sorted({layout.run_id(first) for first in (0, *starts) if first <= layout.HIGHEST_RUN})
+    usable = (first for first in _starts(detector) if first <= layout.HIGHEST_RUN)
+    return [layout.run_id(first) for first in sorted(usable)]
+
+
+def _starts(detector: Detector) -> set[int]:
+    corrections = detector.corrections.values()
+    return {0} | {first for by_run in corrections for first, _ in by_run.starts()}
+
+
+def _context(detector: Detector, other_context: str | None) -> strax.Context:
+    nowhere = Path("nowhere")
+    if other_context is None:
+        return context(detector, nowhere, readonly=True)
+    return other(other_context)(detector, nowhere, {})
 
 
 def _by_run(detector: Detector) -> dict[str, str | dict[str, str]]:

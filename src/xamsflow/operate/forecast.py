@@ -21,7 +21,7 @@ from xamsflow.rundb import registered, run_document
 from xamsflow.settings import detector as detectors
 from xamsflow.settings.config import Config
 from xamsflow.settings.detector import Detector
-from xamsflow.state import layout, receipts, strax_folder
+from xamsflow.state import layout, lineages, receipts
 
 LEARN_FROM = 200
 """Number of newest runs with receipts from which is learned."""
@@ -166,7 +166,7 @@ class Needs:
         return tuple(
             name
             for name, lineage_hash in self._wanted(run, targets).items()
-            if not strax_folder.metadata_file(processed / f"{run}-{name}-{lineage_hash}").is_file()
+            if not lineages.is_stored(lineages.folder(processed, run, name, lineage_hash))
         )
 
     def _wanted(self, run: str, targets: tuple[str, ...]) -> Mapping[str, str]:

@@ -34,9 +34,14 @@ class Watching:
         return owner.is_dead(self.owner, self.age_s)
 
     @property
+    def silent_after_s(self) -> float:
+        """Time without a look after which the watch is silent."""
+        return max(SILENT_S, LATE_ROUNDS * self.interval_s)
+
+    @property
     def is_silent(self) -> bool:
         """Whether the last look is too old for a healthy watch."""
-        return self.age_s > max(SILENT_S, LATE_ROUNDS * self.interval_s)
+        return self.age_s > self.silent_after_s
 
     @property
     def is_well(self) -> bool:

@@ -2,10 +2,11 @@
 
 import base64
 import hashlib
+import io
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import markupsafe
@@ -13,6 +14,9 @@ import markupsafe
 from xamsflow.base import amounts, system_errors
 from xamsflow.base.durable import replacing
 from xamsflow.state import run_numbers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LONGEST = 500
 """Maximum number of characters shown of a value."""
@@ -32,7 +36,6 @@ def render(template: Path, **content: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "size": amounts.size,
         "duration": amounts.duration,
         "time": amounts.time,
         "runs": lambda numbers: " ".join(run_numbers.words(numbers)),
@@ -40,6 +43,14 @@ def render(template: Path, **content: Any) -> str:
     environment.globals["script"] = markupsafe.Markup
     environment.globals["hash"] = _hash
     return environment.get_template(template.name).render(**content)
+
+
+def picture(figure: "Figure", dpi: float) -> markupsafe.Markup:
+    """Return a figure as the address of an image, which holds the picture itself."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=dpi)
+    encoded = base64.b64encode(file.getvalue()).decode()
+    return markupsafe.Markup(f"data:image/png;base64,{encoded}")
 
 
 def write(page: Path, text: str) -> Path:

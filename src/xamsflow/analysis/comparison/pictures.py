@@ -54,12 +54,7 @@ def against_value(things: Things) -> Figure | None:
 
 def by_run(comparison: Comparison) -> Figure | None:
     """Return the picture of each quantity's median change by run; None for a single run."""
-    names = [
-        (kind, name)
-        for kind, one in comparison.overall.items()
-        for name, changes in one.changes.items()
-        if changes.n > changes.n_same
-    ]
+    names = [(kind, name) for kind, one in comparison.overall.items() for name in _changing(one)]
     if len(comparison.runs) < 2 or not names:
         return None
     figure, axes = _panels(len(names))

@@ -1,7 +1,5 @@
 """The report of a comparison: a page, the same as JSON, and a receipt for each run."""
 
-import base64
-import io
 import json
 from pathlib import Path
 
@@ -67,11 +65,4 @@ def _page(comparison: Comparison) -> str:
 
 def _embedded(*figures: Figure | None) -> list[markupsafe.Markup]:
     """Return pictures as the addresses of images."""
-    found = []
-    for figure in figures:
-        if figure is not None:
-            file = io.BytesIO()
-            figure.savefig(file, format="png", dpi=DPI)
-            picture = base64.b64encode(file.getvalue()).decode()
-            found.append(markupsafe.Markup(f"data:image/png;base64,{picture}"))
-    return found
+    return [html_page.picture(figure, DPI) for figure in figures if figure is not None]

@@ -118,7 +118,7 @@ class OwnQuantities:
             self._in_a_row[wanted.name] += 1
             return wanted.failed(answer.how, run.channels, is_final=answer.is_final)
         found, lineage, is_final = answer
-        self._in_a_row[wanted.name] += 1 if not is_final else -self._in_a_row[wanted.name]
+        self._in_a_row[wanted.name] = 0 if is_final else self._in_a_row[wanted.name] + 1
         run.lineage |= lineage
         code = wanted.code if is_final else ""
         return {name: replace(each, code=code) for name, each in found.items()}

@@ -378,7 +378,8 @@ def add_drifts(contents: Contents, events: Array, detector: Detector) -> None:
         edges = np.linspace(0, longest / 1e3, DRIFT_BINS + 1)
         contents.drift_area = np.zeros((DRIFT_BINS, len(AREA) - 1)), edges
     counts, edges = contents.drift_area
-    both = complete(events)["drift_time"] / 1e3, complete(events)["s2_area"]
+    whole = complete(events)
+    both = whole["drift_time"] / 1e3, whole["s2_area"]
     contents.drift_area = counts + np.histogram2d(*both, (edges, AREA))[0], edges
 
 

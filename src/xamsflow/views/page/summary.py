@@ -6,7 +6,7 @@ from typing import Any
 
 from xamsflow.base import amounts
 from xamsflow.rundb import RunSummary
-from xamsflow.state import run_numbers, watching
+from xamsflow.state import run_numbers
 from xamsflow.views.campaigns import Progress
 from xamsflow.views.causes import Cause
 from xamsflow.views.html_page import shown
@@ -57,12 +57,11 @@ def summary(page: Page) -> dict[str, Any]:
 def _watch(page: Page) -> dict[str, Any] | None:
     if page.watch is None:
         return None
-    silent_s = max(watching.SILENT_S, watching.LATE_ROUNDS * page.watch.interval_s)
     return {
         "host": shown(page.watch.host),
         "died": page.watch.has_died,
         "look": page.watch.last_look.isoformat(),
-        "silent_s": silent_s,
+        "silent_s": page.watch.silent_after_s,
     }
 
 
