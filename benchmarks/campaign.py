@@ -14,15 +14,16 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import suppress
-from pathlib import Path
+from contextlib import chdir, suppress
 from typing import Any
 
 import measuring
 import yaml
 from batch import site_with_slurm
 
+from xamsflow import rundb
 from xamsflow.operate import forecast
+from xamsflow.settings import config
 from xamsflow.state import layout
 
 sys.path.insert(0, str(layout.REPOSITORY / "tests"))
@@ -96,18 +97,11 @@ def change_threshold(site: Site, threshold: int) -> None:
 
 def foresee(site: Site) -> float:
     """Return the CPU time in s that the campaign's preview states."""
-    from xamsflow import rundb  # noqa: PLC0415
-    from xamsflow.settings import config  # noqa: PLC0415
-
-    here = Path.cwd()
-    os.chdir(site.work)
-    try:
+    with chdir(site.work):
         settings = config.load([site.configfile])
         with rundb.open_database(settings.rundb) as database:
             documents = list(database.documents(forecast.FIELDS))
         return forecast.forecast(documents, settings, (), 2).cpu_s
-    finally:
-        os.chdir(here)
 
 
 def disturb(site: Site, server: Slurm, chance: random.Random) -> None:
@@ -185,12 +179,8 @@ def hashes(site: Site) -> dict[str, str]:
 
 def cpu_s(site: Site, run: int) -> float | None:
     """Return the CPU time in s of a run's last jobs."""
-    here = Path.cwd()
-    os.chdir(site.work)
-    try:
+    with chdir(site.work):
         learned = forecast.sample(layout.run_id(run))
-    finally:
-        os.chdir(here)
     return None if learned is None else learned[1].cpu_s
 
 

@@ -10,7 +10,7 @@ from pymongo.errors import PyMongoError
 
 from faults.case import Case, run_id
 from faults.catalogue import fault
-from xamsflow.redax.folder import END_FOLDER
+from xamsflow.redax.listing import THE_END
 
 TAKING_S = 4.0
 
@@ -105,7 +105,7 @@ class Daq(threading.Thread):
             there = self.folder / file.relative_to(self._whole)
             there.parent.mkdir(exist_ok=True)
             writing = there
-            if there.parent.name != END_FOLDER and file.stat().st_size:
+            if there.parent.name != THE_END and file.stat().st_size:
                 writing = self.folder / f"{there.parent.name}_temp" / there.name
                 writing.parent.mkdir(exist_ok=True)
             shutil.copyfile(file, writing)
@@ -124,7 +124,7 @@ class Daq(threading.Thread):
 def _order(file: Path) -> tuple[bool, int, str]:
     """Main part, overlap behind it and its copy, chunk by chunk; the end at last."""
     folder = file.parent.name
-    if folder == END_FOLDER:
+    if folder == THE_END:
         return True, 0, ""
     number, _, kind = folder.partition("_")
     return False, int(number) - (kind == "pre"), {"": "a", "post": "b", "pre": "c"}[kind]

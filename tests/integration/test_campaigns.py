@@ -39,7 +39,7 @@ def runs(site, monkeypatch):
                     "attempt": 2,
                     "reason": "no disk",
                     "tries": 1,
-                    "retry_at": END.replace(year=2099),
+                    "retry_at": LATER,
                 },
             ),
         ]

@@ -217,7 +217,7 @@ def test_every_run_opens_and_addresses_keep_what_is_chosen(busy, browser):
         quantities.write(Quantities("000107", "xamsl", "m", 0, 1, NOW.isoformat(), {}, values))
     path = made(busy)
     with browser.open(f"{path.as_uri()}#run=107&status=done&sort=number", **DESKTOP) as tab:
-        tab.evaluate(UNTIL.format("byId('details').innerText.includes('last line')"))
+        tab.wait_until("byId('details').innerText.includes('last line')")
         assert accessibility_problems(tab) == []
         opened = tab.seen(DESKTOP["width"])
         assert "Run 000107" in opened.text
@@ -251,7 +251,7 @@ def test_every_run_opens_and_addresses_keep_what_is_chosen(busy, browser):
             assert found == expected, changes
         # An address that somebody sends shows the same.
         tab.evaluate("location.hash = '#view=matrix&number=104-107'")
-        tab.evaluate(UNTIL.format("byId('table').className.includes('matrix')"))
+        tab.wait_until("byId('table').className.includes('matrix')")
         assert accessibility_problems(tab) == []
         matrix = tab.seen(DESKTOP["width"])
         (busy.folder / "matrix.png").write_bytes(matrix.screenshot)
@@ -260,18 +260,6 @@ def test_every_run_opens_and_addresses_keep_what_is_chosen(busy, browser):
     assert "30 d" in rows[1]  # outdated since the newer one was made
     assert "current" in rows[2]
     assert "unknown" in rows[3]
-
-
-UNTIL = """new Promise((done, fail) => {{
-  const end = Date.now() + 20000;
-  const look = () => {{
-    if ({}) done();
-    else if (Date.now() > end) fail(new Error("not within 20 s"));
-    else setTimeout(look, 20);
-  }};
-  look();
-}})"""
-"""A promise that is kept as soon as an expression is true."""
 
 
 def stored(lineage: str, age: int) -> list[dict[str, Any]]:
@@ -340,7 +328,7 @@ def test_an_open_page_keeps_its_runs_while_the_run_database_is_away(busy, browse
         tab.evaluate("byId('filter').elements.q.dataset.mark = 'the same page'")
         page.make(outage)
         tab.evaluate("void look()")
-        tab.evaluate(UNTIL.format("byId('wrong').innerText.includes('could not be read')"))
+        tab.wait_until("byId('wrong').innerText.includes('could not be read')")
         assert tab.evaluate("runs.size") == 8
         with browser.open(path.as_uri(), **DESKTOP) as late:
             assert late.evaluate("runs.size") == 1  # of which there is a folder here
@@ -348,7 +336,7 @@ def test_an_open_page_keeps_its_runs_while_the_run_database_is_away(busy, browse
             late.evaluate("void look()")
             late.wait_until("typeof runs === 'object' && runs.size === 8")
         tab.evaluate("void look()")
-        tab.evaluate(UNTIL.format("!byId('wrong').innerText.includes('could not be read')"))
+        tab.wait_until("!byId('wrong').innerText.includes('could not be read')")
         assert tab.evaluate("byId('filter').elements.q.dataset.mark") == "the same page"
 
 

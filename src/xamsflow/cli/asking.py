@@ -177,7 +177,7 @@ def _question(action: "Action", count: int, first: First | None) -> str:
     runs = "this run" if count == 1 else f"these {count} runs"
     parts = ([first.question] if first else []) + ([f"{action.question} {runs}"] if count else [])
     text = " and ".join(parts)
-    return f"{text[0].upper()}{text[1:]}? [y/N] "
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def confirmed(question: str) -> bool:
@@ -188,7 +188,7 @@ def confirmed(question: str) -> bool:
             "add --yes to proceed, or --dry-run to preview",
         )
     try:
-        answer = input(question)
+        answer = input(f"{question}? [y/N] ")
     except EOFError:
         return False
     return answer.strip().lower() in ("y", "yes")

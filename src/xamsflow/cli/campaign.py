@@ -152,12 +152,10 @@ def _act(options: argparse.Namespace, settings: Config) -> int:
             "accept": f"Put the new data of the campaign {campaign.name} in force",
             "back": f"Put the earlier data of the campaign {campaign.name} in force again",
         }.get(action, f"{action.capitalize()} the campaign {campaign.name}")
-        question = f"{what}? [y/N] "
-        if not (options.yes or asking.confirmed(question)):
+        if not (options.yes or asking.confirmed(what)):
             print("Nothing was changed.")
             return 1
         journal.publish(database, settings)  # an outcome kept from before does not follow this
-        left_out: Mapping[int, str] = {}
         if action in ("start", "resume"):
             left_out = operate.start(database, settings, campaign, action, by)
         elif action == "end":

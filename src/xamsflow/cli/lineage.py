@@ -84,7 +84,7 @@ def _change(options: argparse.Namespace) -> Callable[[Path, str, str, str], Kept
 def _question(options: argparse.Namespace, n_runs: int) -> str:
     what = "new" if options.accept else "earlier" if options.back else "published"
     runs = "this run" if n_runs == 1 else f"these {n_runs} runs"
-    return f"{'Keep' if options.keep else 'Put'} the {what} data of {runs} in force? [y/N] "
+    return f"{'Keep' if options.keep else 'Put'} the {what} data of {runs} in force"
 
 
 def _runs(words: Sequence[str], processed: Path, *, all_of: bool) -> list[str]:

@@ -84,7 +84,9 @@ def run(options: argparse.Namespace) -> int:
         if options.json:
             options.parser.error("--watch is for people, --json for programs: give one of them")
         return live_status.run(
-            live_status.Choice(numbers, wanted, options.newest, everything, holding_tags(settings)),
+            live_status.Choice(
+                numbers, wanted, options.newest, everything, _holding_tags(settings)
+            ),
             lambda: rundb.open_database(settings.rundb),
             lambda database: _check_known(database, numbers),
         )
@@ -113,7 +115,7 @@ def _check_known(database: "RunDatabase", numbers: Sequence[range] | None) -> No
 
 def _print_table(rows: "Sequence[RunSummary]", settings: config.Config) -> None:
     if rows:
-        line, skip_tags = terminal.width(), holding_tags(settings)
+        line, skip_tags = terminal.width(), _holding_tags(settings)
         print(f"\n{run_table.table(rows, clock.now(), skip_tags, line)}")
 
 
@@ -139,7 +141,7 @@ def _print_all(
     part = list(islice(shown, TOGETHER))
     is_long = len(part) == TOGETHER
     if not is_long:
-        exhaust(rows)
+        _exhaust(rows)
         if tally.found and not tally.counts:
             print(f"No runs in {tally.where} match.")
             return
@@ -149,7 +151,7 @@ def _print_all(
         _print_table(part, settings)
         printed.update(map(word, part))
         part = list(islice(shown, TOGETHER))
-    exhaust(rows)
+    _exhaust(rows)
     _print_causes(tally)
     if is_long:
         print()
@@ -169,19 +171,19 @@ def _print_json(tally: Tally, rows: "Iterator[RunSummary]", newest: int | None) 
     print(json.dumps(head, indent=1).removesuffix("\n}") + ',\n "runs": [', end="")
     for i, row in enumerate(islice(rows, newest)):
         print(f"{',' if i else ''}\n  {json.dumps(row.to_json())}", end="")
-    exhaust(rows)
+    _exhaust(rows)
     counts = {status: tally.counts[status] for status in STATUSES}
     print(f'\n ],\n "counts": {json.dumps(counts)}\n}}')
 
 
-def holding_tags(settings: config.Config) -> tuple[str, ...]:
+def _holding_tags(settings: config.Config) -> tuple[str, ...]:
     """Return the tags that keep a run from being taken."""
     from xamsflow.rundb import selection  # noqa: PLC0415 - keeps --help fast
 
     return (*settings.select.skip_tags, *selection.HOLDING_TAGS)
 
 
-def exhaust(rows: "Iterator[RunSummary]") -> None:
+def _exhaust(rows: "Iterator[RunSummary]") -> None:
     """Count the runs that are not shown."""
     deque(rows, maxlen=0)
 

@@ -83,7 +83,7 @@ def start(
     database.hold_campaign(campaign.name, paused=False)
     request = Request(campaign.name, campaign.targets, by, _reason(campaign, action))
     left_out: dict[int, str] = {}
-    allowed = database.allow(_ranges(campaign), request)
+    allowed = database.allow(campaign.ranges, request)
     waiting = [number for number in reversed(campaign.runs) if number in allowed]
     for first in range(0, len(waiting), TOGETHER):
         kept = []
@@ -212,12 +212,8 @@ def _leaving_out(left_out: dict[int, str], number: int) -> Iterator[None]:
 
 def _not_requested(database: RunDatabase, campaign: Campaign) -> list[int]:
     """Return the runs that a campaign has not requested, or has put back, newest first."""
-    requested = database.requested_by(campaign.name, _ranges(campaign))
+    requested = database.requested_by(campaign.name, campaign.ranges)
     return [number for number in reversed(campaign.runs) if number not in requested]
-
-
-def _ranges(campaign: Campaign) -> tuple[range, ...]:
-    return run_numbers.parse_all(run_numbers.words(campaign.runs))
 
 
 def _keep(settings: Config, number: int, by: str, reason: str) -> None:

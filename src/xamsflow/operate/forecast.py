@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from xamsflow.base import folders
-from xamsflow.base.errors import XamsflowError
 from xamsflow.rundb import registered, run_document
 from xamsflow.settings import detector as detectors
 from xamsflow.settings.config import Config
@@ -187,9 +186,8 @@ class Needs:
 def learn() -> Experience:
     """Return what the newest runs with receipts in this folder took."""
     samples: dict[frozenset[str], list[Sample]] = {}
-    found = sorted(layout.transfer_receipt("0").parent.parent.glob("[0-9]*"), reverse=True)
     seen = 0
-    for folder in found:
+    for folder in layout.folders_of_runs():
         learned = sample(folder.name)
         if learned is not None:
             samples.setdefault(learned[0], []).append(learned[1])
@@ -201,7 +199,7 @@ def learn() -> Experience:
 
 def sample(run: str) -> tuple[frozenset[str], Sample] | None:
     """Return which data types were made of a run last, and what that took; None if unknown."""
-    live = _read(layout.transfer_receipt(run)).get("bytes")
+    live = receipts.read_or_empty(layout.transfer_receipt(run)).get("bytes")
     if not isinstance(live, int):
         return None
     made: set[str] = set()
@@ -209,7 +207,7 @@ def sample(run: str) -> tuple[frozenset[str], Sample] | None:
     for path in layout.receipts_of_data_types(run):
         use = _use(Path(layout.PROCESS_BENCHMARK.format(run_id=run, data_type=path.stem)))
         try:
-            sizes = _made(_read(path))
+            sizes = _made(receipts.read_or_empty(path))
         except (AttributeError, KeyError, TypeError):  # an odd receipt
             return None
         if use is None or not sizes:
@@ -295,10 +293,3 @@ def _expected(points: Sequence[tuple[float, float]], size: float | None) -> floa
     else:  # all of one size say nothing about a slope
         slope = 0.0 if usual / 2 < size < usual * 2 else steepest
     return max(0.0, float(np.median(y - slope * x)) + slope * size)
-
-
-def _read(path: Path) -> receipts.Receipt:
-    try:
-        return receipts.read(path)
-    except (OSError, XamsflowError):
-        return {}

@@ -22,7 +22,6 @@ from xamsflow.rundb.status import State, state
 from xamsflow.settings import detector
 from xamsflow.settings.config import Config
 from xamsflow.state import layout, receipts
-from xamsflow.state.receipts import Receipt
 from xamsflow.transfer import Search, source
 from xamsflow.transfer.nearest import Find, Found
 
@@ -92,10 +91,9 @@ def learn() -> Experience:
     transfer: list[float] = []
     speed: dict[str, list[float]] = {}
     growth: dict[str, list[float]] = {}
-    folders = sorted(layout.transfer_receipt("0").parent.parent.glob("[0-9]*"), reverse=True)
     seen = 0
-    for folder in folders:
-        transferred = _read(folder / "transfer.json")
+    for folder in layout.folders_of_runs():
+        transferred = receipts.read_or_empty(folder / "transfer.json")
         live = transferred.get("bytes")
         if not isinstance(live, int) or live <= 0:
             continue
@@ -103,7 +101,7 @@ def learn() -> Experience:
         if transferred.get("copied_bytes") == live and transferred.get("duration_s"):
             transfer.append(live / transferred["duration_s"])
         for path in layout.receipts_of_data_types(folder.name):
-            made = _read(path)
+            made = receipts.read_or_empty(path)
             if made.get("already_stored") is not False or not made.get("wall_time_s"):
                 continue
             stored = sum(facts["bytes"] for facts in made["stored"].values())
@@ -198,7 +196,7 @@ def _live_data(
     The trouble is why the others are unknown, or None.
     """
     run = layout.run_id(document["number"])
-    transferred = _read(layout.transfer_receipt(run))
+    transferred = receipts.read_or_empty(layout.transfer_receipt(run))
     here = config.storage.live_data / run
     if here.is_dir() and isinstance(transferred.get("bytes"), int):
         return transferred["bytes"], 0, None, None
@@ -289,10 +287,3 @@ def _writes(
         told.append(f"data: one entry each for {', '.join(entries)}")
     told.append(f"-> done, targets {', '.join(targets)}")
     return tuple(told)
-
-
-def _read(path: Path) -> Receipt:
-    try:
-        return receipts.read(path)
-    except (OSError, XamsflowError):
-        return {}

@@ -10,10 +10,9 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
 from xamsflow.base.errors import BadDataError, StillTakenError
-from xamsflow.redax.listing import Listing
+from xamsflow.redax.listing import THE_END, Listing
 from xamsflow.redax.rundoc import NS_PER_S, Run
 
-THE_END = "THE_END"
 UNFINISHED = "_temp"
 """Suffix of the folders in which redax writes files before it moves them into place."""
 

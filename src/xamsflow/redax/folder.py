@@ -21,9 +21,7 @@ from xamsflow.base import system_errors
 from xamsflow.base.errors import TransientError
 from xamsflow.redax.files import read
 from xamsflow.redax.findings import DEGRADED, REJECT, Findings
-
-END_FOLDER = "THE_END"
-MAIN, POST, PRE = "", "_post", "_pre"
+from xamsflow.redax.listing import MAIN, POST, PRE, THE_END
 
 _FOLDER_NAME = re.compile(r"(\d{6})(_pre|_post|)(_temp|)", flags=re.ASCII)
 _NEGATIVE_NAME = re.compile(r"0*-\d+(_pre|_post|)(_temp|)", flags=re.ASCII)
@@ -97,7 +95,7 @@ def survey(folder: Path, readers: Mapping[str, int] | None, findings: Findings) 
     TransientError if the run is not there, ConfigurationError if access to it is denied.
     """
     parts = _parts(folder, findings)
-    finished = parts.pop((-1, END_FOLDER), None)
+    finished = parts.pop((-1, THE_END), None)
     before_start = parts.pop((0, PRE), {})
     for files in (*parts.values(), finished or {}):
         _check_names(files, readers, findings)
@@ -128,8 +126,8 @@ def _parts(folder: Path, findings: Findings) -> dict[_Key, dict[str, Path]]:
         match = _FOLDER_NAME.fullmatch(path.name)
         if not is_folder:
             findings.add("T21", f"{path} is not part of a run")
-        elif path.name == END_FOLDER:
-            parts[-1, END_FOLDER] = _files(path, findings)
+        elif path.name == THE_END:
+            parts[-1, THE_END] = _files(path, findings)
         elif match is None:
             rule = "T24" if _NEGATIVE_NAME.fullmatch(path.name) else "T21"
             findings.add(rule, f"{path} is not a folder of a run")
@@ -192,7 +190,7 @@ def _check_end(
     if missing or finished is None:
         findings.add(
             "T11",
-            f"{folder / END_FOLDER} lacks {', '.join(missing) or 'all'}: the last chunks of these "
+            f"{folder / THE_END} lacks {', '.join(missing) or 'all'}: the last chunks of these "
             "threads may be missing",
             lost_ns=None,
             lost_records=None,

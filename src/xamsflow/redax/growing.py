@@ -15,7 +15,8 @@ from pathlib import Path
 from xamsflow.base.errors import BadDataError
 from xamsflow.redax import files
 from xamsflow.redax.findings import NOTE, Findings, Verdict
-from xamsflow.redax.folder import MAIN, POST, PRE, Chunk, LiveData, Overlap, survey
+from xamsflow.redax.folder import Chunk, LiveData, Overlap, survey
+from xamsflow.redax.listing import MAIN, POST, PRE
 
 _State = tuple[int, int]
 """A file's size and modification time."""

@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+THE_END = "THE_END"
+MAIN, POST, PRE = "", "_post", "_pre"
+"""The folder written last, and the suffixes of the folders of a chunk's parts."""
+
 
 @dataclass(frozen=True)
 class File:

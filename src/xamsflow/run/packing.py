@@ -86,9 +86,8 @@ def left_together(lengths_s: Mapping[str, float], speed: float) -> dict[str, Pac
 
 def learn() -> float:
     """Return the median time to process a run here, per length of the run, from receipts."""
-    parent = layout.transfer_receipt("0").parent.parent
     speeds: list[float] = []
-    for folder in sorted(parent.glob("[0-9]*"), reverse=True):
+    for folder in layout.folders_of_runs():
         speed = _speed(folder)
         if speed is not None:
             speeds.append(speed)

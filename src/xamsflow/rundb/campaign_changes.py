@@ -8,6 +8,7 @@ requested once however often a campaign is started, by whomever, and wherever it
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from pymongo.collection import Collection
@@ -76,7 +77,7 @@ class Request:
         update["$set"][MARK] = {key: value for key, value in wanted.items() if value is not None}
         return update
 
-    @property
+    @cached_property
     def _change(self) -> Change:
         leaves = frozenset({State.FAILED}) if self.again else REQUESTED
         return Change(

@@ -56,7 +56,7 @@ class PendingRun:
             is_taken=run_document.is_being_taken(document),
             campaign=run_document.campaign(document),
             targets=run_document.campaign_targets(document),
-            length_s=_length_s(document),
+            length_s=_length_s(time(document.get("start")), time(document.get("end"))),
         )
 
 
@@ -116,7 +116,7 @@ class ClaimedRun:
             is_taken=run_document.is_being_taken(document),
             campaign=run_document.campaign(document),
             targets=run_document.campaign_targets(document),
-            length_s=_length_s(document),
+            length_s=_length_s(time(document.get("start")), time(document.get("end"))),
         )
 
 
@@ -211,7 +211,7 @@ class RunSummary:
             tags=run_document.tag_names(document),
             start=start,
             end=end,
-            length_s=_length_s(document),
+            length_s=_length_s(start, end),
             size_mb=raw_mb if live_mb is None else live_mb,
             stored_mb=stored_mb,
             source=_source(document),
@@ -248,8 +248,7 @@ class RunSummary:
         return {"run": self.run} | named
 
 
-def _length_s(document: Mapping[str, Any]) -> float | None:
-    start, end = time(document.get("start")), time(document.get("end"))
+def _length_s(start: datetime | None, end: datetime | None) -> float | None:
     return (end - start).total_seconds() if start and end else None
 
 

@@ -51,6 +51,11 @@ class Campaign:
         """Whether the campaign has been started and not ended."""
         return self.phase in (Phase.RUNNING, Phase.PAUSED)
 
+    @property
+    def ranges(self) -> tuple[range, ...]:
+        """The runs as ranges, for queries."""
+        return run_numbers.parse_all(run_numbers.words(self.runs))
+
     def after(self, phase: Phase, action: str, by: str, reason: str | None = None) -> "Campaign":
         """Return the campaign after somebody has done something with it."""
         now = clock.now().isoformat(timespec="seconds")

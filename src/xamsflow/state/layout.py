@@ -146,6 +146,11 @@ FOLDERS = (
 """Every run of the driver writes here; strax data and live data may lie elsewhere."""
 
 
+def folders_of_runs() -> list[Path]:
+    """Return the folders with receipts of runs, newest run first."""
+    return sorted(transfer_receipt("0").parent.parent.glob("[0-9]*"), reverse=True)
+
+
 def usage(log: Path) -> Path:
     """Return where the job with this log writes what it has used."""
     return USAGE / log.parent.name / log.with_suffix(".tsv").name

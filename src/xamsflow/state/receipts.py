@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from xamsflow.base import schema, system_errors
 from xamsflow.base.durable import make_folder, make_shared_folder, replacing, share, sync
-from xamsflow.base.errors import BadDataError, TransientError
+from xamsflow.base.errors import BadDataError, TransientError, XamsflowError
 from xamsflow.state import layout
 
 Receipt = dict[str, Any]
@@ -96,6 +96,14 @@ def read_form(
         return understand(content)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise BadDataError(f"{path} {is_not} ({error})", remedy) from error
+
+
+def read_or_empty(path: Path) -> Receipt:
+    """Return a receipt, an empty one if there is none or it cannot be read."""
+    try:
+        return read(path)
+    except (OSError, XamsflowError):
+        return {}
 
 
 def check_text(receipt: Receipt, keys: Iterable[str]) -> None:

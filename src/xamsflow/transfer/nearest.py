@@ -3,7 +3,7 @@
 import os
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -48,12 +48,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Found:
-    """A run's folder at a place, and what is in it; `nearest`: no place comes before this one."""
+    """A run's folder at a place, and what is in it; `nearest`: no place comes before this one.
+
+    `the_end` has the files in THE_END of a complete copy.
+    """
 
     name: str
     folder: Folder
     listing: Listing
     nearest: bool = True
+    the_end: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ class Search:
         self.where: list[Place] = []
         for one in sources or (daq,):
             try:
-                self.where += _places(document, one, daq)
+                self.where += _places(document, self._run_id, one, daq)
             except XamsflowError as error:
                 self.passed_over.append(PassedOver(_name(one), error, gone=_says_nothing(error)))
         self._here = None
@@ -122,11 +126,11 @@ class Search:
         """Yield the complete copies of the run, by their THE_END."""
         for found in self.listings():
             try:
-                ending.check(self._run, found.listing, str(found.folder), now())
+                the_end = ending.check(self._run, found.listing, str(found.folder), now())
             except XamsflowError as error:
                 self.pass_over(found.name, error)
                 continue
-            yield found
+            yield replace(found, the_end=the_end)
 
     def pass_over(self, name: str, error: XamsflowError) -> None:
         """Note why a copy is not taken."""
@@ -192,12 +196,11 @@ def _name(one: Daq | Source) -> str:
     return DAQ if isinstance(one, Daq) else one.name
 
 
-def _places(document: Mapping[str, Any], one: Daq | Source, daq: Daq) -> list[Place]:
+def _places(document: Mapping[str, Any], run: str, one: Daq | Source, daq: Daq) -> list[Place]:
     if isinstance(one, Daq):
         return [Place(DAQ, one.ssh, parent_on_daq(document, one))]
     if one.live_data is not None:
         return [Place(one.name, one.ssh, str(one.live_data))]
-    run = layout.run_id(rundoc.parse(document).number)
     locations = rundoc.live_locations(document, one.name)
     if one.name == daq.cluster:  # our own entry is no other copy
         locations = [each for each in locations if posixpath.normpath(each) != str(daq.copies_in)]

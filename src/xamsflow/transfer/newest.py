@@ -17,7 +17,7 @@ import paramiko
 
 from xamsflow.base.errors import StillTakenError
 from xamsflow.redax.ending import UNFINISHED
-from xamsflow.redax.folder import END_FOLDER, MAIN, POST, PRE
+from xamsflow.redax.listing import MAIN, POST, PRE, THE_END
 from xamsflow.transfer import source
 from xamsflow.transfer.source import Folder
 
@@ -115,7 +115,7 @@ class Newest:
 
     def _next(self, chunk: int) -> dict[str, int]:
         """Return the times of the folders from a chunk on, and of the last one of a run."""
-        times = self._times_of([END_FOLDER])
+        times = self._times_of([THE_END])
         empty = 0
         while empty <= NEXT:
             found = self._times_of([f"{chunk:06d}{kind}" for kind in (MAIN, POST, PRE)])

@@ -97,8 +97,7 @@ def transfer_run(
             search.pass_over(found.name, failed.error)
             logger.warning("cannot copy from %s: %s", found.name, failed.error)
             continue
-        name, folder, listing = found.name, found.folder, found.listing
-        the_end = ending.check(run, listing, str(folder), now())
+        name, folder, listing, the_end = found.name, found.folder, found.listing, found.the_end
         break
     else:
         compared, copied, name = _without_source(search, destination), 0, None

@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from xamsflow.base.errors import XamsflowError
 from xamsflow.base.plain_json import plain
 from xamsflow.rundb import RunDatabase, RunSummary, Status
-from xamsflow.state import campaigns, run_numbers
+from xamsflow.state import campaigns
 from xamsflow.state.campaigns import Campaign, Phase
 from xamsflow.views.causes import Causes
 
@@ -65,22 +64,15 @@ class Progress:
 
 def under_way(database: RunDatabase) -> list[Progress]:
     """Return how far the campaigns are that have been started and not ended."""
-    found = []
-    for name in campaigns.names():
-        try:
-            campaign = campaigns.read(name)
-        except XamsflowError as error:  # it must not hide the others
-            logger.warning("%s", error)
-            continue
-        if campaign.is_open:
-            found.append(of(campaign, database))
-    return found
+    found, problems = campaigns.read_all()
+    for problem in problems:
+        logger.warning("%s", problem)
+    return [of(campaign, database) for campaign in found if campaign.is_open]
 
 
 def of(campaign: Campaign, database: RunDatabase) -> Progress:
     """Return how far a campaign is, with one query."""
-    numbers = run_numbers.parse_all(run_numbers.words(campaign.runs))
-    return progress(campaign, database.each_run(numbers), database.now())
+    return progress(campaign, database.each_run(campaign.ranges), database.now())
 
 
 def progress(campaign: Campaign, rows: Iterable[RunSummary], now: datetime) -> Progress:

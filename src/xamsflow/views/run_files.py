@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from xamsflow.base.errors import XamsflowError
 from xamsflow.run.failures import Failure
 from xamsflow.state import layout, receipts
 from xamsflow.state.receipts import Receipt
@@ -96,10 +95,7 @@ def receipts_of(run: str) -> dict[str, Receipt]:
     for path in sorted(folder.glob("*.json")):
         if path.name.startswith(".") or path.name in layout.ABOUT_A_RUN:  # the first: unfinished
             continue
-        try:
-            found[path.name] = receipts.read(path)
-        except (XamsflowError, OSError):
-            found[path.name] = {}
+        found[path.name] = receipts.read_or_empty(path)
     return found
 
 

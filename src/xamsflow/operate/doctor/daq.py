@@ -73,7 +73,7 @@ def visible(live_data: Path | None, whose: str = "DAQ") -> Result:
     return ok(name, str(live_data))
 
 
-def login(target: SshHost, client: paramiko.SSHClient, whose: str = "DAQ") -> Result:
+def login(target: SshHost, client: paramiko.SSHClient, whose: str) -> Result:
     """Report the server and its host key, which was verified when connecting."""
     transport = client.get_transport()
     assert transport is not None, "a connected client has a transport"
@@ -81,7 +81,7 @@ def login(target: SshHost, client: paramiko.SSHClient, whose: str = "DAQ") -> Re
     return ok(f"{whose} ssh", f"{ssh.describe(target)}, {transport.remote_version}, host key {key}")
 
 
-def remote_rsync(target: SshHost, client: paramiko.SSHClient, whose: str = "DAQ") -> Result:
+def remote_rsync(target: SshHost, client: paramiko.SSHClient, whose: str) -> Result:
     """Check that rsync is installed on a host."""
     name = f"{whose} rsync"
     code, said = _run(client, "rsync --version")
@@ -93,7 +93,7 @@ def remote_rsync(target: SshHost, client: paramiko.SSHClient, whose: str = "DAQ"
     return ok(name, words[words.index("version") + 1] if "version" in words else "installed")
 
 
-def remote_folder(client: paramiko.SSHClient, live_data: Path, whose: str = "DAQ") -> Result:
+def remote_folder(client: paramiko.SSHClient, live_data: Path, whose: str) -> Result:
     """Check that the folder with the runs exists, and count the runs in it."""
     name = f"{whose} folder"
     remedy = f"mount it, or correct {_key(whose)}"
