@@ -33,6 +33,9 @@ WORDS = {
 }
 """The words that may be in some columns of the table of runs."""
 
+LATEST_MS = 9_223_372_036_854
+"""The last time that pandas can hold, in ms since the epoch: the year 2262."""
+
 
 def ranges(runs: Runs) -> tuple[range, ...] | None:
     """Return the run numbers that are meant, None for all.
@@ -63,16 +66,12 @@ def table(known: run_rows.Columns) -> "pd.DataFrame":
     import numpy as np  # noqa: PLC0415 - `import xamsflow` is fast
     import pandas as pd  # noqa: PLC0415 - takes a second
 
-    numbers = known["number"]
-    known = {RUN_ID: [f"{number:0{layout.RUN_DIGITS}d}" for number in numbers]} | known
+    names = [f"{number:0{layout.RUN_DIGITS}d}" for number in known["number"].tolist()]
     # pandas would look at each value for its type.
-    columns: dict[str, Any] = {
-        name: np.fromiter(values, dtype=object, count=len(values)) for name, values in known.items()
-    }
-    columns["number"] = np.array(numbers, dtype=np.int64)
+    columns: dict[str, Any] = {RUN_ID: np.array(names, dtype=object), **known}
     for name in ("start", "end"):
-        times = pd.array(known[name], dtype="Int64")
-        columns[name] = pd.to_datetime(times, unit="ms", utc=True, errors="coerce")
+        times = np.where(np.abs(known[name]) > LATEST_MS, run_rows.NO_TIME, known[name])
+        columns[name] = pd.DatetimeIndex(times.astype("M8[ms]").astype("M8[ns]"), tz="UTC")
     runs = pd.DataFrame(columns, copy=False)
     length = (runs["end"] - runs["start"]).dt.total_seconds()
     runs.insert(runs.columns.get_loc("end") + 1, "length_s", length)

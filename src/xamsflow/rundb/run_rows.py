@@ -1,14 +1,17 @@
 """Facts on many runs at once: one row per run, which the server reduces to what a table shows."""
 
 import itertools
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from xamsflow.redax import rundoc
 from xamsflow.rundb import run_document
 from xamsflow.rundb.run_document import section, time
 from xamsflow.rundb.status import understand
 from xamsflow.state.layout import HIGHEST_RUN
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FIELDS = (
     *("number", "mode", "source", "user", "tags", "comments"),
@@ -20,13 +23,19 @@ TEXTS = ("mode", "source", "user", "quality", "health", "reason")
 
 LISTS = ("tags", "comments")
 
+NUMBERS = ("number", "start", "end")
+
 AT_ONCE = 5000
 """Rows that become columns together: few enough to still be in the processor's cache."""
 
 
+NO_TIME = -(1 << 63)
+"""A missing time; numpy reads it as "not a time"."""
+
+
 def _time(field: str) -> dict[str, Any]:
     is_date = {"$eq": [{"$type": field}, "date"]}
-    return {"$cond": [is_date, {"$toLong": field}, None]}
+    return {"$cond": [is_date, {"$toLong": field}, NO_TIME]}
 
 
 def _each(field: str, name: str) -> dict[str, Any]:
@@ -51,7 +60,7 @@ PROJECTION = {
 def of_document(document: Mapping[str, Any]) -> list[Any]:
     """Return the row of a document that was not reduced by the server.
 
-    Start and end are in ms since the epoch, tags and comments are lists of text.
+    Start and end are in ms since the epoch or NO_TIME, tags and comments are lists of text.
     """
     quality = section(document).get("quality")
     return [
@@ -66,8 +75,8 @@ def of_document(document: Mapping[str, Any]) -> list[Any]:
     ]
 
 
-Columns: TypeAlias = dict[str, list[Any]]
-"""The values of each field for many runs, in the same order."""
+Columns: TypeAlias = "dict[str, np.ndarray]"
+"""The values of each field for many runs, in the same order: integers for :data:`NUMBERS`."""
 
 
 def columns(rows: Iterable[list[Any]]) -> Columns:
@@ -86,57 +95,74 @@ def joined(parts: Iterable[list[list[Any]]]) -> Columns:
 
     Equal texts become one object, which keeps the table of very many runs small and fast.
     """
-    result: Columns = {name: [] for name in FIELDS}
-    shared = _Shared()
-    for rows in parts:
-        for name, values in shared.columns(rows).items():
-            result[name] += values
-    return result
+    import numpy as np  # noqa: PLC0415 - few programs need this table
+
+    shared = {
+        **dict.fromkeys(TEXTS, _Shared(str)),
+        **dict.fromkeys(LISTS, _Shared(_texts)),
+        "status": _Shared(_word),
+    }
+    # One part after the other becomes arrays, before the processor's cache has lost it.
+    found = [_arrays(_numbered(rows), shared) for rows in parts]
+    found.append(_arrays([], shared))
+    return {name: np.concatenate([part[name] for part in found]) for name in FIELDS}
 
 
-class _Shared:
-    """The texts and lists of texts that were found so far, each once."""
+def _arrays(rows: list[list[Any]], shared: Mapping[str, "_Shared"]) -> Columns:
+    import numpy as np  # noqa: PLC0415 - few programs need this table
 
-    def __init__(self) -> None:
-        self._texts: dict[str, str] = {}
-        self._lists: dict[tuple[Any, ...], tuple[str, ...]] = {}
-        self._statuses: dict[str, str] = {}
+    columns: Iterable[tuple[Any, ...]] = zip(*rows, strict=True) if rows else [()] * len(FIELDS)
+    found: dict[str, Any] = dict(zip(FIELDS, columns, strict=True))
+    for name in TEXTS:
+        found[name] = _each_text(found[name])
+    for name in LISTS:
+        found[name] = [tuple(values) if values else () for values in found[name]]
+    for name, function in shared.items():
+        found[name] = function.of(found[name])
+    return {
+        name: np.fromiter(values, np.int64 if name in NUMBERS else object, len(rows))
+        for name, values in found.items()
+    }
 
-    def columns(self, rows: list[list[Any]]) -> dict[str, Iterable[Any]]:
-        numbers: list[Any] = [row[0] for row in rows]
-        if set(map(type, numbers)) != {int} or not 0 <= min(numbers) <= max(numbers) <= HIGHEST_RUN:
-            numbers = [run_document.number({"number": number}) for number in numbers]
-            rows = [[n, *row[1:]] for n, row in zip(numbers, rows, strict=True) if n is not None]
-        if not rows:
-            return {}
-        found: dict[str, Any] = dict(zip(FIELDS, zip(*rows, strict=True), strict=True))
-        for name in TEXTS:
-            found[name] = self._of_texts(found[name])
-        for name in LISTS:
-            found[name] = map(self._list, found[name])
-        found["status"] = map(self._status, found["status"])
-        return found
 
-    def _of_texts(self, values: tuple[Any, ...]) -> Iterable[str]:
-        texts = values
-        if set(map(type, values)) != {str}:
-            texts = tuple([value if type(value) is str else "" for value in values])
-        return map(self._texts.setdefault, texts, texts)
+def _numbered(rows: list[list[Any]]) -> list[list[Any]]:
+    """Return the rows with a usable run number."""
+    numbers = [row[0] for row in rows]
+    if set(map(type, numbers)) == {int} and 0 <= min(numbers) <= max(numbers) <= HIGHEST_RUN:
+        return rows
+    numbers = [run_document.number({"number": number}) for number in numbers]
+    return [[n, *row[1:]] for n, row in zip(numbers, rows, strict=True) if n is not None]
 
-    def _list(self, values: list[Any] | None) -> tuple[str, ...]:
-        listed = tuple(values or ())
+
+def _each_text(values: tuple[Any, ...]) -> Iterable[str]:
+    if set(map(type, values)) == {str}:
+        return values
+    return [value if type(value) is str else "" for value in values]
+
+
+class _Shared(dict[Any, Any]):
+    """The results of a function of one value, each made once."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._function = function
+
+    def __missing__(self, value: Any) -> Any:
+        result = self[value] = self._function(value)
+        return result
+
+    def of(self, values: Iterable[Any]) -> Iterable[Any]:
+        """Return the results for several values, of which some may be unhashable."""
         try:
-            return self._lists[listed]
-        except KeyError:
-            texts = self._lists[listed] = _texts(listed)
-            return texts
-        except TypeError:  # it holds what cannot be looked up
-            return _texts(listed)
+            return list(map(self.__getitem__, values))
+        except TypeError:
+            return [self._of_one(value) for value in values]
 
-    def _status(self, value: Any) -> str:
-        if type(value) is not str:
-            return _word(value)
-        return self._statuses.get(value) or self._statuses.setdefault(value, _word(value))
+    def _of_one(self, value: Any) -> Any:
+        try:
+            return self[value]
+        except TypeError:
+            return self._function(value)
 
 
 def _texts(values: tuple[Any, ...]) -> tuple[str, ...]:
@@ -148,5 +174,5 @@ def _word(status: Any) -> str:
     return str(view.status or ("" if view.raw is None else "unknown"))
 
 
-def _ms(moment: Any) -> int | None:
-    return None if moment is None else round(moment.timestamp() * 1000)
+def _ms(moment: Any) -> int:
+    return NO_TIME if moment is None else round(moment.timestamp() * 1000)

@@ -103,7 +103,7 @@ def _notes(config: Config) -> tuple[dict[str, tuple[Sequence[str], Sequence[str]
     except XamsflowError as error:
         columns, problem = run_tables.on_disk(config.storage.processed, None), str(error)
     said = zip(columns["tags"], columns["comments"], strict=True)
-    names = (f"{number:0{layout.RUN_DIGITS}d}" for number in columns["number"])
+    names = (f"{number:0{layout.RUN_DIGITS}d}" for number in columns["number"].tolist())
     return dict(zip(names, said, strict=True)), problem
 
 
