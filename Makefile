@@ -70,7 +70,7 @@ lock: install  ## update requirements.lock to the newest versions that pyproject
 
 bench: install-demo  ## run the benchmarks (most of an hour); results go to bench/
 	tools/system-packages test
-	set -e; for part in fixed_cost runs driver drain live page analysis scale "batch cost" "batch shared"; do \
+	set -e; for part in fixed_cost runs driver drain live page analysis scale "campaign calm" "batch cost" "batch shared"; do \
 	    set -- $$part; $(BIN)/python benchmarks/$$1.py $$2; done
 
 docs: install  ## build the documentation as a searchable site in site/

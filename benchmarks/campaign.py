@@ -1,8 +1,12 @@
-"""A campaign on a real Slurm, through profiles/stbc, while drivers and jobs are killed at random.
+"""Campaigns: what is foreseen and what it takes, and whether nothing is lost if things are killed.
 
-``python benchmarks/campaign.py [NUMBER [SEED]]``. Checked afterwards: each run was requested and
-done once, the old data are the same byte for byte, and the campaign can be accepted only after a
-comparison. Printed: what was foreseen, and what it took.
+``python benchmarks/campaign.py calm [NUMBER]``: runs of some seconds of processing each are made
+again on this machine. Printed: what was foreseen, what it took, and what comparing them took.
+
+``python benchmarks/campaign.py disturbed [NUMBER [SEED]]``: tiny runs on a real Slurm, through
+profiles/stbc, while drivers and jobs are killed at random. Checked afterwards: each run was
+requested and done once, the old data are the same byte for byte, and the campaign can be accepted
+only after a comparison.
 """
 
 import hashlib
@@ -12,9 +16,11 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from contextlib import chdir, suppress
+from pathlib import Path
 from typing import Any
 
 import measuring
@@ -24,6 +30,7 @@ from batch import site_with_slurm
 from xamsflow import rundb
 from xamsflow.operate import forecast
 from xamsflow.settings import config
+from xamsflow.simulate import embedded_mongod
 from xamsflow.state import layout
 
 sys.path.insert(0, str(layout.REPOSITORY / "tests"))
@@ -44,7 +51,45 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def main(number: int = 100, seed: int = 1) -> None:
+CALM = {"duration": 30.0, "rate": 2000.0, "chunk_length": 5.0, "chunk_overlap": 0.5}
+
+
+def calm(number: int = 12) -> None:
+    """Process runs, make them again in a campaign, print and write what was foreseen."""
+    runs = range(FIRST, FIRST + number)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        embedded_mongod.running(Path(folder) / "mongod") as mongod,
+    ):
+        site = Site(Path(folder) / "site", mongod.uri, "calm", SETTINGS)
+        for run in runs:
+            site.add_run(run, **CALM)
+        drive_to_end(site, runs)
+        change_threshold(site, 16)
+        learn_from_few(site, runs[:2])
+        change_threshold(site, 17)
+        check(site.verb("campaign", "new", "gains", "--runs", f"{runs[0]}-{runs[-1]}"))
+        foreseen = foresee(site)
+        check(site.verb("campaign", "start", "gains", "--yes"))
+        began = time.monotonic()
+        drive_to_end(site, runs)
+        took = time.monotonic() - began
+        used = [use for run in runs if (use := cpu_s(site, run)) is not None]
+        began = time.monotonic()
+        check(site.verb("compare", f"{runs[0]}-{runs[-1]}"))
+        result = {
+            "runs": number,
+            "foreseen (s)": foreseen.wall_s,
+            "took (s)": took,
+            "CPU foreseen (s)": foreseen.cpu_s,
+            "CPU of jobs (s)": sum(used),
+            "compare, per run (s)": (time.monotonic() - began) / number,
+        }
+        print(measuring.table([result]))
+        measuring.write("campaign-calm", result)
+
+
+def disturbed(number: int = 100, seed: int = 1) -> None:
     """Process runs, make them again in a disturbed campaign, check, print and write."""
     chance = random.Random(seed)
     runs = range(FIRST, FIRST + number)
@@ -61,7 +106,7 @@ def main(number: int = 100, seed: int = 1) -> None:
         change_threshold(site, 17)
         said = site.verb("campaign", "new", "gains", "--runs", f"{runs[0]}-{runs[-1]}")
         print(said.stdout + said.stderr, flush=True)
-        foreseen = foresee(site)
+        foreseen = foresee(site).cpu_s
         began = time.monotonic()
         check(site.verb("campaign", "start", "gains", "--yes"))
         disturb(site, server, chance)
@@ -95,13 +140,13 @@ def change_threshold(site: Site, threshold: int) -> None:
     own.write_text(yaml.safe_dump(settings))
 
 
-def foresee(site: Site) -> float:
-    """Return the CPU time in s that the campaign's preview states."""
+def foresee(site: Site) -> forecast.Forecast:
+    """Return what the campaign's preview states, for two runs at a time."""
     with chdir(site.work):
         settings = config.load([site.configfile])
         with rundb.open_database(settings.rundb) as database:
             documents = list(database.documents(forecast.FIELDS))
-        return forecast.forecast(documents, settings, (), 2).cpu_s
+        return forecast.forecast(documents, settings, (), 2)
 
 
 def disturb(site: Site, server: Slurm, chance: random.Random) -> None:
@@ -191,4 +236,5 @@ def check(done: "subprocess.CompletedProcess[str]") -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(number) for number in sys.argv[1:]))
+    measure = {"calm": calm, "disturbed": disturbed}[sys.argv[1]]
+    measure(*(int(number) for number in sys.argv[2:]))
