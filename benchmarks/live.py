@@ -25,7 +25,7 @@ import measuring
 from xamsflow.simulate import embedded_mongod
 from xamsflow.state import layout
 from xamsflow.transfer import source
-from xamsflow.transfer.newest import SETTLED_S, Newest
+from xamsflow.transfer.newest import Newest
 
 sys.path.insert(0, str(layout.REPOSITORY / "tests"))
 from servers.sshd import Sshd, descendants, running_sshd
@@ -80,7 +80,7 @@ def a_look(n_files: int) -> dict[str, Any]:
         with running_sshd(Path(folder) / "sshd") as server:
             watched = Newest(source.Folder(server.target(), str(run)))
             start = time.perf_counter()
-            watched.done(watched.look(), time.monotonic() + SETTLED_S)
+            watched.done(watched.look())
             first = time.perf_counter() - start
             found: dict[str, Any] = {"files": 3 * n_chunks, "first look": first}
             for what in ("nothing new", "a new chunk"):
@@ -93,7 +93,7 @@ def a_look(n_files: int) -> dict[str, Any]:
                     wall += time.perf_counter() - before[0]
                     mine += time.process_time() - before[1]
                     theirs += cpu_s_below(server) - before[2]
-                    watched.done(names, time.monotonic() + SETTLED_S)
+                    watched.done(names)
                 found |= {
                     f"{what}: wall": wall / LOOKS,
                     f"{what}: CPU": mine / LOOKS,

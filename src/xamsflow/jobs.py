@@ -93,7 +93,7 @@ def follow(*, run_id: str, receipt: str, log: str, threads: int) -> None:
                 threads=threads,
                 meter=meter,
                 now=database.now,
-                show=feeding,
+                show=feeding if configuration.follow.show else following.nobody,
             )
         receipts.write(Path(receipt), made)
 

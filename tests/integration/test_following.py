@@ -36,7 +36,7 @@ class Site:
         self.files: Iterator[WrittenFile] = iter(self.live_run)
         self.daq = Daq(ssh=host, live_data=folder / "daq")
         self.storage = Storage(folder / "cluster", folder / "processed", host="cluster")
-        self.timing = Follow(interval_s=0.01, patience_s=60)
+        self.timing = Follow(interval_s=0.01, patience_s=60, show=True)
 
     def look(self) -> dict[str, Any]:
         for _ in range(2):
@@ -108,7 +108,7 @@ def test_where_runs_arrive_in_the_daqs_own_folder(tmp_path: Path) -> None:
 
 def test_nothing_comes_any_more(tmp_path: Path) -> None:
     site = Site(tmp_path)
-    site.timing = Follow(interval_s=0.01, patience_s=1)
+    site.timing = Follow(interval_s=0.01, patience_s=1, show=True)
     site.files = iter(list(_first(site.files, 8)))
     with pytest.raises(StillTakenError, match="000007 has no end, and nothing was written for 1 s"):
         site.follow()

@@ -4,6 +4,10 @@ A thread writes its parts of a chunk in this order: main part, overlap, copy of 
 is complete when each configured thread has written all three. A quiet thread may write fewer parts,
 and a thread without data none; such a chunk is handed out only after the run ends.
 
+While a run goes on, redax writes a chunk because data of later chunks have arrived; when it stops,
+it writes the remaining chunks and, at once, `THE_END`. So a complete chunk without `THE_END` behind
+it is not the last one. Should `THE_END` be late, this is detected, too.
+
 redax may rewrite a file when data arrive late, so the earlier contents were wrong. This, like any
 other fault, is detected at the end, and then the run must be read again.
 """
@@ -16,7 +20,7 @@ from xamsflow.base.errors import BadDataError
 from xamsflow.redax import files
 from xamsflow.redax.findings import NOTE, Findings, Verdict
 from xamsflow.redax.folder import Chunk, LiveData, Overlap, survey
-from xamsflow.redax.listing import MAIN, POST, PRE
+from xamsflow.redax.listing import MAIN, POST, PRE, THE_END
 
 _State = tuple[int, int]
 """A file's size and modification time."""
@@ -52,12 +56,17 @@ class Growing:
         """
         if number < len(self._taken):
             return self._taken[number]
+        was_complete = False
         while self._whole is None:
-            if (chunk := self._complete(number)) is not None and self._goes_on(number):
+            chunk = self._complete(number)
+            if chunk is not None and self._goes_on(number, was_complete=was_complete):
                 return self._take(chunk)
+            was_complete = chunk is not None
             self.duration = self._bring()
             if self.duration is not None:
                 self._whole = self._survey()
+                if number and self._whole.is_last(number - 1):
+                    raise BadDataError(f"chunk {number - 1} was read before the run's end was seen")
         after_end = self._whole.chunk(number)
         return None if after_end is None else self._take(after_end)
 
@@ -114,8 +123,11 @@ class Growing:
             return None
         return Chunk(main, {name: Overlap(post.get(name), pre.get(name)) for name in sorted(post)})
 
-    def _goes_on(self, number: int) -> bool:
-        return any(self._files(number + 1, kind) for kind in (MAIN, POST))
+    def _goes_on(self, number: int, *, was_complete: bool) -> bool:
+        """Tell whether a chunk, perhaps complete before the newest files came, is not the last."""
+        if any(self._files(number + 1, kind) for kind in (MAIN, POST)):
+            return True
+        return was_complete and not (self._folder / THE_END).exists()
 
     def _files(self, number: int, kind: str) -> dict[str, Path]:
         folder = self._folder / f"{number:06d}{kind}"

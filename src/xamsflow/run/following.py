@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from importlib import metadata
-from typing import Any
+from typing import Any, Protocol
 
 from xamsflow.base import clock
 from xamsflow.base.errors import BadDataError, StillTakenError, XamsflowError
@@ -29,11 +29,22 @@ from xamsflow.transfer import Following
 
 logger = logging.getLogger(__name__)
 
-OnData = Callable[[str, Any], None]
-Show = Callable[[Mapping[str, Any]], AbstractContextManager[OnData | None]]
+
+class Audience(Protocol):
+    """Looks at a run while it is being taken."""
+
+    def __call__(self, data_type: str, chunk: Any) -> None:
+        """Look at a chunk of a data type, which has just been made."""
+
+    def pause(self) -> None:
+        """Note that no more data can be made from what the DAQ has written so far."""
 
 
-def _nobody(_document: Mapping[str, Any]) -> AbstractContextManager[None]:
+Show = Callable[[Mapping[str, Any]], AbstractContextManager[Audience | None]]
+
+
+def nobody(_document: Mapping[str, Any]) -> AbstractContextManager[None]:
+    """Show a run to nobody."""
     return nullcontext()
 
 
@@ -45,12 +56,12 @@ def follow(
     threads: int,
     meter: Meter,
     now: Callable[[], datetime],
-    show: Show = _nobody,
+    show: Show = nobody,
 ) -> Receipt:
     """Follow a run to its end; return the receipt, which says whether data were made or why not.
 
     `look` returns its current run document, `now` the time by the run database's clock. `show`
-    gets the document and returns what is called with each chunk of data as it is made.
+    gets the document and returns who looks at the data as they are made, or None.
 
     If the run or its document are damaged or change, following ends early: the later jobs decide
     what that means. Raises StillTakenError if a run without end stops growing, and the transfer's
@@ -94,8 +105,14 @@ def _follow(
         configuration.retry,
     )
     identity.check_folder(configuration.storage.processed, following.whose)
-    growing = Growing(following.folder, following.run.readers, following.bring)
-    with show(following.document) as on_data:
+    with show(following.document) as audience:
+
+        def bring() -> int | None:
+            if audience is not None:
+                audience.pause()
+            return following.bring()
+
+        growing = Growing(following.folder, following.run.readers, bring)
         reason = _process(
             following,
             growing,
@@ -103,7 +120,7 @@ def _follow(
             data_type=data_type,
             threads=threads,
             meter=meter,
-            on_data=on_data,
+            on_data=audience,
         )
     if reason is not None:
         logger.warning("not processed while it is being taken: %s", reason)
@@ -115,7 +132,7 @@ def _follow(
         reason = reason or str(error)
     run_id = layout.run_id(following.run.number)
     return _receipt(run_id, data_type, reason) | {
-        "copied_bytes": 0 if following.in_place else following.copied,
+        "copied_bytes": following.copied,
         "after_end_s": (
             None if following.ended is None else round(time.monotonic() - following.ended, 3)
         ),
@@ -146,7 +163,7 @@ def _process(
     data_type: str,
     threads: int,
     meter: Meter,
-    on_data: OnData | None,
+    on_data: Audience | None,
 ) -> str | None:
     """Make the data type and all below it; return why it could not be made, or None if it was."""
     if configuration.context is not None:

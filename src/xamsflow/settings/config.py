@@ -94,11 +94,13 @@ class Watch:
 class Follow:
     """How a run is followed while it is being taken.
 
-    The run is checked every `interval_s` and abandoned if no data arrive for `patience_s`.
+    The run is checked every `interval_s` and abandoned if no data arrive for `patience_s`. `show`
+    tells whether it is drawn meanwhile.
     """
 
     interval_s: float
     patience_s: float
+    show: bool
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from xamsflow.base import clock, system_errors
-from xamsflow.base.errors import BadDataError, StillTakenError, TransientError
+from xamsflow.base.errors import BadDataError, StillTakenError, TransientError, XamsflowError
 from xamsflow.redax import ending, rundoc
 from xamsflow.redax.ending import UNFINISHED
 from xamsflow.redax.listing import Listing
@@ -35,8 +35,8 @@ class Following:
 
     `document` is the run document as first read, `run` its parsed content. `folder` is the local
     folder in which the run grows: the DAQ's own folder if runs arrive there (`in_place`). `copied`
-    is the number of bytes copied so far. `ended` is when the end of the run was noticed (s,
-    monotonic), `duration` (ns) is set once the run is complete here; until then both are None.
+    is the number of bytes copied so far, 0 in place. `ended` is when the end of the run was noticed
+    (s, monotonic), `duration` (ns) is set once the run is complete here; until then both are None.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class Following:
         self._next_look = 0.0
         self._seen: tuple[float, Listing | None] = (0.0, None)
         self._last_news = time.monotonic()
+        self._warned = ""
 
     def bring(self) -> int | None:
         """Wait until the next copy is due, then copy new files.
@@ -110,7 +111,7 @@ class Following:
         try:
             run = rundoc.parse(self._look())
         except TransientError as error:
-            logger.warning("continuing without the run document: %s", error)
+            self._warn("continuing without the run document: %s", error)
             return None
         if run.end is not None and self.ended is None:
             self.ended = time.monotonic()
@@ -126,29 +127,30 @@ class Following:
 
         Looks only into folders that have changed, unless `everything` is compared.
         """
-        if self.in_place:
-            self._note_what_is_new(_size(self.folder))
-            return
         try:
-            names, began = self._newest.look(), time.monotonic()
+            names = self._newest.look()
             if not names and not everything:
                 return
-            new = rsync.copy(
-                self._there,
-                self.folder,
-                without=f"*{UNFINISHED}/*",
-                only=None if everything else names,
-            )
-            self._newest.done(names, began)
+            if self.in_place:
+                self._last_news = time.monotonic()
+            else:
+                self._fetch(None if everything else names)
+            self._newest.done(names)
         except TransientError as error:  # also raised if redax moves a file during the copy
-            logger.warning("%s", error)
-            return
-        self._note_what_is_new(self.copied + new)
+            self._warn("%s", error)
 
-    def _note_what_is_new(self, n_bytes: int) -> None:
-        if n_bytes > self.copied:
+    def _fetch(self, names: frozenset[str] | None) -> None:
+        """Copy these folders of the run, or all of it."""
+        new = rsync.copy(self._there, self.folder, without=f"*{UNFINISHED}/*", only=names)
+        self.copied += new
+        if new:
             self._last_news = time.monotonic()
-        self.copied = n_bytes
+
+    def _warn(self, text: str, error: XamsflowError) -> None:
+        """Log an error, unless it is the same as the last one."""
+        if str(error) != self._warned:
+            logger.warning(text, error)
+        self._warned = str(error)
 
     def _is_whole(self, run: Run) -> bool:
         _, listing = source.find(None, str(self.folder.parent), self.folder.name)
@@ -169,8 +171,3 @@ class Following:
 
 def _what_is_read_by(run: Run) -> Run:
     return replace(run, end=None, tags=(), rate=None, mode="", boards=())
-
-
-def _size(folder: Path) -> int:
-    _, listing = source.find(None, str(folder.parent), folder.name)
-    return 0 if listing is None else listing.size

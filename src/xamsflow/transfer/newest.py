@@ -4,6 +4,9 @@ All looks at the DAQ host go through one connection, and what a look costs does 
 length of the run: only the run's folder, the folders that changed lately, and those that redax
 makes next are asked for their times. The list of all folders, which takes seconds for a run of many
 hours, is read once.
+
+Over SFTP, times are in seconds, so a folder may change twice at one time. Until this is no longer
+possible, its files are compared, too.
 """
 
 import os
@@ -22,13 +25,16 @@ from xamsflow.transfer import source
 from xamsflow.transfer.source import Folder
 
 SETTLED_S = 2.0
-"""A folder counts as new for this long after its time of change: over SFTP, times are seconds."""
+"""A folder that changed longer ago than this gets another time when it changes again."""
 
 RECENT_S = 60.0
 """How long a folder may get further files without a change of the run's folder itself."""
 
 NEXT = 3
 """How many chunks in a row may lack all folders although later ones exist."""
+
+_Files = frozenset[tuple[str, int | None, float]]
+"""The files in a folder: name, size, time of change."""
 
 _CHUNK = re.compile(rf"(\d{{6}})({MAIN}|{POST}|{PRE})", re.ASCII)
 
@@ -43,6 +49,8 @@ class Newest:
         self._times: dict[str, int] = {}
         self._seen: dict[str, float] = {}
         self._new: set[str] = set()
+        self._fresh: dict[str, _Files] = {}
+        """Folders whose time may not show their next change, with their files."""
         self._chunk: int | None = None
         """The newest chunk that has a folder; None before the first look."""
 
@@ -52,19 +60,8 @@ class Newest:
         Raises StillTakenError if the run has no folder yet, TransientError if the host cannot be
         reached.
         """
-        now = time.monotonic()
         try:
-            times = {"": self._time("")}
-            recent = [name for name, seen in self._seen.items() if now - seen < RECENT_S]
-            if self._chunk is None:
-                times |= self._list()
-            elif times[""] != self._times.get("") or now - self._seen[""] < SETTLED_S:
-                times |= self._next(self._chunk)
-            asked = [name for name in recent if name and name not in times]
-            times |= self._times_of(asked)
-            for name in asked:
-                if name not in times:  # it was moved or removed
-                    self._forget(name)
+            return self._look(time.monotonic())
         except FileNotFoundError as error:
             raise StillTakenError(f"{self._run} is missing", "try again") from error
         except (OSError, EOFError, paramiko.SSHException, paramiko.SFTPError) as error:
@@ -72,6 +69,19 @@ class Newest:
             if self._run.host is None:
                 raise
             raise source.lost(self._run.host, error) from error
+
+    def _look(self, now: float) -> frozenset[str]:
+        times = {"": self._time("")}
+        if self._chunk is None:
+            times |= self._list()
+        elif times[""] != self._times[""] or "" in self._fresh:
+            times |= self._next(self._chunk)
+        recent = [name for name, seen in self._seen.items() if now - seen < RECENT_S]
+        asked = [name for name in recent if name not in times]
+        times |= self._times_of(asked)
+        for name in asked:
+            if name not in times:  # it was moved or removed
+                self._forget(name)
         numbers = [int(found[1]) for name in times if (found := _CHUNK.fullmatch(name))]
         self._chunk = max([self._chunk or 0, *numbers])
         for name, changed in times.items():
@@ -80,14 +90,32 @@ class Newest:
                 self._seen[name] = now if is_recent else now - RECENT_S
                 self._times[name] = changed
                 self._new.add(name)
+                if is_recent:
+                    self._fresh[name] = frozenset()
+        self._compare_files(now)
         return frozenset(self._new - {""})
 
-    def done(self, names: frozenset[str], began: float) -> None:
-        """Note that these folders were copied; the copy began at `began` (s, monotonic)."""
-        self._new -= {name for name in names if began - self._seen[name] >= SETTLED_S}
+    def _compare_files(self, now: float) -> None:
+        """Look into the folders that are fresh, for the last time once they are old enough."""
+        for name, before in list(self._fresh.items()):
+            files = self._files(name) if name else frozenset()
+            if files is None:
+                self._forget(name)
+                continue
+            if files != before:
+                self._new.add(name)
+            if now - self._seen[name] < SETTLED_S:
+                self._fresh[name] = files
+            else:
+                del self._fresh[name]
+
+    def done(self, names: frozenset[str]) -> None:
+        """Note that these folders were copied after the latest look."""
+        self._new -= names
 
     def _forget(self, name: str) -> None:
         del self._seen[name], self._times[name]
+        self._fresh.pop(name, None)
         self._new.discard(name)
 
     def close(self) -> None:
@@ -106,6 +134,20 @@ class Newest:
         if sftp is None:
             return os.stat(path).st_mtime_ns  # noqa: PTH116
         return sftp.stat(path).st_mtime or 0
+
+    def _files(self, name: str) -> _Files | None:
+        """Return the files in a folder, None if it is no longer there."""
+        path = posixpath.join(self._run.path, name)
+        sftp = self._connection()
+        try:
+            if sftp is not None:
+                entries = sftp.listdir_attr(path)
+                return frozenset((one.filename, one.st_size, one.st_mtime or 0) for one in entries)
+            with os.scandir(path) as found:
+                about = [(entry.name, entry.stat()) for entry in found]
+            return frozenset((name, one.st_size, one.st_mtime) for name, one in about)
+        except FileNotFoundError:
+            return None
 
     def _is_recent(self, name: str) -> bool:
         """Tell whether redax may still add files to a folder that is seen for the first time."""

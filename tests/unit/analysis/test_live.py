@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from xamsflow.analysis.live import show
-from xamsflow.analysis.live.feed import Piece, feeding, some_pulses
+from xamsflow.analysis.live.feed import Pause, Piece, feeding, some_pulses
 from xamsflow.analysis.live.odd import WINDOW_S, Watch
 from xamsflow.analysis.live.so_far import RECENT, TIME_BINS, SoFar
 from xamsflow.analysis.quantities import shipped
@@ -203,6 +203,8 @@ def test_little_is_read_before_a_picture_is_drawn(
     assert 0 < len(first) <= show.MOST_PIECES
     assert n_read <= 2 * show.MOST_PIECES + 1
     assert len(first) + sum(map(len, bunches)) == len(sent)
+    pauses = [Pause(), *sent[:2], Pause(), Pause(), sent[2], Pause()]
+    assert [len(bunch) for bunch in show._bunches(iter(pauses))] == [2, 1]
     monkeypatch.setattr(show, "LONGEST_S", 0.0)
     assert [len(bunch) for bunch in show._bunches(iter(sent[:3]))] == [1, 1, 1]
 
@@ -221,11 +223,13 @@ def test_a_run_is_shown_and_forgotten(
             feed(
                 "raw_records_v1730", SimpleNamespace(start=sent.start, end=sent.end, data=sent.data)
             )
+        feed.pause()
         deadline = time.monotonic() + 120
         while not layout.LIVE_PAGE.is_file():
             assert time.monotonic() < deadline, layout.live_log(RUN_ID).read_text()
             time.sleep(0.05)
         (found,) = live.current()
+        assert found.n_chunks == 2
         assert (found.run_id, found.mode, found.odd) == (RUN_ID, HOSTILE, ())
         text = layout.LIVE_PAGE.read_text()
         assert "Run 006800 is being taken: &lt;script&gt;document" in text

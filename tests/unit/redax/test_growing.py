@@ -100,6 +100,31 @@ def test_chunks_arrive_before_the_end(tmp_path: Path) -> None:
     assert taking.growing.duration is None
 
 
+def test_a_chunk_is_not_the_last_one_if_no_end_follows(tmp_path: Path) -> None:
+    taking = Taking(tmp_path, buffered_chunks=0)
+    for _ in range(3):  # main part, overlap and its copy
+        next(taking.files)
+    taking.growing._bring = lambda: None
+    assert taking.growing.chunk(0) is not None
+    assert not taking.growing.is_last(0)
+
+
+def test_an_end_that_comes_late_is_noticed(tmp_path: Path) -> None:
+    taking = Taking(tmp_path, files_at_a_time=1000, duration=2.74)  # it ends in an overlap
+    duration = taking.bring()
+    end = (taking.folder / "THE_END").rename(tmp_path / "late")
+
+    def bring() -> int | None:
+        if len(taking.growing._taken) < 5:
+            return None
+        end.rename(taking.folder / "THE_END")
+        return duration
+
+    taking.growing._bring = bring
+    with pytest.raises(BadDataError, match="chunk 4 was read before the run's end was seen"):
+        taking.take()
+
+
 def test_a_thread_without_data_delays_chunks_until_the_end(tmp_path: Path) -> None:
     taking = Taking(tmp_path, buffered_chunks=0, threads=2, idle_threads=1)
     assert taking.growing.chunk(0) is not None

@@ -1,5 +1,6 @@
 """Only folders with news are copied while a run grows, over one connection."""
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -26,22 +27,44 @@ def test_a_folder_is_new_until_it_was_copied_and_again_after_a_change(tmp_path: 
     (tmp_path / "run" / "000000_post").mkdir()
     names = watched.look()
     assert names == watched.look() == {"000000", "000000_post"}
-    watched.done(names, time.monotonic())
+    watched.done(names)
     assert watched.look() == frozenset()
     (tmp_path / "run" / "000000" / "late").touch()
     assert watched.look() == {"000000"}
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.1])
+def test_changes_that_do_not_show_in_the_time_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pause_s: float
+) -> None:
+    """Over SFTP, times are in seconds; a look may come long after the one before."""
+    monkeypatch.setattr(newest, "SETTLED_S", 0.05)
+    run = tmp_path / "run"
+    (run / "000000").mkdir(parents=True)
+    watched = Newest(Folder(None, str(run)))
+    watched.done(watched.look())
+    times = {folder: folder.stat().st_mtime_ns for folder in (run, run / "000000")}
+    (run / "000000" / "thread").touch()
+    (run / "000000_post").mkdir()
+    for folder, changed in times.items():
+        os.utime(folder, ns=(changed, changed))
+    time.sleep(pause_s)
+    found = watched.look()
+    assert found == {"000000", "000000_post"}
+    watched.done(found)
+    assert watched.look() == frozenset()
 
 
 def test_folders_that_redax_makes_next_are_found_without_listing_all(tmp_path: Path) -> None:
     run = tmp_path / "run"
     (run / "000007").mkdir(parents=True)
     watched = Newest(Folder(None, str(run)))
-    watched.done(watched.look(), time.monotonic())
+    watched.done(watched.look())
     for name in ("000007_post", "000008_pre", "000008", "000012_pre", "THE_END", "notes"):
         (run / name).mkdir()
     found = watched.look()
     assert found == {"000007_post", "000008_pre", "000008", "000012_pre", "THE_END"}
-    watched.done(found, time.monotonic())
+    watched.done(found)
     (run / "000020").mkdir()  # too far away: it is copied when the run has ended
     (run / "000013").mkdir()
     assert watched.look() == {"000013"}

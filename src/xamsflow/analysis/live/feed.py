@@ -63,6 +63,11 @@ class Piece:
     n_left_out: int = 0
 
 
+@dataclass(frozen=True)
+class Pause:
+    """All that can be made so far has been sent: the next data come with the DAQ's next chunk."""
+
+
 @contextlib.contextmanager
 def feeding(document: Mapping[str, Any]) -> Iterator["Feed | None"]:
     """Yield what passes data of a run on to a process that shows them; None if there is none."""
@@ -95,9 +100,10 @@ class Feed:
                 stderr=subprocess.STDOUT,
             )
         assert self._process.stdin is not None
-        self._waiting: queue.SimpleQueue[Piece | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Piece | Pause | None] = queue.SimpleQueue()
         self._n_bytes = 0
         self._n_left_out = 0
+        self._is_paused = True
         self._lock = threading.Lock()
         self._thread = threading.Thread(
             target=self._pass_on, args=(self._process.stdin, document), name="feed", daemon=True
@@ -119,6 +125,13 @@ class Feed:
         with self._lock:
             self._n_bytes += data.nbytes
         self._waiting.put(piece)
+        self._is_paused = False
+
+    def pause(self) -> None:
+        """Say that no more data can be made from what the DAQ has written so far."""
+        if not self._is_paused:
+            self._waiting.put(Pause())
+        self._is_paused = True
 
     @property
     def is_shown(self) -> bool:
@@ -148,8 +161,9 @@ class Feed:
             while (piece := self._waiting.get()) is not None:
                 pickle.dump(piece, to, protocol=5)
                 to.flush()
-                with self._lock:
-                    self._n_bytes -= piece.data.nbytes
+                if isinstance(piece, Piece):
+                    with self._lock:
+                        self._n_bytes -= piece.data.nbytes
 
 
 def some_pulses(records: Array) -> tuple[Array, dict[int, int]]:
@@ -163,11 +177,11 @@ def some_pulses(records: Array) -> tuple[Array, dict[int, int]]:
     return records[np.sort(np.concatenate([np.zeros(0, np.int64), *chosen]))], n_pulses
 
 
-def pieces(source: IO[bytes]) -> tuple[Mapping[str, Any], Iterator[Piece]]:
-    """Return a run's document as sent by a feed, and its data until the feed ends."""
+def pieces(source: IO[bytes]) -> tuple[Mapping[str, Any], Iterator[Piece | Pause]]:
+    """Return a run's document as sent by a feed, and its data and pauses until the feed ends."""
     document: Mapping[str, Any] = pickle.load(source)
 
-    def each() -> Iterator[Piece]:
+    def each() -> Iterator[Piece | Pause]:
         while True:
             try:
                 yield pickle.load(source)

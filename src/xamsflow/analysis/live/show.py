@@ -1,7 +1,7 @@
 """The process that shows a run while it is being taken: ``python -m xamsflow.analysis.live.show``.
 
-It reads what a feed sends, draws in pauses and every few seconds, and ends when the feed does. What
-fails here concerns the pictures only.
+It reads what a feed sends, draws in the feed's pauses and every few seconds, and ends when the feed
+does. What fails here concerns the pictures only.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 
 from xamsflow.analysis.live.event_picture import EventPicture
-from xamsflow.analysis.live.feed import Piece, pieces
+from xamsflow.analysis.live.feed import Pause, Piece, pieces
 from xamsflow.analysis.live.odd import Watch
 from xamsflow.analysis.live.so_far import SoFar
 from xamsflow.base import clock
@@ -29,12 +29,8 @@ from xamsflow.views.overview import picture
 
 logger = logging.getLogger(__name__)
 
-QUIET_S = 0.3
-"""A picture is drawn when nothing has arrived for this long: a chunk of each data type arrives in
-quick succession."""
-
 LONGEST_S = 2.0
-"""A picture is also drawn after this long, while what waited is read without a pause."""
+"""A picture is also drawn this long after the first new data, if there is no pause until then."""
 
 MOST_PIECES = 50
 """Pieces that wait here, and pieces read before a picture is drawn; more wait in the feed, which
@@ -91,28 +87,30 @@ def _show(so_far: SoFar, watch: Watch, run: rundoc.Run, configuration: Config) -
     page.make(configuration.detector)
 
 
-def _bunches(arriving: Iterator[Piece]) -> Iterator[list[Piece]]:
-    """Yield what has arrived until nothing more came for a moment, or until there is much of it."""
-    waiting: queue.Queue[Piece | None] = queue.Queue(MOST_PIECES)
+def _bunches(arriving: Iterator[Piece | Pause]) -> Iterator[list[Piece]]:
+    """Yield what has arrived until a pause, or until there is much of it."""
+    waiting: queue.Queue[Piece | Pause | None] = queue.Queue(MOST_PIECES)
 
     def read() -> None:
         try:
-            for piece in arriving:
-                waiting.put(piece)
+            for item in arriving:
+                waiting.put(item)
         finally:
             waiting.put(None)
 
     threading.Thread(target=read, daemon=True).start()
-    while (piece := waiting.get()) is not None:
-        bunch, until = [piece], time.monotonic() + LONGEST_S
+    while (item := waiting.get()) is not None:
+        bunch, until = [], time.monotonic() + LONGEST_S
         with contextlib.suppress(queue.Empty):
-            while len(bunch) < MOST_PIECES and time.monotonic() < until:
-                piece = waiting.get(timeout=QUIET_S)
-                if piece is None:
+            while isinstance(item, Piece):
+                bunch.append(item)
+                left_s = until - time.monotonic()
+                if len(bunch) == MOST_PIECES or left_s <= 0:
                     break
-                bunch.append(piece)
-        yield bunch
-        if piece is None:
+                item = waiting.get(timeout=left_s)
+        if bunch:
+            yield bunch
+        if item is None:
             return
 
 
