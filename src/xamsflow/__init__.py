@@ -42,9 +42,9 @@ def open(  # noqa: A001 - xamsflow.open
 ) -> "Site":
     """Return a site for analysis, with the settings that the workflow finds in `directory`.
 
-    `settings` are files that override single keys, as ``--configfile`` does. `run_database` says
-    whether to ask the run database for runs; None: if it can be reached, and the disk otherwise.
-    Raises ConfigurationError for wrong settings.
+    `settings` are files that override individual keys, as with ``--configfile``. `run_database`
+    says whether to look up runs in the run database; None uses it if it can be reached, and the
+    disk otherwise. Raises ConfigurationError for invalid settings.
 
     Example::
 
@@ -60,11 +60,12 @@ def open(  # noqa: A001 - xamsflow.open
 def quantity(
     function: Callable[[Any], Any] | None = None, /, *, unit: str = "", by_channel: bool = False
 ) -> Any:
-    """Make a function of a run a quantity of the same name, in the site's ``quantities.py``.
+    """Turn a function in the site's ``quantities.py`` into a quantity of the same name.
 
-    The function gets a :class:`xamsflow.analysis.quantities.run_data.RunData` and returns a number,
-    a number and its error (one standard deviation), or a short text; with `by_channel`, a dict from
-    channel to one of these. The first paragraph of its docstring is the definition.
+    The function takes a :class:`xamsflow.analysis.quantities.run_data.RunData` and returns a
+    number, a number and its error (one standard deviation), or a short text; with `by_channel`, it
+    returns a dict that maps channels to such values. The first paragraph of its docstring is the
+    definition.
 
     Example::
 

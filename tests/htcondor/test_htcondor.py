@@ -187,7 +187,7 @@ def test_a_batch_system_that_is_away_harms_nothing(workflow: CondorWorkflow) -> 
     driver = workflow.start({"run1": waits.replace("$RUN", "run1")})
     workflow.wait_for_start("run1")
     workflow.server.stop_queue()
-    wait_until(lambda: "does not answer" in workflow.terminal, "the driver notices")
+    wait_until(lambda: "does not respond" in workflow.terminal, "the driver notices")
     # A second driver, which has to submit.
     late = workflow.start({"run2": "true"})
     wait_until(lambda: "trying again in 4 s" in workflow.terminal, "the submission is tried again")

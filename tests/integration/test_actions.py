@@ -72,7 +72,7 @@ def test_a_range_and_its_numbers_mean_the_same(ask, runs):
     for words in (["932"], ["930-934"]):
         code, said = ask("pend", *words, "--yes")
         assert (code, statuses(runs)[932]) == (0, "done")
-        assert "is done; --force publishes it again" in said
+        assert "is done; --force republishes it" in said
     assert "xamsflow: not in the run database: 930 933 934" in said
     assert ask("pend", "932", "--yes", "--force")[0] == 0
     assert statuses(runs) == {931: "pending", 932: "pending", 935: None}
@@ -89,7 +89,7 @@ def test_nothing_is_done_unasked(ask, runs, verb):
     assert code == 1
     assert "there is no terminal for confirmation: add --yes" in said
     code, said = ask(verb)
-    assert (code, f"{verb} which runs?" in said) == (1, True)
+    assert (code, f"{verb} needs runs" in said) == (1, True)
     assert list(runs.find()) == before
 
 
@@ -149,7 +149,7 @@ def test_hold_and_release(site, ask, runs):
         assert (entry["action"], entry["reason"], entry["to"]) == ("hold", "bad HV", "pending")
         assert "is already held" in ask("hold", "931", "--yes")[1]
         assert (
-            "not taken because of its tag hold-processing: xamsflow release 931"
+            "not processed because of its tag hold-processing: xamsflow release 931"
             in ask("pend", "931")[1]
         )
         assert ask("abandon", "932", "--yes")[0] == 0
@@ -230,7 +230,7 @@ def test_wrong_runs_are_told_and_nothing_is_changed(ask, runs, arguments, expect
 def test_no_database_and_no_right_to_write(site, ask, mongod_with_users, tmp_path, monkeypatch):
     site.configure(rundb={"uri": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"})
     code, said = ask("pend", "931", "--yes")
-    assert (code, "does not answer" in said, said.count("\n")) == (1, True, 1)
+    assert (code, "does not respond" in said, said.count("\n")) == (1, True, 1)
     import pymongo  # noqa: PLC0415
 
     server = mongod_with_users

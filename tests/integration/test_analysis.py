@@ -81,8 +81,8 @@ def test_without_the_run_database_the_disk_is_used(tmp_path):
     address = {"uri": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"}
     settings.write_text(json.dumps({"rundb": address}))
     site = xamsflow.open(settings, directory=tmp_path)
-    with pytest.warns(UserWarning, match="does not answer.*The runs on disk are used"):
+    with pytest.warns(UserWarning, match="does not respond.*The runs on disk are used"):
         assert site.runs().empty
     assert site.runs().empty  # and is not asked again for a while
-    with pytest.raises(TransientError, match="does not answer"):
+    with pytest.raises(TransientError, match="does not respond"):
         xamsflow.open(settings, directory=tmp_path, run_database=True).runs()

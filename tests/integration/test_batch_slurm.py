@@ -79,4 +79,4 @@ def test_the_doctor_asks_the_batch_system(
     monkeypatch.setenv("SLURM_CONF", "/nonexistent")  # Slurm's commands try for 20 s
     (result,) = batch_system.examine(start.profile_folder("stbc"))
     assert result.verdict == "problem", result
-    assert "does not answer" in result.value
+    assert "does not respond" in result.value

@@ -99,7 +99,7 @@ def test_what_people_did_meanwhile_and_damaged_files_stop_no_campaign(site, runs
     assert lineages.recorded(stored(site)) == ["000900", "000901", "000902"], "903 was not asked"
     assert ask(site, "pause", "gains", "--yes")[0] == 0
     assert (
-        "the earlier data stay in force: xamsflow lineage"
+        "analysts keep the earlier data: xamsflow lineage"
         in site.verb("reprocess", "901", "--dry-run").stdout
     )
     publish(site, 901, "bbbbbbbbbb", 2)  # at somebody's own request
@@ -182,17 +182,17 @@ def test_what_cannot_be_done_is_one_line(site, runs, tmp_path):
     wrong.write_text('{"runs": [5]}')
     empty.write_text("# nothing\n")
     for arguments, expected in {
-        ("new",): "new which campaign?",
-        ("new", "gains"): "which runs?",
+        ("new",): "new needs a campaign",
+        ("new", "gains"): "no runs were given",
         ("new", "../x", "--runs", "900"): "cannot be the name of a campaign",
         ("new", "gains", "--runs", "5"): "run 000005 is not in",
         ("new", "gains", "--from", str(wrong)): "not a list of good runs",
-        ("new", "gains", "--from", str(empty)): "holds no runs",
+        ("new", "gains", "--from", str(empty)): "contains no runs",
         ("new", "gains", "--from", str(tmp_path / "gone")): "cannot be read",
         ("new", "gains", "--runs", "900", "--targets", "peeks"): "'peeks' is unknown",
         ("start", "gains"): "there is no campaign 'gains'",
-        ("start", "gains", "--runs", "900"): "--runs belongs to a new campaign",
-        ("list", "gains"): "list shows all campaigns",
+        ("start", "gains", "--runs", "900"): "--runs applies only to a new campaign",
+        ("list", "gains"): "list takes no name",
     }.items():
         code, said = ask(site, *arguments)
         assert code == 1
@@ -203,7 +203,7 @@ def test_what_cannot_be_done_is_one_line(site, runs, tmp_path):
     assert ask(site, "new", "gains", "--from", str(good))[0] == 0
     assert ask(site, "list")[1].split()[-6:-1] == ["gains", "new", "2", "0", "0"]
     for arguments, expected in {
-        ("new", "gains", "--runs", "900"): "exists already",
+        ("new", "gains", "--runs", "900"): "already exists",
         (
             "new",
             "more",

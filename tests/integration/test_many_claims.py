@@ -256,7 +256,7 @@ def test_a_connection_that_breaks_leaves_nothing_unknown(
         pending = database.pending(SELECT)
         with (
             failing(fragile, command, skip, closeConnection=True),
-            pytest.raises(TransientError, match="does not answer"),
+            pytest.raises(TransientError, match="does not respond"),
         ):
             claim(database, pending, "me")
         # The next driver finds what is claimed, and that its driver is dead.

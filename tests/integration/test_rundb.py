@@ -890,7 +890,7 @@ def test_a_stopped_server_is_transient_and_its_return_is_noticed(tmp_path):
                 lambda: database.pending(ALL),
                 lambda: claim_pending(database, 932, "me", []),
             ):
-                with pytest.raises(TransientError, match=f"{where} does not answer") as error:
+                with pytest.raises(TransientError, match=f"{where} does not respond") as error:
                     ask()
                 assert "pymongo" not in "".join(traceback.format_exception(error.value))
             with (
@@ -905,7 +905,7 @@ def test_a_stopped_server_is_transient_and_its_return_is_noticed(tmp_path):
 
 def test_an_unknown_host_is_transient(config):
     other = Rundb(**{**vars(config), "uri": f"mongodb://no-such-host.invalid:1/?{FAST}"})
-    with pytest.raises(TransientError, match=r"no-such-host.invalid:1 does not answer"):
+    with pytest.raises(TransientError, match=r"no-such-host.invalid:1 does not respond"):
         rundb.open_database(other).__enter__()
 
 

@@ -167,7 +167,7 @@ def test_no_mongodb_behind_it_is_transient(sshd, mongod):
     port = closed_port()
     config = scratch(mongod, sshd.target(), FAST)
     config = type(config)(**{**vars(config), "uri": f"mongodb://127.0.0.1:{port}/?{FAST}"})
-    with pytest.raises(TransientError, match=f"127.0.0.1:{port}, as seen from .* not answer: is"):
+    with pytest.raises(TransientError, match=f"127.0.0.1:{port}, as seen from .* not respond: is"):
         rundb.open_database(config).__enter__()
 
 

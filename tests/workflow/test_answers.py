@@ -110,7 +110,7 @@ def test_show_uses_the_files_if_the_database_is_away(site):
     command = [XAMSFLOW, "show", "932", "--directory", site.work, "--configfile", settings]
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     assert said.returncode == 1
-    assert "does not answer" in said.stderr
+    assert "does not respond" in said.stderr
     assert "raw_records_v1730" in said.stdout
     assert "mode        xamsl" in said.stdout  # from the run document that the transfer saw
 

@@ -188,7 +188,7 @@ def test_short_runs_share_a_batch_job_and_nothing_else(batch: Site, server: Slur
     assert (about["cores"], about["memory_mb"], about["runtime_min"]) == (1, 3000, 9)
     assert {values["run_id"] for _, values in about["members"]} == {"000941", "000942", "000943"}
     assert "missing" in batch.document(942)["processing"]["reason"]
-    assert "2 done, 1 failed, 0 given back" in done.stdout
+    assert "2 done, 1 failed, 0 released" in done.stdout
     errors = done.stdout.partition("Error in group")[2]
     assert "results/000942" in errors
     assert "results/000943" not in errors

@@ -49,4 +49,4 @@ def test_the_demo_can_be_kept_to_try_the_verbs(tmp_path):
             os.killpg(demo.pid, signal.SIGKILL)
             demo.wait()
     gone = subprocess.run(asked, capture_output=True, text=True, check=False)
-    assert "does not answer" in gone.stderr
+    assert "does not respond" in gone.stderr

@@ -122,7 +122,7 @@ def stop_while_a_run_is_processed(site, number):
             os.kill(driver.pid, number)
         time.sleep(0.01)
     assert driver.returncode != 0
-    assert "given back" in log.read_text(), log.read_text()
+    assert " released" in log.read_text(), log.read_text()
 
 
 def test_a_job_killed_without_a_message_fails_its_run_at_once(site):

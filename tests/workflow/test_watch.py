@@ -311,7 +311,7 @@ def is_alive(pid: int) -> bool:
 def test_wrong_settings_end_it_at_once(site):
     site.configure(rundb={"uri": "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"})
     said = site.verb("watch", "--once")
-    assert (said.returncode, "does not answer" in said.stderr) == (1, True)
+    assert (said.returncode, "does not respond" in said.stderr) == (1, True)
     said = site.verb("watch", "--profile", "stoomboot")
     assert said.returncode == 1
     assert "there is no profile 'stoomboot': there are htcondor, local" in said.stderr

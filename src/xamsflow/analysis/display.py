@@ -49,8 +49,8 @@ MAIN = ("s1", "s2")
 def event_display(context: "strax.Context", run_id: str | int, event: int) -> Figure:
     """Return a picture of one event, by its number in the run.
 
-    `context` needs ``event_basics`` and ``peaks`` of the run stored; without ``records``, the
-    channels' waveforms are left out. Raises ConfigurationError if there is no such event.
+    The run's ``event_basics`` and ``peaks`` must be stored. If its ``records`` are not, the picture
+    has no waveforms of channels. Raises ConfigurationError if there is no such event.
     """
     (found,) = one_event.read(context, run_id, [event])
     return draw(found)

@@ -42,7 +42,7 @@ Range = tuple[float, float]
 
 
 class Site:
-    """The runs and the stored data of a site; see :func:`xamsflow.open`."""
+    """The runs and stored data of a site; see :func:`xamsflow.open`."""
 
     def __init__(
         self, settings: Config, directory: Path, *, run_database: bool | None = None
@@ -74,11 +74,11 @@ class Site:
 
     @property
     def loader(self) -> "Loader":
-        """What loads the stored data in force; making it takes seconds."""
+        """The object that loads the data analysts get; creating it takes seconds."""
         return self.loader_of(None)
 
     def loader_of(self, lineage: lineages.Which) -> "Loader":
-        """Return what loads the stored data of a lineage; see :meth:`load`."""
+        """Return the object that loads the stored data of a lineage; see :meth:`load`."""
         from xamsflow.data.loading import Loader  # noqa: PLC0415
 
         if lineage not in self._loaders:
@@ -100,16 +100,16 @@ class Site:
     ) -> "pd.DataFrame":
         """Return a table with one row per run, newest first.
 
-        `runs` are numbers such as ``2241`` or ``"2241-2243, 2250"``, or a table of runs; None for
-        all runs. The other arguments are one or several patterns such as ``"*Cs137*"``. A run needs
-        one of `tags` and none of `exclude_tags`.
+        `runs` are numbers such as ``2241`` or ``"2241-2243, 2250"``, or a table of runs; None
+        selects all runs. Each of the other arguments is one or more patterns such as
+        ``"*Cs137*"``. A run must have one of `tags` and none of `exclude_tags`.
 
         The columns are ``run_id`` (six digits), ``number``, ``mode``, ``source``, ``user``,
         ``tags``, ``comments``, ``start`` and ``end`` (UTC), ``length_s``, ``status``, ``quality``
-        (the verdict on the data), ``health`` (``usual`` or ``odd``: the verdict on their
-        quantities) and ``reason`` (why the run failed); unknown texts are empty.
+        (the verdict on the data), ``health`` (``usual`` or ``odd``: the verdict on the
+        quantities) and ``reason`` (why the run failed). Unknown texts are empty.
 
-        If the run database cannot be reached, a warning says so, and the files on disk are used.
+        If the run database is unreachable, the table lists the runs on disk, with a warning.
         """
         numbers = run_tables.ranges(runs)
         with memory.gathering():
@@ -141,24 +141,24 @@ class Site:
         lineage: lineages.Which = None,
         **which: Patterns,
     ) -> "pd.DataFrame":
-        """Return the rows of a data type for all these runs, in the order of time.
+        """Return the rows of a data type for all selected runs, ordered by time.
 
         `runs` and `which` (mode, status, quality, health, source, tags, exclude_tags) are as for
         :meth:`runs`. Several data types that describe the same things, such as ``("peak_basics",
         "peak_positions")``, are merged.
 
-        The first column is ``run_id``. `columns` are the fields to load, `selection` is a condition
-        such as ``"s2_area > 1000"``, several of them, or a function that takes the structured array
-        of a run and returns a mask. Rows must lie entirely within `seconds_range` (s since the
-        start of the run) or `time_range` (ns since the epoch).
+        The first column is ``run_id``. `columns` are the fields to load. `selection` is a condition
+        such as ``"s2_area > 1000"``, a list of conditions, or a function that takes the structured
+        array of a run and returns a mask. Rows must lie entirely within `seconds_range` (s since
+        the start of the run) or `time_range` (ns since the epoch).
 
-        Only stored data are loaded. If a run lacks them, an error names the run and the command
-        that makes them. With `skip_missing` the run is left out, with `make` they are made from
-        what is stored and stored in the folder of strax data.
+        Only stored data are loaded. If a run lacks the data, an error names the run and the
+        command that makes them. With `skip_missing`, such runs are left out; with `make`, the
+        data are made from stored data and added to the folder of strax data.
 
-        Runs that were remade beside their earlier data give the earlier ones until the new ones are
-        accepted; `lineage` ``"new"`` or ``"old"`` gives one or the other. If the fields of the
-        lineages differ, the columns are those that all have.
+        If a run was reprocessed beside its earlier data, the earlier data are loaded until
+        somebody accepts the new ones. To choose explicitly, set `lineage` to ``"new"`` or
+        ``"old"``. If the lineages have different fields, only the common fields are loaded.
         """
         from xamsflow.data.loading import Selection  # noqa: PLC0415 - strax takes seconds
 
@@ -186,11 +186,11 @@ class Site:
         return loader.table([run for run in chosen if run not in left_out], data_types, wanted)
 
     def good_runs(self, criteria: "str | Path | Mapping[str, Any] | None" = None) -> "pd.DataFrame":
-        """Return the table of runs that may be used, oldest first, with the column ``live_time_s``.
+        """Return the table of good runs, oldest first, with the column ``live_time_s``.
 
         `criteria` is a file, or its keys and values (see docs/reference/good-runs.md); None for
-        ``config/good_runs.yaml``. The attribute ``attrs["left_out"]`` of the table has the reasons
-        for each run that is left out. :meth:`load` takes the table.
+        ``config/good_runs.yaml``. The table's ``attrs["left_out"]`` gives the reasons for
+        each run left out. You can pass the table to :meth:`load`.
         """
         from xamsflow.analysis import good_runs  # noqa: PLC0415 - loads numpy
 
@@ -211,9 +211,9 @@ class Site:
         return table
 
     def choose(self, criteria: "Criteria", runs: "pd.DataFrame | None" = None) -> "GoodRuns":
-        """Return which runs meet criteria, and why the others do not.
+        """Return the runs that meet the criteria, and why the others do not.
 
-        `runs` is what :meth:`runs` returned; None: all runs that the criteria name.
+        `runs` is a table from :meth:`runs`; None considers all runs that the criteria name.
         """
         from xamsflow.analysis import good_runs  # noqa: PLC0415 - loads numpy
         from xamsflow.state import quantity_table  # noqa: PLC0415 - likewise
@@ -226,11 +226,11 @@ class Site:
     def context(
         self, output: Path | str | None = None, *, lineage: lineages.Which = None
     ) -> "strax.Context":
-        """Return a strax context for the stored data, which knows runs, modes and tags.
+        """Return a strax context that knows the site's stored data, runs, modes and tags.
 
-        It never writes to the site's folder of strax data. What it makes, and the superruns that
-        are defined in it, are stored in the folder `output`; None: they are kept in memory.
-        `lineage` is as for :meth:`load`; what is made from earlier data has their lineage.
+        The context never writes to the site's folder of strax data. It stores the data it makes,
+        and the superruns you define, in the folder `output`; None keeps them in memory.
+        `lineage` works as for :meth:`load`; data made from earlier data have their lineage.
         """
         from xamsflow.data.context import for_analysis  # noqa: PLC0415 - strax takes seconds
 
@@ -247,7 +247,7 @@ class Site:
             )
 
     def run(self, run: int | str) -> "RunData":
-        """Return one run as the functions of quantities get it, to try them out.
+        """Return one run, in the form passed to functions of quantities, to try them out.
 
         Raises ConfigurationError if the run has no receipts of data.
         """
@@ -269,8 +269,8 @@ class Site:
         `runs` and `which` are as for :meth:`runs`. The first columns are ``run_id``, ``start``,
         ``end``, ``mode``, ``tags`` and ``comments``. The error of a quantity (one standard
         deviation) is in the column ``<name>_error``; a quantity of a channel is named
-        ``<name>_ch<channel>``. What is not known is NaN; with `problems`, ``<name>_problem`` says
-        why. Missing quantities are made by ``xamsflow quantities --backfill``.
+        ``<name>_ch<channel>``. Unknown values are NaN; with `problems`, ``<name>_problem``
+        gives the reason. ``xamsflow quantities --backfill`` measures missing quantities.
         """
         from xamsflow.analysis.quantities import table  # noqa: PLC0415
 
@@ -284,8 +284,8 @@ class Site:
         """Compare two lineages of runs: lost and gained peaks and events, and how the others shift.
 
         `runs` and `which` are as for :meth:`runs`. `old` and `new` are the lineage hash of any data
-        type of each; by default, the new lineage is what was published last, and the old one what
-        was kept in force, or the only other one that is stored. The result has the tables
+        type of each; by default, the new lineage is the most recently published one, and the old
+        one is the lineage kept, or the only other one stored. The result has the tables
         ``by_run()`` and ``total()``, and ``settings``: the options and plugins that differ.
 
         Raises ConfigurationError or BadDataError if no run can be compared.
@@ -308,7 +308,7 @@ class Site:
             return event_display(context, run, event)
 
     def close(self) -> None:
-        """Close the connection to the run database; it is opened again when it is needed."""
+        """Close the connection to the run database; the next use reopens it."""
         self._opened.close()
         self._database = None
 
@@ -405,9 +405,8 @@ class Site:
             words = run_numbers.words(map(int, gone))
             shown = " ".join(words[:NAMED]) + (" ..." if len(words) > NAMED else "")
             return ConfigurationError(
-                f"the earlier {' and '.join(data_types)} of run {shown} are to be loaded, but are "
-                "gone",
-                f"load the present data with lineage='new', or put them in force for everybody "
+                f"the earlier {' and '.join(data_types)} of run {shown} are gone",
+                f"load the present data with lineage='new', or switch everybody to them "
                 f"with `xamsflow lineage {shown} --accept`",
             )
         words = run_numbers.words(map(int, lacking))

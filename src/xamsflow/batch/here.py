@@ -38,6 +38,6 @@ def check(submit: Path) -> None:
     if system is not None and (lacking := missing(system)):
         raise ConfigurationError(
             f"profile {submit.parent.name}: {', '.join(lacking)} not found on this host, so no run "
-            "is taken",
+            "is claimed",
             "log in to a submit host, or choose another profile",
         )

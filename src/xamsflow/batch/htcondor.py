@@ -81,7 +81,7 @@ class System:
         return found
 
     def cancel(self, jobs: Sequence[str]) -> None:
-        """See `BatchSystem`. A schedd that does not answer does not hold up the others."""
+        """See `BatchSystem`. A schedd that does not respond does not hold up the others."""
         silent = None
         for where, theirs in _by_schedd(jobs).items():
             try:

@@ -1,7 +1,7 @@
 """One query for all jobs, shared by all processes that need the status of a job.
 
 A job counts as alive from its submission until a query does not list it. Its end is then looked up
-once and kept. If the batch system does not answer, nothing changes.
+once and kept. If the batch system does not respond, nothing changes.
 """
 
 import fcntl
@@ -34,7 +34,7 @@ def refresh(system: str) -> None:
             try:
                 _compare(system, jobs)
             except Unreachable as error:
-                print(f"xamsflow: the batch system does not answer: {error}", file=sys.stderr)
+                print(f"xamsflow: the batch system does not respond: {error}", file=sys.stderr)
         _set_fresh(system)
 
 

@@ -2,7 +2,8 @@
 
 If an earlier driver's job with the same targets is still alive, its name is printed and nothing is
 submitted. If an earlier job ran out of memory or time, the new one requests more. While the batch
-system does not answer, submission is retried after growing pauses; while it is full, without limit.
+system does not respond, submission is retried after growing pauses; while it is full, without
+limit.
 """
 
 import os
@@ -40,7 +41,7 @@ A failed run must not hold up the others. Workflow jobs run one at a time, becau
 requests no more.
 """
 PATIENCE_S = 900.0
-"""How long to retry while the batch system does not answer."""
+"""How long to retry while the batch system does not respond."""
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 

@@ -130,7 +130,7 @@ WITHOUT_EXIT_CODE = End(
 def ask(command: Sequence[str], timeout_s: float, text: str = "") -> Answer:
     """Run a command of the batch system; `text` is its standard input.
 
-    Raises NotHere if the command does not exist, Unreachable if it does not answer in time.
+    Raises NotHere if the command does not exist, Unreachable if it does not respond in time.
     """
     try:
         return run(command, timeout_s=timeout_s, text=text)

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--runs",
         dest="entry_runs",
         metavar="FIRST-LAST",
-        help="runs that get the new value [from RUN to the end of the range it is in now]",
+        help="runs that get the new value [from RUN to the end of its current range]",
     )
     add("--accept", action="store_true", help="write the entry, and reprocess the runs it changes")
     add("--reason", metavar="TEXT", help="why; recorded in the run documents")

@@ -58,9 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser, *, force: bool = False) -> No
         add(
             "--force",
             action="store_true",
-            help="include runs that are done, which are published again, and runs whose status "
-            "says that another tool has them, but never runs that a driver of this project is "
-            "processing",
+            help="include done runs, which are then republished, and runs claimed by another tool; "
+            "runs that a driver of xamsflow is processing are never included",
         )
     else:
         parser.set_defaults(force=False)
@@ -76,7 +75,7 @@ def run(options: argparse.Namespace, action: "Action") -> int:
 
     if not (options.runs or options.mode or options.tag or options.all_runs):
         raise ConfigurationError(
-            f"{action.name} which runs?",
+            f"{action.name} needs runs",
             "give run numbers, ranges such as 932-940, --mode or --tag",
         )
     configuration = config.load(options.configfile)

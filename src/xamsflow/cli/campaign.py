@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from xamsflow.rundb import RunDatabase
     from xamsflow.views.campaigns import Progress
 
-HELP = "make the data of many runs again, as one piece of work that can be paused and resumed"
+HELP = "reprocess many runs as a campaign that can be paused and resumed"
 
 ACTIONS = ("new", "list", "show", "start", "pause", "resume", "retry", "end", "accept", "back")
 
@@ -56,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--targets", nargs="+", metavar="TYPE", help="new: final data types [those of the settings]"
     )
-    add("--reason", metavar="TEXT", help="new, accept, back: why; recorded")
-    add("--profile", metavar="NAME", help="for the time it takes: a profile [watch.profile]")
+    add("--reason", metavar="TEXT", help="new, accept, back: the reason, which is recorded")
+    add("--profile", metavar="NAME", help="estimate the duration with this profile [watch.profile]")
     add("--yes", action="store_true", help="do not ask for confirmation")
     add("--dry-run", action="store_true", help="show what would be done without doing it")
     add("--json", action="store_true", help="list, show: as JSON (keys: docs/reference/json.md)")
@@ -68,11 +68,11 @@ def run(options: argparse.Namespace) -> int:
     settings = config.load(options.configfile)
     if options.action == "list":
         if options.name is not None:
-            raise ConfigurationError("list shows all campaigns", "show NAME shows one")
+            raise ConfigurationError("list takes no name", "show NAME shows one campaign")
         return _list(options, settings)
     if options.name is None:
         known = ", ".join(campaigns.names()) or "none yet"
-        raise ConfigurationError(f"{options.action} which campaign?", f"there are: {known}")
+        raise ConfigurationError(f"{options.action} needs a campaign", f"existing: {known}")
     choice = ("runs", "mode", "tag", "file", "targets", "reason")
     given = [name for name in choice if getattr(options, name)]
     if options.action in ("accept", "back"):
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     if options.action != "new" and given:
         name = {"file": "from"}.get(given[0], given[0])
         raise ConfigurationError(
-            f"--{name} belongs to a new campaign", "the runs of a campaign do not change"
+            f"--{name} applies only to a new campaign", "the runs of a campaign cannot be changed"
         )
     does: dict[str, Callable[[argparse.Namespace, Config], int]] = {"new": _new, "show": _show}
     return does.get(options.action, _act)(options, settings)
@@ -92,11 +92,11 @@ def _new(options: argparse.Namespace, settings: Config) -> int:
 
     if campaigns.exists(options.name):
         raise ConfigurationError(
-            f"the campaign {options.name} exists already", "choose another name"
+            f"the campaign {options.name} already exists", "choose another name"
         )
     words = [*(options.runs or ()), *(_listed(options) if options.file else ())]
     if not (words or options.mode or options.tag):
-        raise ConfigurationError("which runs?", "give --runs, --mode, --tag or --from")
+        raise ConfigurationError("no runs were given", "give --runs, --mode, --tag or --from")
     with rundb.open_database(settings.rundb) as database:
         if database.knows_campaign(options.name):
             raise ConfigurationError(
@@ -149,8 +149,8 @@ def _act(options: argparse.Namespace, settings: Config) -> int:
             print("Nothing was changed (--dry-run).")
             return 0
         what = {
-            "accept": f"Put the new data of the campaign {campaign.name} in force",
-            "back": f"Put the earlier data of the campaign {campaign.name} in force again",
+            "accept": f"Switch the campaign {campaign.name} to its new data",
+            "back": f"Switch the campaign {campaign.name} back to the earlier data",
         }.get(action, f"{action.capitalize()} the campaign {campaign.name}")
         if not (options.yes or asking.confirmed(what)):
             print("Nothing was changed.")
@@ -207,7 +207,7 @@ def _list(options: argparse.Namespace, settings: Config) -> int:
     elif rows:
         print(terminal.table(COLUMNS, [_cells(row) for row in rows], line=terminal.width()))
     elif not problems:
-        print("No campaigns; xamsflow campaign new makes one.")
+        print("There are no campaigns; xamsflow campaign new NAME creates one.")
     return 1 if problems else 0
 
 
@@ -242,7 +242,7 @@ def _listed(options: argparse.Namespace) -> list[str]:
     else:
         words = [word for line in text.splitlines() for word in line.partition("#")[0].split()]
     if not words:
-        raise ConfigurationError(f"{options.file} holds no runs", "give another file")
+        raise ConfigurationError(f"{options.file} contains no runs", "give another file")
     try:
         run_numbers.parse_all(words)
     except ConfigurationError as error:
@@ -264,36 +264,36 @@ def _forecast(
     profile = start.profile_folder(options.profile or settings.watch.profile)
     jobs = settings.watch.max_jobs or start.usual_jobs(profile)
     if len(documents) >= 1000 and sys.stderr.isatty():
-        print(f"looking at {len(documents)} runs …", file=sys.stderr)
+        print(f"examining {len(documents)} runs …", file=sys.stderr)
     return forecast.forecast(documents.values(), settings, targets, jobs)
 
 
 def _print_forecast(forecast: "Forecast") -> None:
     made = len(forecast.costs)
-    print(f"{_runs(made)} to make again; {_runs(len(forecast.up_to_date))} up to date")
+    print(f"{_runs(made)} to reprocess; {_runs(len(forecast.up_to_date))} up to date")
     if not made:
         return
     names = ", ".join(f"{name} {count}" for name, count in forecast.by_data_type.items())
     print(f"data types: {names}")
     if forecast.learned_from == 0:
-        print("cost: unknown, because no run was processed here before")
+        print("cost: unknown, because no runs have been processed here yet")
         return
     if forecast.unknown:
         print(f"not counted below: {_runs(forecast.unknown)} whose size or cost is unknown")
     print(f"to read {amounts.size(forecast.read)}, to write {amounts.size(forecast.written)}")
     short = "" if forecast.written <= forecast.free else ": NOT ENOUGH"
     print(
-        f"disk space: {amounts.size(forecast.written)} beside the present data, of "
+        f"disk space: {amounts.size(forecast.written)} in addition to the present data, of "
         f"{amounts.size(forecast.free)} free{short}"
     )
     print(
-        f"CPU: {amounts.duration(forecast.cpu_s)}, learned from {_runs(forecast.learned_from)} "
+        f"CPU: {amounts.duration(forecast.cpu_s)}, estimated from {_runs(forecast.learned_from)} "
         "processed here"
     )
     end = clock.now() + timedelta(seconds=forecast.wall_s)
     print(
-        f"time: {amounts.duration(forecast.wall_s)} with {forecast.jobs} at a time; started now, "
-        f"it ends at about {amounts.time(end)} UTC, if nothing else is processed"
+        f"time: {amounts.duration(forecast.wall_s)} with {forecast.jobs} runs at a time; if "
+        f"started now and nothing else is processed, done at about {amounts.time(end)} UTC"
     )
 
 
@@ -303,13 +303,13 @@ def _print_progress(progress: "Progress") -> None:
     print(f"campaign {progress.name}{why}: {progress.phase}, {_runs(progress.n_runs)}")
     print(", ".join(said))
     if progress.rate is not None:
-        end = "" if progress.end is None else f"; it ends at about {amounts.time(progress.end)} UTC"
+        end = "" if progress.end is None else f", done at about {amounts.time(progress.end)} UTC"
         print(f"{progress.rate:.3g} runs per hour{end}")
     for cause in progress.failures:
         runs = choosing.named(cause.runs)
         print(f"failed in {cause.stage}: {cause.reason} (run {runs})")
     if progress.by_status["failed"] and progress.phase is Phase.RUNNING:
-        print(f"When the cause is removed: xamsflow campaign retry {progress.name}")
+        print(f"Once the cause is fixed: xamsflow campaign retry {progress.name}")
 
 
 def _runs(count: int) -> str:

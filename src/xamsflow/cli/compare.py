@@ -42,10 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--old",
         metavar="HASH",
-        help="lineage hash of any data type of the old data [what is kept in force, or the only "
+        help="lineage hash of any data type of the old data [the earlier data kept, or the only "
         "other data]",
     )
-    add("--new", metavar="HASH", help="likewise of the new data [what was made last]")
+    add("--new", metavar="HASH", help="the same for the new data [the most recently published]")
     add(
         "--output",
         type=choosing.path,
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     for error in list(found.problems.values())[:SHOWN]:
         print(f"xamsflow: {error}", file=sys.stderr)
     if (more := len(found.problems) - SHOWN) > 0:
-        print(f"xamsflow: {more} more runs are not compared; see the report", file=sys.stderr)
+        print(f"xamsflow: {more} more runs could not be compared; see the report", file=sys.stderr)
     return 1 if found.problems else 0
 
 
@@ -94,7 +94,7 @@ def _lines(found: "Comparison") -> Iterator[str]:
     yield ""
     line = terminal.width()
     if not found.overall:
-        yield "No peaks or events have two lineages; the numbers of rows:"
+        yield "Peaks and events have only one lineage. Numbers of rows:"
         rows = [[name, f"{old:,}", f"{new:,}"] for name, (old, new) in found.n_rows().items()]
         yield terminal.table(COUNTS[:3], rows, line=line)
         return

@@ -8,7 +8,7 @@ from xamsflow.base.errors import ConfigurationError
 from xamsflow.cli import choosing
 from xamsflow.state import layout, run_numbers
 
-HELP = "draw events of a run: one as a picture, several as a page with previous and next"
+HELP = "draw events of a run: one as a picture, several as a page"
 ONLY_LOOKS = True
 
 FIRST = 20
@@ -72,7 +72,7 @@ def _write(run_id: str, wanted: list[int] | None, output: Path, configfile: list
     n_events = one_event.count(context, run_id)
     if not n_events:
         raise ConfigurationError(
-            f"run {run_id} has no events", "xamsflow show says what is stored of it"
+            f"run {run_id} has no events", "xamsflow show lists what is stored"
         )
     numbers = list(range(min(FIRST, n_events))) if wanted is None else wanted
     events = one_event.read(context, run_id, numbers)

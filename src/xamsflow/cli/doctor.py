@@ -14,7 +14,7 @@ from xamsflow.views import terminal
 if TYPE_CHECKING:
     from xamsflow.operate.doctor import Result
 
-HELP = "check hosts, database, disks, batch system and versions; say how to fix problems"
+HELP = "check hosts, database, disks, batch system and versions; suggest remedies"
 ONLY_LOOKS = True
 
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}

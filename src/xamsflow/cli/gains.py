@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=[],
         metavar="CHANNEL",
-        help="channels that keep the gain in use, as they cannot be measured",
+        help="channels that keep their current gain because it cannot be measured",
     )
     add(
         "--output",

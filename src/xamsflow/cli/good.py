@@ -15,7 +15,7 @@ from xamsflow.views.terminal import Column
 if TYPE_CHECKING:
     from xamsflow.analysis.good_runs import GoodRuns
 
-HELP = "list the runs that may be used, by criteria in a file, and why others are left out"
+HELP = "list the runs that meet the criteria in a file, and why the others do not"
 ONLY_LOOKS = True
 
 COLUMNS = (Column("run"), Column("start"), Column("end"), Column("live time (s)", right=True))

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--reference",
         action="store_true",
-        help="declare a run as reference: it and later runs like it are usual",
+        help="declare the run a reference: it and later runs like it count as usual",
     )
     what.add_argument(
         "--again", action="store_true", help="judge the runs again, without notifications"
@@ -91,7 +91,7 @@ def _change(options: argparse.Namespace, runs: Sequence[str]) -> list[Health]:
     if options.reference:
         return judging.name_reference(runs[0], owner.user())
     if not options.known.strip():
-        raise ConfigurationError("--known is empty", "say what is known")
+        raise ConfigurationError("--known is empty", "give the text of the note")
     return judging.acknowledge(runs[0], options.known, owner.user())
 
 

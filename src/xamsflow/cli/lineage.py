@@ -20,7 +20,7 @@ HELP = "show which data of remade runs analysts get, and switch between the earl
 ONLY_LOOKS = True
 
 COLUMNS = (
-    Column("run"), Column("in force"), Column("since"), Column("by"), Column("reason", cut=12),
+    Column("run"), Column("in use"), Column("since"), Column("by"), Column("reason", cut=12),
     Column("compared", drop=1),
 )  # fmt: skip
 
@@ -35,14 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--keep",
         action="store_true",
-        help="keep the published data in force, whatever the settings give from now on",
+        help="keep the published data in use, even if the settings change",
     )
     what.add_argument(
         "--accept",
         action="store_true",
-        help="put the new data in force; `xamsflow compare` must have compared them",
+        help="switch to the new data, once they have been compared with `xamsflow compare`",
     )
-    what.add_argument("--back", action="store_true", help="put the earlier data in force again")
+    what.add_argument("--back", action="store_true", help="switch back to the earlier data")
     add("--reason", metavar="TEXT", default="", help="why; recorded with the data")
     add("--yes", action="store_true", help="do not ask for confirmation")
     add("--json", action="store_true", help="as JSON (keys: docs/reference/json.md)")
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     processed = config.load(options.configfile).storage.processed
     change = _change(options)
     if change is not None and not options.runs:
-        raise ConfigurationError("which runs?", "give run numbers or ranges such as 932-940")
+        raise ConfigurationError("no runs were given", "give run numbers or ranges such as 932-940")
     if change is None:
         return _show(_runs(options.runs, processed, all_of=False), processed, as_json=options.json)
     runs = _runs(options.runs, processed, all_of=options.keep)
@@ -82,9 +82,10 @@ def _change(options: argparse.Namespace) -> Callable[[Path, str, str, str], Kept
 
 
 def _question(options: argparse.Namespace, n_runs: int) -> str:
-    what = "new" if options.accept else "earlier" if options.back else "published"
     runs = "this run" if n_runs == 1 else f"these {n_runs} runs"
-    return f"{'Keep' if options.keep else 'Put'} the {what} data of {runs} in force"
+    if options.keep:
+        return f"Keep the published data of {runs} in use"
+    return f"Switch {runs} {'to the new' if options.accept else 'back to the earlier'} data"
 
 
 def _runs(words: Sequence[str], processed: Path, *, all_of: bool) -> list[str]:
@@ -126,7 +127,7 @@ def _show(runs: Sequence[str], processed: Path, *, as_json: bool) -> int:
         ]
         print(terminal.table(COLUMNS, rows, line=terminal.width()))
     elif not runs:
-        print("No run has earlier data that are kept; the current settings are in force.")
+        print("No earlier data are kept; the current settings apply to all runs.")
     return code
 
 

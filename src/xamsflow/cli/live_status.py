@@ -1,6 +1,6 @@
 """The table of runs that redraws itself, for ``xamsflow status --watch``.
 
-A thread reads the run database, so that keys and signals work while the server does not answer.
+A thread reads the run database, so that keys and signals work while the server does not respond.
 """
 
 import contextlib

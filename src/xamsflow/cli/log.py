@@ -13,7 +13,7 @@ from xamsflow.state import layout
 from xamsflow.views import run_files
 from xamsflow.views.run_files import Log
 
-HELP = "show a run's log: of the last failure, else of the newest job"
+HELP = "show the log of a run's last failure, or of its newest job"
 ONLY_LOOKS = True
 
 BLOCK = 1 << 16

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quantities",
         action="store_true",
-        help="first measure the quantities of runs that have none newer than their data",
+        help="first measure quantities that are missing or older than the data",
     )
 
 

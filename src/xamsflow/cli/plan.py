@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "runs",
         nargs="*",
         metavar="RUN",
-        help="run numbers and ranges, whatever their status [those that `snakemake` would take]",
+        help="run numbers and ranges, whatever their status [those that `snakemake` would process]",
     )
     add("--profile", metavar="NAME", help="one of profiles/, or a folder [watch.profile]")
     add("--writes", action="store_true", help="also list the changes to each run document")

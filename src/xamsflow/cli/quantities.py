@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the runs, the form of the output, and the making of missing quantities."""
     add = parser.add_argument
     parser.description = (
-        "Show the quantities of runs: of one run all of them, of several runs a table. Without "
+        "Show the quantities of runs: all of them for one run, a table for several. Without "
         f"RUN, show the newest {USUAL_RUNS} runs that have quantities."
     )
     add("runs", nargs="*", metavar="RUN", help=choosing.HELP)
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--backfill",
         action="store_true",
-        help="first make what these runs (without RUN: all runs) lack, or have from older code",
+        help="first measure what is missing or outdated in these runs (without RUN: in all runs)",
     )
 
 

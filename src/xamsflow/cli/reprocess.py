@@ -5,7 +5,7 @@ import argparse
 from xamsflow.cli import asking
 from xamsflow.settings import config
 
-HELP = "reprocess finished runs for which current settings and software would give other data"
+HELP = "reprocess finished runs whose data the current settings and software would change"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

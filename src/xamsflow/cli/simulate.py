@@ -220,7 +220,7 @@ def _light(
     if options.led is None:
         return None
     if options.physics:
-        raise ConfigurationError("--led and --physics exclude each other", "give one of them")
+        raise ConfigurationError("--led and --physics cannot be combined", "give one of them")
     light = LedLight.of(one_detector, occupancy=options.led)
     of_redax["pulse_length"] = LED_SAMPLES
     return light

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--watch",
         action="store_true",
-        help="redraw the table every few seconds, with a mark at what has changed; q ends",
+        help="redraw the table every few seconds and mark changes; press q to quit",
     )
     add("--json", action="store_true", help="as JSON (keys: docs/reference/json.md)")
 

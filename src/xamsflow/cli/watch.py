@@ -36,9 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add profile, number of concurrent runs, interval, and whether to stop when idle."""
     add = parser.add_argument
     parser.description = (
-        "Process runs as soon as they end: each is set pending, taken, transferred, processed and "
-        "published. On Ctrl-C or SIGTERM, running jobs finish and no new ones start; a second "
-        "signal stops the jobs too. The next run of the driver does the remaining work."
+        "Process runs as soon as they end: each is marked pending, claimed, transferred, processed "
+        "and published. On Ctrl-C or SIGTERM, running jobs finish and no new ones start; a second "
+        "signal stops the jobs too. The next driver does the remaining work."
     )
     add("--profile", metavar="NAME", help="one of profiles/, or a folder [watch.profile]")
     add(

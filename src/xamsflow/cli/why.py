@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from xamsflow.rundb import RunDatabase, RunSummary
     from xamsflow.rundb.selection import Condition
 
-HELP = "say why a run is or is not processed: all conditions, and what to do"
+HELP = "explain why a run is or is not processed, and what to do about it"
 ONLY_LOOKS = True
 
 COLUMNS = (Column("ok"), Column("condition", cut=30), Column("found", cut=16), Column("what to do"))
@@ -179,7 +179,7 @@ def answer(
             f"{unmet[0].remedy}."
         )
     one = unmet[0]
-    return f"{row.run} is not taken: {one.name}? {one.found}. Next: {one.remedy}."
+    return f"{row.run} is not processed: {one.name}? {one.found}. Next: {one.remedy}."
 
 
 def _worked_on(row: "RunSummary", document: Mapping[str, Any]) -> str:

@@ -73,9 +73,9 @@ def context(
 ) -> strax.Context:
     """Return a context that makes and loads a detector's data types in `processed`.
 
-    Loading stored data requires nothing else; to make raw records, `config` must contain the run's
-    settings, see :func:`run_config`. With `readonly`, nothing is ever written. A run that is still
-    being taken is read from `growing`.
+    Loading stored data requires nothing else. To make raw records, `config` must contain the run's
+    settings (see :func:`run_config`). With `readonly`, the context never writes. `growing` is the
+    source of a run that is still being taken.
     """
     return Context(
         storage=[DataDirectory(str(processed), deep_scan=True, readonly=readonly)],
@@ -149,8 +149,8 @@ GONE = "gone"
 
 def _gone(run: str, folder: Path) -> BadDataError:
     return BadDataError(
-        f"run {run}: {folder}, which is in force, is gone or damaged",
-        f"restore it, or put the present data in force: `xamsflow lineage {int(run)} --accept`",
+        f"run {run}: {folder}, which analysts should get, is gone or damaged",
+        f"restore it, or switch to the present data: `xamsflow lineage {int(run)} --accept`",
     )
 
 

@@ -85,8 +85,8 @@ def _judge_pend(document: Document, force: bool) -> Outlook:
         return _changes(f"pending{_leaving(document)}{_but(document)}")
     if found is State.DONE:
         if not force:
-            return Outlook("is done; --force publishes it again")
-        return _changes(f"published again; stored data are kept{_but(document)}")
+            return Outlook("is done; --force republishes it")
+        return _changes(f"republished; stored data are kept{_but(document)}")
     return _busy(document, force, forceable=True) or _changes(f"pending{_but(document)}")
 
 
@@ -109,8 +109,7 @@ def _judge_reprocess(document: Document, force: bool) -> Outlook:
     ):
         return Outlook(f"is already pending for reprocessing{_but(document)}")
     return _busy(document, force, forceable=True) or _changes(
-        f"pending{_leaving(document)}; data types that would now differ are made again"
-        f"{_but(document)}"
+        f"pending{_leaving(document)}; data types that would now differ are remade{_but(document)}"
     )
 
 
@@ -123,7 +122,7 @@ def _judge_corrected(document: Document, force: bool) -> Outlook:
 def _judge_hold(document: Document, force: bool) -> Outlook:  # noqa: ARG001
     if HOLD_TAG in tag_names(document):
         return Outlook("is already held")
-    return _changes(f"held: not taken until it is released{_goes_on(document)}")
+    return _changes(f"held: not processed until it is released{_goes_on(document)}")
 
 
 def _judge_abandon(document: Document, force: bool) -> Outlook:  # noqa: ARG001
@@ -137,7 +136,7 @@ def _judge_release(document: Document, force: bool) -> Outlook:  # noqa: ARG001
     if not found:
         return Outlook("is not held")
     then = {
-        State.PENDING: "the next driver takes it",
+        State.PENDING: "the next driver processes it",
         State.ABSENT: "nobody has requested it yet: xamsflow pend",
     }.get(state(document), f"stays {state(document)}")
     return _changes(f"without its tag {' and '.join(found)}: {then}")
@@ -181,7 +180,7 @@ def _leaving(document: Document) -> str:
 def _but(document: Document) -> str:
     held = [name for name in tag_names(document) if name in HOLDING_TAGS]
     return (
-        f", but not taken because of its tag {' and '.join(held)}: "
+        f", but not processed because of its tag {' and '.join(held)}: "
         f"xamsflow release {document['number']}"
         if held
         else ""
@@ -251,7 +250,9 @@ def beside(processed: Path) -> Action:
                 lineages.to_keep(processed, run)
         except XamsflowError as error:
             return _refused(str(error))
-        return _changes(f"{outlook.effect}; the earlier data stay in force until accepted")
+        return _changes(
+            f"{outlook.effect}; analysts keep the earlier data until the new data are accepted"
+        )
 
     def change(database: RunDatabase, number: int, author: Author, found: State) -> bool:
         lineages.keep(processed, layout.run_id(number), author.name, author.reason or "")
@@ -282,7 +283,7 @@ def _saying_what_stays(
             return replace(outlook, effect=f"{outlook.effect}; {error}")
         if kept is None or kept.accepted:
             return outlook
-        stays = f"the earlier data stay in force: xamsflow lineage {number}"
+        stays = f"analysts keep the earlier data: xamsflow lineage {number}"
         return replace(outlook, effect=f"{outlook.effect}; {stays}")
 
     return judge_and_say

@@ -19,7 +19,7 @@ from xamsflow.state.lineages import Kept
 TOGETHER = 1000
 """Runs whose data are kept in force before they are requested together."""
 
-NOT_CHANGED = "its run document could not be changed, or is not the only one of this run"
+NOT_CHANGED = "its run document could not be changed, or the run has several"
 
 ACTIONS = {
     "start": (Phase.NEW, Phase.RUNNING),
@@ -43,9 +43,9 @@ def check(campaign: Campaign, action: str) -> None:
         )
     remedies = {
         Phase.NEW: f"xamsflow campaign start {campaign.name}",
-        Phase.RUNNING: f"xamsflow campaign show {campaign.name} says how far it is",
+        Phase.RUNNING: f"xamsflow campaign show {campaign.name} shows its progress",
         Phase.PAUSED: f"xamsflow campaign resume {campaign.name}",
-        Phase.ENDED: "an ended campaign stays as it is; make a new one for other runs",
+        Phase.ENDED: "an ended campaign cannot be changed; create a new one",
     }
     raise ConfigurationError(
         f"cannot {action} the campaign {campaign.name}, which is {campaign.phase}",
@@ -178,7 +178,7 @@ def accept(
         raise ConfigurationError(
             f"{len(not_compared)} runs of the campaign {campaign.name} were not compared since "
             "they were remade",
-            f"look at what changed first: `xamsflow compare {campaign.name}`",
+            f"first look at what changed: `xamsflow compare {campaign.name}`",
         )
     campaigns.write(campaign.after(campaign.phase, "accept", by, reason))
     for number in sorted(done - left_out.keys()):

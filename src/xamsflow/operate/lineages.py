@@ -67,5 +67,5 @@ def check_compared(processed: Path, kept: Kept) -> None:
         which = f"{', '.join(lacking)} of " if len(lacking) < len(changed) else ""
         raise ConfigurationError(
             f"{which}run {kept.run_id} was not compared{since}",
-            f"look at what changed first: `xamsflow compare {int(kept.run_id)}`",
+            f"first look at what changed: `xamsflow compare {int(kept.run_id)}`",
         )

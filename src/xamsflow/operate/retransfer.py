@@ -39,7 +39,7 @@ def action(settings: Config) -> Action:
 def _check_the_original(document: Mapping[str, Any], settings: Config, run: str) -> None:
     """Raise BadDataError unless a source has the whole run, in another folder than the copy.
 
-    Raises TransientError if a source that may have it does not answer.
+    Raises TransientError if a source that may have it does not respond.
     """
     copy = settings.storage.live_data / run
     here = source.Folder(None, str(copy.resolve()))
@@ -49,14 +49,14 @@ def _check_the_original(document: Mapping[str, Any], settings: Config, run: str)
         return
     if any(one.folder == here for one in found):
         raise BadDataError(
-            f"run {run} is not copied: {copy} is the folder of {found[0].name} itself",
+            f"run {run} has no copy: {copy} is the folder of {found[0].name} itself",
             "nothing was changed; xamsflow reprocess makes its data again",
         )
     if search.passed_over and not all(one.gone for one in search.passed_over):
         raise search.error()
     asked = ", ".join(map(str, search.where))
     raise BadDataError(
-        f"no source has run {run} any more{f': {asked}' if asked else ''}",
+        f"no source has run {run} anymore{f': {asked}' if asked else ''}",
         f"nothing was changed: the copy {copy} is the only one left",
     )
 

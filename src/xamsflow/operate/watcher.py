@@ -256,7 +256,7 @@ class Watcher:
         off = switch is not None and database.switch(switch) == SWITCHED_OFF
         if off and not self._off:
             self._say(
-                f"{switch} is off: no runs are taken until it is switched on"
+                f"{switch} is off: no runs are started until it is switched on"
                 + (f"; {self._in_flight()} in progress will finish" if self._in_flight() else "")
             )
         elif self._off and not off:
@@ -373,7 +373,7 @@ class Watcher:
         now = time.monotonic()
         driver.idle_since = driver.idle_since or now
         if now - driver.idle_since > STUCK_S:
-            self._say(f"{driver} has not ended although all its runs have: killing it")
+            self._say(f"{driver} is still running although all its runs have ended: killing it")
             _send(driver, signal.SIGKILL)
 
     def _tell_progress(self, driver: DriverProcess, row: RunSummary) -> bool:

@@ -62,10 +62,10 @@ def verify_run(
 ) -> Verification:
     """Read a run's `folder` and return everything that is wrong with it.
 
-    Without the run's `document`, its facts are inferred from the files, or redax's defaults are
-    assumed. If the transfer's receipt `transferred` is given, files are compared with it. Progress
-    is recorded on `meter`. Raises TransientError if the run cannot be read, ConfigurationError if
-    access to it is denied.
+    Without the run's `document`, the function infers its contents from the files or assumes redax's
+    defaults. If the transfer's receipt `transferred` is given, the files are compared with it.
+    `meter` records the progress. Raises TransientError if the run cannot be read,
+    ConfigurationError if access to it is denied.
     """
     findings = Findings(folder.name, stop=False)
     run = None if document is None else _parse(document, folder, findings)

@@ -47,7 +47,7 @@ jobs lives to the end; scanning it at the usual interval (700) takes a tenth of 
 SHOWN_FAILURES = 10
 """Maximum number of failures that are repeated at the end."""
 
-NONE_WAITING = "no runs are waiting; xamsflow why RUN says why a run is not taken"
+NONE_WAITING = "no runs are waiting; xamsflow why RUN explains why a run is not processed"
 
 
 class Driver:
@@ -182,7 +182,7 @@ class Driver:
             )
         if self._not_begun:
             raise BadDataError(
-                f"not begun: run {' '.join(sorted(self._not_begun))}",
+                f"not started: run {' '.join(sorted(self._not_begun))}",
                 "the run documents and the lines above say why",
             )
 
@@ -317,7 +317,7 @@ class Driver:
         except XamsflowError as error:
             left = len(unfinished) - given_back
             say(
-                f"{left} runs could not be given back; the next `snakemake` run takes them over: "
+                f"{left} runs could not be released; the next `snakemake` run takes them over: "
                 f"{error}"
             )
         with contextlib.suppress(XamsflowError):  # the database is away
@@ -378,7 +378,7 @@ class Driver:
             place = existing(folder) if jobs_run_here else folder
             if place.is_dir() and not is_writable(place):
                 raise ConfigurationError(
-                    f"storage.{name}: {place} cannot be written, so no run is taken",
+                    f"storage.{name}: {place} is not writable, so no run is claimed",
                     "check its owner, mode and mount",
                 )
 

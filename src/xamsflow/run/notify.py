@@ -183,7 +183,7 @@ def check(
     found = _space(config)
     if database is None:
         silent[_database(config)] = (
-            "no run is taken until it answers; outcomes are kept and published then"
+            "no runs are processed until it responds; outcomes are kept and published then"
         )
     else:
         found.append(_absence(config.notify, database.each_run(), now))
@@ -254,14 +254,14 @@ def _database(config: Config) -> str:
 
 
 def _silent(place: str, since: str, reason: str | None) -> Message:
-    """Return the message about a place that does not answer; reason None: it answers again."""
+    """Return the message about a place that does not respond; reason None: it responds again."""
     return Message(
         event="absence",
         key=f"silent {place}",
         state="silent" if reason is not None else "",
-        subject=f"{place} does not answer",
+        subject=f"{place} does not respond",
         text=(
-            f"{_capital(place)} has not answered since {since} or longer:\n"
+            f"{_capital(place)} has not responded since {since} or longer:\n"
             f"{_clean(reason or '')}\n\n"
             "xamsflow doctor looks for the cause.\n"
         ),
@@ -273,8 +273,8 @@ def _answers_again(place: str, since: str) -> Message:
         event="recovery",
         key=f"answers {place} {since}",
         state="answers",
-        subject=f"{place} answers again",
-        text=f"{_capital(place)} answers again; it had not answered since {since} or longer.\n",
+        subject=f"{place} responds again",
+        text=f"{_capital(place)} responds again; it had not responded since {since} or longer.\n",
     )
 
 
@@ -298,7 +298,7 @@ def _absence(settings: Notify, rows: "Iterable[RunSummary]", now: datetime) -> M
     silent = last is None or now - finished > limit
     quiet = bool(waiting) and silent
     before = (
-        "no run was ever finished"
+        "no run has ever finished"
         if last is None
         else f"the last one was {last.run} at {amounts.time(finished)} UTC"
     )
@@ -309,7 +309,7 @@ def _absence(settings: Notify, rows: "Iterable[RunSummary]", now: datetime) -> M
         state=f"after {last.run if last else 'nothing'}" if quiet else "",
         subject=f"no run finished for {settings.absence_h:g} h, {len(waiting)} runs wait",
         text=(
-            f"No run was finished for more than {settings.absence_h:g} h; {before}.\n"
+            f"No run has finished for more than {settings.absence_h:g} h; {before}.\n"
             f"{len(waiting)} runs have waited longer: {numbers}{' …' if waiting[20:] else ''}\n\n"
             "xamsflow doctor looks for the cause.\n"
         ),
@@ -451,8 +451,8 @@ def _send(settings: Notify, message: Message) -> None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             raise TransientError(
-                f"{program} had not ended after {settings.timeout_s:g} s and was killed",
-                "is the server that it sends to away?",
+                f"{program} was still running after {settings.timeout_s:g} s and was killed",
+                "check whether its server can be reached",
             ) from error
         said.seek(0)
         lines = said.read().decode("utf-8", "replace").strip().splitlines()

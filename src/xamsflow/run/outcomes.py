@@ -160,7 +160,7 @@ class Outcomes:
         failed = {job.run for job in self.failed_jobs()}
         if not (self._done or failed or unfinished):
             return ""
-        return f"{len(self._done)} done, {len(failed)} failed, {given_back} given back"
+        return f"{len(self._done)} done, {len(failed)} failed, {given_back} released"
 
     def told_failures(self, at_most: int) -> list[str]:
         """Return one line for each failed run, as people are told when it fails."""

@@ -255,7 +255,7 @@ def check_followed(run_id: str, transferred: Receipt) -> None:
     for path, checksum in receipt["checksums"].items() if receipt["processed"] else ():
         if arrived.get(path) != checksum:
             raise BadDataError(
-                f"run {run_id} was followed while it was taken, but {path} has changed since",
+                f"run {run_id} was followed during data taking, but {path} has changed since",
                 "the data made from it are wrong: move the run's folders out of storage.processed, "
                 f"remove {layout.follow_receipt(run_id)}, and request the run again",
             )

@@ -35,10 +35,10 @@ TIMEOUTS_MS = {
 
 @contextmanager
 def open_database(rundb: config.Rundb) -> Iterator[RunDatabase]:
-    """Hold a connection to the run database; threads may share it, forked processes may not.
+    """Open a connection to the run database; threads may share it, forked processes may not.
 
-    The next use reopens a lost connection. Raises TransientError if the server does not answer,
-    ConfigurationError if address, user, password or rights are wrong.
+    The next use reopens a lost connection. Raises TransientError if the server does not respond,
+    ConfigurationError if the address, user, password or access rights are wrong.
     """
     address = _address(rundb.uri)
     options = _options(rundb, address)

@@ -83,11 +83,11 @@ class Endpoint:
     def _away(self, error: Exception, database: str) -> XamsflowError:
         remedy = "is MongoDB running there?"
         if self.tunnel is not None:
-            return self.tunnel.failure or TransientError(f"{database} does not answer", remedy)
+            return self.tunnel.failure or TransientError(f"{database} does not respond", remedy)
         # The rest of pymongo's text is its own settings and its view of the servers.
         reason = str(error).partition(" (configured")[0].partition(", Timeout:")[0]
         return TransientError(
-            f"{database} does not answer ({reason})",
+            f"{database} does not respond ({reason})",
             f"{remedy} From outside its network, set rundb.tunnel",
         )
 

@@ -121,7 +121,7 @@ class _Link:
                 )
             else:
                 self.failure = TransientError(
-                    f"{host}:{port}, as seen from {via}, does not answer",
+                    f"{host}:{port}, as seen from {via}, does not respond",
                     "is MongoDB running there?",
                 )
             raise self.failure from error

@@ -278,7 +278,7 @@ def of_detector(config: Config, has: Collection[str]) -> Config:
 
 
 def load(configfiles: Iterable[Path] = ()) -> Config:
-    """Return the configuration of the working directory, overridden by the files `configfiles`.
+    """Return the settings of the working directory, overridden by the files in `configfiles`.
 
     Raises ConfigurationError naming the file, the key, the value found and the allowed values.
     """

@@ -134,7 +134,7 @@ def back(processed: Path, run: str, by: str, reason: str = "") -> Kept:
     """
     if not stored(processed, kept(processed, run)):
         raise ConfigurationError(
-            f"the earlier data of run {run} are gone", "the present data stay in force"
+            f"the earlier data of run {run} are gone", "analysts keep the present data"
         )
     return _change(processed, run, accepted=False, by=by, reason=reason)
 
@@ -218,8 +218,8 @@ def _read(path: Path, run: str, _changed: int, _inode: int) -> Kept:
     except (AttributeError, BadDataError, KeyError, TypeError, ValueError) as error:
         why = error.what if isinstance(error, BadDataError) else error
         raise BadDataError(
-            f"{path} does not say which data of run {run} are in force ({why})",
-            "restore it from a backup; or move it away, then the current settings are in force",
+            f"{path} does not say which data of run {run} analysts get ({why})",
+            "restore it from a backup; or move it away, and the current settings apply",
         ) from error
     return found
 

@@ -109,7 +109,7 @@ def transfer_run(
         if not the_end:
             raise BadDataError(f"{search.error().what}, and {here} is empty", "the data are lost")
     for one in search.passed_over:
-        logger.info("not taken from %s", one)
+        logger.info("not copied from %s", one)
     logger.info("reading the checksums of %d files", len(listing.files))
     files = _files(destination, listing, meter)
 

@@ -241,7 +241,7 @@ def _held(row: "RunSummary", skip_tags: Collection[str]) -> str:
     """Return why a run that has no recorded reason is not taken."""
     found = [tag for tag in row.tags if tag in skip_tags]
     waits = word(row) in ("pending", "none", "failed")
-    return f"not taken: tag {' and '.join(found)}" if found and waits else ""
+    return f"skipped: tag {' and '.join(found)}" if found and waits else ""
 
 
 def _stage(row: "RunSummary") -> str:

@@ -89,7 +89,7 @@ def test_from_the_report_to_the_switch(remade, tmp_path, monkeypatch, capsys):
     code, out, err = ask(capsys, "compare", "6800", "7200")
     assert (code, out.splitlines()[-1]) == (1, str(work / layout.COMPARISON / "index.html"))
     assert err == (
-        "xamsflow: run 007200 is stored with one lineage only: "
+        "xamsflow: run 007200 is stored with only one lineage: "
         "`xamsflow reprocess 7200 --beside` makes another one\n"
     )
     assert "peaks: peak_min_area is 0, was 5.0" in out
@@ -120,7 +120,9 @@ def test_from_the_report_to_the_switch(remade, tmp_path, monkeypatch, capsys):
     assert found.overall["peaks"].n_lost == of_run["kinds"]["peaks"]["n_gained"]
     median = found.total().set_index("kind")["S2_area_median"]["events"]
     assert median == pytest.approx(100 * (EXTRA - 1), abs=1e-4)
-    with pytest.raises(ConfigurationError, match="no data with the lineage hash 'abc': stored are"):
+    with pytest.raises(
+        ConfigurationError, match="no data with the lineage hash 'abc': available: "
+    ):
         remade.compare(RUN, old="abc")
 
 

@@ -148,7 +148,7 @@ def test_earlier_data_that_are_gone_are_not_made_by_the_present_code(remade, tmp
         folder = lineages.folder(remade.processed, RUN, name, earlier[name])
         shutil.move(folder, tmp_path)
     assert len(areas(remade)), "what is still there is loaded"
-    with pytest.raises(BadDataError, match=r"event_basics-\w+, which is in force, is gone"):
+    with pytest.raises(BadDataError, match=r"event_basics-\w+, which analysts should get, is gone"):
         remade.context().get_array(RUN, "event_basics", progress_bar=False)
     with pytest.raises(ConfigurationError, match=r"are gone.*`xamsflow lineage 6800 --accept`"):
         remade.load("event_basics", RUN)
@@ -202,7 +202,7 @@ def test_a_bad_record_is_named(remade, monkeypatch):
         with pytest.raises(BadDataError, match=r"006800\.json") as error:
             remade.load("event_info", RUN)
         assert "\n" not in str(error.value)
-        assert "move it away, then the current settings are in force" in str(error.value)
+        assert "move it away, and the current settings apply" in str(error.value)
     monkeypatch.chdir(remade.directory)
     for only_new in (True, False):
         ((run, problem),) = backfill(remade, [RUN], only_new=only_new)

@@ -17,7 +17,7 @@ from xamsflow.batch.systems import FORGOTTEN, OVER_TIME, SUCCESS, Details, Unrea
 
 
 class Scripted:
-    """A batch system that says what it is told to; None: it does not answer."""
+    """A batch system that says what it is told to; None: it does not respond."""
 
     def __init__(self) -> None:
         self.queue: set[str] | None = set()

@@ -72,7 +72,7 @@ def test_one_glance(site, runs):
     )
     assert numbers(said.stdout) == [f"000{number}" for number in range(936, 929, -1)]
     assert "process 3/9" in said.stdout
-    assert said.stdout.count("not taken: tag hold-processing") == 2
+    assert said.stdout.count("skipped: tag hold-processing") == 2
     assert " wn-1 " in said.stdout
     assert "being taken" in said.stdout
     assert "an old tool's" in said.stdout
@@ -135,7 +135,7 @@ def test_of_many_runs_those_that_matter_are_shown_and_the_others_counted(site, r
 
 
 def test_failures_are_grouped_by_cause(site, runs):
-    away = "the DAQ host does not answer (try {} of 20)"
+    away = "the DAQ host does not respond (try {} of 20)"
     for number in (*range(100, 130), 140, 150, 151):
         about = {"failure": "transient", "stage": "transfer", "reason": away.format(number % 7)}
         runs.insert_one(document(number, "failed", **about))
@@ -238,7 +238,7 @@ def test_without_a_run_database(make_site):
     said = site.verb("status")
     assert said.returncode == 1
     assert said.stderr.count("\n") == 1
-    assert "does not answer" in said.stderr
+    assert "does not respond" in said.stderr
     assert "is MongoDB running there?" in said.stderr
 
 

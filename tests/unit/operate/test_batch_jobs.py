@@ -21,7 +21,7 @@ class OneServer:
 
     def details(self, jobs: list[str]) -> Mapping[str, Details]:
         if self.told is None:
-            raise Unreachable("host1 does not answer")
+            raise Unreachable("host1 does not respond")
         return {job: self.told[job] for job in jobs if job in self.told}
 
 

@@ -21,7 +21,7 @@ def driver_with(folder):
 
 def test_no_run_is_taken_if_its_data_could_not_be_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigurationError, match=f"{READ_ONLY} cannot be written, so no run"):
+    with pytest.raises(ConfigurationError, match=f"{READ_ONLY} is not writable, so no run"):
         driver_with(READ_ONLY / "strax").take_pending()
     assert not list(tmp_path.iterdir())
 

@@ -89,7 +89,7 @@ def test_only_a_comparison_of_these_lineages_lets_one_accept(processed, old, new
     with pytest.raises(ConfigurationError, match="has not been remade"):
         accept(processed, RUN, "ann")
     publish(processed, NEW, 2)
-    with pytest.raises(ConfigurationError, match="run 000932 was not compared: look"):
+    with pytest.raises(ConfigurationError, match="run 000932 was not compared: first look"):
         accept(processed, RUN, "ann")
     compare(old, new)
     with pytest.raises(ConfigurationError, match="was not compared since it was remade"):
@@ -201,7 +201,7 @@ def test_a_damaged_record(processed, ask, changed):
     receipts.write(path, receipts.read(path) | changed)
     code, said = ask()
     assert code == 1
-    assert "restore it from a backup; or move it away, then the current settings" in said
+    assert "restore it from a backup; or move it away, and the current settings" in said
     assert said.count("\n") == 1
     path.write_text("{")
     assert "restore it from a backup" in ask()[1]
@@ -210,7 +210,7 @@ def test_a_damaged_record(processed, ask, changed):
 def test_the_verb(processed, ask):
     assert ask() == (
         0,
-        "No run has earlier data that are kept; the current settings are in force.\n",
+        "No earlier data are kept; the current settings apply to all runs.\n",
     )
     code, said = ask("932", "--keep")
     assert code == 1
@@ -223,7 +223,7 @@ def test_the_verb(processed, ask):
     code, said = ask("932", "--accept", "--yes")
     assert (code, said) == (
         1,
-        "xamsflow: run 000932 was not compared: look at what changed first: "
+        "xamsflow: run 000932 was not compared: first look at what changed: "
         "`xamsflow compare 932`\n",
     )
     compare()
@@ -238,7 +238,7 @@ def test_the_verb(processed, ask):
 def test_the_verb_names_what_is_wrong(processed, ask):
     assert ask("--accept", "--yes") == (
         1,
-        "xamsflow: which runs?: give run numbers or ranges such as 932-940\n",
+        "xamsflow: no runs were given: give run numbers or ranges such as 932-940\n",
     )
     code, said = ask("931-933", "--back", "--yes")
     assert code == 1

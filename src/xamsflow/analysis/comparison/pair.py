@@ -64,7 +64,7 @@ def choose(processed: Path, run: str, old: str | None = None, new: str | None = 
         news = lineages.published(processed, run)
         if not news:
             raise ConfigurationError(
-                f"run {run}: no receipt in this directory names data that are stored",
+                f"run {run}: no receipt in this directory lists data that are still stored",
                 "process the run, or name the new lineage with --new",
             )
     if old is not None:
@@ -89,11 +89,11 @@ def choose(processed: Path, run: str, old: str | None = None, new: str | None = 
     ):
         raise ConfigurationError(
             f"the earlier data of run {run} are gone: there is nothing to compare",
-            f"`xamsflow lineage {int(run)} --accept` puts the present data in force",
+            f"`xamsflow lineage {int(run)} --accept` switches to the present data",
         )
     if not pair.changed:
         raise ConfigurationError(
-            f"run {run} is stored with one lineage only"
+            f"run {run} is stored with only one lineage"
             if both
             else f"run {run}: the two lineages have no data type in common",
             f"`xamsflow reprocess {int(run)} --beside` makes another one",
@@ -129,7 +129,7 @@ class _Stored:
         if not named:
             raise ConfigurationError(
                 f"run {self._run} has no data with the lineage hash {lineage_hash!r}",
-                f"stored are {self._words(self._several() or self._found)}",
+                f"available: {self._words(self._several() or self._found)}",
             )
         agreeing = dict(named)
         for data_type, one in self._newest_first():
@@ -148,7 +148,7 @@ class _Stored:
         }
         if not any(others.values()):
             raise ConfigurationError(
-                f"run {self._run} is stored with one lineage only",
+                f"run {self._run} is stored with only one lineage",
                 f"`xamsflow reprocess {int(self._run)} --beside` makes another one",
             )
         if any(len(ones) > 1 for ones in others.values()):

@@ -24,9 +24,9 @@ FEWEST = 200
 
 @dataclass(frozen=True)
 class Run:
-    """The comparison of a run: its two lineages, its changes by kind of thing, rows by data type.
+    """The comparison of one run: its two lineages, changes by kind, and row counts by data type.
 
-    `things` hold no values, only numbers; `summaries` the medians and spreads by kind and quantity.
+    `things` has only counts, no values; `summaries` has medians and spreads by kind and quantity.
     """
 
     pair: Pair
@@ -39,9 +39,9 @@ class Run:
 class Comparison:
     """The comparison of two lineages of runs.
 
-    `overall` are the changes of all runs together, by kind of thing. `settings` has each difference
-    of options and plugins in words, with the runs that have it. `problems` says why runs could not
-    be compared.
+    `overall` has the changes in all runs together, by kind. `settings` describes each difference
+    in options and plugins, with the runs concerned. `problems` gives the reasons why runs could
+    not be compared.
     """
 
     time: str
@@ -51,7 +51,7 @@ class Comparison:
     problems: dict[str, XamsflowError] = field(default_factory=dict)
 
     def by_run(self) -> "pd.DataFrame":
-        """Return a table with a row per run and kind of thing: numbers, medians and spreads.
+        """Return a table with one row per run and kind: counts, medians and spreads.
 
         The columns of a quantity are ``<name>_median``, ``<name>_spread`` and ``<name>_same``, the
         share of matched rows that have not changed.
@@ -65,7 +65,7 @@ class Comparison:
         )
 
     def total(self) -> "pd.DataFrame":
-        """Return the table of all runs together, as :meth:`by_run` without ``run_id``."""
+        """Return a table like :meth:`by_run` for all runs together, without ``run_id``."""
         import pandas as pd  # noqa: PLC0415 - takes its time
 
         return pd.DataFrame(_rows(self.overall, self.summaries()))
@@ -84,7 +84,7 @@ class Comparison:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything except single values as plain JSON."""
+        """Return everything except individual values, ready for JSON."""
         return {
             "time": self.time,
             "settings": [{"difference": one, "runs": runs} for one, runs in self.settings.items()],

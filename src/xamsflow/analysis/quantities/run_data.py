@@ -45,8 +45,8 @@ class Facts:
 class RunData:
     """One run, for a function that measures a quantity.
 
-    `detector` has the channels, gains and drift of the detector. `lineage` collects the lineage
-    hash of each data type that was read.
+    `detector` has the detector's channels, gains and drift settings. `lineage` collects the
+    lineage hash of each data type that is read.
     """
 
     facts: Facts
@@ -73,7 +73,7 @@ class RunData:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The tags in the run document when the run was transferred."""
+        """The tags that the run document had when the run was transferred."""
         return self.facts.tags
 
     @property
@@ -88,7 +88,7 @@ class RunData:
 
     @property
     def length(self) -> float:
-        """From start to end, in s."""
+        """The time from start to end, in s."""
         return (self.end - self.start) / NS_PER_S
 
     @property
@@ -105,7 +105,7 @@ class RunData:
 
     @cached_property
     def channels(self) -> tuple[int, ...]:
-        """The channels of the TPC, in the order of arrays by channel; empty without a TPC."""
+        """The channels of the TPC, in the order of per-channel arrays; empty without a TPC."""
         return () if self.detector.tpc is None else self.detector.tpc.signals.channels
 
     def load(
@@ -115,7 +115,7 @@ class RunData:
         columns: str | Sequence[str] | None = None,
         selection: Any = None,
     ) -> "pd.DataFrame":
-        """Return rows of this run as :meth:`xamsflow.analysis.site.Site.load` does.
+        """Return rows of this run; works like :meth:`xamsflow.analysis.site.Site.load`.
 
         Raises NotMeasuredError if a data type is not stored.
         """

@@ -139,4 +139,4 @@ def _run(client: paramiko.SSHClient, command: str) -> tuple[int, str]:
         said = output.read().decode("utf-8", "replace")
         return output.channel.recv_exit_status(), said.strip()
     except (OSError, paramiko.SSHException, EOFError) as error:
-        raise TransientError(f"{command} does not answer there ({error})", "try again") from error
+        raise TransientError(f"{command} does not respond there ({error})", "try again") from error

@@ -75,7 +75,7 @@ def home() -> Iterator[Result]:
     if not caches.home_is_usable():
         yield problem(
             "home",
-            "the folder ~/.cache cannot be written, so snakemake does not start",
+            "the folder ~/.cache is not writable, so snakemake does not start",
             f"set {caches.OTHERS} to a folder of your own",
         )
 
@@ -127,7 +127,7 @@ def folder(name: str, path: Path, wanted: float) -> Result:
         return problem(name, f"{there} is not a folder", "correct the configuration")
     room = os.statvfs(there)
     if not is_writable(there):
-        return problem(name, f"{there} cannot be written", "check its owner, mode and mount")
+        return problem(name, f"{there} is not writable", "check its owner, mode and mount")
     free = room.f_bavail * room.f_frsize
     value = f"{whole}, {amounts.size(free)} free"
     if there != whole:
@@ -188,7 +188,7 @@ def watch() -> Iterator[Result]:
     elif found.has_died:
         yield problem("watch", str(found), "start xamsflow watch again")
     else:
-        yield warning("watch", str(found), "look at its output: is the run database away?")
+        yield warning("watch", str(found), "look at its output: is the run database unreachable?")
 
 
 def notifications(config: Config) -> Iterator[Result]:

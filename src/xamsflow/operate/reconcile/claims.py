@@ -46,6 +46,6 @@ def job_of_nobody(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
             evidence.run,
             "batch job of nobody",
             f"batch job {', '.join(evidence.jobs)} exists, but no driver has claimed the run",
-            "the next `snakemake` run that takes the run adopts the job; otherwise cancel it in "
-            "the batch system",
+            "the next driver that processes the run adopts the job; otherwise cancel it in the "
+            "batch system",
         )

@@ -110,7 +110,7 @@ def stored_yet_not_done(evidence: Evidence, sources: Sources) -> Iterator[Disagr
         evidence.run,
         "stored, not done",
         f"it is {status.status}, but {', '.join(targets)} and all lower data types are stored",
-        "it is registered in the run document and set done",
+        "it is registered in the run document and becomes done",
         partial(_publish, evidence, sources, targets, transfer.content, [made[t] for t in targets]),
     )
 

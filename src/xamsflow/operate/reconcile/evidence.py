@@ -315,7 +315,7 @@ def without_run(error: BadDataError, run: str) -> str:
 def batch_jobs() -> dict[str, list[str]]:
     """Return the queued or running batch jobs of this working directory, by run.
 
-    If the batch system does not answer, return the jobs that were alive when it last did.
+    If the batch system does not respond, return the jobs that were alive when it last did.
     """
     waiting: dict[str, list[str]] = {}
     for system, job in submissions.waiting():

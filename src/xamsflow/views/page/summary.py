@@ -96,7 +96,7 @@ def _wrong(page: Page) -> Iterator[dict[str, Any]]:
             what = f"The disk of the {space.what} is full: {amounts.size(space.free)} are free."
             yield _problem(what, space.path, command="xamsflow doctor")
     if page.silent:
-        what = "In progress, but without a sign of life"
+        what = "In progress, but without a recent heartbeat"
         since = min(sign for run in page.silent if (sign := run.last_sign) is not None)
         about = f"for more than 30 min, the longest since {amounts.time(since)} UTC"
         numbers = [run.number for run in page.silent]
