@@ -44,21 +44,26 @@ from xamsflow.state.claims import Claim
 
 logger = logging.getLogger(__name__)
 
+WITHOUT_STRAX = ("transfer", "publish")
+"""Rules whose jobs do not use strax, which takes longest to import."""
 SEVERAL = 3
 """Runs from which on it pays to load all compiled functions once: it takes as long as one run."""
 WARM_UP_S = 0.2
 """Length of the simulated run that is processed to load them."""
 
 
-def load(runs: int) -> None:
-    """Import what the jobs of runs need, and load compiled functions if there are several runs."""
+def load(rule: str, *, runs: int) -> None:
+    """Import what a rule's jobs need; if they use strax and there are several runs, compile it."""
     _choose_compiled()
     # Libraries must not start threads here: a fork would not have them.
     os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
     with memory.loading():
-        import xamsflow.data.processing  # noqa: PLC0415
         import xamsflow.rundb.database  # noqa: PLC0415
-        import xamsflow.transfer.run  # noqa: F401, PLC0415
+        import xamsflow.transfer.run  # noqa: PLC0415
+
+        if rule in WITHOUT_STRAX:
+            return
+        import xamsflow.data.processing  # noqa: F401, PLC0415
     configuration = config.from_environment()
     if runs >= SEVERAL and configuration.context is None:
         from xamsflow.settings import detector  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Import what the jobs of runs need, then run each of their scripts in a fork of this process."""
+"""Import what the jobs of runs need, and run each of their scripts in a fork of this process."""
 
 import sys
 from functools import partial
@@ -11,4 +11,4 @@ from xamsflow import jobs  # noqa: E402
 from xamsflow.base import fork_server  # noqa: E402
 
 descriptor, runs = map(int, sys.argv[1:])
-fork_server.serve(descriptor, partial(jobs.load, runs))
+fork_server.serve(descriptor, partial(jobs.load, runs=runs))

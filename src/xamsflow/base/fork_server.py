@@ -1,8 +1,9 @@
-"""A process that has imported what scripts need, and forks itself to run each of them.
+"""A process that imports what scripts need, and forks itself to run each of them.
 
 Importing strax takes longer than processing a short run. A fork shares what is imported, but is a
 process of its own: whatever happens in it concerns no other. `fork_client` runs a script this way;
-if there is no server, it runs the script itself.
+if there is no server, it runs the script itself. What only some scripts need is imported when the
+first of them is asked for, so that a driver whose runs get no further does not wait for it.
 
 The server ends once the process that started it has ended and no script is left. A script whose
 client is killed is killed too; if the server is killed, its scripts are sent SIGTERM. Nothing that
@@ -78,23 +79,24 @@ def command(script: Path) -> list[str]:
     return [sys.executable, "-I", "-S", fork_client.__file__, str(script)]
 
 
-def serve(descriptor: int, load: Callable[[], None]) -> None:
-    """Call `load`, then run the scripts that clients ask for, until nobody can ask any more.
+def serve(descriptor: int, load: Callable[[str], None]) -> None:
+    """Run the scripts that clients ask for, until nobody can ask any more.
 
-    `load` must not leave a thread: a fork has only the thread that forked.
+    `load` is called with the name of each script before its first fork. It must not leave a thread:
+    a fork has only the thread that forked.
     """
     with socket.socket(fileno=descriptor) as listener:
-        load()
-        gc.collect()
-        gc.freeze()  # a collection in a fork would copy all memory
-        _Server(listener).work()
+        _Server(listener, load).work()
 
 
 class _Server:
     """The loop of the server: new clients, clients that end, scripts that end."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, load: Callable[[str], None]) -> None:
         self._listener = listener
+        self._load = load
+        self._loaded: set[str] = set()
+        self._loading = False
         self._clients: dict[int, socket.socket] = {}
         """The client of each script, by the script's process."""
         self._libc = ctypes.CDLL(None)
@@ -122,6 +124,8 @@ class _Server:
     def _note(self, number: int, _frame: object) -> None:
         if number != signal.SIGCHLD:  # a batch system signals all processes of a job
             self._listen_no_more()
+            if self._loading:
+                raise KeyboardInterrupt
 
     def _listen_no_more(self) -> None:
         if self._listens:
@@ -143,8 +147,9 @@ class _Server:
         except (OSError, EOFError, ValueError):
             client.close()
             return
+        self._prepare(request)
         try:
-            child = os.fork()
+            child = os.fork() if self._listens else None
         except OSError:  # out of processes or memory: the client runs the script itself
             child = None
         if child == 0:
@@ -159,6 +164,25 @@ class _Server:
         self._clients[child] = client
         ended = partial(self._client_ended, child, client)
         self._selector.register(client, selectors.EVENT_READ, ended)
+
+    def _prepare(self, request: dict[str, Any]) -> None:
+        """Load what a script needs; if that fails, the script meets the same error, and says so."""
+        try:
+            script = Path(request["argv"][0]).stem
+            if script in self._loaded:
+                return
+            self._loaded.add(script)
+            self._loading = True
+            try:
+                self._load(script)
+            finally:
+                self._loading = False
+        except KeyboardInterrupt:  # by _note: no script begins any more
+            return
+        except Exception:
+            traceback.print_exc()
+        gc.collect()
+        gc.freeze()  # a collection in a fork would copy all memory
 
     def _client_ended(self, child: int, client: socket.socket) -> None:
         """End the script of a client that has ended; a client sends nothing more."""

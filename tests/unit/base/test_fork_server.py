@@ -16,7 +16,7 @@ from xamsflow.base import fork_client, fork_server
 SERVER = """
 import sys
 from xamsflow.base import fork_server
-fork_server.serve(int(sys.argv[1]), lambda: None)
+fork_server.serve(int(sys.argv[1]), lambda script: None)
 """
 
 ABOUT = """
@@ -146,6 +146,63 @@ def test_scripts_outlive_the_driver_but_not_the_server(server, tmp_path):
     waits.communicate()
     assert (waits.returncode, (tmp_path / "told").exists()) == (1, True)
     wait_for_end(pid)
+
+
+LOADS = """
+import sys, time
+from xamsflow.base import fork_server
+def load(script):
+    print("loads", script, flush=True, file=sys.stderr)
+    if script == "fails":
+        raise ImportError("why")
+    if script == "slow":
+        time.sleep(60)
+fork_server.serve(int(sys.argv[1]), load)
+"""
+
+
+def test_what_a_script_needs_is_loaded_once_and_before_it(tmp_path, monkeypatch):
+    """A load that fails, or that Ctrl-C ends, concerns no script that runs."""
+    monkeypatch.setenv(fork_client.VARIABLE, "")
+    monkeypatch.setattr(fork_server, "_servers", [])
+    program, log = tmp_path / "serve.py", tmp_path / "serve.log"
+    program.write_text(LOADS)
+    fork_server.start(program, log=log)
+    (server,) = fork_server._servers
+    for name in ("script", "fails", "slow"):
+        (tmp_path / name).mkdir()
+
+    def ask(name: str, text: str) -> "subprocess.Popen[str]":
+        script = tmp_path / name / f"{name}.py"
+        script.write_text(text)
+        command = fork_server.command(script)
+        return subprocess.Popen(command, cwd=script.parent, text=True, stdout=subprocess.PIPE)
+
+    for name in ("script", "script", "fails"):
+        out, _ = ask(name, "import os; print(os.getppid())").communicate()
+        assert out == f"{server.pid}\n"
+    waits = ask("script", WAITS)
+    pid_of(tmp_path / "script")
+    slow = ask("slow", "open('begun', 'x')")
+    deadline = time.monotonic() + 20
+    while "loads slow" not in log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    for process in (slow, server):  # as a terminal does
+        process.send_signal(signal.SIGINT)
+    slow.communicate(timeout=20)
+    assert (slow.returncode, (tmp_path / "slow" / "begun").exists()) == (-signal.SIGINT, False)
+    assert server.poll() is None
+    waits.terminate()
+    waits.communicate()
+    assert waits.returncode == 7
+    assert server.wait(20) == 0
+    server.stdin.close()
+    lines = log.read_text().splitlines()
+    assert [line for line in lines if line.startswith("loads")] == [
+        "loads script", "loads fails", "loads slow",
+    ]  # fmt: skip
+    assert lines[-2] == "ImportError: why"
 
 
 def connected() -> socket.socket:
