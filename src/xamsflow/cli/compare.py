@@ -25,7 +25,7 @@ COUNTS = (
     Column(""), *(Column(name, right=True) for name in ("old", "new", "matched", "lost", "gained")),
 )  # fmt: skip
 CHANGES = (
-    Column("of those that match"), Column("median change", right=True),
+    Column("quantity (matches only)"), Column("median change", right=True),
     Column("spread", right=True), Column("unchanged", right=True),
 )  # fmt: skip
 

@@ -46,7 +46,7 @@ const PAGE_SILENT_S = 600; // how old a page may be that nothing keeps up to dat
 
 function watchProblem(watch) {
   return {
-    what: watch.died ? "xamsflow watch has died: no new runs are processed" : "xamsflow watch is silent, or this page is not updated",
+    what: watch.died ? "xamsflow watch has died: no new runs are processed" : "xamsflow watch is not responding, or this page is out of date",
     about: `on ${watch.host}, last look ${time(Date.parse(watch.look) / 1000)} UTC`,
     runs: [], n_runs: 0, find: {}, command: watch.died ? "xamsflow watch" : "xamsflow doctor", soft: false,
   };
@@ -79,7 +79,7 @@ function drawTile({ number, what, about, how, status }) {
 
 function drawActive(active) {
   if (!active.length) return element("p", { class: "soft" }, "Nothing.");
-  const titles = ["run", "mode", "stage", "progress", "node", "last sign (UTC)"];
+  const titles = ["run", "mode", "stage", "progress", "node", "last heartbeat (UTC)"];
   return element("table", { class: "cards" },
     element("thead", {}, element("tr", {}, ...titles.map((title) => element("th", { scope: "col" }, title)))),
     element("tbody", {}, ...active.map((run) => element("tr", {},
@@ -90,7 +90,7 @@ function drawActive(active) {
         run.percent === null ? "" : element("progress", { max: 100, value: run.percent, "aria-label": `Progress of run ${runName(run.number)}` }),
         element("div", {}, run.progress)]),
       cell("td", "node", run.job ? [run.node, " ", element("span", { class: "soft" }, `job ${run.job}`)] : run.node),
-      cell("td", "last sign", run.sign ? time(Date.parse(run.sign) / 1000) : "", { class: "short" })))));
+      cell("td", "last heartbeat", run.sign ? time(Date.parse(run.sign) / 1000) : "", { class: "short" })))));
 }
 
 function drawCampaign({ name, reason, phase, percent, progress, counts, pace, failures }) {
@@ -126,7 +126,7 @@ function drawLatencies(latencies) {
       element("thead", {}, element("tr", {}, ...titles.map((title, i) => element("th", { scope: "col", class: i ? "number" : null }, title)))),
       element("tbody", {}, ...latencies.map((row) => element("tr", {}, ...row.map((value, i) =>
         cell(i ? "td" : "th", "", String(value), i ? { class: "number" } : { scope: "row" })))))),
-    element("small", {}, "within this time, half of the runs (or 90 %) had completed the step; from the receipts of the newest runs here that were transferred within a day of their end"),
+    element("small", {}, "the time within which half of the runs, or 90 %, completed each step; based on the receipts of the newest runs that were transferred within a day of their end"),
   ];
 }
 

@@ -32,7 +32,7 @@ async function loadDetails() {
   const name = runName(chosen.run);
   if (!(await load(`${name}.js`)) && dialog.open && !detailsText && runName(chosen.run) === name)
     byId("details").replaceChildren(element("p", { class: "soft" },
-      "The details of this run are not written yet. Until then: ", commandLine(`xamsflow show ${chosen.run}`)));
+      "The details of this run have not been written yet. Until then: ", commandLine(`xamsflow show ${chosen.run}`)));
 }
 
 xamsflow.details = (text) => {
