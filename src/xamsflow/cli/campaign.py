@@ -1,4 +1,4 @@
-"""Make many runs again: preview it, start it, see how far it is, pause, resume, end, accept."""
+"""Reprocess many runs: preview, start, pause, resume, end and accept a campaign, and show it."""
 
 import argparse
 import json
@@ -39,7 +39,7 @@ COLUMNS = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what to do, the campaign, and the choice of runs of a new one."""
+    """Add the action, the campaign, and the selection of runs for a new one."""
     add = parser.add_argument
     add("action", choices=ACTIONS, help="what to do (docs/how-to/campaigns.md)")
     add("name", nargs="?", metavar="NAME", help="the campaign")
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it; return 0 only if it is done for all runs."""
+    """Perform the action; return 0 only if it succeeds for all runs."""
     settings = config.load(options.configfile)
     if options.action == "list":
         if options.name is not None:
@@ -224,7 +224,7 @@ def _documents(database: "RunDatabase", words: list[str]) -> dict[int, dict[str,
 
 
 def _listed(options: argparse.Namespace) -> list[str]:
-    """Return the runs in a file: JSON of `xamsflow good`, or numbers and ranges in lines."""
+    """Return the runs in a file: the JSON of `xamsflow good`, or lines of numbers and ranges."""
     try:
         text = options.file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

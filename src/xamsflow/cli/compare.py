@@ -19,7 +19,7 @@ HELP = "report what changed between the old and the new data of runs"
 ONLY_LOOKS = True
 
 SHOWN = 10
-"""How many runs that cannot be compared are shown."""
+"""Maximum number of listed runs that cannot be compared."""
 
 COUNTS = (
     Column(""), *(Column(name, right=True) for name in ("old", "new", "matched", "lost", "gained")),
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _words(word: str) -> list[str]:
-    """Return the runs of a campaign as people write them; what names runs is returned as it is."""
+    """Return the runs of a campaign as people write them; other words are returned unchanged."""
     if word in campaigns.names() and not word.isdecimal():
         return run_numbers.words(campaigns.read(word).runs)
     return [word]

@@ -1,4 +1,4 @@
-"""Show which lineage of runs is in force, and put the other one in force."""
+"""Show which lineage of runs is in force, and switch to the other one."""
 
 import argparse
 import json
@@ -28,7 +28,7 @@ EARLIER, NEW = "earlier", "new"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the runs, and what is to be in force."""
+    """Add the runs, and the lineage to put in force."""
     add = parser.add_argument
     add("runs", nargs="*", metavar="RUN", help=f"{choosing.HELP} [all with earlier data]")
     what = parser.add_mutually_exclusive_group()
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Change the runs or show them; return 1 if one that was named could not be changed."""
+    """Change or show the runs; return 1 if a named run could not be changed."""
     processed = config.load(options.configfile).storage.processed
     change = _change(options)
     if change is not None and not options.runs:

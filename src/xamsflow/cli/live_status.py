@@ -1,4 +1,4 @@
-"""The table of runs that redraws itself, for ``xamsflow status --watch``.
+"""The self-updating table of runs for ``xamsflow status --watch``.
 
 A thread reads the run database, so that keys and signals work while the server does not respond.
 """
@@ -25,30 +25,31 @@ if TYPE_CHECKING:
     from xamsflow.rundb import RunDatabase, RunSummary
 
 INTERVAL_S = 5.0
-"""Time between two looks at the run database."""
+"""Time between two queries of the run database."""
 
 BUSY = 0.25
-"""The part of the time that may be spent on looking: in a large database, a look takes seconds."""
+"""The maximum fraction of time spent on queries; in a large database, a query takes seconds."""
 
 MARKED_S = 30.0
-"""How long a change stays marked, so that a person who looks up now and then sees it."""
+"""How long a change stays marked, so that people who glance at the table now and then see it."""
 
 CLOCK_S = 1.0
 """Time between two redraws of the first line."""
 
 MOST_ROWS = 1000
 MOST_OF_TROUBLE = 3
-"""Lines on why the run database cannot be read."""
+"""Maximum number of lines that explain why the run database cannot be read."""
 
 BESIDE = 4
-"""Lines needed beside the rows of the table: a blank one, two of its head, the number of others."""
+"""Lines needed besides the table's rows: a blank line, two header lines, the count of other runs.
+"""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What is shown: the runs that are `wanted` among `numbers`, no more than `newest`.
+    """The runs to show: those `wanted` among `numbers`, at most `newest` of them.
 
-    If `everything` is false, those that people usually want to see.
+    If `everything` is false, only the runs that people usually want to see.
     """
 
     numbers: Sequence[range] | None
@@ -60,7 +61,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Look:
-    """What a look at the run database has found; `digests` say what is known of each run."""
+    """The result of a query of the run database; `digests` summarize each run."""
 
     time: datetime
     tally: Tally
@@ -70,7 +71,7 @@ class Look:
 
 @dataclass
 class State:
-    """What is known now: the last look, the trouble since then, and when each run changed."""
+    """The current state: the last result, any trouble since then, and when each run changed."""
 
     look: Look | None = None
     trouble: str | None = None
@@ -78,7 +79,7 @@ class State:
     changed: dict[int, float] = field(default_factory=dict)
 
     def found(self, look: Look) -> None:
-        """Note a look, and the runs that differ from the look before."""
+        """Record a result, and the runs that differ from the previous one."""
         now = time.monotonic()
         before = None if self.look is None else self.look.digests
         if before is not None:
@@ -89,7 +90,7 @@ class State:
         self.look, self.trouble, self.away_since = look, None, None
 
     def failed(self, error: XamsflowError) -> None:
-        """Note that a look failed."""
+        """Record that a query failed."""
         self.trouble = str(error)
         self.away_since = self.away_since or clock.now()
 
@@ -104,10 +105,10 @@ def run(
     open_database: "Callable[[], contextlib.AbstractContextManager[RunDatabase]]",
     check: "Callable[[RunDatabase], None]",
 ) -> int:
-    """Show the table until a person presses q, or print it again whenever it has changed.
+    """Show the table until someone presses q, or print it again whenever it changes.
 
-    `check` gets the database at the first look. Raises ConfigurationError if that look fails for
-    any other reason than an outage.
+    `check` is called with the database at the first query. Raises ConfigurationError if that query
+    fails for any reason other than an outage.
     """
     if screens.is_possible():
         return _on_screen(choice, open_database, check)
@@ -165,7 +166,7 @@ def _looks(
     open_database: "Callable[[], contextlib.AbstractContextManager[RunDatabase]]",
     check: "Callable[[RunDatabase], None]",
 ) -> Iterable[None]:
-    """Look again and again, and yield after each look; an outage is noted and waited for."""
+    """Query repeatedly, and yield after each query; an outage is recorded and waited out."""
     while True:
         try:
             with open_database() as database:
@@ -205,7 +206,7 @@ def _look(choice: Choice, database: "RunDatabase") -> Look:
 
 
 def _digest(row: "RunSummary") -> int:
-    """Return what changes if a person would call a run changed: not its age."""
+    """Return a digest of the properties whose change people would notice; the age is left out."""
     chunk = (row.progress or {}).get("chunk")
     found = (row.status_found, row.end, row.stage, chunk, row.attempt, row.host, row.job_id)
     return hash(repr((*found, row.verdict, row.health, row.reason, row.tags, row.retry_at)))
@@ -257,7 +258,7 @@ def _first_line(state: State, *, on_screen: bool) -> str:
 
 
 def _emphasized(line: str) -> str:
-    """Return a line in bold if it is marked, keeping the color of the status in it."""
+    """Return the line in bold if it is marked, keeping the color of its status."""
     if not line.startswith(run_table.MARK):
         return line
     bold = terminal.coloured("\0", "bold").partition("\0")[0]

@@ -1,7 +1,7 @@
 """What people do with a campaign: start, pause, resume, retry, end and accept it.
 
-Each step may be interrupted anywhere and done again: what is left to do is read from the run
-documents, and each run is changed by its own atomic change.
+Each step may be interrupted at any point and repeated: the run documents show what is left to do,
+and each run is changed atomically.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ from xamsflow.state.campaigns import Campaign, Phase
 from xamsflow.state.lineages import Kept
 
 TOGETHER = 1000
-"""Runs whose data are kept in force before they are requested together."""
+"""Number of runs that are requested together, after their published data have been kept."""
 
 NOT_CHANGED = "its run document could not be changed, or the run has several"
 
@@ -30,7 +30,7 @@ ACTIONS = {
     "accept": (Phase.ENDED,),
     "back": (Phase.ENDED,),
 }
-"""By action, the phases in which it can be done; repeating one completes what was interrupted."""
+"""The phases in which each action is allowed; repeating an interrupted action completes it."""
 
 
 def check(campaign: Campaign, action: str) -> None:
@@ -56,7 +56,7 @@ def check(campaign: Campaign, action: str) -> None:
 def check_runs(name: str, runs: Iterable[int]) -> None:
     """Raise ConfigurationError if a run belongs to another campaign that has not ended.
 
-    Damaged campaigns are not looked at: nobody can go on with them.
+    Damaged campaigns are ignored, because nobody can continue them.
     """
     wanted = set(runs)
     found, _ = campaigns.read_all()
@@ -75,7 +75,7 @@ def start(
 ) -> dict[int, str]:
     """Start or resume a campaign: request the runs that it has not requested.
 
-    What is published of each run is kept in force before. Returns why runs were left out.
+    Before that, the published data of each run are kept in force. Returns why runs were left out.
     """
     check(campaign, action)
     check_runs(campaign.name, campaign.runs)
@@ -96,10 +96,10 @@ def start(
 
 
 def pause(database: RunDatabase, campaign: Campaign, by: str) -> dict[int, str]:
-    """Pause a campaign: runs in work finish, and runs that wait are as they were before.
+    """Pause a campaign: runs in progress finish, and waiting runs revert to their earlier state.
 
-    Runs that failed for it and were requested again are held back until it is resumed. Returns why
-    runs were left out.
+    Failed runs of the campaign that have been retried are held back until it is resumed. Returns
+    why runs were left out.
     """
     check(campaign, "pause")
     campaigns.write(campaign.after(Phase.PAUSED, "pause", by))
@@ -118,10 +118,9 @@ def retry(database: RunDatabase, campaign: Campaign, by: str) -> dict[int, str]:
 
 
 def end(database: RunDatabase, settings: Config, campaign: Campaign, by: str) -> dict[int, str]:
-    """End a campaign: runs that wait are as they were before, and begun ones are finished.
+    """End a campaign: runs in progress finish, and waiting runs revert to their earlier state.
 
-    The current settings hold again for runs of which nothing new was made. Returns why runs were
-    left out of that.
+    The current settings apply again to runs without new data. Returns why runs were left out.
     """
     check(campaign, "end")
     campaigns.write(campaign.after(Phase.ENDED, "end", by))
@@ -146,8 +145,8 @@ def accept(
 ) -> dict[int, str]:
     """Put the new data of a campaign in force; return why runs were left out.
 
-    Raises ConfigurationError, and changes nothing, if runs were not compared since they were
-    remade. Runs that are not done keep their earlier data in force.
+    Raises ConfigurationError, and changes nothing, if runs have not been compared since they were
+    remade. For runs that are not done, the earlier data remain in force.
     """
     check(campaign, "accept")
     processed = settings.storage.processed
@@ -217,9 +216,9 @@ def _not_requested(database: RunDatabase, campaign: Campaign) -> list[int]:
 
 
 def _keep(settings: Config, number: int, by: str, reason: str) -> None:
-    """Keep what is published of a run in force until the new data are accepted.
+    """Keep the published data of a run in force until the new data are accepted.
 
-    Of a run of which nothing is published, nothing is kept. Raises an error if that is unknown.
+    If nothing is published, nothing is kept. Raises an error if that is unknown.
     """
     processed, run = settings.storage.processed, layout.run_id(number)
     if lineages.published(processed, run):

@@ -1,7 +1,7 @@
-"""What making runs again costs: data types, bytes, disk space, CPU and time.
+"""The cost of reprocessing runs: data types, bytes, disk space, CPU and time.
 
-What a run needs is a matter of its lineages; what that takes is learned from the receipts of runs
-that were processed here, and from the use of resources that Snakemake noted with them.
+The lineages of a run determine what has to be made. The cost is estimated from the receipts of runs
+processed here, and from their recorded resource usage.
 """
 
 import csv
@@ -23,20 +23,20 @@ from xamsflow.settings.detector import Detector
 from xamsflow.state import layout, lineages, receipts
 
 LEARN_FROM = 200
-"""Number of newest runs with receipts from which is learned."""
+"""Maximum number of runs, newest first, on which the estimate is based."""
 
 DIFFERENT = 0.05
-"""By which part of the usual size two runs must differ to tell how the cost grows with it."""
+"""The fraction of the usual size by which runs must differ to show how the cost grows with size."""
 
 MB = 1e6
 
 FIELDS = (*run_document.TOUCHED, "mode")
-"""The fields of a run document that a forecast needs."""
+"""The fields of run documents that a forecast needs."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a run took: bytes of live data and of what was stored, CPU and wall time in s."""
+    """The cost of a processed run: bytes of live and stored data, CPU and wall time in s."""
 
     live: float
     stored: float
@@ -46,7 +46,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run will take; None if unknown. Bytes, and CPU and wall time in s."""
+    """The expected cost of a run: bytes, and CPU and wall time in s; None if unknown."""
 
     number: int
     to_make: tuple[str, ...]
@@ -58,12 +58,12 @@ class Cost:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What several runs will take.
+    """The expected cost of several runs.
 
-    `up_to_date` are the runs of which nothing has to be made. `unknown` counts those of `costs`
+    `up_to_date` are the runs for which nothing has to be made. `unknown` counts those of `costs`
     whose cost cannot be estimated; sums leave them out. `jobs` is the number of runs processed at a
-    time, `free` the free space in bytes where strax data are stored, `learned_from` the number of
-    runs from which was learned.
+    time, `free` the free space in bytes where strax data are stored, and `learned_from` the number
+    of runs on which the estimate is based.
     """
 
     costs: tuple[Cost, ...]
@@ -89,7 +89,7 @@ class Forecast:
 
     @property
     def written(self) -> float:
-        """Bytes written, which need as much disk space: what is stored already stays."""
+        """Bytes written; the same amount of disk space is needed, because stored data are kept."""
         return sum(cost.written or 0.0 for cost in self.costs)
 
     @property
@@ -106,18 +106,18 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Experience:
-    """Samples by the set of data types that were made."""
+    """Samples, grouped by the set of data types that were made."""
 
     samples: Mapping[frozenset[str], Sequence[Sample]] = field(default_factory=dict)
 
     def of(self, to_make: Iterable[str]) -> Sequence[Sample]:
-        """Return the samples that come closest: the same data types, or else the fewest more."""
+        """Return the samples with the same data types, or else with the fewest extra ones."""
         wanted = frozenset(to_make)
         larger = [made for made in self.samples if made >= wanted]
         return self.samples[min(larger, key=len)] if larger else ()
 
     def n_runs_like(self, wanted: Iterable[Sequence[str]]) -> int:
-        """Return the number of runs from which the cost of making these data types is learned."""
+        """Return the number of runs on which the estimated cost of these data types is based."""
         used = {id(samples): len(samples) for names in wanted if (samples := self.of(names))}
         return sum(used.values())
 
@@ -128,9 +128,9 @@ def forecast(
     targets: Sequence[str],
     jobs: int,
 ) -> Forecast:
-    """Return what making runs again will take; `targets` empty: those of the settings.
+    """Return the expected cost of reprocessing runs; empty `targets` means those of the settings.
 
-    The documents have at least FIELDS. Raises ConfigurationError for an unknown target.
+    The documents must contain at least FIELDS. Raises ConfigurationError for an unknown target.
     """
     experience, needs = learn(), Needs(settings, targets)
     costs, up_to_date = [], []
@@ -150,7 +150,7 @@ def forecast(
 
 
 class Needs:
-    """Which data types have to be made: those not stored with the lineage of current settings."""
+    """The data types to be made: those not stored with the lineage of the current settings."""
 
     def __init__(self, settings: Config, targets: Sequence[str]) -> None:
         self._settings = settings
@@ -184,7 +184,7 @@ class Needs:
 
 
 def learn() -> Experience:
-    """Return what the newest runs with receipts in this folder took."""
+    """Return the costs of the newest runs with receipts in this folder."""
     samples: dict[frozenset[str], list[Sample]] = {}
     seen = 0
     for folder in layout.folders_of_runs():
@@ -198,7 +198,7 @@ def learn() -> Experience:
 
 
 def sample(run: str) -> tuple[frozenset[str], Sample] | None:
-    """Return which data types were made of a run last, and what that took; None if unknown."""
+    """Return the data types that were last made for a run, and the cost; None if unknown."""
     live = receipts.read_or_empty(layout.transfer_receipt(run)).get("bytes")
     if not isinstance(live, int):
         return None
@@ -231,7 +231,7 @@ def _made(receipt: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _use(path: Path) -> tuple[float, float] | None:
-    """Return CPU and wall time in s of a job, as Snakemake noted them; None if it did not."""
+    """Return the recorded CPU and wall time of a job in s; None if they were not recorded."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             row = next(csv.DictReader(file, delimiter="\t"))
@@ -243,7 +243,7 @@ def _use(path: Path) -> tuple[float, float] | None:
 def cost(
     document: Mapping[str, Any], to_make: tuple[str, ...], experience: Experience, host: str
 ) -> Cost:
-    """Return what making these data types of a run will take on the cluster `host`."""
+    """Return the expected cost of making these data types of a run on the cluster `host`."""
     sizes = _sizes(document, host)
     samples = experience.of(to_make)
     live = sizes.get(run_document.LIVE)
@@ -265,7 +265,7 @@ def cost(
 
 
 def _sizes(document: Mapping[str, Any], host: str) -> dict[str, float]:
-    """Return the size in bytes of each data type of ours registered last, and of the live data."""
+    """Return the size in bytes of our data types, as last registered, and of the live data."""
     return {
         str(entry.get("type")): size * MB
         for entry in run_document.data_entries(document)
@@ -275,10 +275,11 @@ def _sizes(document: Mapping[str, Any], host: str) -> dict[str, float]:
 
 
 def _expected(points: Sequence[tuple[float, float]], size: float | None) -> float | None:
-    """Return what a run of this size takes by a straight line through points (size, amount).
+    """Return the expected amount for a run of this size, from a line through points (size, amount).
 
-    The line is that of Theil and Sen, with medians: a few runs that took much longer, because
-    functions were compiled or a disk was slow, do not count. It does not fall.
+    The line is a Theil-Sen estimate, based on medians. A few runs that took much longer, because
+    functions were compiled or a disk was slow, therefore have no effect. The slope is never
+    negative.
     """
     if not points or size is None:
         return None

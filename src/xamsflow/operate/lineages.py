@@ -1,4 +1,4 @@
-"""Put the new lineage of runs in force once they were compared."""
+"""Put the new lineage of runs in force after a comparison."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -9,11 +9,11 @@ from xamsflow.state.lineages import Kept
 
 
 def accept(processed: Path, run: str, by: str, reason: str = "") -> Kept:
-    """Put the new lineage of a run in force, after it was compared with the earlier one.
+    """Put the new lineage of a run in force, if it has been compared with the earlier one.
 
-    Returns the record, also if the new lineage is in force already. Raises ConfigurationError if no
-    earlier lineage is kept, if the run has not been remade, or if it was not compared since. Data
-    that are gone need no comparison.
+    Returns the record, even if the new lineage is already in force. Raises ConfigurationError if no
+    earlier lineage is kept, or if the run has not been remade and then compared. Data that are gone
+    need no comparison.
     """
     kept = lineages.kept(processed, run)
     if lineages.is_in_force(processed, kept):
@@ -23,9 +23,9 @@ def accept(processed: Path, run: str, by: str, reason: str = "") -> Kept:
 
 
 def release_gone(processed: Path, run: str, by: str, reason: str) -> None:
-    """Put the current settings in force if none of the earlier data of a run are stored any more.
+    """Put the current settings in force if none of the earlier data of a run are still stored.
 
-    A damaged record stays as it is: who reads it says what to do.
+    A damaged record stays as it is; whoever reads it reports what to do.
     """
     with suppress(BadDataError):
         kept = lineages.read(processed, run)
@@ -34,7 +34,7 @@ def release_gone(processed: Path, run: str, by: str, reason: str) -> None:
 
 
 def is_remade(processed: Path, kept: Kept) -> bool:
-    """Tell whether what is published differs from the earlier lineage."""
+    """Tell whether the published lineage differs from the earlier one."""
     new = lineages.published(processed, kept.run_id)
     return any(kept.earlier.get(data_type) != one for data_type, one in new.items())
 
@@ -49,7 +49,7 @@ def check_remade(processed: Path, kept: Kept) -> None:
 
 
 def check_compared(processed: Path, kept: Kept) -> None:
-    """Raise ConfigurationError unless all data that were remade were compared with the earlier."""
+    """Raise ConfigurationError unless all remade data have been compared with the earlier data."""
     new = lineages.published(processed, kept.run_id)
     changed = {
         data_type: (old, new[data_type])

@@ -1,8 +1,8 @@
-"""Which short runs share a batch job.
+"""The choice of short runs that share a batch job.
 
-A batch job waits in the queue, starts Snakemake and imports strax, which together takes longer than
-to process a short run. Runs that are expected to be short therefore share batch jobs. Within one,
-each job of a run is a process of its own, and one run follows the other.
+A batch job waits in the queue, starts Snakemake and imports strax. Together, this takes longer than
+processing a short run. Runs that are expected to be short therefore share batch jobs. Within a
+batch job, each job of a run is a separate process, and runs are processed one after the other.
 """
 
 import math
@@ -17,18 +17,19 @@ from xamsflow.redax import rundoc
 from xamsflow.state import layout, receipts
 
 TOGETHER_S = 300.0
-"""Expected processing time of the runs of a batch job: much longer than its start, and short enough
-to begin soon, and for little to be repeated if it is killed."""
+"""Expected processing time of the runs in a batch job: much longer than its start-up, but short
+enough to start soon, and to lose little if the batch job is killed."""
 MOST_RUNS = 50
 """Maximum number of runs in a batch job."""
 LEARN_FROM = 20
-"""Number of newest processed runs from which the speed is learned."""
+"""Number of processed runs, newest first, from which the speed is estimated."""
 UNKNOWN_SPEED = 0.3
-"""Processing time per length of the run if nothing is known: a dense run on a slow node."""
+"""Processing time per length of the run if no runs have been processed: a dense run on a slow node.
+"""
 BESIDE_S = 1.0
-"""Expected time of a run beside strax."""
+"""Expected time of a run outside strax."""
 SLACK = 3
-"""How much more time is requested than expected."""
+"""The ratio of the requested time to the expected time."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ class Packed:
 
 
 def pack(lengths_s: Mapping[str, float], speed: float) -> dict[str, Packed]:
-    """Return the runs that share batch jobs, of runs with these lengths, in the order of the runs.
+    """Return those of the runs with these lengths that share batch jobs, in the order of the runs.
 
-    `speed` is the processing time per length of the run. A run that takes a good part of a batch
-    job's time, or that would be alone in one, is left out.
+    `speed` is the processing time per length of the run. A run that takes a large part of a batch
+    job's time, or would be alone in one, is left out.
     """
     packs: list[dict[str, float]] = [{}]
     for run, length_s in lengths_s.items():
@@ -67,9 +68,9 @@ def pack(lengths_s: Mapping[str, float], speed: float) -> dict[str, Packed]:
 
 
 def left_together(lengths_s: Mapping[str, float], speed: float) -> dict[str, Packed]:
-    """Return the runs of a dead driver that share batch jobs: those that did so before.
+    """Return the runs of a dead driver that continue to share batch jobs.
 
-    Their batch job may be alive, and is kept if it is asked for again (`batch.submit`).
+    Their batch job may still be running, and is kept if it is requested again (`batch.submit`).
     """
     by_submission: dict[Path, list[str]] = {}
     for run in lengths_s:
@@ -85,7 +86,7 @@ def left_together(lengths_s: Mapping[str, float], speed: float) -> dict[str, Pac
 
 
 def learn() -> float:
-    """Return the median time to process a run here, per length of the run, from receipts."""
+    """Return the median time to process a run here, per length of the run, based on receipts."""
     speeds: list[float] = []
     for folder in layout.folders_of_runs():
         speed = _speed(folder)
@@ -97,7 +98,7 @@ def learn() -> float:
 
 
 def _speed(folder: Path) -> float | None:
-    """Return the time in which a run was transferred and processed, per length of the run."""
+    """Return the time taken to transfer and process a run, per length of the run."""
     try:
         transferred = receipts.read(layout.transfer_receipt(folder.name))
         run = rundoc.parse(rundoc.from_json(transferred["run_document"]))

@@ -1,7 +1,7 @@
-"""Campaigns: one file each, with the runs to be made again and whether that is under way.
+"""Campaigns: one file each, with the runs to reprocess and the phase of the campaign.
 
-How far a campaign is, the run documents say. The file only holds what people decided, so it is
-rarely written, and a campaign can be interrupted anywhere and started again.
+The run documents show the progress of a campaign. The file contains only people's decisions, so it
+is rarely written, and a campaign can be interrupted at any point and continued.
 """
 
 import re
@@ -16,13 +16,13 @@ from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
 from xamsflow.state import layout, lock, receipts, run_numbers
 
 VERSION = 1
-"""The form of the file."""
+"""The version of the file format."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", flags=re.ASCII)
 
 
 class Phase(StrEnum):
-    """What people decided last about a campaign."""
+    """The latest decision about a campaign."""
 
     NEW = "new"
     RUNNING = "running"
@@ -32,10 +32,10 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class Campaign:
-    """A campaign: `runs` are made again up to `targets` (empty: those of the settings).
+    """A campaign, which reprocesses `runs` up to `targets` (empty: those of the settings).
 
-    `began` is the time of the first start, ISO 8601 in UTC, None before. `history` holds who did
-    what and when: `time`, `by`, `action`, `reason`.
+    `began` is the time of the first start (ISO 8601, UTC), None before it. `history` records who
+    did what, and when: `time`, `by`, `action`, `reason`.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Campaign:
 
     @property
     def is_open(self) -> bool:
-        """Whether the campaign has been started and not ended."""
+        """Whether the campaign has been started and has not ended."""
         return self.phase in (Phase.RUNNING, Phase.PAUSED)
 
     @property
@@ -74,7 +74,7 @@ def new(
 
 
 def check_name(name: str) -> str:
-    """Return a name that a campaign may have; raises ConfigurationError for another."""
+    """Return the name if it is valid for a campaign; otherwise, raise ConfigurationError."""
     if NAME.fullmatch(name) is None:
         raise ConfigurationError(
             f"{name!r} cannot be the name of a campaign",
@@ -84,7 +84,7 @@ def check_name(name: str) -> str:
 
 
 def exists(name: str) -> bool:
-    """Return whether there is a campaign of this name."""
+    """Return whether there is a campaign with this name."""
     return layout.campaign_file(check_name(name)).exists()
 
 
@@ -146,7 +146,7 @@ def names() -> list[str]:
 
 @contextmanager
 def changing(name: str) -> Iterator[Campaign]:
-    """Yield a campaign that nobody else changes meanwhile; raises as :func:`read`.
+    """Yield a campaign, locked against changes by others; raises the errors of :func:`read`.
 
     Raises ConfigurationError if somebody else is changing it. The lock ends with its holder.
     """

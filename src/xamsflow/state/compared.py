@@ -1,4 +1,4 @@
-"""The receipt of a comparison of two lineages of a run: which ones, and where the report is."""
+"""The receipt of a comparison of two lineages of a run: which lineages, and where the report is."""
 
 from dataclasses import asdict, dataclass
 
@@ -6,14 +6,14 @@ from xamsflow.state import layout, receipts
 from xamsflow.state.lineages import Hashes
 
 VERSION = 1
-"""The form of the file; a file of another form is made again."""
+"""The version of the file format; files of other versions are rewritten."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A run was compared: `old` and `new` have the lineage hash of each data type.
+    """The comparison of a run: `old` and `new` contain the lineage hash of each data type.
 
-    `report` is the file with the report, `time` is when it was made (ISO 8601).
+    `report` is the report's file, `time` the time when it was made (ISO 8601).
     """
 
     run_id: str
@@ -31,7 +31,7 @@ def write(found: Compared) -> None:
 def read(run: str) -> Compared | None:
     """Return the receipt of the last comparison of a run, None if there is none.
 
-    Raises BadDataError if the file is damaged or has another form.
+    Raises BadDataError if the file is damaged or has another version.
     """
     return receipts.read_form(
         layout.compared(run),

@@ -1,8 +1,8 @@
 """Which of a run's stored lineages is in force, that is, which one analysts get.
 
-Usually it is the one of the current settings and software, and nothing is written. While a run is
-remade beside what was published before, a record next to its strax data keeps the earlier lineage
-in force until somebody accepts the new one.
+Usually, this is the lineage of the current settings and software, and there is no record. While a
+run is reprocessed beside its published data, a record next to the strax data keeps the earlier
+lineage in force until somebody accepts the new one.
 """
 
 import re
@@ -17,10 +17,10 @@ from xamsflow.base.errors import BadDataError, ConfigurationError
 from xamsflow.state import layout, receipts, strax_folder
 
 VERSION = 1
-"""The form of the file."""
+"""The version of the file format."""
 
 Which = Literal["old", "new"] | None
-"""A lineage of a run: ``old`` is what was kept, ``new`` what the current settings give; None is the
+"""A lineage of a run: ``old`` is the kept one, ``new`` that of the current settings; None is the
 one in force."""
 
 Hashes = Mapping[str, str]
@@ -33,7 +33,7 @@ NONE: Hashes = {}
 class Kept:
     """The earlier lineage of a run: `earlier` has the lineage hash of each data type.
 
-    It is in force until `accepted`. `by`, `time` (ISO 8601) and `reason` are those of the last
+    It remains in force until `accepted`. `by`, `time` (ISO 8601) and `reason` describe the last
     change.
     """
 
@@ -48,7 +48,7 @@ class Kept:
 def hashes(processed: Path, run: str, which: Which = None) -> Hashes:
     """Return the hashes that replace those of the current settings and software, by data type.
 
-    The result is empty if the current settings hold. Raises BadDataError if the record is damaged.
+    The result is empty if the current settings apply. Raises BadDataError if the record is damaged.
     """
     if which == "new":
         return NONE
@@ -64,9 +64,9 @@ def folder(processed: Path, run: str, data_type: str, lineage_hash: str) -> Path
 
 
 def read(processed: Path, run: str) -> Kept | None:
-    """Return the record of a run, None if there is none; raises BadDataError if it is damaged.
+    """Return the record of a run, or None; raises BadDataError if the record is damaged.
 
-    The file is only read again if it has changed.
+    The file is reread only if it has changed.
     """
     path = layout.lineage_file(processed, run)
     try:
@@ -79,11 +79,11 @@ def read(processed: Path, run: str) -> Kept | None:
 
 
 def keep(processed: Path, run: str, by: str, reason: str = "") -> Kept:
-    """Keep the published data of a run in force, whatever is made next; return the record.
+    """Keep the published data of a run in force, even if the run is reprocessed; return the record.
 
-    Published is what the receipts in the working directory name. If an earlier lineage is already
-    in force, it stays, unless its data are gone. Raises ConfigurationError if nothing that was
-    published is stored.
+    The published data are those named in the receipts of the working directory. If an earlier
+    lineage is already in force, it remains so, unless its data are gone. Raises ConfigurationError
+    if no published data are stored.
     """
     before = read(processed, run)
     if before is not None and is_in_force(processed, before):
@@ -93,7 +93,7 @@ def keep(processed: Path, run: str, by: str, reason: str = "") -> Kept:
 
 
 def to_keep(processed: Path, run: str) -> dict[str, str]:
-    """Return what :func:`published` does; raises ConfigurationError if that is nothing."""
+    """Return the result of :func:`published`; raises ConfigurationError if it is empty."""
     earlier = published(processed, run)
     if not earlier:
         raise ConfigurationError(
@@ -105,7 +105,7 @@ def to_keep(processed: Path, run: str) -> dict[str, str]:
 
 
 def is_in_force(processed: Path, found: Kept) -> bool:
-    """Tell whether a record keeps an earlier lineage in force of which something is stored."""
+    """Tell whether a record keeps in force an earlier lineage with stored data."""
     return not found.accepted and bool(stored(processed, found))
 
 
@@ -121,7 +121,7 @@ def stored(processed: Path, found: Kept) -> dict[str, str]:
 def accept(processed: Path, run: str, by: str, reason: str = "") -> Kept:
     """Put the lineage of the current settings in force; :func:`back` undoes it.
 
-    People use :func:`xamsflow.operate.lineages.accept`, which requires a comparison. Raises
+    User commands call :func:`xamsflow.operate.lineages.accept`, which requires a comparison. Raises
     ConfigurationError if no earlier lineage is kept.
     """
     return _change(processed, run, accepted=True, by=by, reason=reason)
@@ -130,7 +130,7 @@ def accept(processed: Path, run: str, by: str, reason: str = "") -> Kept:
 def back(processed: Path, run: str, by: str, reason: str = "") -> Kept:
     """Put the earlier lineage in force again.
 
-    Raises ConfigurationError if none is kept, or if its data are gone.
+    Raises ConfigurationError if no earlier lineage is kept, or if its data are gone.
     """
     if not stored(processed, kept(processed, run)):
         raise ConfigurationError(
@@ -140,7 +140,7 @@ def back(processed: Path, run: str, by: str, reason: str = "") -> Kept:
 
 
 def published(processed: Path, run: str) -> dict[str, str]:
-    """Return the lineage hashes that a run's receipts name and that are stored, by data type.
+    """Return the lineage hashes of a run's receipts whose data are stored, by data type.
 
     Raises BadDataError if a receipt is damaged.
     """
@@ -164,12 +164,12 @@ def published(processed: Path, run: str) -> dict[str, str]:
 
 
 def is_stored(path: Path) -> bool:
-    """Tell whether a folder holds a data type; damaged files show when they are read."""
+    """Tell whether a folder contains a data type; damaged files are detected only on reading."""
     return strax_folder.metadata_file(path).is_file()
 
 
 def recorded(processed: Path) -> list[str]:
-    """Return the runs that have a record, ascending."""
+    """Return the runs that have a record, in ascending order."""
     parent = layout.lineage_file(processed, layout.run_id(0)).parent
     return sorted(path.stem for path in parent.glob("*.json") if layout.is_run_id(path.stem))
 

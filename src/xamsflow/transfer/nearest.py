@@ -48,9 +48,9 @@ class Place:
 
 @dataclass(frozen=True)
 class Found:
-    """A run's folder at a place, and what is in it; `nearest`: no place comes before this one.
+    """A run's folder at a place, and its contents; `nearest`: no place comes before this one.
 
-    `the_end` has the files in THE_END of a complete copy.
+    `the_end` lists the files in THE_END of a complete copy.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Found:
 
 @dataclass(frozen=True)
 class PassedOver:
-    """Why a run is not copied from a place; `gone`: the place does not have the run."""
+    """The reason why a run is not copied from a place; `gone`: the place does not have the run."""
 
     name: str
     error: XamsflowError
@@ -70,7 +70,7 @@ class PassedOver:
 
     @property
     def away(self) -> bool:
-        """Whether the place could not be asked."""
+        """Whether the place could not be queried."""
         transient = isinstance(self.error, TransientError)
         return transient and not isinstance(self.error, StillTakenError)
 
@@ -81,8 +81,9 @@ class PassedOver:
 class Search:
     """A search for copies of one run, nearest first.
 
-    `passed_over` collects why copies were not taken. `where` names the places that can be asked,
-    `on_daq` is the DAQ's; it is None if neither settings nor run document give a folder there.
+    `passed_over` collects the reasons why copies were not used. `where` lists the places that can
+    be queried. `on_daq` is the DAQ's place; None if neither the settings nor the run document
+    specify a folder there.
     """
 
     def __init__(
@@ -133,14 +134,14 @@ class Search:
             yield replace(found, the_end=the_end)
 
     def pass_over(self, name: str, error: XamsflowError) -> None:
-        """Note why a copy is not taken."""
+        """Record why a copy is not used."""
         self.passed_over.append(PassedOver(name, error))
 
     def error(self) -> XamsflowError:
-        """Return the error if none of the copies can be taken.
+        """Return the error to raise if no copy can be used.
 
-        It is transient if a place could not be asked, because that place may have the run. That the
-        document lists no copy at a place counts only if nothing else is known.
+        The error is transient if a place could not be queried, because that place may have the run.
+        A missing entry in the run document counts only if there is no other reason.
         """
         errors = [one.error for one in self.passed_over]
         if len(errors) == 1:
@@ -160,14 +161,14 @@ _KINDS = (
     BadDataError,
     XamsflowError,
 )
-"""Classes of errors, the one that decides what follows from several errors first."""
+"""Error classes; of several errors, the one whose class comes first decides what follows."""
 
 
 def parent_on_daq(document: Mapping[str, Any], daq: Daq) -> str:
     """Return the folder on the DAQ host that contains the run's folder.
 
-    Raises ConfigurationError if neither settings nor run document give it, BadDataError if the run
-    document gives anything but an absolute path.
+    Raises ConfigurationError if neither the settings nor the run document specify it, BadDataError
+    if the run document contains anything but an absolute path.
     """
     if daq.live_data is not None:
         return str(daq.live_data)
@@ -185,7 +186,7 @@ def parent_on_daq(document: Mapping[str, Any], daq: Daq) -> str:
 
 
 class _NoLocationError(ConfigurationError):
-    """The run document lists no copy at a place whose folder the settings leave to it."""
+    """The run document lists no copy at a place whose folder the settings do not specify."""
 
 
 def _says_nothing(error: XamsflowError) -> bool:

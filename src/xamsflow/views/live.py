@@ -1,6 +1,6 @@
 """The page `results/live.html`: the runs that are being taken, as their chunks arrive.
 
-The page of all runs shows it, too, as a frame of its own: it is written much more often.
+The page of all runs also shows it, in a frame, because it is written much more often.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from xamsflow.views import html_page
 TEMPLATE = Path(__file__).parent / "live.html.j2"
 
 REFRESH_S = 3
-"""How often a browser reads the page again."""
+"""How often a browser reloads the page."""
 
 SCRIPT = """
 const silent = 60;  // seconds without news of a run, after which something may be wrong
@@ -37,7 +37,7 @@ fit();
 addEventListener("load", fit);
 addEventListener("resize", fit);
 """
-"""The only script on the page. In a frame, it says how high the page is."""
+"""The only script on the page. In a frame, it reports the height of the page."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Shown:
 
 
 def make(detector: str) -> Path:
-    """Write the page atomically, if it says anything new, and return its path.
+    """Write the page atomically, if anything on it has changed, and return its path.
 
     Raises ConfigurationError or ResourcesError if it cannot be written.
     """
@@ -86,7 +86,7 @@ def _event_picture(run: LiveRun) -> Path:
 
 
 def _linked(picture: Path) -> str:
-    """Return the address of a picture, which differs once it is drawn again; empty without one."""
+    """Return the address of a picture, which changes with each redrawing; empty without one."""
     try:
         drawn = picture.stat().st_mtime_ns
     except OSError:

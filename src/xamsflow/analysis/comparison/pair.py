@@ -1,4 +1,4 @@
-"""Which two lineages of a run are compared."""
+"""The choice of the two lineages of a run to compare."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -52,9 +52,9 @@ class Pair:
 def choose(processed: Path, run: str, old: str | None = None, new: str | None = None) -> Pair:
     """Return the two lineages of a run.
 
-    `old` and `new` are the hash of any data type of each. By default, the new one is what the
-    receipts in the working directory name, and the old one what was kept, or the only other one
-    that is stored. Raises ConfigurationError if there are no such two lineages.
+    `old` and `new` are the hash of any data type of each. By default, the new lineage is the one
+    named in the receipts of the working directory, and the old one is the lineage kept, or the only
+    other one stored. Raises ConfigurationError if there are no two such lineages.
     """
     stored = _Stored(processed, run)
     kept = lineages.read(processed, run)
@@ -102,7 +102,7 @@ def choose(processed: Path, run: str, old: str | None = None, new: str | None = 
 
 
 class _Stored:
-    """What is stored of a run: the hashes of each data type, and their lineages."""
+    """The stored data of a run: the hashes of each data type, and their lineages."""
 
     def __init__(self, processed: Path, run: str) -> None:
         self._processed, self._run = processed, run
@@ -110,7 +110,7 @@ class _Stored:
 
     @cached_property
     def _found(self) -> list[tuple[str, str]]:
-        """All data types with their hashes; reading a folder of many runs takes its time."""
+        """All data types with their hashes; reading a folder with many runs takes time."""
         return [
             (name.data_type, name.lineage_hash)
             for path in sorted(self._processed.glob(f"{self._run}-*-*"))
@@ -141,7 +141,7 @@ class _Stored:
         return agreeing
 
     def only_other(self, new: Hashes) -> Hashes:
-        """Return the only lineage that is stored besides the new one."""
+        """Return the only lineage stored in addition to the new one."""
         others = {
             name: [one for data_type, one in self._found if data_type == name and one != hash_]
             for name, hash_ in new.items()
@@ -190,5 +190,5 @@ def _lineage(run: str, path: Path) -> Lineage:
 
 
 def _agree(one: Lineage, other: Lineage) -> bool:
-    """Tell whether two lineages have the same plugins and options where both have any."""
+    """Tell whether two lineages agree in all plugins and options that both contain."""
     return all(one[name] == other[name] for name in one.keys() & other.keys())

@@ -134,7 +134,7 @@ def _share(changes: Changes) -> str:
 
 
 def _limits(change: np.ndarray) -> tuple[float, float]:
-    """Return the range to show; what lies beyond is drawn at its ends."""
+    """Return the range to show; values outside are drawn at its ends."""
     low, high = (float(one) for one in np.percentile(change, SHOWN))
     low, high = min(low, 0.0), max(high, 0.0)
     margin = 0.05 * (high - low) or 1.0

@@ -11,7 +11,7 @@ LONGEST = 60
 
 
 def differences(pair: Pair) -> list[str]:
-    """Return one line for each difference in what the data of a run were made with.
+    """Return one line for each difference in the settings and software that made a run's data.
 
     Raises BadDataError if the metadata of a data type are damaged.
     """
@@ -49,7 +49,7 @@ def _of_plugin(name: str, old: Sequence[Any], new: Sequence[Any]) -> Iterator[st
 
 
 def _change(old: Any, new: Any) -> str:
-    """Return in words how a value changed; of long lists of numbers, how many and how much."""
+    """Return how a value changed; for long lists of numbers, how many and by how much."""
     if _are_numbers(old) and _are_numbers(new) and len(old) == len(new) > 1:
         changed = [(one, other) for one, other in zip(old, new, strict=True) if one != other]
         told = f"differs in {len(changed)} of {len(new)} values"

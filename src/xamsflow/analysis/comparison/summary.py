@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VALUES = 1_000_000
-"""How many values of a quantity are kept of all runs together, for medians and pictures."""
+"""Maximum number of values of a quantity kept for all runs together, for medians and pictures."""
 
 FEWEST = 200
-"""How many values of a quantity are kept of a run in any case."""
+"""Minimum number of values of a quantity kept per run."""
 
 
 @dataclass(frozen=True)

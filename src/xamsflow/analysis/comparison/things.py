@@ -18,10 +18,10 @@ EVENTS = ("event_info", "event_basics", "events")
 """The data types with events; the first that both lineages have is compared."""
 
 PEAKS = "peak_basics"
-"""How the names of data types with peaks begin, for the TPC and for other groups of channels."""
+"""How the names of data types with peaks begin, for the TPC and other groups of channels."""
 
 ABSENT = "none"
-"""The class of what one lineage does not have."""
+"""The class of peaks or events that one lineage lacks."""
 
 TYPES = {0: "unknown", 1: "S1", 2: "S2"}
 EVENT_CLASSES = ("neither", "only S1", "only S2", "S1 and S2")
@@ -37,9 +37,9 @@ class Quantity:
     of_type: int | None = None
 
     def changes(self, old: Array, new: Array) -> tuple[Array, Array]:
-        """Return the old values and the changes of matched rows, without those that are unknown.
+        """Return the old values and the changes of matched rows, leaving out unknown values.
 
-        Relative changes are those of positive old values.
+        Relative changes are computed only for positive old values.
         """
         if self.of_type is not None:
             chosen = (old["type"] == self.of_type) & (new["type"] == self.of_type)
@@ -75,8 +75,8 @@ TYPED_PEAK_QUANTITIES = tuple(
 class Changes:
     """How a quantity of matched rows changes: `n` rows, of which `n_same` do not change.
 
-    `before` and `change` are the old values and the changes of at most so many rows as asked for,
-    spread evenly over the run.
+    `before` and `change` are the old values and the changes of at most the requested number of
+    rows, spread evenly over the run.
     """
 
     unit: str
@@ -98,7 +98,7 @@ class Changes:
         return np.concatenate([empty, *self.before]), np.concatenate([empty, *self.change])
 
     def middle(self) -> tuple[float, float]:
-        """Return the median and the spread: half of the range that holds the middle 68 %."""
+        """Return the median and the spread, which is half the range of the central 68 %."""
         low, median, high = np.percentile(self.values()[1], [15.87, 50, 84.13]).tolist()
         return median, (high - low) / 2
 
@@ -111,7 +111,7 @@ class Changes:
 
 @dataclass
 class Things:
-    """Peaks or events: how many there are, and how the matched ones change.
+    """Peaks or events: their number, and how the matched ones change.
 
     `classes` counts them by old and new class; ABSENT is the new class of lost ones, and the old
     one of gained ones.
@@ -150,7 +150,7 @@ class Things:
 
 
 def compare(pair: Pair, at_most: int) -> dict[str, Things]:
-    """Return what changed in a run, by the kind of things: ``events``, ``peaks`` and so on.
+    """Return what changed in a run, by kind: ``events``, ``peaks`` and so on.
 
     Kinds with the same lineage are left out. At most `at_most` values of a quantity are kept.
     Raises BadDataError if data are damaged.
@@ -176,7 +176,7 @@ def n_rows(pair: Pair) -> dict[str, tuple[int, int]]:
 
 
 def _kinds(pair: Pair) -> Iterator[tuple[str, str]]:
-    """Yield the kinds of things that both lineages have, and the data type that describes them."""
+    """Yield the kinds that both lineages have, and the data type that describes them."""
     events = next((name for name in EVENTS if name in pair.changed), None)
     if events is not None:
         yield "events", events

@@ -18,7 +18,7 @@ DPI = 80
 
 
 class EventPicture:
-    """Draws an event of a run once it is another one than before."""
+    """Draws an event of a run if it is not the one drawn before."""
 
     def __init__(self, run_id: str, detector: Detector) -> None:
         self._run_id = run_id
@@ -47,7 +47,7 @@ class EventPicture:
 
 
 def _whole(run_id: str, event: Event, sensors: Sensors) -> OneEvent:
-    """Return an event for the display; what is not made while the run is being taken is missing."""
+    """Return an event for the display, without the data that are made only after the run."""
     info: defaultdict[str, Any] = defaultdict(lambda: np.nan)
     info.update({name: event.row[name] for name in event.row.dtype.names})
     has_records = bool(len(event.records))

@@ -1,7 +1,7 @@
 """From the job that follows a run to the process that shows it.
 
-Showing a run must not harm it: the process is separate and has a low priority, the job never waits
-for it, and a chunk that it has no time for is left out.
+Showing a run must not disturb its processing. The process is therefore separate and has a low
+priority, the job never waits for it, and chunks that it has no time for are left out.
 """
 
 import contextlib
@@ -30,13 +30,13 @@ NICE = 5
 """Lower than the job's, higher than that of pictures of runs that have ended."""
 
 MOST_BYTES = 100_000_000
-"""What may wait for the process; beyond it, chunks are left out."""
+"""Maximum amount of data waiting for the process; beyond that, chunks are left out."""
 
 PULSES = 200
 """Waveforms of pulses sent per channel and chunk."""
 
 ENDS_IN_S = 10.0
-"""Time for the process to end."""
+"""Time that the process has to end."""
 
 RAW = "raw_records_"
 SHOWN = ("pulse_counts", "peak_basics", "peaks", "events", "event_basics")
@@ -44,7 +44,7 @@ SHOWN = ("pulse_counts", "peak_basics", "peaks", "events", "event_basics")
 
 RECORDS = "records"
 MOST_RECORDS = 20_000_000
-"""Bytes; records are only for the waveforms of one event, so larger chunks of them are not sent."""
+"""Bytes; records are needed only for the waveforms of one event, so larger chunks are not sent."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Pause:
 
 @contextlib.contextmanager
 def feeding(document: Mapping[str, Any]) -> Iterator["Feed | None"]:
-    """Yield what passes data of a run on to a process that shows them; None if there is none."""
+    """Yield a feed to the process that shows a run; None if there is no such process."""
     number = run_document.number(document)
     assert number is not None, "the run was found by its number"
     try:
@@ -128,18 +128,18 @@ class Feed:
         self._is_paused = False
 
     def pause(self) -> None:
-        """Say that no more data can be made from what the DAQ has written so far."""
+        """Announce that no more data can be made from what the DAQ has written so far."""
         if not self._is_paused:
             self._waiting.put(Pause())
         self._is_paused = True
 
     @property
     def is_shown(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
     def end(self) -> None:
-        """End the process: the run is over, and is shown like any other from now on."""
+        """End the process; the run is over, and is shown like any other from now on."""
         if not self.is_shown:
             logger.warning(
                 "the process that shows the run ended with code %s", self._process.returncode

@@ -1,8 +1,8 @@
 """Whether the newest part of a run looks like earlier runs, while the run is being taken.
 
 The run is measured and judged window by window, as it is after its end. A run of many hours has
-many windows, so a single odd one says little: a quantity is reported once it is odd in two windows
-in a row, in the same direction.
+many windows, so a single odd window means little. A quantity is therefore reported only if it is
+odd in two consecutive windows, in the same direction.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from xamsflow.state.quantities import Quantities
 Array = npt.NDArray[Any]
 
 WINDOW_S = 60.0
-"""Data that are judged together: enough for small errors, few enough to say it soon."""
+"""Length of a window: long enough for small errors, short enough for a timely report."""
 
 
 @dataclass
@@ -42,7 +42,7 @@ class _Window(RunData):
         return self._all(data_type)[list(columns)][:at_most]
 
     def load(self, data_type: str | Sequence[str], **_: Any) -> Any:
-        """Raise NotMeasuredError: tables are only made of runs that have ended."""
+        """Raise NotMeasuredError, because tables are made only for runs that have ended."""
         raise NotMeasuredError(f"{data_type} cannot be loaded while the run is being taken")
 
     def _all(self, data_type: str) -> Array:
@@ -54,9 +54,9 @@ class _Window(RunData):
 class Watch:
     """Judges a run while it is being taken.
 
-    `odd` are the deviations in both of the last two windows, `new` those of them that nobody knows
-    and that began in this run; `compared` says with what the run is compared, or if it is not
-    judged, why not.
+    `odd` contains the deviations present in both of the last two windows, and `new` those of them
+    without a note that began in this run. `compared` says what the run is compared with, or why it
+    is not judged.
     """
 
     def __init__(self, run: Run, detector: Detector) -> None:

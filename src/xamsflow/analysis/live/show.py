@@ -1,7 +1,7 @@
 """The process that shows a run while it is being taken: ``python -m xamsflow.analysis.live.show``.
 
 It reads what a feed sends, draws in the feed's pauses and every few seconds, and ends when the feed
-does. What fails here concerns the pictures only.
+does. Failures here affect only the pictures.
 """
 
 import contextlib

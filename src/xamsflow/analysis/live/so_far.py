@@ -1,4 +1,4 @@
-"""What is known of a run so far: small however long the run is."""
+"""What is known about a run so far, in little memory however long the run is."""
 
 from collections import deque
 from collections.abc import Callable
@@ -68,7 +68,7 @@ class _Counts:
 
 
 class SoFar:
-    """What is known of a run so far; :meth:`add` adds chunks in the order in which they are made.
+    """What is known about a run so far; :meth:`add` takes chunks in the order they are made.
 
     `until` is the end of the newest data, ns since the epoch; `n_chunks` counts chunks of raw
     records, and `n_left_out` chunks of any data type that are missing here.
@@ -120,7 +120,7 @@ class SoFar:
             self._choose_event(overview.complete(piece.data))
 
     def contents(self, odd: tuple[str, ...]) -> Contents:
-        """Return what the picture of the run shows."""
+        """Return the contents of the run's picture."""
         found = replace(self._contents, end=self.until, findings=odd)
         found.rates = {name: one.rate(found.seconds) for name, one in self._rates.items()}
         found.channels = self._channels()
