@@ -26,9 +26,9 @@ class ClaimedRuns:
     def want(
         self, number: int, mode: str, *, is_taken: bool, targets: tuple[str, ...] | None = None
     ) -> tuple[str, ...]:
-        """Note and return the targets of a run with this mode, which may still be being taken.
+        """Record and return the targets of a run with this mode; the run may still be in progress.
 
-        `targets` None takes those of the settings.
+        If `targets` is None, those of the settings apply.
         """
         targets, run = targets or self._config.targets_for(mode), layout.run_id(number)
         with self._lock:
@@ -73,7 +73,7 @@ class ClaimedRuns:
     ) -> dict[str, XamsflowError]:
         """Take responsibility for claimed runs; return, by run, why one cannot be started.
 
-        Data made before do not count for the runs in `reprocess`.
+        For the runs in `reprocess`, earlier data do not count.
         """
         held = {layout.run_id(claim.number): claim for claim in taken}
         earlier = {run: _published(run) for run in held}
@@ -98,7 +98,7 @@ class ClaimedRuns:
     def is_published(self, run: str) -> bool:
         """Return whether a held run was published since it was claimed.
 
-        The receipt of an earlier outcome may still be there: a run that a person asks for keeps it.
+        The receipt of an earlier outcome may still exist, because a run requested by name keeps it.
         """
         if self.claim(run) is None:
             return False
@@ -122,7 +122,7 @@ def _was_followed(run: str) -> bool:
 
 
 def _published(run: str) -> tuple[int, int] | None:
-    """Return what identifies the receipt of a run's outcome; None if there is none."""
+    """Return the identity of the receipt of a run's outcome; None if there is no receipt."""
     try:
         receipt = layout.rundoc_receipt(run).stat()
     except OSError:  # a receipt that cannot be looked at proves nothing
@@ -131,7 +131,7 @@ def _published(run: str) -> tuple[int, int] | None:
 
 
 def set_published_aside(run: str) -> None:
-    """Rename an earlier `rundoc.json` by the current time: it is not the coming outcome."""
+    """Rename an earlier `rundoc.json` by the current time, because a new outcome will follow."""
     published = layout.rundoc_receipt(run)
     time = clock.now().strftime("%Y%m%dT%H%M%S")
     try:
@@ -143,7 +143,7 @@ def set_published_aside(run: str) -> None:
 
 
 def _set_aside_what_was_made(run: str) -> None:
-    """Move the receipts of a run's data types to another folder: they no longer count."""
+    """Move the receipts of a run's data types to another folder, so that they no longer count."""
     earlier = layout.earlier_receipts(run, clock.now())
     try:
         for receipt in layout.receipts_of_data_types(run):

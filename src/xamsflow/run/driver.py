@@ -1,8 +1,8 @@
-"""The driver: the process that a person starts, which is responsible for the runs it takes.
+"""The driver: the process that a person starts, which is responsible for the runs it claims.
 
-It claims runs while Snakemake builds the DAG, learns from the logger plugin how each job ended, and
-at its own end gives back the runs it did not get to. Jobs do not use this module: they report only
-their own start and, if all goes well, publish.
+It claims runs while Snakemake builds the DAG, is informed by the logger plugin how each job ended,
+and releases the remaining runs when it ends. Jobs do not use this module: they report only their
+own start and, if all goes well, publish.
 """
 
 import atexit
@@ -37,11 +37,11 @@ if TYPE_CHECKING:  # parsing the Snakefile must not load the run database's clie
     from xamsflow.rundb import ClaimedRun, PendingRun, RunDatabase
 
 BATCH_JOB = "run"
-"""The group of rules that the profiles make one batch job of a run."""
+"""The group of rules that the profiles combine into one batch job per run."""
 
 GARBAGE = 100_000
-"""How many new objects trigger Python's garbage collection. What Snakemake knows about thousands of
-jobs lives to the end; scanning it at the usual interval (700) takes a tenth of the startup time.
+"""How many new objects trigger Python's garbage collection. Snakemake's objects for thousands of
+jobs live to the end; scanning them at the usual interval (700) takes a tenth of the startup time.
 """
 
 SHOWN_FAILURES = 10
@@ -51,7 +51,7 @@ NONE_WAITING = "no runs are waiting; xamsflow why RUN explains why a run is not 
 
 
 class Driver:
-    """This process: what it takes, and how it ends. Unused, it queries and writes nothing."""
+    """This process: what it claims, and how it ends. Until used, it queries and writes nothing."""
 
     def __init__(self, config: Config, submit: Callable[[], str | None]) -> None:
         self._config = config
@@ -64,14 +64,14 @@ class Driver:
         self._not_begun: set[str] = set()
         self._packed: dict[str, Packed] = {}
         self.packs: dict[str, int] = {}
-        """How many runs share a batch job, by its name."""
+        """The number of runs that share each batch job, by its name."""
         self._exit = contextlib.ExitStack()
         self._database: RunDatabase | None = None
 
     # Called by the rules
 
     def preview_pending(self) -> list[str]:
-        """Return the runs that the driver would take now, in their turn; write nothing."""
+        """Return the runs that the driver would claim now, in order; write nothing."""
         from xamsflow.run import selecting  # noqa: PLC0415
 
         with self._connection() as database:
@@ -83,7 +83,7 @@ class Driver:
         return list(dict.fromkeys(layout.run_id(run.number) for run in runs))
 
     def preview(self, run: str) -> None:
-        """Learn which data types a run that a person asked for needs; write nothing.
+        """Find out the data types that a requested run needs; write nothing.
 
         Raises ConfigurationError if the run is unknown.
         """
@@ -115,9 +115,9 @@ class Driver:
         return None if packed is None else packed.minutes
 
     def take_pending(self) -> list[str]:
-        """Claim the pending runs, and those left by a dead driver; return them in their turn.
+        """Claim the pending runs, and those left by a dead driver; return them in order.
 
-        Failed runs that are due for a retry count as pending. If another driver takes a run at the
+        Failed runs that are due for a retry count as pending. If another driver claims a run at the
         same moment, that driver keeps it.
         """
         from xamsflow.run import selecting  # noqa: PLC0415
@@ -147,8 +147,8 @@ class Driver:
     def _pack(self, runs: "Sequence[ClaimedRun | PendingRun]") -> None:
         """Decide which of the claimed runs share a batch job.
 
-        A run that is followed, or that failed before, has one of its own. Runs of a campaign share
-        none with others, which must not wait for them.
+        A run that is followed, or that has failed before, gets its own. Campaign runs do not share
+        batch jobs with other runs, which must not wait for them.
         """
         from xamsflow.rundb import PendingRun  # noqa: PLC0415
 
@@ -172,7 +172,8 @@ class Driver:
     def check_all(self) -> None:
         """Raise BadDataError, for the exit code, if a run is stuck in this working directory.
 
-        A claimed run could not be begun, or the run document does not take an outcome.
+        A run is stuck if it was claimed but could not be started, or if its document cannot store
+        its outcome.
         """
         for run, error in self._outcomes.refused.items():
             raise BadDataError(
@@ -202,7 +203,7 @@ class Driver:
                 self._outcomes.cannot_begin(database, claim, error)
 
     def take(self, run: str) -> None:
-        """Claim one run that a person asked for, whatever its status.
+        """Claim one requested run, whatever its status.
 
         Raises ConfigurationError if the run is unknown or another driver works on it.
         """
@@ -264,16 +265,16 @@ class Driver:
     # Called by the logger plugin
 
     def heard(self) -> None:
-        """Note that Snakemake has done something."""
+        """Record that Snakemake has done something."""
         self._watchdog.note()
 
     def job_started(self, log: Path) -> None:
-        """Note that the job with this log was started, perhaps again after a failure."""
+        """Record that the job with this log was started, perhaps again after a failure."""
         self._close_at_exit()
         self._outcomes.job_started(log)
 
     def job_failed(self, rule: str, wildcards: Mapping[str, str]) -> None:
-        """Write to the run document at once why a job of a run failed."""
+        """Write the reason for a job's failure to the run document immediately."""
         if rule in layout.RECEIPTS:
             self._outcomes.job_failed(rule, wildcards)
         else:
@@ -284,7 +285,7 @@ class Driver:
         return self._outcomes.is_done(run)
 
     def published(self, run: str) -> None:
-        """Note that the run document holds the outcome of a claimed run."""
+        """Record that the run document contains the outcome of a claimed run."""
         self._outcomes.published(run)
 
     @cached_property
@@ -296,7 +297,7 @@ class Driver:
     # The end
 
     def close(self) -> None:
-        """Give back the claimed runs that neither finished nor failed, and print a summary."""
+        """Release the claimed runs that neither finished nor failed, and print a summary."""
         with contextlib.chdir(self._directory):  # Snakemake has changed back
             self._close()
         self._exit.close()
@@ -401,7 +402,7 @@ _drivers: list[Driver] = []
 
 
 def configure(config: Config, submit: Callable[[], str | None] = lambda: None) -> None:
-    """Make this process's driver; it queries and writes nothing before it is used.
+    """Create this process's driver; until used, it queries and writes nothing.
 
     `submit` returns the program that submits batch jobs, None if jobs run on this host.
     """

@@ -1,4 +1,4 @@
-"""Why a job failed, written next to its log for the driver to publish."""
+"""The reason for a job's failure, written next to its log for the driver to publish."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -24,7 +24,7 @@ class Failure:
 
     @staticmethod
     def file(log: Path) -> Path:
-        """Return where the job with this log writes its failure."""
+        """Return the file to which the job with this log writes its failure."""
         return log.with_suffix(".failure.json")
 
     def write(self, path: Path) -> None:
@@ -48,7 +48,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class FailedJob:
-    """A job of the workflow that failed, its run, its log and why."""
+    """A failed job of the workflow, with its run, its log and the reason."""
 
     rule: str
     run: str
@@ -76,11 +76,11 @@ def of_job(
 ) -> tuple[str, Path, Failure]:
     """Return which rule failed, its log, and why, when Snakemake reports a job as failed.
 
-    Snakemake reports every job of a group, whichever of them failed: all jobs of a run get the same
-    answer. A job that was killed writes no failure, or an inexact one; then the batch system is
-    asked. `has_begun` tells by its log whether a job has begun: a run that has not, because the
-    batch job that it shares with other runs was canceled or has ended before its turn, has not
-    failed. If none of the runs has begun, whatever ended the batch job concerns each of them.
+    Snakemake reports every job of a group as failed, whichever one failed, so all jobs of a run get
+    the same answer. A killed job writes no failure, or an inexact one; in that case, the batch
+    system is queried. `has_begun` tells from a job's log whether the job has begun. A run that had
+    not begun when its shared batch job was canceled or ended has not failed. If none of the runs
+    had begun, all of them failed for the reason that ended the batch job.
     """
     driver = submissions.this_driver()
     everything = _together(rule, wildcards)
@@ -127,7 +127,7 @@ def _any_began(jobs: list[tuple[str, dict[str, str]]], has_begun: Callable[[Path
 
 
 def _of_log(log: Path) -> Failure:
-    """Return why a job ended that has left nothing but a log."""
+    """Return the reason why a job ended that left only a log."""
     try:
         receipts.check_writable(log.parent)
     except XamsflowError as error:  # so it could not write anything

@@ -1,8 +1,8 @@
-"""Transfer and process a run while it is being taken, a head start on the rules of these names.
+"""Transfer and process a run during data taking, as a head start for the rules of these names.
 
 Each data type is made chunk by chunk as the DAQ completes the chunks, so that only the last ones
 are left when the run ends. If anything is unusual, nothing is stored, and the run is processed
-after its end like any other. So the stored data are always the same as without following.
+after its end like any other. The stored data are therefore always the same as without following.
 """
 
 import logging
@@ -37,7 +37,7 @@ class Audience(Protocol):
         """Look at a chunk of a data type, which has just been made."""
 
     def pause(self) -> None:
-        """Note that no more data can be made from what the DAQ has written so far."""
+        """Learn that no more data can be made from what the DAQ has written so far."""
 
 
 Show = Callable[[Mapping[str, Any]], AbstractContextManager[Audience | None]]
@@ -58,14 +58,14 @@ def follow(
     now: Callable[[], datetime],
     show: Show = nobody,
 ) -> Receipt:
-    """Follow a run to its end; return the receipt, which says whether data were made or why not.
+    """Follow a run to its end; return the receipt, which says whether data were made, or why not.
 
     `look` returns its current run document, `now` the time by the run database's clock. `show`
-    gets the document and returns who looks at the data as they are made, or None.
+    takes the document and returns the audience for the data as they are made, or None.
 
-    If the run or its document are damaged or change, following ends early: the later jobs decide
-    what that means. Raises StillTakenError if a run without end stops growing, and the transfer's
-    other errors if the run cannot be copied.
+    If the run or its document is damaged or changes, following ends early, and the later jobs
+    decide what follows. Raises StillTakenError if a run without end stops growing, and the
+    transfer's other errors if the run cannot be copied.
     """
     try:
         return _follow(

@@ -2,7 +2,7 @@
 
 Each claim has one file, written by rename, in the folder ``journal``. Whoever next writes to the
 run database publishes them: a driver when it starts, with each heartbeat and at its end, and
-``xamsflow pend``. Each outcome changes the run document once, because a change is made only while
+``xamsflow pend``. Each outcome changes the run document only once, because the change requires that
 the claim still holds the run.
 """
 
@@ -62,9 +62,10 @@ def publish(
 ) -> dict[str, str]:
     """Publish every outcome kept for this run database; return "done" or "failed" by run.
 
-    An entry is removed when the run document says the same; if the run belongs to another driver by
-    now, the entry is set aside. Raises TransientError if the database is away again. If anything
-    else prevents publishing, `refused` is called with the run and the error, and the entry stays.
+    An entry is removed once the run document agrees with it; if the run now belongs to another
+    driver, the entry is set aside. Raises TransientError if the database is unreachable again. If
+    anything else prevents publishing, `refused` is called with the run and the error, and the entry
+    stays.
     """
     published = {}
     for path, entry in _entries("*.json"):

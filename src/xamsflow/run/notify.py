@@ -2,11 +2,11 @@
 
 A command of the site sends them, by mail or to a chat: it gets the message on its standard input
 and the facts in its environment (``XAMSFLOW_EVENT``, ``XAMSFLOW_SUBJECT``, …). Nothing from a run
-document is ever part of a command line. Whatever the command does, processing goes on: it runs in
-parallel, with a time limit, and what it could not send is sent again at the next opportunity.
+document is ever part of a command line. The command never delays processing: it runs in parallel,
+with a time limit, and unsent messages are sent again at the next opportunity.
 
-The working directory keeps what was sent, so that nothing is sent twice within ``notify.repeat_h``,
-however many processes notice it.
+A file in the working directory records what was sent, so that nothing is sent twice within
+``notify.repeat_h``, however many processes detect it.
 """
 
 import contextlib
@@ -40,13 +40,13 @@ logger = logging.getLogger(__name__)
 GB = 1_000_000_000
 
 CHECK_PAUSE = timedelta(minutes=10)
-"""Least time between two checks for what nobody reports, however often they are requested."""
+"""Minimum time between two checks for silence, however often they are requested."""
 
 AGAIN = timedelta(minutes=5)
-"""Time until a message that could not be sent is sent again."""
+"""Time until an unsent message is sent again."""
 
 KEPT = 50
-"""How many of the last unsent messages, and of the last failed runs, are kept."""
+"""Maximum number of unsent messages, and of failed runs, that are kept."""
 
 LONGEST_FACT = 4000
 """Characters; an environment has limits, and nobody reads more."""
@@ -138,7 +138,7 @@ def succeeded(config: Config, run: str) -> None:
 
 @_harmless
 def odd(config: Config, health: Health, names: Sequence[str]) -> None:
-    """Report that quantities of a run, `names`, are not what they were in earlier runs."""
+    """Report that the quantities `names` of a run differ from those of earlier runs."""
     run = health.run_id
     found = [one for one in health.odd if one.name in names]
     lines = "".join(f"  {_clean(str(one))}\n" for one in found)
@@ -167,11 +167,11 @@ def check(
     database: "RunDatabase | None",
     ask_places: Callable[[], Mapping[str, str]] = dict,
 ) -> None:
-    """Check for silence, full disks and places that do not answer; resend what could not be sent.
+    """Check for silence, full disks and places that do not respond; resend unsent messages.
 
     Call it as often as you like: it checks at most every CHECK_PAUSE. If `database` is None, the
-    run database is unreachable. `ask_places` returns the other places that do not answer, each with
-    the reason. A place is reported if it did not answer at the previous check either.
+    run database is unreachable. `ask_places` returns the other places that do not respond, each
+    with the reason. A place is reported if it did not respond at the previous check either.
     """
     now = clock.now()
     with _memory(config.notify) as memory:
@@ -199,7 +199,7 @@ def check(
 
 
 def send_test(settings: Notify) -> None:
-    """Send a message now, for a person who wants to see whether it arrives.
+    """Send a test message now, so that a person can see whether it arrives.
 
     Raises XamsflowError with the command's output if the command fails.
     """
@@ -283,7 +283,7 @@ def _capital(sentence: str) -> str:
 
 
 def _absence(settings: Notify, rows: "Iterable[RunSummary]", now: datetime) -> Message:
-    """Return the message about silence: no run was finished for long, although runs wait."""
+    """Return the message about silence: no run has finished for long, although runs are waiting."""
     limit = timedelta(hours=settings.absence_h)
     last, finished, waiting = None, datetime.min.replace(tzinfo=UTC), []
     for row in rows:
@@ -318,7 +318,7 @@ def _absence(settings: Notify, rows: "Iterable[RunSummary]", now: datetime) -> M
 
 
 class _Memory:
-    """What was sent before, and what is sent now; `kept` is the content on disk."""
+    """The messages sent before, and those to send now; `kept` is the content on disk."""
 
     def __init__(self, settings: Notify, kept: dict[str, Any]) -> None:
         self.kept = kept
@@ -328,7 +328,7 @@ class _Memory:
     def tell(self, message: Message) -> None:
         """Send a message at the end, unless it was sent before.
 
-        One with an empty state is never sent: it says that the topic is settled.
+        A message with an empty state is never sent; it marks the topic as settled.
         """
         if message.event not in self._settings.events:
             return
@@ -346,7 +346,7 @@ class _Memory:
         return message.key in self.kept.get("told", {})
 
     def clean(self) -> None:
-        """Forget what was sent long ago, and resend what could not be sent."""
+        """Forget what was sent long ago, and resend unsent messages."""
         repeat = timedelta(hours=self._settings.repeat_h)
         told = self.kept.get("told", {})
         self.kept["told"] = {key: told[key] for key in told if _age(told[key][1]) < repeat}
@@ -367,7 +367,7 @@ def _age(time: str) -> timedelta:
 
 @contextlib.contextmanager
 def _memory(settings: Notify) -> Iterator[_Memory]:
-    """Hold what was sent, under a lock; then save the changes, and send what is new."""
+    """Yield the record of messages under a lock; then save the changes, and send new messages."""
     directory = Path.cwd()
     with _kept(directory) as kept:
         memory = _Memory(settings, kept)
@@ -394,7 +394,7 @@ def _kept(directory: Path) -> Iterator[dict[str, Any]]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return what was sent; nothing if the file is unusable: people are then told again."""
+    """Return what was sent; nothing if the file is unusable, so that people are notified again."""
     try:
         kept = receipts.read(path)
     except (FileNotFoundError, BadDataError):

@@ -1,4 +1,4 @@
-"""How a driver's runs end: written to the run document, or kept until that is possible."""
+"""The outcomes of a driver's runs, written to the run document or kept until that is possible."""
 
 import contextlib
 import threading
@@ -28,7 +28,7 @@ BEGIN = "claim"
 
 
 class Outcomes:
-    """How a driver's jobs end, as the logger plugin reports it. Threads may share it.
+    """The outcomes of a driver's jobs, as reported by the logger plugin. Thread-safe.
 
     `connection` holds the run database open for the duration of a block.
     """
@@ -51,10 +51,11 @@ class Outcomes:
         self._done: set[str] = set()
         self._were_done: set[str] = set()
         self.refused: dict[str, XamsflowError] = {}
-        """Why the outcome of a run cannot be published although the run database answers."""
+        """The reason why the outcome of a run cannot be published although the run database
+        responds."""
 
     def was_done(self, run: str) -> None:
-        """Note that a run was done when it was claimed: if given back, it is done again."""
+        """Record that a run was done when it was claimed; if released, it becomes done again."""
         with self._lock:
             self._were_done.add(run)
 
@@ -71,7 +72,7 @@ class Outcomes:
         self._held.forget(run)
 
     def job_started(self, log: Path) -> None:
-        """Note that the job with this log was started, perhaps again after a failure."""
+        """Record that the job with this log was started, perhaps again after a failure."""
         with self._lock:
             self._latest_logs[log] = _latest(log)
             self._reported.discard(log)
@@ -81,11 +82,11 @@ class Outcomes:
             Failure.file(log).unlink()
 
     def job_failed(self, rule: str, wildcards: Mapping[str, str]) -> None:
-        """Write to the run document at once why a job of a run failed.
+        """Write the reason for a job's failure to the run document immediately.
 
-        Snakemake reports each job of a group, and all jobs again at the end of the workflow: the
-        first report counts. Data stored before are registered. If the run database is away, the
-        failure is kept in the journal.
+        Snakemake reports each job of a group, and all jobs again at the end of the workflow; only
+        the first report counts. Data stored before the failure are registered. If the run database
+        is unreachable, the failure is kept in the journal.
         """
         with self._lock:
             if Path(layout.LOGS[rule].format(**wildcards)) in self._reported:
@@ -104,7 +105,7 @@ class Outcomes:
             notify.failed(self._config, job.run, stage=rule, failure=failure, log=log)
 
     def is_done(self, run: str) -> bool:
-        """Return whether a run that was claimed is done, even if Snakemake has not said so yet."""
+        """Return whether a claimed run is done, even if Snakemake has not reported it yet."""
         return run in self._done or self._held.is_published(run)
 
     def _has_begun(self, log: Path) -> bool:
@@ -112,14 +113,14 @@ class Outcomes:
         return _latest(log) not in (None, self._latest_logs.get(log))
 
     def published(self, run: str) -> None:
-        """Note that the run document holds the outcome of a claimed run."""
+        """Record that the run document contains the outcome of a claimed run."""
         if self._held.forget(run):
             with self._lock:
                 self._done.add(run)
             notify.succeeded(self._config, run)
 
     def publish_journal(self, database: "RunDatabase") -> None:
-        """Publish the outcomes kept on disk while the run database was away."""
+        """Publish the outcomes kept on disk while the run database was unreachable."""
         self.refused = {}
         published = journal.publish(database, self._config, self.refused.__setitem__)
         for run, outcome in published.items():
@@ -131,7 +132,7 @@ class Outcomes:
                 self.published(run)
 
     def give_back(self, database: "RunDatabase", run: str, reason: str) -> bool:
-        """Give a held run back, for whoever comes next; return whether its document says so."""
+        """Release a held run for the next driver; return whether its document says so."""
         claim = self._held.claim(run)
         if claim is None:
             return False
@@ -145,7 +146,7 @@ class Outcomes:
             return list(self._failed.values())
 
     def tell_again(self, database: "RunDatabase") -> None:
-        """Write the failures of the runs that are still held again.
+        """Rewrite the failures of the runs that are still held.
 
         Another job of a failed run may have reported its start, and stored data, since then.
         """
@@ -163,7 +164,7 @@ class Outcomes:
         return f"{len(self._done)} done, {len(failed)} failed, {given_back} released"
 
     def told_failures(self, at_most: int) -> list[str]:
-        """Return one line for each failed run, as people are told when it fails."""
+        """Return one line for each failed run, as printed when it failed."""
         failed = {job.run: job for job in self.failed_jobs()}
         lines = [
             f"run {job.run}: {job.rule} failed: {job.failure.reason} (log: {job.log})"
@@ -173,7 +174,7 @@ class Outcomes:
         return [*lines[:at_most], *([f"… and {left} more failed runs"] if left > 0 else [])]
 
     def _write_failure(self, job: FailedJob) -> str:
-        """Write a failure to the run document; return what people are told about what follows."""
+        """Write a failure to the run document; return the text that says what follows."""
         claim = self._held.claim(job.run)
         if claim is None:
             return ""  # a single data type was requested, which leaves the run document alone
@@ -193,7 +194,7 @@ class Outcomes:
             return ""
 
     def _keep_failure(self, job: FailedJob) -> None:
-        """Keep a failure in the journal; if even that fails, the next driver finds out again."""
+        """Keep a failure in the journal; if that fails, the next driver determines it again."""
         claim = self._held.claim(job.run)
         if claim is None or job.failure.interrupted:
             return
@@ -205,9 +206,9 @@ class Outcomes:
 
 @contextlib.contextmanager
 def _one_document(database: "RunDatabase", run: str) -> Iterator[None]:
-    """Report an error that concerns the document of one run, so that it stops no other run.
+    """Report an error that affects only the document of one run, so that it stops no other run.
 
-    Raises XamsflowError if the run database is away.
+    Raises XamsflowError if the run database is unreachable.
     """
     try:
         yield
@@ -227,7 +228,7 @@ def _latest(log: Path) -> Path | None:
 
 
 def _what_next(database: "RunDatabase", job: FailedJob) -> str:
-    """Return what people are told in addition to the reason of a failure."""
+    """Return what the message says in addition to the reason for a failure."""
     if job.failure.interrupted:
         return "; it waits for the next `snakemake` run"
     (summary,) = database.runs(run_numbers.each([layout.run_number(job.run)]))

@@ -1,12 +1,12 @@
 """The statistics of a verdict: what is usual for a quantity, and how far a value is from it.
 
 The center is the median of the reference runs. The spread is their standard deviation after
-clipping what is far from the median, as in the reweighted estimators of Rousseeuw and Leroy, Robust
-Regression and Outlier Detection (1987). Up to a quarter of the reference runs may be wrong, and if
-none is, the estimate is nearly as precise as a standard deviation.
+clipping values far from the median, as in the reweighted estimators of Rousseeuw and Leroy, Robust
+Regression and Outlier Detection (1987). Up to a quarter of the reference runs may be wrong; if none
+is, the estimate is nearly as precise as a standard deviation.
 
-Quantities that are far off now and then for no reason have longer tails than a normal distribution.
-The tails are those of Student's t distribution, fitted to each quantity and to all.
+Quantities that are occasionally far off for no reason have longer tails than a normal distribution.
+Student's t distribution describes these tails; it is fitted to each quantity and to all together.
 """
 
 import math
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 FALSE_ALARMS = 1 / 2000
 """The probability that a usual run is called odd if all quantities have normal distributions: half
-of what is tolerated, because they do not quite have them."""
+of the tolerated value, because the distributions are not exactly normal."""
 
 FEWEST = 15
-"""Reference runs; with fewer, the spread is too uncertain."""
+"""Minimum number of reference runs; with fewer, the spread is too uncertain."""
 
 CLIP = 4.5
 """Robust spreads from the median beyond which a reference run does not count for the spread."""
@@ -31,14 +31,15 @@ WITHIN, QUANTILE = 0.75, 1.1503
 corresponds to it in a standard normal distribution."""
 
 FREEDOM = 0.8
-"""Degrees of freedom of the spread over those of a standard deviation: clipping costs some."""
+"""Degrees of freedom of the spread, relative to those of a standard deviation; clipping costs some.
+"""
 
 FREEDOMS = (2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 20.0)
-"""Degrees of freedom of tails that are longer than normal ones."""
+"""Degrees of freedom of tails that are longer than normal."""
 
 LONGER = 1.0
-"""Logarithm of the likelihood ratio from which the tails of one quantity are taken to be longer; by
-chance, 8 % of quantities with a normal distribution reach it."""
+"""Log-likelihood ratio above which the tails of one quantity count as longer; by chance, 8 % of
+normally distributed quantities reach it."""
 
 STEPS = 10
 """Steps of the fit of a scale."""
@@ -47,7 +48,8 @@ CLEARLY_LONGER = 5.0
 """The same for all quantities together; hardly ever reached by chance."""
 
 MOST_OF_ONE = 2.0
-"""What one quantity may contribute to that, so that it says something of most of them."""
+"""Maximum contribution of one quantity to that ratio, so that the ratio describes most quantities.
+"""
 
 LEAST_SPREAD = {"": 1e-3, "ADC counts": 0.05}
 """By unit, the spread below which a difference has no consequences; for others, see below."""
@@ -63,11 +65,11 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Usual:
-    """What is usual for a quantity, or for several: `spread` is around `center`, over `n` runs.
+    """The usual values of one or more quantities: `spread` around `center`, over `n` runs.
 
-    `error` is the usual error of a value, and `center_error` that of the center. `residuals` are
-    the distances of the reference runs from the center over their own standard deviation, without
-    its lower limit; NaN if they are all alike.
+    `error` is the usual error of a value, and `center_error` the error of the center. `residuals`
+    are the distances of the reference runs from the center over their own standard deviation,
+    without its lower limit; NaN if all runs are alike.
     """
 
     center: Array
@@ -80,8 +82,8 @@ class Usual:
     def spread_for(self, error: Array | float) -> Array:
         """Return the expected standard deviation of a value with this error from the center.
 
-        A value with a smaller error than usual is not judged more strictly: how much of the spread
-        is due to the errors is uncertain.
+        A value with a smaller error than usual is not judged more strictly, because it is uncertain
+        how much of the spread is due to the errors.
         """
         more = np.maximum(0.0, np.square(error) - self.error**2)
         spread: Array = np.sqrt(self.spread**2 + self.center_error**2 + more)
@@ -94,7 +96,7 @@ class Usual:
 
 
 def of_runs(values: Array, errors: Array, unit: str) -> Usual:
-    """Return what is usual according to reference runs, which are along the first axis.
+    """Return the usual values, based on reference runs along the first axis.
 
     An error is one standard deviation, 0 if it is unknown.
     """
@@ -111,7 +113,7 @@ def of_runs(values: Array, errors: Array, unit: str) -> Usual:
 
 
 def of_named(value: float, error: float, before: Usual | None, unit: str) -> Usual:
-    """Return what is usual according to one run; the runs `before` only show the spread."""
+    """Return the usual values, based on one run; the runs `before` define only the spread."""
     center, own = np.asarray(value), np.asarray(error)
     spread = np.maximum(own, _least(center, unit))
     if before is not None:
@@ -134,9 +136,9 @@ NORMAL = Tails()
 def tails(residuals: Sequence[Array]) -> list[Tails]:
     """Return the distribution of each quantity's residuals, NORMAL unless its tails are longer.
 
-    They are as long as those of the quantity itself or of most of them, whichever are longer.
-    Deviations of runs that were odd are missing in both. That matters little: the likelihood is
-    determined by the many residuals of a few spreads.
+    The tails are those of the quantity itself or of most quantities, whichever are longer. Both
+    lack the deviations of odd runs, which matters little: the many residuals of a few spreads
+    determine the likelihood.
     """
     squares = np.full((max(map(len, residuals), default=0), len(residuals)), np.nan)
     for column, of_one in enumerate(residuals):
@@ -160,7 +162,7 @@ def tails(residuals: Sequence[Array]) -> list[Tails]:
 
 
 def _student(squares: Array) -> tuple[Array, Array]:
-    """Return how much likelier than normal each of FREEDOMS is, as a logarithm, and the scales.
+    """Return the log-likelihood ratio of each of FREEDOMS to a normal distribution, and the scales.
 
     Both have the shape (FREEDOMS, columns of squared residuals). The scales follow from expectation
     maximization (Lange, Little and Taylor, J. Am. Stat. Assoc. 84 (1989) 881).
@@ -183,7 +185,7 @@ def _student(squares: Array) -> tuple[Array, Array]:
 
 
 def limit(n_judged: int, n_references: int, of: Tails = NORMAL) -> float:
-    """Return the deviation, in spreads, that is odd if this many quantities are compared.
+    """Return the deviation, in spreads, that counts as odd if this many quantities are compared.
 
     It is a quantile of Student's t distribution, because the spread is itself uncertain, for
     FALSE_ALARMS divided among the quantities (Bonferroni). Longer tails `of` the quantities

@@ -1,7 +1,7 @@
-"""Verdicts on runs: made, kept on disk, written to the run document, and told to people.
+"""Verdicts on runs: make them, keep them on disk, publish them and notify people.
 
-The files on disk are what counts: a verdict depends on those of earlier runs, and is made without
-the run database.
+Only the files on disk count: a verdict depends on the files of earlier runs, and needs no run
+database.
 """
 
 import logging
@@ -26,16 +26,16 @@ logger = logging.getLogger(__name__)
 
 
 RECENT = timedelta(days=7)
-"""Time since the end of a run; what happened before is no news."""
+"""Maximum time since the end of a run; older runs are not reported."""
 
 
 def judge(runs: Iterable[str], config: Config, *, is_last: bool = True) -> list[Health]:
     """Judge runs, oldest first, keep the verdicts and return them; report new deviations.
 
-    Runs without quantities, or with a damaged file of them, are left out. If this `is_last` is
-    false, earlier runs may get quantities later: then runs that cannot be compared with enough of
-    them stay without a verdict. Verdicts are written to the documents of runs that were published
-    from here; if that fails, only the log says so.
+    Runs without quantities, or with a damaged file of them, are left out. If `is_last` is false,
+    earlier runs may still get quantities; runs without enough reference runs then get no verdict
+    yet. Verdicts are written to the documents of runs published from here; failures to do so are
+    only logged.
     """
     runs = list(runs)
     before = {run: _kept(run) for run in runs}
@@ -52,7 +52,7 @@ def judge(runs: Iterable[str], config: Config, *, is_last: bool = True) -> list[
 
 
 def is_unjudged(run: str) -> bool:
-    """Tell whether a run has quantities but no verdict since, as after a process was killed."""
+    """Tell whether a run has quantities without a later verdict, for example after a kill."""
     try:
         measured = layout.quantities(run).stat().st_mtime_ns
     except OSError:  # there are none, or they cannot be read
@@ -79,10 +79,10 @@ def _judge_all(runs: Iterable[str], *, keep_unknown: bool) -> list[Health]:
 
 
 def acknowledge(run: str, text: str, by: str) -> list[Health]:
-    """Note what a person says about a run's deviations; return the verdicts that have changed.
+    """Record a note on a run's deviations; return the verdicts that have changed.
 
-    The note also goes to later runs with the same deviations. Raises ConfigurationError if the run
-    is not odd.
+    Later runs with the same deviations get the note too. Raises ConfigurationError if the run is
+    not odd.
     """
     with _alone():
         found = _verdict_on(run)
@@ -107,7 +107,7 @@ def acknowledge(run: str, text: str, by: str) -> list[Health]:
 
 
 def name_reference(run: str, by: str) -> list[Health]:
-    """Declare a run as reference for all later ones; return the verdicts made again."""
+    """Declare a run the reference for all later ones; return the new verdicts."""
     with _alone():
         health.write(replace(_verdict_on(run), named_by=by))
         later = [one.run_id for one in references.following(run)]
@@ -118,8 +118,8 @@ def name_reference(run: str, by: str) -> list[Health]:
 def publish_all(found: Sequence[Health], config: Config) -> None:
     """Write verdicts to the documents of the runs that were published from here.
 
-    A document that describes another run, such as one of another collection, is left alone; the log
-    says so. Raises TransientError if the run database cannot be reached.
+    A document that describes another run, for example in another collection, is left alone, and
+    this is logged. Raises TransientError if the run database cannot be reached.
     """
     from xamsflow import rundb  # noqa: PLC0415 - not loaded to judge a run
 
@@ -144,7 +144,7 @@ def _publish(found: Health, database: "RunDatabase", config: Config) -> None:
 
 
 def _judged_if_possible(run: str, *, keep_unknown: bool = True) -> Health | None:
-    """Judge a run; None if it has no quantities, or if the log says why it is not judged."""
+    """Judge a run; None if it has no quantities or cannot be judged, which is logged."""
     try:
         return _judged(run, keep_unknown=keep_unknown)
     except XamsflowError as error:
@@ -153,9 +153,9 @@ def _judged_if_possible(run: str, *, keep_unknown: bool = True) -> Health | None
 
 
 def _judged(run: str, *, keep_unknown: bool) -> Health | None:
-    """Judge a run and keep the verdict; what people said about the run is kept.
+    """Judge a run and store the verdict, keeping people's notes on the run.
 
-    None if it has no quantities, or if the verdict is unknown and that is not kept.
+    None if the run has no quantities, or if the verdict is unknown and not stored.
     """
     values = quantities.read(run)
     if values is None:
@@ -168,7 +168,7 @@ def _judged(run: str, *, keep_unknown: bool) -> Health | None:
 
 
 def _kept(run: str) -> Health | None:
-    """Return the verdict on a run that is kept; None without one, or if the log says why."""
+    """Return the stored verdict on a run; None if there is none or it cannot be read (logged)."""
     try:
         return health.read(run)
     except XamsflowError as error:
@@ -186,11 +186,11 @@ def _verdict_on(run: str) -> Health:
 
 
 def _new(found: Health, before: Mapping[str, Health | None]) -> tuple[str, ...]:
-    """Return the deviations of which nobody knows.
+    """Return the deviations that have not been reported.
 
-    Neither an earlier verdict on the run has them, nor one on the next run: runs may be processed
-    newest first. `before` has the verdicts that runs had before they were judged now. An old run is
-    no news.
+    Neither an earlier verdict on the run nor one on the next run contains them, because runs may be
+    processed newest first. `before` contains the verdicts from before this call. Old runs are not
+    reported.
     """
     if clock.now() - found.ended > RECENT:
         return ()

@@ -11,18 +11,18 @@ from xamsflow.state.health import Health, Verdict
 from xamsflow.state.quantities import Quantities
 
 MOST = 50
-"""Reference runs: enough for a precise spread, few enough to follow slow changes."""
+"""Number of reference runs: enough for a precise spread, few enough to follow slow changes."""
 
 LOOK_BACK = 1000
-"""Runs; a run of the same mode that is further back says little about today."""
+"""Maximum number of runs to look back; older runs of the same mode say little about today."""
 
 
 @dataclass(frozen=True)
 class References:
     """Reference runs, newest first, and the verdict on the last run that was judged.
 
-    If a person declared a run as reference and there are too few later runs, `named` is that run,
-    and `runs` are runs before it, which only show the spread.
+    If someone declared a run the reference and there are too few later runs, `named` is that run,
+    and `runs` are the runs before it, which define only the spread.
     """
 
     runs: tuple[Quantities, ...]
@@ -113,5 +113,5 @@ def _quantities(run: str) -> Quantities | None:
 
 @lru_cache(maxsize=4 * MOST)
 def _read(run: str, changed_ns: int) -> Quantities | None:  # noqa: ARG001 - part of the key
-    """Return the quantities of a run; if many runs are judged, each file is read once."""
+    """Return the quantities of a run; each file is read only once, even if many runs are judged."""
     return quantities.read(run)

@@ -18,8 +18,9 @@ DERIVED = {
     "electron_lifetime": "electron_loss_rate",
     "electron_lifetime_2": "electron_loss_rate_2",
 }
-"""Quantities (µs) that say the same as others, their inverse (1/ms). The rates of electron loss are
-compared: a run that sees no loss has no lifetime, and with few events, lifetimes have a long tail.
+"""Quantities (µs) that only repeat others, their inverses (1/ms). The electron loss rates are
+compared: a run without visible loss has no lifetime, and with few events, lifetimes have a long
+tail.
 """
 
 LONG_ENOUGH = 0.5
@@ -28,10 +29,10 @@ LONG_ENOUGH = 0.5
 
 @dataclass(frozen=True)
 class _Compared:
-    """A number of this run and what is usual; `deviation` is in spreads.
+    """A number of this run and its usual values; `deviation` is in spreads.
 
-    A deviation beyond `certain` is odd, one beyond `limit` if two runs in a row have it. The
-    `residuals` are those of the reference runs, `n` their number.
+    A deviation beyond `certain` is odd; one beyond `limit` is odd if two consecutive runs have it.
+    `residuals` are those of the reference runs, `n` is their number.
     """
 
     value: float
@@ -47,8 +48,8 @@ class _Compared:
 def judge(run: Quantities, references: References, before: Health | None, time: str) -> Health:
     """Return the verdict on a run.
 
-    `before` is an earlier verdict on the same run, of which a person's words are kept. `time` is
-    now, in ISO 8601.
+    `before` is an earlier verdict on the same run, whose notes are kept. `time` is the current time
+    (ISO 8601).
     """
     before = _as_compared_now(before)
     named_by = before.named_by if before else None
@@ -100,7 +101,7 @@ def judge(run: Quantities, references: References, before: Health | None, time: 
 
 
 def bands(run: Quantities, references: References) -> dict[str, tuple[float, float, float]]:
-    """Return center, spread and limit with which each quantity of a run is judged.
+    """Return the center, spread and limit by which each quantity of a run is judged.
 
     A value that is more than the limit, in spreads, away from the center stands out.
     """
@@ -111,7 +112,7 @@ def bands(run: Quantities, references: References) -> dict[str, tuple[float, flo
 def continues(odd: Deviation, earlier: Deviation, limit: float) -> bool:
     """Tell whether a deviation is the same problem as one of an earlier run.
 
-    It is another problem if the value has changed by more than `limit` spreads since it began.
+    It is a different problem if the value has changed by more than `limit` spreads since it began.
     """
     if odd.name != earlier.name:
         return False
@@ -149,7 +150,7 @@ def _numbers(run: Quantities, references: References) -> Iterator[tuple[str, _Co
 
 
 def _usual(name: str, like: Quantity, references: References) -> Usual | None:
-    """Return what is usual for a number, None if the reference runs do not say."""
+    """Return the usual values of a number; None if there are too few reference runs."""
     found = _measured_in(references.runs, name, like)
     usual = None
     if len(found) >= comparison.FEWEST:
@@ -178,7 +179,7 @@ def _definition(quantity: Quantity) -> tuple[str, str]:
 
 
 def _far(compared: Mapping[str, _Compared]) -> Iterator[Deviation]:
-    """Yield the numbers that stand out; the run in which it began is not known yet."""
+    """Yield the numbers that stand out; the run in which each deviation began is not yet known."""
     for name, one in compared.items():
         if abs(one.deviation) > one.limit:
             yield Deviation(
@@ -187,7 +188,7 @@ def _far(compared: Mapping[str, _Compared]) -> Iterator[Deviation]:
 
 
 def _missing_or_other(run: Quantities, references: References) -> Iterator[Deviation]:
-    """Yield the numbers that should be there, and the texts that are usually others."""
+    """Yield the numbers that are missing, and the texts that are unusual."""
     runs = references.compared
     for name, example in runs[0].quantities.items():
         quantity = run.quantities.get(name)
@@ -206,12 +207,12 @@ def _missing_or_other(run: Quantities, references: References) -> Iterator[Devia
 
 
 def _is_certain(found: Deviation, compared: Mapping[str, _Compared]) -> bool:
-    """Tell whether a deviation is odd by itself; a missing value or another text always is."""
+    """Tell whether a deviation is odd by itself; a missing value or a changed text always is."""
     return found.deviation is None or abs(found.deviation) > compared[found.name].certain
 
 
 def _is_repeated(found: Deviation, previous: Health | None) -> bool:
-    """Tell whether the previous run has a deviation to the same side."""
+    """Tell whether the previous run deviates in the same direction."""
     return any(
         found.name == earlier.name
         and found.deviation is not None
@@ -237,7 +238,7 @@ def _dated(odd: Deviation, run: str, previous: Health | None, limit: float) -> D
 def _known(
     odd: Sequence[Deviation], previous: Health | None, before: Health | None
 ) -> tuple[Note, ...]:
-    """Return what people wrote about deviations that have not changed since."""
+    """Return people's notes on deviations that have not changed since."""
     began = {one.name: one.since for one in odd}
     found: dict[Note, None] = {}
     for verdict in (previous, before):
@@ -252,9 +253,9 @@ def _known(
 
 
 def _as_compared_now(verdict: Health | None) -> Health | None:
-    """Return a verdict in which deviations of derived quantities are those of what is compared.
+    """Return a verdict whose deviations of derived quantities are replaced by the compared ones.
 
-    Verdicts of earlier versions have them, and people wrote notes on them.
+    Verdicts of earlier versions contain derived quantities, and people wrote notes on them.
     """
     if verdict is None:
         return None
