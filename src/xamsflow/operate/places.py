@@ -1,4 +1,4 @@
-"""The hosts and systems that processing depends on: which of them do not answer."""
+"""The hosts and systems that processing depends on, and which of them do not respond."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from xamsflow.settings.config import Config
 
 
 def silent(config: Config, profile: Path) -> dict[str, str]:
-    """Return the places that do not answer, each with the reason: DAQ and batch system.
+    """Return the places that do not respond, each with the reason: DAQ and batch system.
 
-    The run database is not among them: whoever asks knows whether it answers.
+    The run database is not among them, because the caller knows whether it responds.
     """
     reasons = {**_daq(config), **_batch_system(profile)}
     return {place: reason for place, reason in reasons.items() if reason is not None}

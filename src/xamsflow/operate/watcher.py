@@ -47,7 +47,7 @@ CAMPAIGN_SHARE = 0.8
 """The part of the runs in work that may be runs of campaigns, so that new runs find room."""
 
 PAUSE_S = 60.0
-"""Pause before a run whose driver failed is taken again, doubled each time ..."""
+"""Pause before a run whose driver failed is tried again, doubled each time ..."""
 
 LONGEST_PAUSE_S = 3600.0
 """... up to this."""
@@ -281,7 +281,7 @@ class Watcher:
         return asked
 
     def _wait_list(self, database: RunDatabase) -> list[ClaimedRun | PendingRun]:
-        """Return the runs that can be taken, in their turn, including those of dead drivers."""
+        """Return the runs that can be claimed, in order, including those of dead drivers."""
         ours = {number for driver in self._drivers for number in driver.runs}
         waiting = selecting.to_take(database, self._config.select)
         return [run for run in waiting if run.number not in ours]

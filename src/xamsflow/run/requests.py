@@ -1,4 +1,4 @@
-"""The files that a person asks Snakemake for: what can be made, and what is asked for by name."""
+"""The files requested from Snakemake: which can be made, and which are requested by name."""
 
 import os
 from collections.abc import Collection, Iterable

@@ -1,4 +1,4 @@
-"""Ends a driver that hangs: it has no job and makes no progress, but its heartbeat goes on.
+"""Ends a driver that hangs: it has no job and makes no progress, but its heartbeat continues.
 
 Nobody could take over its runs otherwise. Once it has ended, the next driver does.
 """
@@ -24,7 +24,7 @@ class Watchdog:
         self._last = time.monotonic()
 
     def note(self) -> None:
-        """Note that the driver has done something."""
+        """Record that the driver has done something."""
         self._last = time.monotonic()
 
     def check(self) -> None:

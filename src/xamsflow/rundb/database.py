@@ -77,9 +77,9 @@ def _translated(
 class RunDatabase:
     """The run documents of one collection.
 
-    Any method raises TransientError if the server is away and ConfigurationError if it refuses us.
-    Methods that name a run raise ConfigurationError if it has no document and BadDataError if it
-    has several.
+    Any method raises TransientError if the server is unreachable, and ConfigurationError if it
+    refuses us. Methods that name a run raise ConfigurationError if it has no document and
+    BadDataError if it has several.
 
     Methods that change a status return False or None, and change nothing, if the change does not
     apply to the run's state or the run belongs to another owner.
@@ -529,7 +529,7 @@ class RunDatabase:
 
     @_translated
     def hold_campaign(self, name: str, *, paused: bool) -> None:
-        """Hold back the runs of a campaign that are not done, or let them go on."""
+        """Hold back the runs of a campaign that are not done, or let them continue."""
         mark = "processing.campaign.paused"
         if paused:
             open_runs = {"processing.campaign.name": name, "processing_status": {"$ne": "done"}}

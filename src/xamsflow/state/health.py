@@ -10,7 +10,7 @@ from typing import Any
 from xamsflow.state import layout, receipts
 
 VERSION = 1
-"""The form of the file; a file of another form is made again."""
+"""The version of the file format; files of other versions are rewritten."""
 
 
 class Verdict(StrEnum):
@@ -97,7 +97,7 @@ class Health:
 
     @property
     def unknown_names(self) -> tuple[str, ...]:
-        """The quantities that stand out and that nobody has written about."""
+        """The quantities that stand out and have no note."""
         known = {name for note in self.known for name in note.names}
         return tuple(one.name for one in self.odd if one.name not in known)
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from xamsflow.state import layout, receipts
 
 VERSION = 1
-"""The form of the file; a file of another form is made again."""
+"""The version of the file format; files of other versions are rewritten."""
 
 OURS = "xamsflow"
 """What `by` says of the quantities of every site."""

@@ -26,7 +26,7 @@ from xamsflow.state.health import Health
 from xamsflow.state.quantities import Quantities, Quantity
 
 VERSION = 1
-"""The form of the kept file; a file of another form is made again."""
+"""The version of the file format; files of other versions are rewritten."""
 
 ABOUT = ("unit", "definition", "channel", "by")
 """What a table says about a quantity, from the newest run that has it."""

@@ -110,7 +110,7 @@ class Newest:
                 del self._fresh[name]
 
     def done(self, names: frozenset[str]) -> None:
-        """Note that these folders were copied after the latest look."""
+        """Record that these folders were copied after the latest check."""
         self._new -= names
 
     def _forget(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""A terminal on which lines are redrawn in place, and which is left as it was found."""
+"""A terminal whose lines are redrawn in place, and which is restored afterwards."""
 
 import contextlib
 import io
@@ -16,7 +16,7 @@ from xamsflow.views import terminal
 
 # ECMA-48, and the private modes that all terminals since xterm know.
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
-"""Another screen, no cursor, and no wrapping: what is too long is cut by the terminal."""
+"""The alternate screen, without cursor and wrapping: the terminal cuts long lines."""
 LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 CLEAR = "\x1b[H\x1b[2J"
 CLEAR_REST_OF_LINE = "\x1b[K"
@@ -32,10 +32,10 @@ def is_possible() -> bool:
 
 
 class Screen:
-    """A screen of its own on this process's terminal, from which keys are read.
+    """An alternate screen on this process's terminal, from which keys are read.
 
-    At the end of the block the terminal is as before, whatever ends the block: an error, Ctrl-C,
-    SIGTERM or a lost connection. Ctrl-Z works, too. Use it in the main thread.
+    The terminal is restored however the block ends: with an error, Ctrl-C, SIGTERM or a lost
+    connection. Ctrl-Z works too. Use it in the main thread.
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class Screen:
         return (found.columns or SMALLEST[0], found.lines or SMALLEST[1])
 
     def draw(self, lines: list[str]) -> None:
-        """Show these lines instead of the present ones, and send only those that differ.
+        """Show these lines instead of the present ones, sending only those that differ.
 
         Lines that do not fit are left out. Control characters in them are escaped, except colors.
         """

@@ -11,15 +11,15 @@ from xamsflow.settings.config import Config
 from xamsflow.state import layout, receipts
 
 Changes: TypeAlias = dict[str, list[tuple[int, str | None]]]
-"""By data type: from which run on which lineage hash is current, None if that is not known."""
+"""By data type: from which run onward each lineage hash is current, None if unknown."""
 
 
 def update(config: Config, runs: Iterable[str]) -> None:
-    """Find out the current lineages of the ranges that have any of these runs, and write them.
+    """Compute the current lineages of all ranges with any of these runs, and write them.
 
-    Imports strax, which takes seconds, and then takes 0.3 s for each range. What is known of the
-    same settings is not made again on the same day: a context of others may change unnoticed.
-    Raises ConfigurationError or ResourcesError.
+    Importing strax takes seconds, and each range another 0.3 s. Results for the same settings are
+    reused on the same day only, because another context may change unnoticed. Raises
+    ConfigurationError or ResourcesError.
     """
     from xamsflow.data import lineage  # noqa: PLC0415
     from xamsflow.settings import detector as detectors  # noqa: PLC0415
@@ -41,7 +41,7 @@ def update(config: Config, runs: Iterable[str]) -> None:
 
 
 def read(config: Config) -> Changes:
-    """Return the current lineages, empty if they are not known for this detector and context."""
+    """Return the current lineages, empty if unknown for this detector and context."""
     content = _read()
     if {name: content.get(name) for name in _names(config)} != _names(config):
         return {}
@@ -61,7 +61,7 @@ def _names(config: Config) -> dict[str, Any]:
 
 
 def _settings(config: Config, detector: str, today: date) -> int:
-    """Return a checksum of what lineages depend on, as far as it can be seen."""
+    """Return a checksum of everything visible that lineages depend on."""
     try:
         committed = (layout.REPOSITORY / "lineage.json").read_bytes()
     except OSError:
@@ -70,7 +70,7 @@ def _settings(config: Config, detector: str, today: date) -> int:
 
 
 def _read() -> Mapping[str, Any]:
-    """Return what is known, empty if the file cannot be used."""
+    """Return the stored lineages, empty if the file cannot be used."""
     try:
         content = receipts.read(layout.PAGE_CURRENT)
     except (XamsflowError, OSError):

@@ -25,21 +25,21 @@ MS = 1_000_000
 """Nanoseconds in a millisecond: some file systems keep no finer times."""
 
 THOROUGH_MS = 900_000
-"""After this time, the files of all runs are looked at again."""
+"""Interval between two checks of the files of all runs."""
 
 LOG_BYTES = 6000
-"""How much is shown of the end of the log."""
+"""Amount shown from the end of the log."""
 
 QUANTITIES = ("quantity", "value", "error", "unit", "remark")
 
 
 def make(config: Config, stamps: Mapping[int, int], at_most: int, *, thorough: bool) -> bool:
-    """Write the details of at most so many runs whose details are out of date, newest first.
+    """Write outdated details of at most the given number of runs, newest first.
 
-    Return whether those of more runs may be out of date.
+    Returns whether details of more runs may be out of date.
 
     `stamps` says when the row of each run last changed, in ms since the epoch. Unless `thorough`,
-    the files of runs whose rows have not changed are looked at only every THOROUGH_MS. Raises the
+    the files of runs whose rows have not changed are checked only every THOROUGH_MS. Raises the
     errors of the run database, and ConfigurationError or ResourcesError if nothing can be written.
     """
     wanted = out_of_date(stamps, at_most, thorough=thorough)
@@ -65,10 +65,10 @@ def make(config: Config, stamps: Mapping[int, int], at_most: int, *, thorough: b
 
 
 def out_of_date(stamps: Mapping[int, int], at_most: int, *, thorough: bool) -> dict[int, int]:
-    """Return at most so many runs whose details are out of date, with the time that they get.
+    """Return at most the given number of runs with outdated details, and the new time of each.
 
-    Arguments are as for :func:`make`. On a file server, looking at the files of thousands of runs
-    takes long.
+    Arguments are as for :func:`make`. On a file server, checking the files of thousands of runs
+    takes a long time.
     """
     now = round(clock.now().timestamp() * 1000)
     then, newest = _seen()
@@ -90,7 +90,7 @@ def out_of_date(stamps: Mapping[int, int], at_most: int, *, thorough: bool) -> d
 
 
 def _seen() -> tuple[int, int]:
-    """Return when all runs were last looked at, and the newest stamp then, in ms; 0 if unknown."""
+    """Return when all runs were last checked, and the newest stamp then, in ms; 0 if unknown."""
     try:
         content = receipts.read(layout.PAGE_DETAILS_SEEN)
         return int(content["time"]), int(content["newest"])
@@ -103,9 +103,9 @@ def _problem(text: str) -> list[Any]:
 
 
 def _version(run: str, stamp: int) -> int | None:
-    """Return the time of what the details of a run should say, in ns; None if they say it.
+    """Return the time that a run's details should have, in ns; None if they are up to date.
 
-    The script has this time as its own, whatever clock the file server has.
+    The script gets this modification time, whatever the file server's clock says.
     """
     folder = os.path.dirname(layout.OVERVIEW.format(run_id=run))  # noqa: PTH120
     version = max(_changed(folder) // MS, stamp) * MS
@@ -113,9 +113,10 @@ def _version(run: str, stamp: int) -> int | None:
 
 
 def _changed(path: str) -> int:
-    """Return when a file or folder last changed, in ns; 0 if it is not there.
+    """Return when a file or folder last changed, in ns; 0 if it does not exist.
 
-    Paths are texts, because path objects of thousands of runs take longer than the files.
+    Paths are strings, because creating path objects for thousands of runs takes longer than reading
+    the times.
     """
     try:
         return os.stat(path).st_mtime_ns  # noqa: PTH116
@@ -184,7 +185,7 @@ def _written(value: Any) -> str:
 
 
 def _pages(run: str) -> list[tuple[str, str]]:
-    """Return name and address of what else there is about a run, relative to the page."""
+    """Return the name and address of other files about a run, relative to the page."""
     found = (("events", layout.events_page(run)), ("gains", layout.gains_picture(run)))
     there = ((what, path) for what, path in found if os.path.isfile(path))  # noqa: PTH113
     return [(what, str(path.relative_to(layout.PAGE.parent))) for what, path in there]

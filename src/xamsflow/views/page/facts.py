@@ -1,4 +1,4 @@
-"""What the page says about all runs: one row each, what is in progress or failed, and rates."""
+"""The facts that the page shows about all runs: their rows, runs in progress or failed, rates."""
 
 import shutil
 from collections import Counter
@@ -34,10 +34,10 @@ SHOWN = 50
 """Maximum number of runs in each other list; the newest are shown."""
 
 SILENT_S = 1800.0
-"""A run in progress that gave no sign of life for this long has a problem."""
+"""A run in progress without a heartbeat for this long counts as a problem."""
 
 RECENT = timedelta(days=7)
-"""Older odd runs do not count as what is wrong now."""
+"""Older odd runs do not count as current problems."""
 
 DAYS = 14
 """Number of days of throughput, including today."""
@@ -47,8 +47,8 @@ RUNS_TIMED = 100
 
 
 AS_THEY_COME = timedelta(days=1)
-"""A run that was transferred later than this after its end was not waited for: a person requested
-it long after it was taken, and its age says nothing about the workflow."""
+"""A run transferred later than this after its end was not waiting for the workflow: a person
+requested it long after data taking, so its delay says nothing about the workflow."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Page:
 
     @property
     def done_lately(self) -> Day:
-        """What was done today and yesterday."""
+        """The throughput of today and yesterday."""
         today, before = self.days[-1], self.days[-2]
         n_bytes = today.n_bytes + before.n_bytes
         return Day(today.date, today.n_runs + before.n_runs, n_bytes, 0, 0)
@@ -182,7 +182,7 @@ def collect(config: Config) -> Page:
 def latencies(runs: Iterable[str]) -> list[Latency]:
     """Return the time from the end of a run to each of its steps, from the receipts.
 
-    Only runs that were processed as they came count: those transferred within AS_THEY_COME.
+    Only runs that were processed as they ended count: those transferred within AS_THEY_COME.
     """
     times: dict[str, list[float]] = {}
     for run in runs:
@@ -220,7 +220,7 @@ def _end(transferred: Mapping[str, Any] | None) -> datetime | None:
 
 
 class _Tally:
-    """What the page says of all runs, counted while they pass; few are kept."""
+    """The page's totals, counted while run documents stream by; only a few runs are kept."""
 
     def __init__(self, now: datetime) -> None:
         self._now = now
@@ -272,7 +272,7 @@ class _Tally:
             self._n_bytes[day] += round((row.size_mb or 0) * MB)
 
     def days(self, now: datetime) -> list[Day]:
-        """Return what was done on each of the last DAYS days."""
+        """Return the throughput of each of the last DAYS days."""
         n_runs, n_bytes = self._n_runs, self._n_bytes
         days = [now.date() - timedelta(days=back) for back in reversed(range(DAYS))]
         most_runs = max([1, *(n_runs[day] for day in days)])
@@ -294,7 +294,7 @@ def _space(what: str, folder: Path) -> Space | None:
 
 
 def _documents_from_receipts() -> Iterator[dict[str, Any]]:
-    """Yield what the receipts and logs in the working directory say about each run."""
+    """Yield what the receipts and logs in the working directory contain about each run."""
     for run in run_files.runs():
         try:
             yield reconstructed.document(run)

@@ -1,4 +1,4 @@
-"""What the page said last, so that an open page is told only what has changed since."""
+"""The last content of the page, so that open pages receive only what has changed since."""
 
 import json
 import zlib
@@ -12,15 +12,15 @@ from xamsflow.state import layout
 from xamsflow.views.page.rows import Row
 
 VERSION = 1
-"""The form of the file; a file of another form counts as missing."""
+"""The version of the file format; files of other versions count as missing."""
 
 TOLD = 500
-"""Maximum number of changed rows that are told; a page that misses more loads itself again."""
+"""Maximum number of changed rows that are sent; a page that has missed more reloads itself."""
 
 
 @dataclass
 class Kept:
-    """What was written last.
+    """The content that was written last.
 
     A stamp is a number that grows with every version of the page. `made` is when the last version
     was made, in s since the epoch. `rows` has a checksum of each run's row and the stamp of the
@@ -36,7 +36,7 @@ class Kept:
     rows: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def take(self, rows: Sequence[Row] | None, said: int, made: float) -> bool:
-        """Take over what the page says now; return whether that is something new.
+        """Take over the page's current content; return whether anything is new.
 
         `said` is the checksum of everything beside the rows. Without `rows`, because the run
         database cannot be read, those kept stay. What was collected earlier than what is kept, by
@@ -80,7 +80,7 @@ def checksum(value: object) -> int:
 
 
 def read() -> Kept:
-    """Return what was written last, empty if it cannot be used."""
+    """Return the content that was written last, empty if it cannot be used."""
     try:
         content = json.loads(layout.PAGE_KEPT.read_bytes())
         if content["version"] != VERSION:

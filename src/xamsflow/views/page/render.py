@@ -32,7 +32,7 @@ def make(config: Config, *, details: int = DETAILS, thorough: bool = False) -> b
     """Write the page, and what open pages load, atomically.
 
     `details` is the maximum number of runs whose details are written; if `thorough`, the files of
-    all runs are looked at, and not only now and then. Return whether the page says anything new, or
+    all runs are checked, not only from time to time. Returns whether the page says anything new, or
     whether more details are missing. If the run database cannot be reached, the page is made from
     the receipts and says so. Raises ConfigurationError or ResourcesError if it cannot be written.
     """
@@ -132,9 +132,9 @@ def _is_claimed(run: str) -> bool:
 
 
 def _out_of_date(run: str) -> bool:
-    """Tell whether a run has a data type receipt that is newer than its picture.
+    """Tell whether a run has a data type receipt newer than its picture.
 
-    A folder that this user cannot read needs no picture of this user.
+    A folder that this user cannot read needs no picture from this user.
     """
     picture = layout.overview(run)
     others = {layout.rundoc_receipt(run).name, layout.claim_file(run).name, *layout.ABOUT_A_RUN}

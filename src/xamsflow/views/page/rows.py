@@ -1,4 +1,4 @@
-"""All runs in few bytes: numbers, and texts that are written once."""
+"""All runs in compact form: numbers, and texts that are stored only once."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -12,13 +12,13 @@ from xamsflow.state import layout
 from xamsflow.views.html_page import shown
 
 FIELDS = (*RunSummary.FIELDS, "data.time", "comments")
-"""What is read of each run document."""
+"""The fields read from each run document."""
 
 COLUMNS = (
     *("number", "mode", "tags", "comments", "start", "length", "size", "status", "quality"),
     *("health", "reason", "failure", "stage", "host", "changed", "retry", "lineages", "picture"),
 )
-"""What a row has, in this order.
+"""The columns of a row, in order.
 
 Times are in s since the epoch, the length in s, the size in MB; `lineages` is a text with
 ``<data type> <lineage hash>`` for each data type, separated by ``;``. `picture` is 0 or 1.
@@ -33,14 +33,14 @@ TEXTS = frozenset(
 """The columns whose values are texts; `tags` is a list of them."""
 
 NEVER = datetime.fromtimestamp(0, UTC)
-"""The time of data of which nobody wrote when they were made."""
+"""The time of data whose time of making is unknown."""
 
 Row: TypeAlias = tuple[Any, ...]
 
 
 @dataclass(slots=True)
 class Lineage:
-    """Data sets of one type that were made alike, and when."""
+    """Data sets of one type with the same lineage, and when they were made."""
 
     first: datetime
     last: datetime
@@ -48,13 +48,13 @@ class Lineage:
 
 
 class Lineages:
-    """Which lineages the runs have of each data type, by data type and hash."""
+    """The lineages that the runs have, by data type and hash."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], Lineage | None] = {}
 
     def add(self, data_type: str, lineage: str, time: datetime) -> bool:
-        """Count a data set; return whether its type and hash are names."""
+        """Count a data set; return whether its type and hash are valid names."""
         key = data_type, lineage
         known = self._found.get(key, ...)
         if known is ...:
@@ -119,7 +119,7 @@ def row(run: RunSummary, document: Mapping[str, Any], lineages: Lineages, host: 
 
 
 def block(rows: Iterable[Row]) -> dict[str, Any]:
-    """Return rows as plain JSON in which each text is a position in the list `words`."""
+    """Return rows as plain JSON, in which each text is an index into the list `words`."""
     numbers: dict[str, int] = {}
 
     def word(text: str) -> int:
@@ -138,7 +138,7 @@ def block(rows: Iterable[Row]) -> dict[str, Any]:
 def _stored(
     document: Mapping[str, Any], changed: datetime | None, lineages: Lineages, host: str
 ) -> str:
-    """Return which data types of ours a run has, with which lineage."""
+    """Return the data types that we stored for a run, with their lineages."""
     found: dict[str, str] = {}
     for entry in run_document.data_entries(document):
         data_type, lineage = entry.get("type"), entry.get("lineage_hash")

@@ -1,4 +1,4 @@
-"""What stands around the table of runs, as plain JSON: numbers and texts ready to be shown."""
+"""The page's content around the table of runs, as plain JSON that is ready to be shown."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -16,14 +16,14 @@ FULL = 0.95
 """The used share of a disk from which it counts as full."""
 
 NAMED = 10
-"""Maximum number of runs that one problem names."""
+"""Maximum number of runs named for one problem."""
 
 IN_ADDRESS = 200
 """Maximum number of ranges of runs in an address, which must not become too long."""
 
 
 def summary(page: Page) -> dict[str, Any]:
-    """Return everything on the page but the rows of the table."""
+    """Return everything on the page except the rows of the table."""
     return {
         "made": page.made.isoformat(),
         "detector": page.detector,
@@ -66,7 +66,7 @@ def _watch(page: Page) -> dict[str, Any] | None:
 
 
 def _tiles(page: Page) -> Iterator[dict[str, Any]]:
-    """Yield a number, what it counts, a remark, how good it is, and the status to filter by."""
+    """Yield a number, what it counts, a remark, its severity, and the status to filter by."""
     waits = [amounts.size(page.backlog_bytes)] if page.backlog_bytes else []
     if page.oldest_pending:
         waits.append(f"the oldest since {amounts.time(page.oldest_pending)}")
@@ -87,7 +87,7 @@ def _tile(number: int, what: str, about: str, how: str, status: str) -> dict[str
 
 
 def _wrong(page: Page) -> Iterator[dict[str, Any]]:
-    """Yield what is wrong now, the most far-reaching problem first."""
+    """Yield the current problems, most far-reaching first."""
     if page.source_problem:
         what = "The run database could not be read; this page is made from the receipts here."
         yield _problem(what, page.source_problem, command="xamsflow doctor")
@@ -146,9 +146,9 @@ def _problem(
     find: Mapping[str, str] | None = None,
     soft: bool = False,
 ) -> dict[str, Any]:
-    """Return a problem; `soft` says that it may go away.
+    """Return a problem; `soft` means that it may resolve itself.
 
-    `find` is the filter that shows its runs, if they are too many for an address.
+    `find` is the filter that shows its runs, if there are too many for a URL.
     """
     numbers = numbers or []
     words = run_numbers.words(numbers)
