@@ -17,6 +17,7 @@ from xamsflow.simulate.embedded_mongod import MongoServer
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+UNIT = REPOSITORY / "tests" / "unit"
 
 OF_THE_USER = ("BASH_ENV", "MONGO_", "SNAKEMAKE_", "SSH_", "XAMSFLOW_", "XDG_")
 """What the names of variables begin with that lead to files, keys and servers of the user."""
@@ -45,7 +46,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Keep tests that share something in one process, and begin with them.
 
     There is one batch system on a machine. Its tests come first: they mostly wait, so that all
-    others are run beside them.
+    others are run beside them. Unit tests come last: they are short, so that all processes end at
+    about the same time.
     """
     for item in items:
         if _needs_the_batch_system(item):
@@ -55,10 +57,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
         key=lambda item: (
             not _needs_the_batch_system(item),
             item.get_closest_marker("xdist_group") is None,
+            item.path.is_relative_to(UNIT),
         )
     )
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(ids: list[str]) -> None:
     """Stop if groups have no effect: versions of pytest and pytest-xdist must go together."""
     if any("/test_batch_" in name and not name.endswith("@batch") for name in ids):

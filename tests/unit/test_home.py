@@ -11,6 +11,9 @@ from xamsflow.remote import ssh
 
 USERS_HOME = Path(pwd.getpwuid(os.getuid()).pw_dir)
 
+FEW_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+"""For the tests inside these tests, which need none and would load all."""
+
 INNER = """
 import os
 from pathlib import Path
@@ -32,7 +35,8 @@ def test_files_and_variables_of_the_user_are_out_of_sight(tmp_path):
         [sys.executable, "-m", "pytest", "-q", *plugins, "--rootdir", tmp_path, inner],
         env=os.environ
         | {"HOME": str(tmp_path), "MONGO_USER": "me", "XDG_CONFIG_HOME": str(tmp_path)}
-        | {"PYTHONPATH": str(conftest.parent)},
+        | {"PYTHONPATH": str(conftest.parent)}
+        | FEW_PLUGINS,
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -56,7 +60,7 @@ def test_a_missing_server_is_named_in_one_line(tmp_path):
     )
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", inner],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])} | FEW_PLUGINS,
         cwd=tmp_path,
         capture_output=True,
         text=True,

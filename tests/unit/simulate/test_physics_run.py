@@ -74,7 +74,7 @@ def test_runs_have_redax_format(tmp_path, readers, threads, border_pulses):
     run = SimulatedRun(
         932,
         both_digitizers(),
-        duration=0.3,
+        duration=0.12,
         chunk_length=0.017,
         chunk_overlap=0.003,
         readers=readers,
