@@ -13,7 +13,7 @@ a client does ends the server, because all its scripts would end too.
 import contextlib
 import ctypes
 import gc
-import json
+import marshal
 import os
 import runpy
 import secrets
@@ -144,7 +144,7 @@ class _Server:
             if not fork_client.is_own(client):
                 raise PermissionError
             request, streams = _receive(client)
-        except (OSError, EOFError, ValueError):
+        except (OSError, EOFError, ValueError, TypeError):
             client.close()
             return
         self._prepare(request)
@@ -160,7 +160,7 @@ class _Server:
             client.close()
             return
         with contextlib.suppress(OSError):  # if the client has ended, its end is noticed below
-            client.sendall(fork_client.LENGTH.pack(child))
+            client.sendall(fork_client.NUMBER.pack(child))
         self._clients[child] = client
         ended = partial(self._client_ended, child, client)
         self._selector.register(client, selectors.EVENT_READ, ended)
@@ -206,7 +206,7 @@ class _Server:
                 with contextlib.suppress(KeyError):  # the client has ended
                     self._selector.unregister(client)
                 with contextlib.suppress(OSError):
-                    client.sendall(f"{status}\n".encode())
+                    client.sendall(fork_client.NUMBER.pack(status))
 
     def _become(self, request: dict[str, Any], streams: list[int]) -> NoReturn:
         """Become the process of a script: run it and end."""
@@ -258,11 +258,12 @@ def _run(argv: list[str]) -> int:
 def _receive(client: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """Return a client's request and its standard streams.
 
-    Raises EOFError if the client has ended, OSError or ValueError if it sends no request.
+    Raises EOFError if the client has ended, OSError, ValueError or TypeError if it sends no
+    request.
     """
-    head, streams, _, _ = socket.recv_fds(client, fork_client.LENGTH.size, 3)
+    head, streams, _, _ = socket.recv_fds(client, fork_client.NUMBER.size, 3)
     try:
-        left = fork_client.LENGTH.unpack(head)[0] if len(head) == fork_client.LENGTH.size else -1
+        left = fork_client.NUMBER.unpack(head)[0] if len(head) == fork_client.NUMBER.size else -1
         message = bytearray()
         while len(message) < left:
             part = client.recv(min(left - len(message), 65536))
@@ -271,7 +272,7 @@ def _receive(client: socket.socket) -> tuple[dict[str, Any], list[int]]:
             message += part
         if len(message) != left or len(streams) != 3:
             raise EOFError
-        request: dict[str, Any] = json.loads(message)
+        request: dict[str, Any] = marshal.loads(message)
     except BaseException:
         for stream in streams:
             os.close(stream)

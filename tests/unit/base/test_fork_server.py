@@ -260,7 +260,7 @@ def test_ctrl_c_before_the_server_is_ready_ends_the_client(tmp_path, monkeypatch
     assert (stopped.returncode, (tmp_path / "begun").exists()) == (-signal.SIGINT, False)
 
 
-@pytest.mark.parametrize("sent", [b"", b"\0", fork_client.LENGTH.pack(3) + b"{x}"])
+@pytest.mark.parametrize("sent", [b"", b"\0", fork_client.NUMBER.pack(3) + b"{x}"])
 def test_a_client_that_sends_no_request_concerns_nobody_else(server, tmp_path, sent):
     with connected() as odd:
         if sent:
