@@ -35,7 +35,7 @@ from xamsflow.run import publish as publishing
 from xamsflow.run.failures import Failure
 from xamsflow.run.interrupt import STOPPED
 from xamsflow.run.policy import patiently
-from xamsflow.rundb import identity
+from xamsflow.rundb import Connection, identity
 from xamsflow.rundb.identity import Identity
 from xamsflow.settings import config
 from xamsflow.settings.config import Config
@@ -58,7 +58,6 @@ def load(rule: str, *, runs: int) -> None:
     # Libraries must not start threads here: a fork would not have them.
     os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
     with memory.loading():
-        import xamsflow.rundb.database  # noqa: PLC0415
         import xamsflow.transfer.run  # noqa: PLC0415
 
         if rule in WITHOUT_STRAX:
@@ -82,15 +81,14 @@ def follow(*, run_id: str, receipt: str, log: str, threads: int) -> None:
 
     This job only saves time: if it fails, the receipt says why, and the later jobs do all the work.
     """
-    with _job("follow", run_id, Path(log)) as (configuration, meter):
+    with _job("follow", run_id, Path(log)) as (configuration, meter, connection):
         with memory.loading():
-            from xamsflow import rundb  # noqa: PLC0415
             from xamsflow.analysis.live.feed import feeding  # noqa: PLC0415
             from xamsflow.run import following  # noqa: PLC0415
 
         number = layout.run_number(run_id)
         targets = claims.targets(run_id) or configuration.targets
-        with rundb.open_database(configuration.rundb) as database:
+        with connection as database:
             made = following.follow(
                 lambda: database.get(number),
                 configuration,
@@ -105,13 +103,12 @@ def follow(*, run_id: str, receipt: str, log: str, threads: int) -> None:
 
 def transfer(*, run_id: str, receipt: str, log: str) -> None:
     """Transfer a run's live data and write the receipt."""
-    with _job("transfer", run_id, Path(log)) as (configuration, meter):
+    with _job("transfer", run_id, Path(log)) as (configuration, meter, connection):
         with memory.loading():  # import only what this job needs
-            from xamsflow import rundb  # noqa: PLC0415
             from xamsflow.transfer import transfer_run  # noqa: PLC0415
 
         def look() -> tuple[Mapping[str, Any], Callable[[], datetime]]:
-            with rundb.open_database(configuration.rundb) as database:
+            with connection as database:
                 document = database.get(layout.run_number(run_id))
                 return document, clock.running_from(database.now())
 
@@ -144,14 +141,14 @@ def process(
 
     The run document is taken from the transfer's receipt, so no run database is needed.
     """
-    with _job("process", run_id, Path(log)) as (configuration, meter):
+    with _job("process", run_id, Path(log)) as (configuration, meter, connection):
         with memory.loading():
             from xamsflow.data.processing import process_run  # noqa: PLC0415
             from xamsflow.settings import detector  # noqa: PLC0415
 
         transferred = receipts.read_or_set_aside(Path(transfer_receipt), publishing.TRANSFER_NEEDS)
         publishing.check_followed(run_id, transferred)
-        whose = _whose(run_id, transferred, configuration)
+        whose = _whose(run_id, transferred, configuration, connection)
         identity.hold_folder(configuration.storage.processed, whose)
         _wait_for_live_data(transferred, configuration)
         n_bytes, n_chunks = transferred["bytes"], progress.n_chunks(transferred["files"])
@@ -190,10 +187,7 @@ def publish(
     log: str,
 ) -> None:
     """Register the stored data in the run document, set the run done, and write the receipt."""
-    with _job("publish", run_id, Path(log)) as (configuration, _):
-        with memory.loading():
-            from xamsflow import rundb  # noqa: PLC0415
-
+    with _job("publish", run_id, Path(log)) as (configuration, _, connection):
         made = [
             receipts.read_or_set_aside(Path(path), publishing.DATA_TYPE_NEEDS)
             for path in data_type_receipts
@@ -207,7 +201,7 @@ def publish(
         receipts.check_writable(Path(receipt).parent)  # no run is set done without a receipt
 
         def tell() -> receipts.Receipt | None:
-            with rundb.open_database(configuration.rundb) as database:
+            with connection as database:
                 publishing.check_whose(transferred, database, configuration)
                 return publishing.tell_done(database, claim, done)
 
@@ -229,7 +223,9 @@ def publish(
                 live_page.make(configuration.detector)
 
 
-def _whose(run_id: str, transferred: receipts.Receipt, configuration: Config) -> Identity:
+def _whose(
+    run_id: str, transferred: receipts.Receipt, configuration: Config, connection: Connection
+) -> Identity:
     """Return the identity of the run in a transfer's receipt, after checking it without waiting.
 
     It is checked against the run document, or against the settings if no driver claimed the run or
@@ -238,10 +234,8 @@ def _whose(run_id: str, transferred: receipts.Receipt, configuration: Config) ->
     number = layout.run_number(run_id)
     wanted = identity.of_settings(number, configuration.rundb, configuration.daq)
     if claims.read(run_id) is not None:
-        with memory.loading():
-            from xamsflow import rundb  # noqa: PLC0415
         try:
-            with rundb.open_database(configuration.rundb) as database:
+            with connection as database:
                 document = database.get(number)
             wanted = identity.of_document(document, configuration.rundb, configuration.daq)
         except TransientError as error:
@@ -323,10 +317,11 @@ def _for_people(log: Path) -> Iterator[Config]:
 
 
 @contextlib.contextmanager
-def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter]]:
+def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter, Connection]]:
     """Run a job's work with its log and its lock, and record how it ends.
 
-    The work reports its progress to the meter.
+    The work reports its progress to the meter. Its first use of the run database takes the
+    connection by which the start was reported.
     """
     meter, began = Meter(), time.monotonic()
     terminal = progress.terminal()  # before output is redirected to the log
@@ -349,15 +344,19 @@ def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter]]:
         logger.info("run %s: %s on %s", run_id, rule, platform.node())
         configuration = config.from_environment()
         _choose_compiled()
-        with lock.exclusive(layout.lock_file(configuration.storage.processed, run_id)):
+        connection = Connection(configuration.rundb)
+        with (
+            contextlib.closing(connection),
+            lock.exclusive(layout.lock_file(configuration.storage.processed, run_id)),
+        ):
             claim = claims.read(run_id)
-            _report_start(rule, claim, configuration, log)
+            _report_start(rule, claim, connection, log)
             with (
                 progress.in_log(meter),
                 progress.at_terminal(meter, terminal, f"{rule} of run {run_id}:"),
                 progress.in_run_document(meter, configuration.rundb, claim, rule),
             ):
-                yield configuration, meter
+                yield configuration, meter, connection
         logger.info("run %s: %s done", run_id, rule)
     except StillTakenError as error:
         # The run has not failed: it waits for the next run of the driver.
@@ -427,21 +426,17 @@ def _log_to(log: Path) -> None:
     logging.getLogger("paramiko").setLevel(logging.WARNING)
 
 
-def _report_start(rule: str, claim: Claim | None, configuration: Config, log: Path) -> None:
+def _report_start(rule: str, claim: Claim | None, connection: Connection, log: Path) -> None:
     """Record in the run document that this job has started, if a driver claimed the run.
 
     If that fails, the job continues and the log says so.
     """
     if claim is None:
         return
-    with memory.loading():
-        from xamsflow import rundb  # noqa: PLC0415
-
     try:
-        with rundb.open_database(configuration.rundb) as database:
-            database.started(
-                claim, rule, host=platform.node(), job_id=_batch_job(), log=str(log.resolve())
-            )
+        connection.opened().started(
+            claim, rule, host=platform.node(), job_id=_batch_job(), log=str(log.resolve())
+        )
     except XamsflowError as error:
         logger.warning("the start could not be written to the run document: %s", error)
 

@@ -486,10 +486,13 @@ ENTRY = {
 
 def test_a_data_entry_is_added_once(database, runs):
     runs.insert_one(document(932))
-    assert database.add_data(932, ENTRY)
-    assert not database.add_data(932, {**ENTRY, "time": END + timedelta(1), "n_chunks": 3})
+    other = {**ENTRY, "type": "peaks"}
+    assert database.add_data(932, ENTRY) == [ENTRY]
+    again = {**ENTRY, "time": END + timedelta(1), "n_chunks": 3}
+    assert database.add_data(932, again, other) == [other]
+    assert database.add_data(932, again, other) == []
     found = database.get(932)["data"]
-    assert found == [document(932)["data"][0], ENTRY]
+    assert found == [document(932)["data"][0], ENTRY, other]
 
 
 @pytest.mark.parametrize("field", ["type", "host", "location", "lineage_hash"])
@@ -637,8 +640,10 @@ def test_drivers_together_take_over_each_run_once(database, config, runs):
 def test_repeated_reports_together_count_once(database, config, runs):
     claim = claimed(database, runs)
     assert sum(together(8, lambda _: fail(database, claim))) == 1
-    assert sum(together(8, lambda _: database.add_data(932, ENTRY))) == 1
-    assert sum(together(8, lambda i: database.add_data(932, {**ENTRY, "host": f"h{i % 2}"}))) == 2
+    assert sum(len(added) for added in together(8, lambda _: database.add_data(932, ENTRY))) == 1
+    for host in ("h0", "h1"):
+        also = {**ENTRY, "host": host}
+        together(8, lambda _, also=also: database.add_data(932, ENTRY, also))
     assert database.get(932)["processing_failed"] == 1
     assert len(database.get(932)["data"]) == 4
     assert database.started(claim, "process")

@@ -82,7 +82,7 @@ def tell_done(database: "RunDatabase", claim: Claim, done: Done) -> Receipt | No
     """
     if not database.is_held(claim):
         return None
-    added = [entry["type"] for entry in done.data if database.add_data(claim.number, entry)]
+    added = [entry["type"] for entry in database.add_data(claim.number, *done.data)]
     if not database.done(claim, versions=done.versions, quality=done.quality):
         return None
     return {
@@ -110,8 +110,8 @@ def tell_failure(database: "RunDatabase", claim: Claim, job: FailedJob, config: 
     transferred, data_types = receipts_on_disk(job.run)
     try:
         _check_whose_on_disk(job.run, database, config)
-        for entry in data_entries(transferred, data_types, host=config.storage.host):
-            database.add_data(number, entry)
+        entries = data_entries(transferred, data_types, host=config.storage.host)
+        database.add_data(number, *entries)
     except (BadDataError, ConfigurationError) as error:
         logger.warning("run %s: the stored data could not be registered: %s", job.run, error)
     if transferred is not None and data_types:

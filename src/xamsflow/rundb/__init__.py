@@ -19,7 +19,7 @@
     mongo_errors  what pymongo's errors mean for a person
 """
 
-from xamsflow.rundb.connection import open_database
+from xamsflow.rundb.connection import Connection, open_database
 from xamsflow.rundb.database import RunDatabase
 from xamsflow.rundb.runs import ClaimedRun, PendingRun, RunSummary
 from xamsflow.rundb.status import Status, StatusView, understand
@@ -28,6 +28,7 @@ from xamsflow.state.claims import Claim
 __all__ = [
     "Claim",
     "ClaimedRun",
+    "Connection",
     "PendingRun",
     "RunDatabase",
     "RunSummary",

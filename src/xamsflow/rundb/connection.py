@@ -69,6 +69,36 @@ def open_database(rundb: config.Rundb) -> Iterator[RunDatabase]:
         yield RunDatabase(database[rundb.collection], endpoint)
 
 
+class Connection:
+    """The run database, opened when it is first needed and then kept until the next `with` ends.
+
+    After that, it can be opened again.
+    """
+
+    def __init__(self, rundb: config.Rundb) -> None:
+        self._settings = rundb
+        self._open: tuple[RunDatabase, ExitStack] | None = None
+
+    def opened(self) -> RunDatabase:
+        """Return the run database; raises as :func:`open_database`."""
+        if self._open is None:
+            stack = ExitStack()
+            self._open = stack.enter_context(open_database(self._settings)), stack
+        return self._open[0]
+
+    def close(self) -> None:
+        """Close the connection, if it is open."""
+        if self._open is not None:
+            (_, stack), self._open = self._open, None
+            stack.close()
+
+    def __enter__(self) -> RunDatabase:
+        return self.opened()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 def _address(uri: str) -> SplitResult:
     """Return the parts of a MongoDB address; pymongo itself would only warn about wrong ones."""
     if "@" in uri:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-from pymongo import ASCENDING, DESCENDING, CursorType, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, CursorType, ReturnDocument, UpdateOne
 from pymongo.collection import Collection
 
 from xamsflow.base import clock
@@ -597,11 +597,12 @@ class RunDatabase:
         self._collection.update_one({"number": document["number"], "end": None}, {"$set": ended})
 
     @_translated
-    def add_data(self, number: int, entry: Mapping[str, Any]) -> bool:
-        """Add an entry to a run's `data`; return False if it was already there.
+    def add_data(self, number: int, *entries: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """Add entries to a run's `data`; return those that were not there.
 
-        Two entries are the same if type, host, location and lineage hash are the same. Raises
-        BadDataError if `data` of the run document is not a list.
+        Two entries are the same if type, host, location and lineage hash are the same. If somebody
+        else adds some of them at the same moment, they are added once, and several entries may be
+        returned to both. Raises BadDataError if `data` of the run document is not a list.
         """
         document = self._one(number, {"data": 1})
         here: Document = {"_id": document["_id"]}
@@ -613,11 +614,20 @@ class RunDatabase:
                 f"run {number:06d}: data of the run document must be a list, not "
                 f"{document['data']!r:.80}"
             )
-        same = {name: {"$eq": entry.get(name)} for name in IDENTITY}
-        result = self._collection.update_one(
-            {**here, "data": {"$not": {"$elemMatch": same}}}, {"$push": {"data": dict(entry)}}
+        present = [_names(entry) for entry in document.get("data") or () if isinstance(entry, dict)]
+        new = [entry for entry in entries if _names(entry) not in present]
+        if not new:
+            return []
+        result = self._collection.bulk_write(
+            [
+                UpdateOne(
+                    {**here, "data": {"$not": {"$elemMatch": _same(_names(entry))}}},
+                    {"$push": {"data": dict(entry)}},
+                )
+                for entry in new
+            ]
         )
-        return result.matched_count == 1
+        return new if result.matched_count else []
 
     @_translated
     def remove_data(self, number: int, entry: Mapping[str, Any], reason: str, by: str) -> bool:
@@ -628,7 +638,7 @@ class RunDatabase:
         document = self._one(number, changes.FIELDS)
         if room := changes.make_room(document):
             self._collection.update_one(*room)
-        same = {name: {"$eq": entry.get(name)} for name in (*IDENTITY, "by")}
+        same = _same(_names(entry) | {"by": entry.get("by")})
         gone = {"entry": dict(entry), "reason": reason, "by": by, "time": clock.now()}
         result = self._collection.update_one(
             {"_id": document["_id"], "data": {"$elemMatch": same}},
@@ -693,6 +703,15 @@ class RunDatabase:
                 return changed
             before = here
         raise TransientError(f"others keep changing the status of run {number:06d}", "try again")
+
+
+def _names(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: entry.get(name) for name in IDENTITY}
+
+
+def _same(names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return MongoDB's condition for an entry with these values, whatever they are."""
+    return {name: {"$eq": value} for name, value in names.items()}
 
 
 def _fields(*names: str) -> dict[str, int]:

@@ -62,7 +62,7 @@ class Endpoint:
         if isinstance(error, errors.ConnectionFailure | errors.ExecutionTimeout):
             return self._away(error, database)
         if isinstance(error, errors.OperationFailure):
-            return _refused(error, database)
+            return _refused(_first(error), database)
         if isinstance(error, errors.ConfigurationError) and "wire version" in str(error):
             return ConfigurationError(
                 f"{database} is older than MongoDB {OLDEST_SERVER} ({error})",
@@ -76,9 +76,8 @@ class Endpoint:
 
     def refusals(self, error: BulkWriteError) -> Iterator[tuple[int | None, XamsflowError]]:
         """Yield the errors of a bulk write, each with the index of its operation or None."""
-        for about in (*error.details["writeErrors"], *error.details["writeConcernErrors"]):
-            refused = errors.OperationFailure(about["errmsg"], about["code"], about)
-            yield about.get("index"), self.explain(refused)
+        for refused in _parts(error):
+            yield (refused.details or {}).get("index"), self.explain(refused)
 
     def _away(self, error: Exception, database: str) -> XamsflowError:
         remedy = "is MongoDB running there?"
@@ -90,6 +89,16 @@ class Endpoint:
             f"{database} does not respond ({reason})",
             f"{remedy} From outside its network, set rundb.tunnel",
         )
+
+
+def _parts(error: BulkWriteError) -> Iterator[errors.OperationFailure]:
+    for about in (*error.details["writeErrors"], *error.details["writeConcernErrors"]):
+        yield errors.OperationFailure(about["errmsg"], about["code"], about)
+
+
+def _first(error: errors.OperationFailure) -> errors.OperationFailure:
+    """Return the first error of a bulk write, any other error itself."""
+    return next(_parts(error), error) if isinstance(error, BulkWriteError) else error
 
 
 def _refused(error: errors.OperationFailure, database: str) -> XamsflowError:
