@@ -34,7 +34,7 @@ from xamsflow.batch.systems import (
 )
 
 LOGS = Path("logs") / "batch"
-IN_BATCH_JOB = "--keep-going --scheduler greedy --resources turn=1"
+IN_BATCH_JOB = "--keep-going --resources turn=1"
 """Options for the Snakemake inside each batch job, which reads no profile.
 
 A failed run must not hold up the others. Workflow jobs run one at a time, because the batch job

@@ -102,7 +102,7 @@ def test_what_a_job_writes_has_the_rights_that_the_submitter_gives(
 def test_a_batch_job_runs_its_workflow_jobs_one_at_a_time_and_goes_on_after_failures() -> None:
     script = "#!/bin/sh\nmarker=\npython -m snakemake --target-jobs process:run_id=1 --cores all\n"
     filled = submit.with_marker(script, Path("exit"), WANTED)
-    assert "snakemake --keep-going --scheduler greedy --resources turn=1 --target-jobs" in filled
+    assert "snakemake --keep-going --resources turn=1 --target-jobs process" in filled
     assert "\nexport XAMSFLOW_RUNS_TO_PROCESS=1\n" in filled
 
 
