@@ -8,7 +8,6 @@
 """
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -88,11 +87,11 @@ def a_look(n_files: int) -> dict[str, Any]:
                 for number in range(LOOKS):
                     if what == "a new chunk":
                         add_chunk(run, n_chunks + number)
-                    before = time.perf_counter(), time.process_time(), cpu_s_below(server)
+                    before = time.perf_counter(), time.process_time(), cpu_s_of(server)
                     names = watched.look()
                     wall += time.perf_counter() - before[0]
                     mine += time.process_time() - before[1]
-                    theirs += cpu_s_below(server) - before[2]
+                    theirs += cpu_s_of(server) - before[2]
                     watched.done(names)
                 found |= {
                     f"{what}: wall": wall / LOOKS,
@@ -110,14 +109,10 @@ def add_chunk(run: Path, number: int) -> None:
         (run / name / "thread").write_bytes(b"x")
 
 
-def cpu_s_below(server: Sshd) -> float:
+def cpu_s_of(server: Sshd) -> float:
     """Return the CPU time of a server and all its connections (s)."""
     assert server.pid is not None
-    total = 0
-    for pid in (server.pid, *descendants(server.pid)):
-        times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += int(times[11]) + int(times[12])
-    return total / os.sysconf("SC_CLK_TCK")
+    return measuring.cpu_s(descendants(server.pid))
 
 
 def from_chunk_to_page() -> dict[str, Any]:
@@ -135,7 +130,7 @@ def from_chunk_to_page() -> dict[str, Any]:
             except FileNotFoundError:
                 continue
             shown = page.stat().st_mtime
-            if n_chunks > seen:
+            if n_chunks > seen and shown >= about.stat().st_mtime:  # the page is written last
                 whole = run / f"{n_chunks:06d}_pre"  # the last part of the chunk before
                 late.append(shown - max(file.stat().st_mtime for file in whole.iterdir()))
                 seen = n_chunks

@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,16 @@ class Measured:
     seconds: float
     memory_mb: float
     output: str
+
+
+def cpu_s(pids: Iterable[int]) -> float:
+    """Return the CPU time of processes and of their children that have ended (s)."""
+    ticks = 0
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(int(time) for time in fields[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def table(rows: Sequence[Mapping[str, Any]], *, decimals: int = 2) -> str:

@@ -1,13 +1,14 @@
 """The page of all runs: how large it is, how fast it opens, and what it costs to keep up to date.
 
 ``python benchmarks/page.py [NUMBER]``: so many run documents as after processing, with tags,
-comments and twelve data types each. A watch that sees no change writes what stands in the row
-"nothing changed" every 5 min, and its sign of life every 10 s.
+comments and twelve data types each. A watch that sees no change makes the page ("nothing changed")
+every 15 min; what it takes otherwise stands in the row "idle watch" (`share`: of a core).
 """
 
 import contextlib
 import os
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,12 +28,18 @@ from xamsflow.views import page
 
 sys.path.insert(0, str(layout.REPOSITORY / "tests"))
 from servers.browser import running_browser
-from site_for_tests import Site
+from servers.sshd import descendants
+from site_for_tests import XAMSFLOW, Site
 
 RUNS = 10_000
 TOGETHER = 2000
 REPEATS = 5
 SIGNS = 200
+
+BUSY_S = 150.0
+"""After its start, a watch makes the page and looks twice for changes by others."""
+
+IDLE_S = 180.0
 
 FIRST = datetime(2025, 7, 1, tzinfo=UTC)
 MODES = ("background", "led", "kr83m", "co60", "ba133")
@@ -64,6 +71,8 @@ def main(number: int = RUNS) -> None:
             rows += [{"what": what, "MB": path.stat().st_size / 1e6} for what, path in about]
             rows.append(measured("sign of life", SIGNS, lambda _: page.tell_watch(clock.now())))
             rows.append({"what": "open in a browser", "s": opened(layout.PAGE, folder)})
+            page.make(settings, details=number, thorough=True)
+            rows.append(idle(site))
     print(measuring.table(rows, decimals=4))
     measuring.write("page", rows)
 
@@ -120,6 +129,27 @@ def measured(what: str, repeats: int, work: Callable[[int], object]) -> dict[str
     seconds, now = time.perf_counter() - start, os.times()
     cpu = now.user + now.system - used.user - used.system
     return {"what": what, "s": seconds / repeats, "CPU s": cpu / repeats}
+
+
+def idle(site: Site) -> dict[str, Any]:
+    """Return the CPU time of a watch while nothing changes, with all that it starts."""
+    site.configure(watch={"pictures": 20, "quantities": True})
+    where = ("--directory", str(site.work), "--configfile", str(site.configfile))
+    command = [str(XAMSFLOW), "watch", "--profile", "local", *where]
+    watch = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    def used_s() -> float:
+        return measuring.cpu_s(descendants(watch.pid))
+
+    try:
+        time.sleep(BUSY_S)
+        start, before = time.perf_counter(), used_s()
+        time.sleep(IDLE_S)
+        seconds, cpu = time.perf_counter() - start, used_s() - before
+    finally:
+        watch.terminate()
+        watch.wait()
+    return {"what": "idle watch", "s": seconds, "CPU s": cpu, "share": cpu / seconds}
 
 
 def opened(path: Path, folder: str) -> float:
