@@ -17,14 +17,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from matplotlib.figure import Figure
 
 from servers.browser import Browser, Tab, running_browser
 from site_for_tests import Site
 from xamsflow.redax import rundoc
 from xamsflow.rundb import registered
 from xamsflow.settings import config
-from xamsflow.state import campaigns, layout, quantities, receipts
+from xamsflow.state import campaigns, layout, lineages, live, quantities, receipts
+from xamsflow.state.live import LiveRun
 from xamsflow.state.quantities import Quantities, Quantity
+from xamsflow.views import live as live_page
 from xamsflow.views import page, run_files
 from xamsflow.views.page import facts, render
 
@@ -133,7 +136,8 @@ def test_it_can_be_read_on_any_screen_and_asks_nobody(busy, browser):
         (busy.folder / name).write_bytes(seen.screenshot)
         assert len(seen.screenshot) > 10_000
         assert seen.width <= seen.screen == size["width"]
-        assert of_the_page(seen.requests) == {path.name, "live.html", "latest.js", "watch.js"}
+        asked = of_the_page(seen.requests) - {"live.js"}  # after 3 s
+        assert asked == {path.name, "live.html", "latest.js", "watch.js"}
         assert seen.problems == []
         assert seen.dark == dark
     for words in (
@@ -197,14 +201,6 @@ def test_every_run_opens_and_addresses_keep_what_is_chosen(busy, browser):
             }
         },
     )
-    busy.collection.update_one({"number": 107}, {"$set": {"data": stored("new", 30)}})
-    busy.collection.update_one({"number": 106}, {"$set": {"data": stored("old", 90)}})
-    # Corrections by run make several lineages current, whichever was made last.
-    busy.collection.update_one({"number": 105}, {"$set": {"data": stored("before", 5)}})
-    ranges = {"000000": None, "000105": {"events": "before"}, "000106": {"events": "new"}}
-    names = {"detector": config.load([busy.configfile]).detector, "context": None}
-    receipts.write(busy.work / layout.PAGE_CURRENT, names | {"ranges": ranges})
-    busy.collection.update_one({"number": 104}, {"$set": {"data": stored("unknown", 1)}})
     log = busy.work / "logs" / "process" / "000107.events.1.log"
     log.parent.mkdir(parents=True)
     log.write_text(f"first line\n{HOSTILE}\nlast line\n")
@@ -231,7 +227,7 @@ def test_every_run_opens_and_addresses_keep_what_is_chosen(busy, browser):
         # Escape closes it; the keyboard is where it was, and opens the next.
         tab.press("Escape")
         assert tab.evaluate("dialog.open") is False
-        assert tab.evaluate("location.hash") == "#status=done&sort=number"
+        tab.wait_until("location.hash === '#status=done&sort=number'")
         assert tab.evaluate("document.activeElement.textContent") == "000107"
         assert tab.evaluate("listed.map((run) => run.number)") == [106, 107]
         tab.press("Enter")
@@ -249,17 +245,39 @@ def test_every_run_opens_and_addresses_keep_what_is_chosen(busy, browser):
             script = f"choose({{...DEFAULTS, {changes}}}); listed.map((run) => run.number)"
             found = tab.evaluate(script.replace("TAG", json.dumps(HOSTILE)))
             assert found == expected, changes
-        # An address that somebody sends shows the same.
-        tab.evaluate("location.hash = '#view=matrix&number=104-107'")
+        tab.evaluate("location.hash = '#view=matrix'")
         tab.wait_until("byId('table').className.includes('matrix')")
+
+
+def test_the_data_types_of_each_run_say_what_is_current_and_in_use(busy, browser):
+    busy.collection.update_one({"number": 107}, {"$set": {"data": stored("new", 30)}})
+    busy.collection.update_one({"number": 106}, {"$set": {"data": stored("old", 90)}})
+    # Corrections by run make several lineages current, whichever was made last.
+    busy.collection.update_one({"number": 105}, {"$set": {"data": stored("before", 5)}})
+    ranges = {"000000": None, "000105": {"events": "before"}, "000106": {"events": "new"}}
+    names = {"detector": config.load([busy.configfile]).detector, "context": None}
+    receipts.write(busy.work / layout.PAGE_CURRENT, names | {"ranges": ranges})
+    busy.collection.update_one({"number": 104}, {"$set": {"data": stored("unknown", 1)}})
+    busy.collection.update_one({"number": 103}, {"$set": {"data": stored("remade", 1)}})
+    kept = {"version": lineages.VERSION, "run_id": "000103", "earlier": {"events": "published"}}
+    kept |= {"accepted": False, "by": HOSTILE, "time": NOW.isoformat(), "reason": HOSTILE}
+    receipts.write(layout.lineage_file(busy.work / "data" / "processed", "000103"), kept)
+    path = made(busy)
+    # An address that somebody sends shows the same.
+    with browser.open(f"{path.as_uri()}#view=matrix&number=103-107", **DESKTOP) as tab:
         assert accessibility_problems(tab) == []
         matrix = tab.seen(DESKTOP["width"])
         (busy.folder / "matrix.png").write_bytes(matrix.screenshot)
         rows = tab.evaluate("[...byId('runs').rows].map((row) => row.innerText)")
+        tab.evaluate("openRun(103)")
+        in_use = tab.evaluate("byId('opened').innerText")
     assert "current" in rows[0]
     assert "30 d" in rows[1]  # outdated since the newer one was made
     assert "current" in rows[2]
     assert "unknown" in rows[3]
+    assert "earlier" in rows[4]
+    assert "in use\nearlier data: events" in in_use
+    assert "xamsflow lineage 103" in in_use
 
 
 def stored(lineage: str, age: int) -> list[dict[str, Any]]:
@@ -303,6 +321,39 @@ def test_an_open_page_takes_over_what_has_changed(busy, browser, over_http):
             seen = tab.seen(DESKTOP["width"])
             assert seen.problems == []
         server.shutdown()
+
+
+def test_a_run_being_taken_is_shown_and_news_of_it_too(site, browser, monkeypatch):
+    path = made(site)
+    monkeypatch.chdir(site.work)
+    start = round(NOW.timestamp()) * 10**9
+    taken = LiveRun(
+        "000932", f"{HOSTILE} {LONG}", start, start + 10**10, 2, 1, (HOSTILE, LONG),
+        is_judged=True, compared=HOSTILE, event=None, time=NOW.isoformat(),
+    )  # fmt: skip
+    live.write(taken)
+    layout.overview("000932").parent.mkdir()
+    Figure((2, 1)).savefig(layout.overview("000932"))
+    page_of_it = live_page.make("xams")
+    for size, dark in itertools.product((PHONE, DESKTOP), (False, True)):
+        with browser.open(page_of_it.absolute().as_uri(), **size, dark=dark) as tab:
+            assert accessibility_problems(tab) == []
+            seen = tab.seen(size["width"])
+        assert seen.width <= seen.screen
+        assert seen.problems == []
+        assert of_the_page(seen.requests) <= {"live.html", "live.js", "overview.png"}
+        assert seen.text.count(HOSTILE) == 3
+        assert "x" * 501 not in seen.text
+    with browser.open(path.as_uri(), **DESKTOP) as tab:
+        height = "byId('live').offsetHeight"
+        tab.wait_until(f"{height} > 0 && !byId('taken').hidden")
+        before = tab.evaluate(height)
+        live.write(replace(taken, odd=(), mode="led"))
+        live_page.make("xams")
+        tab.wait_until(f"{height} > 0 && {height} < {before}")
+        live.forget("000932")
+        live_page.make("xams")
+        tab.wait_until(f"{height} === 0 && byId('taken').hidden")
 
 
 def test_what_says_nothing_new_is_not_written_again(busy, monkeypatch):

@@ -7,13 +7,14 @@ lineage in force until somebody accepts the new one.
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from xamsflow.base import clock, system_errors
-from xamsflow.base.errors import BadDataError, ConfigurationError
+from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
 from xamsflow.state import layout, receipts, strax_folder
 
 VERSION = 1
@@ -172,6 +173,15 @@ def recorded(processed: Path) -> list[str]:
     """Return the runs that have a record, in ascending order."""
     parent = layout.lineage_file(processed, layout.run_id(0)).parent
     return sorted(path.stem for path in parent.glob("*.json") if layout.is_run_id(path.stem))
+
+
+def kept_in_use(processed: Path) -> dict[str, Hashes]:
+    """Return the earlier lineages that are in force, by run; damaged records are left out."""
+    found = {}
+    for run in recorded(processed):
+        with suppress(XamsflowError):
+            found[run] = hashes(processed, run)
+    return {run: earlier for run, earlier in found.items() if earlier}
 
 
 def kept(processed: Path, run: str) -> Kept:

@@ -4,6 +4,7 @@ The page of all runs also shows it, in a frame, because it is written much more 
 """
 
 import contextlib
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +16,10 @@ from xamsflow.views import html_page
 
 TEMPLATE = Path(__file__).parent / "live.html.j2"
 
-REFRESH_S = 3
-"""How often a browser reloads the page."""
+RECEIVER = "latest"
 
 SCRIPT = """
+const look = 3;  // seconds between two looks for a newer version of the page
 const silent = 60;  // seconds without news of a run, after which something may be wrong
 function tell() {
   for (const time of document.querySelectorAll("time")) {
@@ -29,15 +30,27 @@ function tell() {
 }
 tell();
 setInterval(tell, 1000);
+function latest(text) {
+  if (JSON.parse(text) !== Number(document.body.dataset.version)) location.reload();
+}
+setInterval(() => {
+  if (document.hidden) return;
+  const script = document.createElement("script");
+  script.onload = script.onerror = () => script.remove();
+  script.src = "page/live.js?" + Date.now();
+  document.head.append(script);
+}, look * 1000);
 function fit() {
-  const height = document.body.dataset.runs === "0" ? 0 : document.documentElement.scrollHeight;
+  const body = document.body;
+  const height = body.dataset.runs === "0" ? 0 : Math.ceil(body.getBoundingClientRect().height);
   if (parent !== window) parent.postMessage({height}, "*");
 }
 fit();
 addEventListener("load", fit);
 addEventListener("resize", fit);
 """
-"""The only script on the page. In a frame, it reports the height of the page."""
+"""The only script on the page. A page on a disk can load only scripts, so a script next to it gives
+the latest version of the page. In a frame, this script reports the height of the page."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +81,16 @@ def make(detector: str) -> Path:
         Shown(run, _linked(layout.overview(run.run_id)), _linked(_event_picture(run)))
         for run in live.current()
     ]
+    version = zlib.crc32(repr(shown).encode(errors="replace"))
     text = html_page.render(
-        TEMPLATE,
-        runs=shown,
-        detector=detector,
-        refresh_s=REFRESH_S,
-        own_script=SCRIPT,
+        TEMPLATE, runs=shown, detector=detector, version=version, own_script=SCRIPT
     )
     with contextlib.suppress(OSError):
         if layout.LIVE_PAGE.read_text(encoding="utf-8", errors="replace") == text:
             return layout.LIVE_PAGE
-    return html_page.write(layout.LIVE_PAGE, text)
+    html_page.write(layout.LIVE_PAGE, text)
+    html_page.write_script(layout.PAGE_LIVE, RECEIVER, version)  # last: then the page is there
+    return layout.LIVE_PAGE
 
 
 def _event_picture(run: LiveRun) -> Path:

@@ -59,11 +59,14 @@ def test_one_lineage_is_in_force_at_a_time(processed):
     assert not lineages.hashes(processed, RUN)
     assert lineages.keep(processed, RUN, "ann", "new gains").earlier == OLD
     assert lineages.hashes(processed, RUN) == OLD
+    assert lineages.kept_in_use(processed) == {RUN: OLD}
     publish(processed, NEW, 2)
     assert lineages.keep(processed, RUN, "bob").by == "ann", "what is in force stays"
     compare()
     assert accept(processed, RUN, "cy").accepted
     assert not lineages.hashes(processed, RUN)
+    layout.lineage_file(processed, "000933").write_text("{")
+    assert not lineages.kept_in_use(processed)
     assert lineages.hashes(processed, RUN, "old") == OLD
     assert lineages.back(processed, RUN, "dee", "S2s too wide").reason == "S2s too wide"
     assert lineages.hashes(processed, RUN) == OLD

@@ -18,10 +18,18 @@ function takeRuns({ columns, texts, rows, words }) {
 takeRuns(first.runs);
 first.runs = null;
 
-// The lineage hash of each data type that a run has.
+// The lineage hash of each data type that a run has: of the data made last.
 function lineagesOf(run) {
-  run.hashes ??= new Map(run.lineages ? run.lineages.split(";").map((one) => one.split(" ")) : []);
-  return run.hashes;
+  return run.hashes ??= byType(run.lineages);
+}
+
+// The same where earlier data are in use.
+function inUse(run) {
+  return run.used ??= byType(run.in_use);
+}
+
+function byType(text) {
+  return new Map(text ? text.split(";").map((one) => one.split(" ")) : []);
 }
 
 // ---- What is chosen
@@ -62,7 +70,7 @@ function numberRanges(text) {
 function searched(run) {
   run.search ??= [
     runName(run.number), run.mode, ...run.tags, run.comments, run.status, run.quality, run.health,
-    run.reason, run.failure, run.stage, run.host,
+    run.reason, run.failure, run.stage, run.host, run.source,
   ].join("\n").toLowerCase();
   return run.search;
 }

@@ -16,8 +16,9 @@ from xamsflow.redax import rundoc
 from xamsflow.rundb import RunSummary, Status
 from xamsflow.rundb.runs import ACTIVE
 from xamsflow.settings.config import Config
-from xamsflow.state import layout, watching
+from xamsflow.state import layout, lineages, watching
 from xamsflow.state.health import Verdict
+from xamsflow.state.lineages import NONE, Hashes
 from xamsflow.state.watching import Watching
 from xamsflow.views import campaigns, reconstructed, run_files
 from xamsflow.views.campaigns import Progress
@@ -134,13 +135,14 @@ def collect(config: Config) -> Page:
     """Read the run documents, the receipts and the disks."""
     now = clock.now()
     problem = ""
+    earlier = lineages.kept_in_use(config.storage.processed)
     try:
         with rundb.open_database(config.rundb) as database:
-            tally = _Tally.of(database.documents(rows.FIELDS), now, config.storage.host)
+            tally = _Tally.of(database.documents(rows.FIELDS), now, config.storage.host, earlier)
             source = database.name
             under_way = campaigns.under_way(database)
     except XamsflowError as error:
-        tally = _Tally.of(_documents_from_receipts(), now, config.storage.host)
+        tally = _Tally.of(_documents_from_receipts(), now, config.storage.host, earlier)
         source, problem, under_way = "receipts", str(error), []
     grouped = tally.causes.most_frequent_first()
     return Page(
@@ -239,14 +241,21 @@ class _Tally:
         self._n_bytes: Counter[date] = Counter()
 
     @classmethod
-    def of(cls, documents: Iterable[Mapping[str, Any]], now: datetime, host: str) -> "_Tally":
+    def of(
+        cls,
+        documents: Iterable[Mapping[str, Any]],
+        now: datetime,
+        host: str,
+        earlier: Mapping[str, Hashes],
+    ) -> "_Tally":
         """Count runs, given newest first; those without a status are only in the table."""
         tally = cls(now)
         for document in documents:
             run = RunSummary.of(document)
             tally.n_runs += 1
             if len(tally.rows) < MOST:
-                tally.rows.append(rows.row(run, document, tally.lineages, host))
+                kept = earlier.get(run.run, NONE)
+                tally.rows.append(rows.row(run, document, tally.lineages, host, kept))
             if run.status is not None:
                 tally._add(run, run.status)
         return tally

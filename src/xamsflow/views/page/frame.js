@@ -4,4 +4,6 @@ addEventListener("message", (message) => {
   if (message.source !== frame.contentWindow || !Number.isFinite(message.data?.height)) return;
   frame.style.height = `${Math.min(Math.max(message.data.height, 0), 20000)}px`;
   frame.tabIndex = message.data.height > 0 ? 0 : -1;
+  document.getElementById("taken").hidden = message.data.height <= 0;
 });
+document.getElementById("taken").addEventListener("click", () => document.getElementById("live").scrollIntoView());

@@ -9,25 +9,29 @@ from typing import Any, TypeAlias
 from xamsflow.redax import rundoc
 from xamsflow.rundb import RunSummary, registered, run_document
 from xamsflow.state import layout
+from xamsflow.state.lineages import NONE, Hashes
 from xamsflow.views.html_page import shown
 
-FIELDS = (*RunSummary.FIELDS, "data.time", "comments")
+FIELDS = (*RunSummary.FIELDS, "data.time", "data.source", "comments")
 """The fields read from each run document."""
 
 COLUMNS = (
     *("number", "mode", "tags", "comments", "start", "length", "size", "status", "quality"),
-    *("health", "reason", "failure", "stage", "host", "changed", "retry", "lineages", "picture"),
+    *("health", "reason", "failure", "stage", "host", "changed", "retry", "source"),
+    *("lineages", "in_use", "picture"),
 )
 """The columns of a row, in order.
 
 Times are in s since the epoch, the length in s, the size in MB; `lineages` is a text with
-``<data type> <lineage hash>`` for each data type, separated by ``;``. `picture` is 0 or 1.
+``<data type> <lineage hash>`` for each data type, separated by ``;``. `in_use` has the same for the
+data types of which earlier data are in use. `source` names the source of the live data. `picture`
+is 0 or 1.
 """
 
 TEXTS = frozenset(
     {
         *("mode", "comments", "status", "quality", "health", "reason", "failure", "stage"),
-        *("host", "lineages"),
+        *("host", "source", "lineages", "in_use"),
     }
 )
 """The columns whose values are texts; `tags` is a list of them."""
@@ -91,9 +95,21 @@ class Lineages:
         }
 
 
-def row(run: RunSummary, document: Mapping[str, Any], lineages: Lineages, host: str) -> Row:
-    """Return the row of a run, and count the lineages of its data on the cluster `host`."""
+def row(
+    run: RunSummary,
+    document: Mapping[str, Any],
+    lineages: Lineages,
+    host: str,
+    earlier: Hashes = NONE,
+) -> Row:
+    """Return the row of a run, and count the lineages of its data on the cluster `host`.
+
+    `earlier` has the lineage hashes that are in use, whatever was made later.
+    """
     stored = _stored(document, run.changed, lineages, host)
+    in_use = {
+        name: earlier[name] for name in stored if earlier.get(name, stored[name]) != stored[name]
+    }
     status = run.status.value if run.status else "" if run.status_found is None else "unknown"
     return (
         run.number,
@@ -112,7 +128,9 @@ def row(run: RunSummary, document: Mapping[str, Any], lineages: Lineages, host: 
         shown(run.host or ""),
         _seconds(run.changed),
         _seconds(run.retry_at),
-        stored,
+        shown(_source(document, host)),
+        _text(stored),
+        _text(in_use),
         # Not as a path object: there are thousands. No error if it is not readable.
         int(os.path.isfile(layout.OVERVIEW.format(run_id=run.run))),  # noqa: PTH113
     )
@@ -137,7 +155,7 @@ def block(rows: Iterable[Row]) -> dict[str, Any]:
 
 def _stored(
     document: Mapping[str, Any], changed: datetime | None, lineages: Lineages, host: str
-) -> str:
+) -> dict[str, str]:
     """Return the data types that we stored for a run, with their lineages."""
     found: dict[str, str] = {}
     for entry in run_document.data_entries(document):
@@ -150,7 +168,19 @@ def _stored(
         if lineages.add(data_type, lineage, time):
             found.pop(data_type, None)  # the last entry counts, and its place
             found[data_type] = lineage
-    return ";".join([f"{data_type} {lineage}" for data_type, lineage in found.items()])
+    return found
+
+
+def _text(lineages: Mapping[str, str]) -> str:
+    return ";".join([f"{data_type} {lineage}" for data_type, lineage in lineages.items()])
+
+
+def _source(document: Mapping[str, Any], host: str) -> str:
+    """Return the name of the source from which the cluster has the live data, empty if unknown."""
+    for entry in run_document.data_entries(document):
+        if entry.get("type") == "live" and entry.get("host") == host:
+            return str(entry.get("source") or "")
+    return ""
 
 
 def _is_name(text: str) -> bool:

@@ -53,11 +53,12 @@ function drawHead(run) {
   byId("opened-title").textContent = `Run ${name}`;
   const facts = [
     ["mode", run.mode], ["tags", run.tags.join(", ")], ["start", run.start === null ? "" : `${time(run.start)} UTC`],
-    ["length", duration(run.length)], ["size", size(run.size)], ["quality", run.quality && verdict(run.quality)],
+    ["length", duration(run.length)], ["size", size(run.size)], ["live data from", run.source], ["quality", run.quality && verdict(run.quality)],
     ["health", run.health && verdict(run.health)], ["status", verdict(run.status || "not requested")],
     ["stage", run.stage], ["why", [run.reason, run.failure].filter(Boolean).join(" · ")],
     ["since", run.changed === null ? "" : `${time(run.changed)} UTC`],
     ["next try", run.retry === null ? "" : `${time(run.retry)} UTC`], ["comments", run.comments],
+    ["in use", inUse(run).size && `earlier data: ${[...inUse(run).keys()].join(", ")}`],
   ];
   byId("opened-facts").replaceChildren(drawPairs(facts.filter(([, value]) => value)));
   byId("opened-commands").replaceChildren(
@@ -81,6 +82,7 @@ function nextCommands(run) {
   if (run.status === "") found.push(["process it", `xamsflow pend ${n}`]);
   if (run.health === "odd") found.push(["see what is odd", `xamsflow health ${n}`]);
   if (run.status === "pending" || run.status === "") found.push(["why it waits", `xamsflow why ${n}`]);
+  if (inUse(run).size) found.push(["see which data are in use", `xamsflow lineage ${n}`]);
   if (run.status === "done") found.push(["draw its events", `xamsflow display ${n}`]);
   return [...found, ["everything known", `xamsflow show ${n}`]];
 }

@@ -23,7 +23,7 @@ function listRow(run) {
     cell("td", "start", time(run.start), { class: "short" }),
     cell("td", "mode", run.mode),
     cell("td", "length", duration(run.length), { class: "number" }),
-    cell("td", "size", size(run.size), { class: "number" }),
+    cell("td", "size", size(run.size) + (run.source && run.source !== "daq" ? ` from ${run.source}` : ""), { class: "number" }),
     cell("td", "status", run.status ? verdict(run.status) : "", { class: "short" }),
     cell("td", "quality", run.quality ? verdict(run.quality) : "", { class: "short" }),
     cell("td", "health", run.health ? verdict(run.health) : "", { class: "short" }),
@@ -43,6 +43,9 @@ function matrixRow(run) {
 // since the first data with that lineage were made. Without a verdict, the lineage.
 function lineageCell(run, type, hash) {
   if (hash === undefined) return element("td", { class: "none" }, element("span", { class: "hidden" }, "none"));
+  const kept = inUse(run).get(type);
+  if (kept) return element("td", { class: "older", title: `${type} ${kept} is in use, ${hash} is not yet: xamsflow lineage ${run.number}` },
+    "earlier", element("span", { class: "hidden" }, " data in use"));
   const madeFirst = (lineage) => around.lineages[type]?.find(([one]) => one === lineage)?.[1];
   const made = madeFirst(hash);
   const said = `${type} ${hash}${made ? `, first made ${time(made)} UTC` : ""}`;

@@ -52,6 +52,20 @@ def test_what_makes_no_sense_is_left_out(document):
     assert run["start"] is None
 
 
+def test_earlier_data_in_use_and_the_source_are_told():
+    made = [
+        {**OURS, "type": name, "lineage_hash": "new", "time": START} for name in ("peaks", "events")
+    ]
+    live = [{"type": "live", "host": "daq"}, {"type": "live", "host": "stbc", "source": "archive"}]
+    whole = {"number": 7, "data": [*live, *made]}
+    earlier = {"peaks": "new", "events": "old", "event_info": "old"}
+    found = rows.row(RunSummary.of(whole), whole, Lineages(), "stbc", earlier)
+    run = dict(zip(COLUMNS, found, strict=True))
+    assert run["lineages"] == "peaks new;events new"
+    assert run["in_use"] == "events old"
+    assert run["source"] == "archive"
+
+
 def test_the_lineage_of_the_data_made_last_is_the_newest():
     lineages = Lineages()
 
