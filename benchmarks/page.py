@@ -36,8 +36,8 @@ TOGETHER = 2000
 REPEATS = 5
 SIGNS = 200
 
-BUSY_S = 150.0
-"""After its start, a watch makes the page and looks twice for changes by others."""
+BUSY_S = 60.0
+"""After its start, a watch makes the page, and a child what is missing beside it."""
 
 IDLE_S = 180.0
 

@@ -21,6 +21,8 @@ from matplotlib.figure import Figure
 
 from servers.browser import Browser, Tab, running_browser
 from site_for_tests import Site
+from xamsflow import rundb
+from xamsflow.cli import watch
 from xamsflow.redax import rundoc
 from xamsflow.rundb import registered
 from xamsflow.settings import config
@@ -368,6 +370,24 @@ def test_what_says_nothing_new_is_not_written_again(busy, monkeypatch):
     monkeypatch.setattr(render, "SCRIPTS", (*render.SCRIPTS, "words.js"))
     busy.verb("page", "--pictures", "0")
     assert path.stat().st_ino != again[path]
+
+
+def test_a_watch_makes_the_page_again_only_after_a_change(busy, monkeypatch):
+    monkeypatch.chdir(busy.work)
+    monkeypatch.setattr(watch, "PAGE_CHECK", timedelta(0))
+    settings = config.load([busy.configfile])
+    updated = watch._Page(settings, [busy.configfile])
+
+    def version() -> int:
+        updated.update(database, changed=False)
+        return layout.PAGE_LATEST.stat().st_ino
+
+    with rundb.open_database(settings.rundb) as database:
+        first = version()
+        assert version() == first
+        busy.collection.update_one({"number": 100}, {"$set": {"mode": "led"}})
+        assert version() != first
+    updated.stop()
 
 
 def test_an_open_page_keeps_its_runs_while_the_run_database_is_away(busy, browser):

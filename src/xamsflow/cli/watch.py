@@ -161,9 +161,12 @@ class _Page:
         self._pictures.draw(wanted=has_news or is_first)
 
     def _is_due(self, database: "RunDatabase | None") -> bool:
+        from xamsflow.views.page import FIELDS  # noqa: PLC0415 - as above
+
         now = clock.now()
         if self._made is None or self._checked is None:
             self._checked = now
+            self._checksum = None if database is None else database.checksum(FIELDS)
             return True
         if self._changed:
             return now - self._made >= PAGE_PAUSE
@@ -171,8 +174,6 @@ class _Page:
             return True
         if database is None or now - self._checked < PAGE_CHECK:
             return False
-        from xamsflow.views.page import FIELDS  # noqa: PLC0415 - as above
-
         self._checked = now
         before, self._checksum = self._checksum, database.checksum(FIELDS)
         return self._checksum != before
