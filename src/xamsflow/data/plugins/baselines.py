@@ -73,16 +73,17 @@ def above_baseline(
     The function also returns which records are the first of a pulse with a doubtful baseline.
     """
     mirrored = np.isin(raw["channel"][chosen], positive_channels)
+    measured = raw["baseline"][chosen]
     mean, rms, subtracted, n_quiet = _of_first_samples(
         raw, chosen, mirrored, baseline_samples, *rise
     )
-    baseline = _improved(mean, rms, raw["baseline"][chosen], mirrored, max_rms)
+    baseline = _improved(mean, rms, measured, mirrored, max_rms)
     subtracted += (np.floor(baseline) - np.floor(mean)).astype(np.int64)
     made: Array = np.zeros(len(chosen), dtype)
     _subtract(made, raw, chosen, mirrored, subtracted)
     made["baseline"], made["baseline_rms"] = baseline, rms
     is_unsure = (n_quiet < min(QUIET_SAMPLES, baseline_samples)) | (rms > max_rms)
-    return made, (made["record_i"] == 0) & (raw["baseline"][chosen] == 0) & is_unsure
+    return made, (made["record_i"] == 0) & (measured == 0) & is_unsure
 
 
 @numba.njit(nogil=True, cache=True)

@@ -100,10 +100,12 @@ class _Peaks(SignalsPlugin):
         if not len(records):
             return np.zeros(0, dtype)
         links = strax.record_links(records)
-        before, after = self.setting("hit_extension")
-        hitlets = hits.find_hits(records, self.setting("hit_threshold"), (before, after), links)
-        hitlets["channel"] = self.place[hitlets["channel"]]
-        hitlets = hits.hitlets_of(hitlets)
+        found = hits.take_over(records)
+        if found is None:
+            before, after = self.setting("hit_extension")
+            found = hits.find_hits(records, self.setting("hit_threshold"), (before, after), links)
+        found["channel"] = self.place[found["channel"]]
+        hitlets = hits.hitlets_of(found)
 
         def sum_up(peaks: Array, starts: Array) -> None:
             _complete_last_sample(peaks, np.append(starts, end))

@@ -99,6 +99,7 @@ class _Records(SignalsPlugin):
         hits.keep_hitlets(made, found, *links)
         made["reduction_level"] = strax.ReductionLevel.HITS_ONLY
         _count(counts, made, found, channels)
+        hits.hand_on(found, made)
         return dict(zip(self.provides, (made, counts), strict=True))
 
 

@@ -69,6 +69,8 @@ def _add_hitlet(  # noqa: PLR0917 - numba's functions are called by position
     at, channel = np.int64(hitlet["record_i"]), hitlet["channel"]
     left, right = hitlet["left_integration"], hitlet["right_integration"]
     gain, area = gains[channel], np.float32(0)
+    # No sample of a hitlet is higher: outside its hit, all are below the threshold.
+    limit = max(hitlet["height"], hitlet["threshold"])
     for i, moved in ((links[0][at], n_samples), (at, 0), (links[1][at], -n_samples)):
         if i == NO_RECORD:
             continue
@@ -76,14 +78,11 @@ def _add_hitlet(  # noqa: PLR0917 - numba's functions are called by position
         first, beyond = max(left + moved, 0), min(right + moved, records[i]["length"])
         if first >= beyond:
             continue
-        highest = data[first]
-        for sample in range(first, beyond):
-            highest = max(highest, data[sample])
         baseline = records[i]["baseline"]
-        if highest >= np.int16(baseline):
+        if limit >= np.int16(baseline) and data[first:beyond].max() >= np.int16(baseline):
             peak["saturated_channel"][channel] = 1
         # strax subtracts only the integer part of the baseline.
-        part = np.float32(baseline % 1)
+        part = baseline - np.floor(baseline)
         offset = place - left - moved
         first = max(first, -offset)
         beyond = max(first, min(beyond, len(waveform) - offset))

@@ -1,3 +1,5 @@
+import weakref
+
 import numpy as np
 import pytest
 import strax
@@ -52,3 +54,23 @@ def test_hitlets_of_a_channel_do_not_overlap_and_contain_their_hits(seed: int) -
     for channel in range(3):
         mine = hitlets[hitlets["channel"] == channel]
         assert (strax.endtime(mine)[:-1] <= mine["time"][1:]).all()
+
+
+def test_hits_are_taken_over_once_and_only_for_the_same_records() -> None:
+    records = random_records(1, 6)
+    found = hits.find_hits(records, THRESHOLD, EXTENSION, strax.record_links(records))
+    hits.hand_on(found, records)
+    assert hits.take_over(records.copy()) is None
+    assert hits.take_over(records) is found
+    assert hits.take_over(records) is None
+
+
+def test_hits_that_nobody_takes_over_go_with_their_records() -> None:
+    records = random_records(1, 6)
+    found = hits.find_hits(records, THRESHOLD, EXTENSION, strax.record_links(records))
+    hits.hand_on(found, records)
+    kept = weakref.ref(found)
+    del found
+    assert kept() is not None
+    del records
+    assert kept() is None
