@@ -5,6 +5,7 @@
     context        the strax context of a detector, with the plugins of its data types
     plugins        one module for each group of data types
     processing     one run, up to the requested data type
+    processor      strax's processor, which copies data for files only once
     ahead          work on the next item while the current one is used
     tap            a look at each chunk while it is made
     storage        strax's storage, which never overwrites complete data

@@ -31,6 +31,7 @@ from xamsflow.base.errors import (
 from xamsflow.data import strax_private
 from xamsflow.data.context import context, other, run_config
 from xamsflow.data.plugins.settings import THREADS
+from xamsflow.data.processor import Processor
 from xamsflow.data.stored import Stored
 from xamsflow.data.tap import Listener, tapped
 from xamsflow.redax import plausibility, rundoc
@@ -47,10 +48,6 @@ logger = logging.getLogger(__name__)
 DOUBTFUL = "doubtful_baselines"
 MAX_DOUBTFUL = 0.01
 """Maximum share of a channel's pulses with a doubtful baseline; a run above it is degraded."""
-
-SINGLE_THREAD = "single_thread"
-"""strax's threaded processor is slower when lz4 is the bottleneck, and after a signal that ends the
-job it waits for its threads until the batch system kills it."""
 
 STORED_CHECKS = (
     "metadata complete, no exception recorded",
@@ -174,7 +171,7 @@ def follow_run(
         strax_context.set_config({THREADS: threads})
         save = to_be_stored(strax_context, run_id, data_type)
         _check_writable(processed)
-        processor = SINGLE_THREAD if on_data is None else tapped(on_data)
+        processor = Processor if on_data is None else tapped(on_data)
         for end in _make(strax_context, run_id, data_type, list(save), processor):
             if on_chunk is not None:
                 on_chunk(data_type, _chunks_until(end, run))
@@ -281,7 +278,7 @@ def _make(
     run_id: str,
     data_type: str,
     save: Sequence[str],
-    processor: str | type[strax.BaseProcessor] = SINGLE_THREAD,
+    processor: type[Processor] = Processor,
 ) -> Iterator[int]:
     """Make a data type and store those in `save`; yield, by chunk, the end of the data so far."""
     yield 0

@@ -7,21 +7,23 @@ from typing import Any
 import strax
 from strax.processors.post_office import Spy
 
+from xamsflow.data.processor import Processor
+
 logger = logging.getLogger(__name__)
 
 Listener = Callable[[str, strax.Chunk], None]
 """Called with a data type and a chunk of it, which must not be changed."""
 
 
-def tapped(listen: Listener) -> type[strax.SingleThreadProcessor]:
-    """Return strax's single-threaded processor, which also shows each chunk to a listener.
+def tapped(listen: Listener) -> type[Processor]:
+    """Return the processor that also shows each chunk to a listener.
 
     The listener gets chunks as they are made; for files, strax joins small ones. If it fails, it is
     not called again, and the data are made all the same.
     """
     listener = _Listener(listen)
 
-    class Tapped(strax.SingleThreadProcessor):  # type: ignore[misc]  # strax has no types
+    class Tapped(Processor):
         def __init__(self, components: Any, *args: Any, **options: Any) -> None:
             super().__init__(components, *args, **options)
             for data_type in components.plugins:
