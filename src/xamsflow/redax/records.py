@@ -159,17 +159,21 @@ def _wrong_samples(words: Any, i: int, length: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _scan(words: Any, fields: Any, window: Any, sample_width: Any, unconnected: Any) -> Any:
-    """Return the number of records with each fault, and the first of them.
+def _scan(  # noqa: PLR0917 - numba's functions are called by position
+    words: Any, headers: Any, fields: Any, window: Any, sample_width: Any, unconnected: Any
+) -> Any:
+    """Copy the headers of records; return the number of records with each fault, and the first.
 
-    A record counts for the first fault found. `words` are the records as 16-bit words, `fields`
-    those of their headers.
+    A record counts for the first fault found. `words` are the records as 16-bit words, `headers`
+    the words of their headers, to be filled, and `fields` the fields of these.
     """
     time, length, dt, channel, pulse_length, record_i = fields
     n_samples = words.shape[1] - HEADER_WORDS
     found = np.zeros((N_KINDS, 2), np.int64)
     front = np.full(2**16, -(2**62), np.int64)
     for i in range(len(words)):
+        for j in range(HEADER_WORDS):
+            headers[i, j] = words[i, j]
         c = np.uint16(channel[i])
         fragment = np.int64(record_i[i])
         left = pulse_length[i] - fragment * n_samples
@@ -210,9 +214,16 @@ def check(
     if not len(records):
         return np.empty(0, HEADER)
     words = records.view(np.uint16).reshape(len(records), -1)
-    headers = words[:, :HEADER_WORDS].copy().view(HEADER)[:, 0]
+    headers = np.empty(len(records), HEADER)
     n_samples = records.dtype["data"].shape[0]
-    found = _scan(words, fields(headers), window, channels.sample_width, channels.unconnected)
+    found = _scan(
+        words,
+        headers.view(np.uint16).reshape(len(records), -1),
+        fields(headers),
+        window,
+        channels.sample_width,
+        channels.unconnected,
+    )
     if not found[:, 0].any():
         return headers
     header_kinds = found[: WINDOW + 1, 0]
