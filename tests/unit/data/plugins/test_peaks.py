@@ -7,6 +7,7 @@ import pytest
 import strax
 
 from hand_made import DT, GAINS, Made, made_of, pauses, pulse, square, together, xams
+from xamsflow.data.plugins import hits
 from xamsflow.settings.detector import Detector
 
 
@@ -238,6 +239,27 @@ def test_invariants_of_peaks(seed: int) -> None:
     assert peaks["area_per_channel"].sum(axis=1) == pytest.approx(peaks["area"], rel=1e-3, abs=0.1)
     center = made["peak_basics"]["center_time"]
     assert ((start <= center) & (center <= end)).all()
+
+
+def test_peaks_take_over_the_hits_of_records_made_along_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    searched = []
+
+    def find(records: npt.NDArray[Any], *args: Any) -> npt.NDArray[Any]:
+        searched.append(len(records))
+        return find_hits(records, *args)
+
+    find_hits = hits.find_hits
+    monkeypatch.setattr(hits, "find_hits", find)
+    pulses = [pulse(time, 0, square(100, 20)) for time in (1000, 500_000)]
+    made = made_of(*pulses, borders=[100_000])
+    assert len(made["peaks"]) == len(searched) == len(pulses)
+
+    alone = Made({"records": made["records"]}, [0, 10_000_000])
+    searched.clear()
+    assert np.array_equal(alone["peaks"], made["peaks"])
+    assert searched[0] == len(made["records"])
 
 
 def test_no_peaks() -> None:
