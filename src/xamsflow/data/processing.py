@@ -101,6 +101,7 @@ def process_run(
         strax_context = make_context(detector, processed, run_config(run, live_data / run_id))
         if other_context is None:
             strax_context.set_config({THREADS: threads})
+            strax_private.keep_keys(strax_context)
         wanted = _folders(strax_context, run_id, data_type, processed)
         missing = [
             name

@@ -6,7 +6,7 @@ they have been checked; ``tests/unit/data/test_strax_private.py`` lists them all
 
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,15 @@ def plugins_of(
     """
     plugins: dict[str, strax.Plugin] = context._get_plugins(tuple(data_types), run_id)
     return plugins
+
+
+def keep_keys(context: strax.Context) -> None:
+    """Make a context derive each key of a run's data only once; its settings must not change again.
+
+    Options with a value per run disable strax's own cache, so strax would build all plugins for
+    each of the thirty keys that it needs to process a run.
+    """
+    context.key_for = cache(context.key_for)
 
 
 Lineage = Mapping[str, Any]

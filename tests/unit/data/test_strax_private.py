@@ -127,3 +127,23 @@ def test_plugins_are_found_without_setting_them_up():
 
     context = strax.Context(storage=[], register=[NeedsLiveData])
     assert set(strax_private.plugins_of(context, ["numbers"], "000001")) == {"numbers"}
+
+
+def test_keys_are_derived_once():
+    built = []
+
+    class Counted(Numbers):
+        provides = "numbers"
+
+        def __init__(self):
+            built.append(self)
+            super().__init__()
+
+    context = strax.Context(storage=[], register=[Counted], use_per_run_defaults=True)
+    strax_private.keep_keys(context)
+    first = context.key_for("000001", "numbers")
+    built.clear()
+    assert context.key_for("000001", "numbers") == first
+    assert not built
+    assert context.key_for("000002", "numbers") != first
+    assert built
