@@ -22,7 +22,7 @@ sys.path.insert(0, str(layout.REPOSITORY / "tests"))
 from site_for_tests import SNAKEMAKE, Site
 
 DOCUMENTS = 100_000
-PENDING = (10, 100, 1000, 5000)
+PENDING = (10, 100, 1000, 5000, 10_000)
 REPEATS = 7
 
 FIRST_JOB = ("jobid:", "transfer from the DAQ")
