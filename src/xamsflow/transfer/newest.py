@@ -12,6 +12,7 @@ possible, its files are compared, too.
 import os
 import posixpath
 import re
+import stat
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
@@ -179,8 +180,9 @@ class Newest:
         sftp = self._connection()
         if sftp is None:
             with os.scandir(self._run.path) as entries:
-                found = self._times_of(entry.name for entry in entries)
+                found = self._times_of(entry.name for entry in entries if entry.is_dir())
         else:
             listed = sftp.listdir_attr(self._run.path)
-            found = {one.filename: one.st_mtime or 0 for one in listed}
+            folders = (one for one in listed if stat.S_ISDIR(one.st_mode or 0))
+            found = {one.filename: one.st_mtime or 0 for one in folders}
         return {name: time for name, time in found.items() if not name.endswith(UNFINISHED)}

@@ -55,6 +55,12 @@ def test_changes_that_do_not_show_in_the_time_are_found(
     assert watched.look() == frozenset()
 
 
+def test_files_beside_the_folders_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "run" / "000000").mkdir(parents=True)
+    (tmp_path / "run" / "notes.txt").touch()
+    assert Newest(Folder(None, str(tmp_path / "run"))).look() == {"000000"}
+
+
 def test_folders_that_redax_makes_next_are_found_without_listing_all(tmp_path: Path) -> None:
     run = tmp_path / "run"
     (run / "000007").mkdir(parents=True)
