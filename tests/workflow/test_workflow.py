@@ -16,6 +16,7 @@ def test_all_pending_runs_end_done(site):
     site.add_run(933, status=None)
     done = site.snakemake()
     assert done.returncode == 0, done.stdout
+    assert " failed, 0 released" in done.stdout  # the driver ends in order
     assert site.status(931) == site.status(932) == "done"
     assert "processing_status" not in site.document(933)
 
