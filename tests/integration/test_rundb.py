@@ -1,3 +1,4 @@
+import contextlib
 import json
 import logging
 import secrets
@@ -906,6 +907,16 @@ def test_a_stopped_server_is_transient_and_its_return_is_noticed(tmp_path):
             mongod.start()
             assert database.pending(ALL)
             assert claim_pending(database, 932, "me", []) == Claim(932, "me", 1)
+
+
+def test_a_connection_is_opened_once_and_again_after_its_end(config):
+    with contextlib.closing(rundb.Connection(config)) as connection:
+        first = connection.opened()
+        with connection as database:
+            assert database is first
+        with connection as database:
+            assert database is not first
+            assert database.pending(ALL) == []
 
 
 def test_an_unknown_host_is_transient(config):
