@@ -196,7 +196,7 @@ def test_bytes_that_changed_behind_it_are_noticed(tmp_path: Path, monkeypatch: A
     transferred = site.transfer()
     check_followed("000007", transferred)
     transferred["files"][0]["sha256"] = "0" * 64
-    with pytest.raises(BadDataError, match="followed while it was taken, but 000000/"):
+    with pytest.raises(BadDataError, match="followed during data taking, but 000000/"):
         check_followed("000007", transferred)
     (results / "follow.json").unlink()
     check_followed("000007", transferred)
