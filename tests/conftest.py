@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from site_for_tests import Site
 from xamsflow.simulate import embedded_mongod
@@ -26,6 +27,10 @@ CHOICES = ("XAMSFLOW_GOOD_RUNS",)
 
 # A shell lets what it starts in the background ignore Ctrl-C, and so would all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A slow machine makes no test fail.
+settings.register_profile("slow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("slow")
 
 
 def pytest_configure(config: pytest.Config) -> None:
