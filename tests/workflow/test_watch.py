@@ -227,7 +227,7 @@ def test_the_switch_and_the_database_are_turned_off_and_on(tmp_path):
                 client["daq"]["processing"].insert_one(switch)
             site.add_run(901, **SHORT)
             watch = watched.start()
-            watched.wait_for_line("daq.processing is off: no runs are taken")
+            watched.wait_for_line("daq.processing is off: no runs are started")
             assert site.status(901) == "pending"
             with pymongo.MongoClient(mongod.server.uri) as client:
                 client["daq"]["processing"].update_one({}, {"$set": {"status": "on"}})
