@@ -681,7 +681,7 @@ def test_a_run_is_transferred_again(place: Processed, capsys):
     hidden = place.site.folder / "hidden"
     (place.site.daq / RUN).rename(hidden)
     assert main(again) == 1
-    assert "no source has run 000932 any more: daq (" in capsys.readouterr().err
+    assert "no source has run 000932 anymore: daq (" in capsys.readouterr().err
     assert (place.live / RUN).is_dir()
     hidden.rename(place.site.daq / RUN)
 
