@@ -25,7 +25,7 @@ LISTS = ("tags", "comments")
 
 NUMBERS = ("number", "start", "end")
 
-AT_ONCE = 5000
+AT_ONCE = 1000
 """Rows that become columns together: few enough to still be in the processor's cache."""
 
 
