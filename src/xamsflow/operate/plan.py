@@ -282,7 +282,7 @@ def _writes(
     rules = [job.rule for job in jobs]
     told = [f"processing_status: {before} -> submitted (attempt {attempt})"]
     told += [f"-> running, {rule}" for rule in dict.fromkeys(rules)]
-    entries = [*(["live"] if to_move != 0 else []), *to_make]
+    entries = [*([run_document.LIVE] if to_move != 0 else []), *to_make]
     if entries:
         told.append(f"data: one entry each for {', '.join(entries)}")
     told.append(f"-> done, targets {', '.join(targets)}")

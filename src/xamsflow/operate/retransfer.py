@@ -7,7 +7,7 @@ from xamsflow.base.errors import BadDataError
 from xamsflow.operate import lineages
 from xamsflow.operate.actions import Action, Author, judge_free
 from xamsflow.operate.reconcile import Evidence, Sources, set_aside
-from xamsflow.rundb import RunDatabase
+from xamsflow.rundb import RunDatabase, run_document
 from xamsflow.rundb.status import State
 from xamsflow.settings.config import Config
 from xamsflow.state import layout, lock
@@ -69,6 +69,6 @@ def _set_aside(evidence: Evidence, sources: Sources, author: Author) -> None:
     lineages.release_gone(sources.processed, evidence.run, author.name, SET_ASIDE)
     gone = {str(path) for path in paths}
     for entry in evidence.entries_of(sources.host):
-        is_copy = entry["type"] == "live" and entry["location"] == str(sources.live_data)
+        is_copy = entry["type"] == run_document.LIVE and entry["location"] == str(sources.live_data)
         if is_copy or entry["location"] in gone:
             sources.database.remove_data(evidence.number, entry, SET_ASIDE, author.name)

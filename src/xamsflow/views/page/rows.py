@@ -178,7 +178,7 @@ def _text(lineages: Mapping[str, str]) -> str:
 def _source(document: Mapping[str, Any], host: str) -> str:
     """Return the name of the source from which the cluster has the live data, empty if unknown."""
     for entry in run_document.data_entries(document):
-        if entry.get("type") == "live" and entry.get("host") == host:
+        if entry.get("type") == run_document.LIVE and entry.get("host") == host:
             return str(entry.get("source") or "")
     return ""
 
