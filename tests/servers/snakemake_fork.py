@@ -3,12 +3,18 @@
 import atexit
 import os
 import threading
+from functools import partial
+from pathlib import Path
 
 from snakemake.cli import main
 
-from xamsflow.base import fork_client
+from xamsflow.base import fork_client, fork_server
 
-del os.environ[fork_client.VARIABLE]  # the driver starts a server for its jobs
+JOBS_SERVER = Path(__file__).with_name("jobs_server.py")
+
+# The driver starts a server for its jobs, and that is a fork, too.
+name = os.environ.pop(fork_client.VARIABLE)
+fork_server.start = partial(fork_server.start, JOBS_SERVER, name)
 try:
     main()  # it ends with SystemExit
 finally:
