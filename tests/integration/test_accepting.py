@@ -88,7 +88,7 @@ def test_a_lifetime_is_accepted_and_exactly_its_runs_become_pending(ask, runs, s
     assert document["processing"]["history"][-1]["action"] == "lifetime"
 
     code, said = ask("lifetime", str(LED_RUN), "--runs", "7500-7501", "--accept", "--yes")
-    assert (code, "The values are those in use" in said) == (0, True)
+    assert (code, "The proposed values are already in use" in said) == (0, True)
 
 
 def test_a_run_that_is_being_processed_is_named(ask, runs):
@@ -125,7 +125,7 @@ def test_without_a_measurement_nothing_is_proposed(ask, runs):
     code, said = ask("lifetime", str(LED_RUN), "--accept", "--yes")
     assert (code, pending(runs)) == (1, [])
     assert "only 12 events" in said
-    assert "No proposal: no run says at which rate electrons are lost." in said
+    assert "No proposal: none of the runs has an electron loss rate." in said
 
 
 def test_gains_of_an_led_run_through_the_whole_chain(ask, runs, site):

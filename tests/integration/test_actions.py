@@ -73,7 +73,7 @@ def test_a_range_and_its_numbers_mean_the_same(ask, runs):
         code, said = ask("pend", *words, "--yes")
         assert (code, statuses(runs)[932]) == (0, "done")
         assert "is done; --force republishes it" in said
-    assert "xamsflow: not in the run database: 930 933 934" in said
+    assert "xamsflow: runs not in the run database: 930 933 934" in said
     assert ask("pend", "932", "--yes", "--force")[0] == 0
     assert statuses(runs) == {931: "pending", 932: "pending", 935: None}
 
@@ -87,7 +87,7 @@ def test_nothing_is_done_unasked(ask, runs, verb):
     assert (code, "Nothing was changed (--dry-run)" in said) == (0, True)
     code, said = ask(verb, "932")
     assert code == 1
-    assert "there is no terminal for confirmation: add --yes" in said
+    assert "confirmation requires a terminal: add --yes" in said
     code, said = ask(verb)
     assert (code, f"{verb} needs runs" in said) == (1, True)
     assert list(runs.find()) == before

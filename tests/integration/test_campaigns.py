@@ -211,7 +211,7 @@ def test_what_cannot_be_done_is_one_line(site, runs, tmp_path):
             "903-905",
         ): "the campaign gains, which has not ended,",
         ("pause", "gains"): "cannot pause the campaign gains, which is new",
-        ("start", "gains"): "there is no terminal for confirmation",
+        ("start", "gains"): "confirmation requires a terminal",
         ("accept", "gains", "--yes"): "cannot accept the campaign gains, which is new",
     }.items():
         code, said = ask(site, *arguments)

@@ -144,11 +144,14 @@ def test_the_requested_log_is_shown(site, arguments, expected):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["log", "932", "--attempt", "7"], "has no such log: available: transfer 1, "),
-        (["log", "940"], "there are no logs of run 000940 in "),
+        (
+            ["log", "932", "--attempt", "7"],
+            "has no log of this rule or attempt: available: transfer 1, ",
+        ),
+        (["log", "940"], "run 000940 has no logs in "),
         (["log", "nine"], "'nine' is not a run"),
         (["show", "934"], "the nearest are 000933 and 000940"),
-        (["show", "941-950"], "no runs 941-950 are in the run database"),
+        (["show", "941-950"], "none of the runs 941-950 is in the run database"),
         (["log", "932", "933", "--follow"], "--follow requires a single run"),
         (["bundle", "932-933", "--output", "x"], "--output requires a single run"),
     ],
@@ -200,7 +203,7 @@ def test_without_a_verb_the_verbs_are_shown():
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["shwo", "932"], "unknown verb 'shwo' (did you mean show?)"),
+        (["shwo", "932"], "unknown command 'shwo' (did you mean show?)"),
         (["status", "--faild"], "unknown argument '--faild' (did you mean --failed?)"),
     ],
 )

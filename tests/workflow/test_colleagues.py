@@ -11,7 +11,7 @@ from servers.rights import without_roots_rights
 
 VERBS = {
     "show 901-902": "Run 000901",
-    "log 901": "there are no logs of run 000901",
+    "log 901": "run 000901 has no logs",
     "doctor": "database clock",
     "page": "index.html",
     "plan": "000902",

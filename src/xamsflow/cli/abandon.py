@@ -4,7 +4,7 @@ import argparse
 
 from xamsflow.cli import asking
 
-HELP = "exclude runs from processing with the tag abandon (other tools may delete their data)"
+HELP = "tag runs abandon, so that they are not processed (other tools may delete their data)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

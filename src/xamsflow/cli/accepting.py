@@ -1,4 +1,4 @@
-"""The steps shared by verbs that propose a measured value for a correction file."""
+"""The steps shared by commands that propose a measured value for a correction file."""
 
 import argparse
 import json
@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FIRST-LAST",
         help="runs that get the new value [from RUN to the end of its current range]",
     )
-    add("--accept", action="store_true", help="write the entry, and reprocess the runs it changes")
-    add("--reason", metavar="TEXT", help="why; recorded in the run documents")
+    add("--accept", action="store_true", help="write the entry and reprocess the affected runs")
+    add("--reason", metavar="TEXT", help="reason, recorded in the run documents")
     add("--yes", action="store_true", help="do not ask for confirmation")
     add("--dry-run", action="store_true", help="show what --accept would change")
     parser.set_defaults(force=False)
@@ -57,7 +57,7 @@ def propose(
     for one in files:
         print(f"{one.path}: {one.key}: {json.dumps(one.entry.words, ensure_ascii=False)}")
     if not any(one.ranges for one in files):
-        print("The values are those in use.")
+        print("The proposed values are already in use.")
         return 0
     ranges = [part for one in files for part in one.ranges]
     print(f"The value changes for runs {_words(ranges)}.")
@@ -81,11 +81,13 @@ class _File:
     def write(self) -> None:
         """Write the file; raises ConfigurationError if somebody has just changed it."""
         if corrections.written(self._name, self.entry) != (self.path, self._content):
-            raise ConfigurationError(f"{self.path} has just been changed", "run the command again")
+            raise ConfigurationError(
+                f"{self.path} has changed in the meantime", "run the command again"
+            )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.path) as partial:
             partial.write_text(self._content, encoding="utf-8")
-        print(f"{self.path} has the new value.")
+        print(f"Wrote the new value to {self.path}.")
 
 
 def _accept(
@@ -134,7 +136,7 @@ def _accept(
             again = " ".join(f"{first}-{last}" for one in written for first, last in one.ranges)
             changed = " and ".join(str(one.path) for one in written)
             raise type(error)(
-                f"{error.what}; {changed} has the new value, but not all runs are pending",
+                f"{error.what}; {changed} has the new value, but some runs are not pending yet",
                 f"`xamsflow reprocess {again}`",
             ) from error
 

@@ -1,4 +1,4 @@
-"""The steps shared by all verbs that change run documents: select runs, show, confirm, act."""
+"""The steps shared by all commands that change run documents: select runs, show, confirm, act."""
 
 import argparse
 import sys
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, force: bool = False) -> No
     add("runs", nargs="*", metavar="RUN", help=choosing.HELP)
     add("--mode", action="append", metavar="PATTERN", help="runs whose mode matches, e.g. '*led*'")
     add("--tag", action="append", metavar="TAG", help="runs that have this tag")
-    add("--reason", metavar="TEXT", help="why; recorded in the run document")
+    add("--reason", metavar="TEXT", help="reason, recorded in the run document")
     add("--yes", action="store_true", help="do not ask for confirmation")
     add("--dry-run", action="store_true", help="show what would be done without doing it")
     parser.set_defaults(all_runs=False)
@@ -58,8 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser, *, force: bool = False) -> No
         add(
             "--force",
             action="store_true",
-            help="include done runs, which are then republished, and runs claimed by another tool; "
-            "runs that a driver of xamsflow is processing are never included",
+            help="include done runs, which are then republished, and runs claimed by another tool, "
+            "but never runs that an xamsflow driver is processing",
         )
     else:
         parser.set_defaults(force=False)
@@ -183,7 +183,7 @@ def confirmed(question: str) -> bool:
     """Ask at the terminal; raises ConfigurationError if there is none."""
     if not sys.stdin.isatty():
         raise ConfigurationError(
-            "nothing was changed: there is no terminal for confirmation",
+            "nothing was changed: confirmation requires a terminal",
             "add --yes to proceed, or --dry-run to preview",
         )
     try:
@@ -202,7 +202,7 @@ def _do(
     author = Author(owner.user(), action.name, reason)
     changed = 0
     for one in to_do:
-        why = "somebody else has just changed it"
+        why = "somebody else has changed it in the meantime"
         try:
             if action.change(database, one.number, author, state(one.document)):
                 changed += 1

@@ -9,7 +9,7 @@ from xamsflow.cli import choosing
 from xamsflow.settings import config
 from xamsflow.state import layout
 
-HELP = "pack everything known about a run into one file that is readable without this software"
+HELP = "pack everything known about a run into one file that can be read without this software"
 ONLY_LOOKS = True
 
 

@@ -51,12 +51,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="file",
         type=choosing.path,
         metavar="FILE",
-        help="new: the runs in a file, as `xamsflow good --json` writes it, or a list of numbers",
+        help="new: the runs in a file: output of `xamsflow good --json`, or a list of numbers",
     )
     add(
-        "--targets", nargs="+", metavar="TYPE", help="new: final data types [those of the settings]"
+        "--targets",
+        nargs="+",
+        metavar="TYPE",
+        help="new: final data types [targets in the settings]",
     )
-    add("--reason", metavar="TEXT", help="new, accept, back: the reason, which is recorded")
+    add("--reason", metavar="TEXT", help="new, accept, back: reason, recorded with the campaign")
     add("--profile", metavar="NAME", help="estimate the duration with this profile [watch.profile]")
     add("--yes", action="store_true", help="do not ask for confirmation")
     add("--dry-run", action="store_true", help="show what would be done without doing it")
@@ -100,8 +103,8 @@ def _new(options: argparse.Namespace, settings: Config) -> int:
     with rundb.open_database(settings.rundb) as database:
         if database.knows_campaign(options.name):
             raise ConfigurationError(
-                f"a campaign {options.name} of another working directory has runs in the run "
-                "database",
+                f"the run database has runs of a campaign {options.name} from another working "
+                "directory",
                 "choose another name",
             )
         found = {
@@ -237,7 +240,7 @@ def _listed(options: argparse.Namespace) -> list[str]:
             words = [str(run["run_id"]) for run in content["runs"]]
         except (KeyError, TypeError) as error:
             raise ConfigurationError(
-                f"{options.file} is not a list of good runs", "write it with xamsflow good --json"
+                f"{options.file} is not a list of good runs", "create it with xamsflow good --json"
             ) from error
     else:
         words = [word for line in text.splitlines() for word in line.partition("#")[0].split()]
@@ -280,7 +283,7 @@ def _print_forecast(forecast: "Forecast") -> None:
         return
     if forecast.unknown:
         print(f"not counted below: {_runs(forecast.unknown)} whose size or cost is unknown")
-    print(f"to read {amounts.size(forecast.read)}, to write {amounts.size(forecast.written)}")
+    print(f"{amounts.size(forecast.read)} to read, {amounts.size(forecast.written)} to write")
     short = "" if forecast.written <= forecast.free else ": NOT ENOUGH"
     print(
         f"disk space: {amounts.size(forecast.written)} in addition to the present data, of "

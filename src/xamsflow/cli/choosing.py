@@ -81,7 +81,7 @@ def tell_missing(words: Sequence[str], existing: Collection[int], where: str) ->
     """Report the numbers in ranges that do not exist."""
     missing = run_numbers.missing(run_numbers.parse_all(words), existing)
     if missing:
-        print(f"xamsflow: not {where}: {named(missing)}", file=sys.stderr)
+        print(f"xamsflow: runs not {where}: {named(missing)}", file=sys.stderr)
 
 
 def named(runs: Iterable[int]) -> str:
@@ -93,7 +93,7 @@ def named(runs: Iterable[int]) -> str:
 
 def _told(words: Sequence[str], found: _Found, where: str) -> _Found:
     if words and not found:
-        raise ConfigurationError(f"no runs {' '.join(words)} are {where}")
+        raise ConfigurationError(f"none of the runs {' '.join(words)} is {where}")
     tell_missing(words, found, where)
     return found
 

@@ -46,8 +46,8 @@ def _run(arguments: Sequence[str] | None, on_ctrl_c: Any) -> int:
     verb = words[0] if words and not words[0].startswith("-") else None
     if verb is not None and verb not in cli.VERBS:
         print(
-            f"xamsflow: unknown verb {verb!r}{did_you_mean(verb, cli.VERBS)}; "
-            "xamsflow --help lists them",
+            f"xamsflow: unknown command {verb!r}{did_you_mean(verb, cli.VERBS)}; "
+            "xamsflow --help lists all commands",
             file=sys.stderr,
         )
         return USAGE_ERROR
@@ -92,7 +92,7 @@ def _parser(names: Iterable[str]) -> argparse.ArgumentParser:
         prog="xamsflow", description="Process runs of XAMS and XAMSL, from live data to strax data."
     )
     parser.add_argument("--version", action="version", version=f"xamsflow {__version__}")
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in names:
         _add_verb(verbs, name)
     return parser

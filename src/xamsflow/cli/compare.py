@@ -42,15 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--old",
         metavar="HASH",
-        help="lineage hash of any data type of the old data [the earlier data kept, or the only "
-        "other data]",
+        help="lineage hash of any data type of the old data [the kept earlier data, or else the "
+        "only other data]",
     )
-    add("--new", metavar="HASH", help="the same for the new data [the most recently published]")
+    add("--new", metavar="HASH", help="the same for the new data [the data published last]")
     add(
         "--output",
         type=choosing.path,
         metavar="FOLDER",
-        help=f"where to write the report [{layout.COMPARISON}, or CAMPAIGN in there]",
+        help=f"where to write the report [{layout.COMPARISON}, or its subfolder CAMPAIGN]",
     )
     add("--json", action="store_true", help="as JSON (keys: docs/reference/json.md)")
 

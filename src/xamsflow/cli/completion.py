@@ -2,7 +2,7 @@
 
 import argparse
 
-HELP = "print a script with which bash or zsh completes verbs and options"
+HELP = "print a script with which bash or zsh completes commands and options"
 
 SCRIPT = """\
 # Completion of xamsflow. Load it with: source <(xamsflow completion SHELL)

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stay",
         action="store_true",
-        help="keep its run database running until Ctrl-C, to try the other verbs",
+        help="keep its run database running until Ctrl-C, so that you can try other commands",
     )
 
 
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
 
     os.environ[config.SITE] = os.devnull  # the demo ignores site settings
     configuration = config.load(options.configfile)
-    print(f"The demo is in {Path.cwd()}")
+    print(f"The demo runs in {Path.cwd()}")
     for name in (credentials.USER_VARIABLE, credentials.PASSWORD_VARIABLE):
         os.environ.pop(name, None)  # they are for another database, and would take precedence
     with embedded_mongod.running(Path("mongod"), auth=True) as server:

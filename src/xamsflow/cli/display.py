@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "events",
         nargs="*",
         metavar="EVENT",
-        help=f"numbers and ranges of events, e.g. 14 20-29 [the first {FIRST}]",
+        help=f"event numbers and ranges, e.g. 14 20-29 [the first {FIRST}]",
     )
     add(
         "--output",

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _lines(found: "GoodRuns") -> Iterator[str]:
     n, n_all = len(found.good), len(found.good) + len(found.left_out)
-    yield f"{n} of {n_all} runs may be used, with a live time of {found.live_time_s:.3f} s"
+    yield f"{n} of {n_all} runs meet the criteria, with a live time of {found.live_time_s:.3f} s"
     if n_unknown := sum(run.live_time_s is None for run in found.good):
         yield f"The live time of {n_unknown} of them is unknown: they have no quantities."
     if found.good:

@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
         print(_table(shown))
     if lacking := sorted(set(runs) - found.keys()):
         named = choosing.named(map(layout.run_number, lacking))
-        print(f"xamsflow: not judged, without quantities: {named}", file=sys.stderr)
+        print(f"xamsflow: not judged, because they have no quantities: {named}", file=sys.stderr)
         return 1
     return code
 
@@ -102,7 +102,7 @@ def _publish(changed: Sequence[Health], settings: Config) -> int:
         judging.publish_all(changed, settings)
     except TransientError as error:
         print(
-            f"xamsflow: kept on disk, but not in the run documents: {error}; then use --again",
+            f"xamsflow: saved on disk, but not in the run documents: {error}; then use --again",
             file=sys.stderr,
         )
         return 1

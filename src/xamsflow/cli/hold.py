@@ -4,7 +4,7 @@ import argparse
 
 from xamsflow.cli import asking
 
-HELP = "keep runs from being processed with the tag hold-processing"
+HELP = "tag runs hold-processing, so that they are not processed"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

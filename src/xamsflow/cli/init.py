@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     asks = not options.yes
     if asks and not sys.stdin.isatty():
         raise ConfigurationError(
-            "nothing was written: there is no terminal for questions",
+            "nothing was written: the questions require a terminal",
             "give the settings as options and add --yes",
         )
     if asks:
@@ -166,7 +166,9 @@ def _input(prompt: str) -> str:
     try:
         return input(prompt).strip()
     except EOFError:
-        raise ConfigurationError("nothing was written: the answers ended early") from None
+        raise ConfigurationError(
+            "nothing was written: the input ended before the last question"
+        ) from None
 
 
 # What is asked
@@ -216,7 +218,9 @@ def _put_tunnel(settings: Settings, answer: str) -> None:
     if answer != NONE:
         through = settings.get("daq") if answer == DAQ else _host(answer)
         if not through or "host" not in through:
-            raise ConfigurationError("there is no DAQ host for a tunnel", "name a host, or none")
+            raise ConfigurationError(
+                "the tunnel needs a DAQ host, and there is none", "enter a host, or none"
+            )
         known = {key: value for key, value in through.items() if key != "live_data"}
         settings.setdefault("rundb", {})["tunnel"] = known
 
@@ -248,7 +252,7 @@ def _put_user(settings: Settings, answer: str) -> None:
     if sys.stdin.isatty() and (not word or os.environ.get(user) != answer):
         word = getpass.getpass("Password: ")
     if not word:
-        raise ConfigurationError(f"there is no password for {answer}", f"set {password}")
+        raise ConfigurationError(f"no password was given for {answer}", f"set {password}")
     os.environ.update({user: answer, password: word})
 
 
@@ -401,13 +405,13 @@ TOPICS = (
         [
             Question(
                 "tunnel",
-                "ssh host on the way to the run database; daq: the DAQ host; none: not needed",
+                "ssh host with access to the run database; daq: the DAQ host; none: not needed",
                 lambda settings: DAQ if "host" in settings.get("daq", {}) else NONE,
                 _put_tunnel,
             ),
             Question(
                 "uri",
-                "Address of the run database, as seen from that host",
+                "Address of the run database as seen from that host",
                 _default("rundb", "uri"),
                 _put("rundb", "uri"),
             ),

@@ -52,13 +52,13 @@ def run(options: argparse.Namespace) -> int:
     print(terminal.table(COLUMNS, rows, line=terminal.width()))
     usable = [one for one in found if one.problem is None]
     if not usable:
-        print("No proposal: no run says at which rate electrons are lost.")
+        print("No proposal: none of the runs has an electron loss rate.")
         return 1
     rate, error = lifetime.mean(usable)
     mean = f"mean: {quantities.rounded(rate, error)} per ms"
     value = lifetime.inverse(rate, error)
     if value is None:
-        print(f"{mean}\nNo proposal: this is too close to zero. Give more runs, or longer ones.")
+        print(f"{mean}\nNo proposal: the mean is too close to zero. Give more or longer runs.")
         return 1
     now = by_run.entry(usable[0].number)
     in_use = "no value" if now is None else f"{now.value / 1000:.4g} us ({now.provenance.value})"

@@ -16,7 +16,7 @@ from xamsflow.state.lineages import Kept
 from xamsflow.views import terminal
 from xamsflow.views.terminal import Column
 
-HELP = "show which data of remade runs analysts get, and switch between the earlier and the new"
+HELP = "show which data of reprocessed runs analysts get, and switch between earlier and new data"
 ONLY_LOOKS = True
 
 COLUMNS = (
@@ -40,10 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--accept",
         action="store_true",
-        help="switch to the new data, once they have been compared with `xamsflow compare`",
+        help="switch to the new data, which `xamsflow compare` must have compared with the old",
     )
     what.add_argument("--back", action="store_true", help="switch back to the earlier data")
-    add("--reason", metavar="TEXT", default="", help="why; recorded with the data")
+    add("--reason", metavar="TEXT", default="", help="reason, recorded with the data")
     add("--yes", action="store_true", help="do not ask for confirmation")
     add("--json", action="store_true", help="as JSON (keys: docs/reference/json.md)")
 
@@ -96,7 +96,7 @@ def _runs(words: Sequence[str], processed: Path, *, all_of: bool) -> list[str]:
     if all_of:
         return [layout.run_id(number) for number in choosing.on_disk(words)]
     found = choosing.numbers(
-        words, lambda: map(layout.run_number, recorded), "with earlier data that are kept"
+        words, lambda: map(layout.run_number, recorded), "among those with earlier data"
     )
     return [layout.run_id(number) for number in found]
 

@@ -248,7 +248,7 @@ def _first_line(state: State, *, on_screen: bool) -> str:
     keys = "q quits   " if on_screen else ""
     if state.away_since is not None:
         since = f"{state.away_since:%H:%M:%S}"
-        shown = f", shown is {state.look.time:%H:%M:%S}" if state.look else ""
+        shown = f", showing {state.look.time:%H:%M:%S}" if state.look else ""
         text = f"{keys}NO RUN DATABASE since {since}{shown}, now {now:%H:%M:%S} UTC"
         return terminal.coloured(text, "red")
     age = 0.0 if state.look is None else (now - state.look.time).total_seconds()

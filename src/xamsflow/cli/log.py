@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("runs", nargs="+", metavar="RUN", help=choosing.HELP)
     add("--rule", choices=(*layout.LOGS, run_files.BATCH), help="show the log of this rule")
-    add("--attempt", type=int, metavar="N", help="show the log of the N-th attempt [the last]")
+    add("--attempt", type=int, metavar="N", help="show the log of attempt N [the last]")
     add("--follow", action="store_true", help="print new lines until the job ends")
 
 
@@ -62,11 +62,13 @@ def choose(found: list[Log], name: str, rule: str | None, attempt: int | None) -
         return chosen
     if not found:
         raise ConfigurationError(
-            f"there are no logs of run {name} in {Path.cwd() / 'logs'}",
-            f"xamsflow show {name} says where the run was processed; check --directory",
+            f"run {name} has no logs in {Path.cwd() / 'logs'}",
+            f"xamsflow show {name} shows where the run was processed; check --directory",
         )
     there = ", ".join(f"{log.rule} {log.attempt}" for log in found)
-    raise ConfigurationError(f"run {name} has no such log", f"available: {there}")
+    raise ConfigurationError(
+        f"run {name} has no log of this rule or attempt", f"available: {there}"
+    )
 
 
 def _lines(log: Log, *, follow: bool) -> Iterator[str]:

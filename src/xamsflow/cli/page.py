@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quantities",
         action="store_true",
-        help="first measure quantities that are missing or older than the data",
+        help="first compute quantities that are missing or older than the data",
     )
 
 
@@ -79,7 +79,7 @@ def _find_current(settings: config.Config, runs: Sequence[str]) -> None:
     try:
         current.update(settings, runs)
     except Exception as error:  # a context of others must not stop the page
-        logging.getLogger("xamsflow").warning("it is not known which data are current: %s", error)
+        logging.getLogger("xamsflow").warning("cannot tell which data are current: %s", error)
 
 
 def _measure(settings: config.Config) -> None:

@@ -85,7 +85,9 @@ def run(options: argparse.Namespace) -> int:
         _print(plans, spaces, experience, writes=options.writes)
         left = [layout.run_id(number) for number in numbers if number not in taken]
         if left:
-            print(f"`snakemake` would not take {' '.join(left)} now: see xamsflow why RUN")
+            print(
+                f"`snakemake` would not process {' '.join(left)} now; xamsflow why RUN explains why"
+            )
     return 0 if all(space.suffices for space in spaces) else 1
 
 

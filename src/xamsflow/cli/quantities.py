@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--backfill",
         action="store_true",
-        help="first measure what is missing or outdated in these runs (without RUN: in all runs)",
+        help="first compute what is missing or outdated in these runs (without RUN: in all runs)",
     )
 
 
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     if lacking or not (found or damaged):
         whose = f" of {choosing.named(lacking)}" if lacking else ""
         print(
-            f"xamsflow: no quantities{whose}: make them with `xamsflow quantities --backfill`",
+            f"xamsflow: no quantities{whose}: compute them with `xamsflow quantities --backfill`",
             file=sys.stderr,
         )
     return 1 if lacking or damaged else 0
@@ -109,8 +109,8 @@ def _backfill(words: Sequence[str], configfile: Sequence[Path]) -> None:
         if problem is not None:
             print(f"xamsflow: {problem}", file=sys.stderr)
         elif sys.stderr.isatty():
-            print(f"run {name}: quantities made", file=sys.stderr)
-    print(f"quantities made of {n_made} run{'' if n_made == 1 else 's'}", file=sys.stderr)
+            print(f"run {name}: quantities computed", file=sys.stderr)
+    print(f"computed the quantities of {n_made} run{'' if n_made == 1 else 's'}", file=sys.stderr)
 
 
 def _chosen(found: Quantities, patterns: Sequence[str] | None) -> dict[str, Quantity]:

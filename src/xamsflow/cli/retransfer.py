@@ -5,7 +5,7 @@ import argparse
 from xamsflow.cli import asking
 from xamsflow.settings import config
 
-HELP = "set aside a run's copy and everything made from it, and transfer the run again"
+HELP = "set aside a run's copy and all data made from it, and transfer the run again"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -81,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--compressor",
         default="lz4",
         metavar="NAME",
-        help="name in the run document; redax writes lz4 for any name but blosc [lz4]",
+        help="compressor named in the run document; redax writes lz4 for any but blosc [lz4]",
     )
     add("--readers", type=int, default=1, metavar="N", help="number of reader processes [1]")
     add(
@@ -231,7 +231,8 @@ def _numbers(words: Sequence[str]) -> list[int]:
     numbers = [number for part in run_numbers.parse_all(words) for number in part]
     if len(numbers) > MOST_RUNS:
         raise ConfigurationError(
-            f"{' '.join(words)} are {len(numbers)} runs", f"simulate at most {MOST_RUNS} at a time"
+            f"{' '.join(words)} are {len(numbers)} runs, too many",
+            f"simulate at most {MOST_RUNS} runs at a time",
         )
     if len(set(numbers)) < len(numbers):
         raise ConfigurationError("a run number is given twice", "give each run once")

@@ -107,7 +107,7 @@ def _document(
             raise ConfigurationError(f"{file} does not exist") from error
         if document.get("number") != layout.run_number(run_id):
             raise ConfigurationError(
-                f"{file} is the document of run {document.get('number')}, not of {run_id}"
+                f"{file} is the document of run {document.get('number')}, not {run_id}"
             )
         return document
     if transferred is not None:
@@ -132,7 +132,7 @@ def _show(found: dict[str, Any]) -> None:
         f"{amounts.size(found['bytes'])} when uncompressed, in {found['folder']}"
     )
     for one in found["findings"]:
-        more = f" (and {one['and_more']} more of these)" if one.get("and_more") else ""
+        more = f" (and {one['and_more']} more like this)" if one.get("and_more") else ""
         print(f"  {one['severity']:8}  {one['rule']:>4}  {one['message']}{more}{_missing(one)}")
 
 

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--interval",
         type=_seconds,
         metavar="S",
-        help="seconds between two rounds [watch.interval_s]",
+        help="seconds between rounds [watch.interval_s]",
     )
     add(
         "--once",

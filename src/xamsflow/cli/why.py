@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     if all(condition.ok for condition in only.conditions):
         print(next_step.of_pending_runs(settings, options.configfile))
     print()
-    print(_table("to be taken", only.conditions))
+    print(_table("to be processed", only.conditions))
     if only.by_itself:
         print()
         print(_table("to be requested by xamsflow watch", only.by_itself))
@@ -116,7 +116,7 @@ def live_data(document: Mapping[str, Any], settings: Config) -> list[str]:
         name = found.get("name", DAQ)  # receipts of earlier versions have none
         place = f"{found.get('host')}:{found.get('path')}"
         first = (
-            "Live data: complete here; no source had them to compare with"
+            "Live data: complete here, but no source had them for comparison"
             if name is None
             else f"Live data: here, from {name} ({place})"
         )
@@ -167,7 +167,9 @@ def answer(
         odd = f" It is odd: see `xamsflow health {document['number']}`."
         return f"{done}{odd if row.health == 'odd' else ''}"
     if not unmet:
-        return f"{row.run} is waiting: the next `snakemake` run or `xamsflow watch` will take it."
+        return (
+            f"{row.run} is waiting: the next `snakemake` run or `xamsflow watch` will process it."
+        )
     if found is State.FAILED:
         log = f" (log: {row.log})" if row.log else ""
         stage = f" in {row.stage}" if row.stage else ""
@@ -179,7 +181,8 @@ def answer(
             f"{unmet[0].remedy}."
         )
     one = unmet[0]
-    return f"{row.run} is not processed: {one.name}? {one.found}. Next: {one.remedy}."
+    condition = f"{one.name} ({one.found})"
+    return f"{row.run} is not processed. Unmet condition: {condition}. Next: {one.remedy}."
 
 
 def _worked_on(row: "RunSummary", document: Mapping[str, Any]) -> str:
@@ -231,7 +234,7 @@ def _of_all_runs(
         found.append(
             Condition(
                 f"for xamsflow watch: {switch} is not off",
-                status or "there is none",
+                status or "not set",
                 status not in ("off", "cannot be read"),
                 remedy,
             )

@@ -1,4 +1,4 @@
-"""The shell completes verbs and options, as a real bash does."""
+"""The shell completes commands and options, as a real bash does."""
 
 import subprocess
 

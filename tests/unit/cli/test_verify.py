@@ -109,4 +109,4 @@ def test_document_of_another_run(live_data: Path, capsys: Any) -> None:
     document["number"] = {"$numberInt": "8"}
     path.write_text(json.dumps(document))
     assert verify(live_data) == 1
-    assert "is the document of run 8, not of 000007" in capsys.readouterr().err
+    assert "is the document of run 8, not 000007" in capsys.readouterr().err

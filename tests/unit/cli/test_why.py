@@ -31,7 +31,7 @@ def test_where_the_live_data_would_come_from(settings):
     [
         ({"host": "daq", "path": "/daq"}, "here, from daq (daq:/daq)"),  # of an earlier version
         ({"name": "tape", "host": "t", "path": "/a"}, "here, from tape (t:/a)"),
-        ({"name": None, "host": "here", "path": "/live"}, "complete here; no source had them"),
+        ({"name": None, "host": "here", "path": "/live"}, "complete here, but no source had them"),
     ],
 )
 def test_where_the_live_data_came_from(settings, source, expected):

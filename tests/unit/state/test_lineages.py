@@ -217,7 +217,7 @@ def test_the_verb(processed, ask):
     )
     code, said = ask("932", "--keep")
     assert code == 1
-    assert "no terminal for confirmation" in said
+    assert "confirmation requires a terminal" in said
     code, said = ask("932", "--keep", "--yes", "--reason", "new gains")
     assert code == 0
     assert "earlier" in said
@@ -245,7 +245,7 @@ def test_the_verb_names_what_is_wrong(processed, ask):
     )
     code, said = ask("931-933", "--back", "--yes")
     assert code == 1
-    assert "no runs 931-933 are with earlier data that are kept" in said
+    assert "none of the runs 931-933 is among those with earlier data" in said
     lineages.keep(processed, RUN, "ann")
     layout.lineage_file(processed, RUN).write_text("[]")
     code, said = ask()
