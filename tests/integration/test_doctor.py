@@ -98,14 +98,14 @@ def test_a_folder_that_is_there_or_will_be_made(tmp_path):
     assert this_host.folder("x", tmp_path, 0).verdict == "ok"
     result = this_host.folder("x", tmp_path / "a" / "b", 0)
     assert result.verdict == "ok"
-    assert result.value.endswith("will be created")
+    assert result.value.endswith("to be created")
     assert not (tmp_path / "a").exists()
 
 
 def test_a_folder_with_little_space_is_told(tmp_path):
     result = this_host.folder("x", tmp_path, 1e18)
     assert result.verdict == "warning"
-    assert "free space there soon" in result.remedy
+    assert "free some space there soon" in result.remedy
 
 
 def test_a_file_in_place_of_a_folder_is_told(tmp_path):
@@ -137,7 +137,7 @@ def test_a_full_disk_is_told(mounted: Callable[[str], Path]):
     with suppress(OSError):
         (folder / "big").write_bytes(bytes(1_000_000))
     result = this_host.folder("x", folder, 0)
-    assert (result.verdict, result.remedy) == ("problem", "free space there")
+    assert (result.verdict, result.remedy) == ("problem", "free some space there")
     assert ", 0 B free" in result.value
 
 
@@ -263,7 +263,7 @@ def test_login_files_that_print_are_told(tmp_path):
     with running_sshd(tmp_path / "sshd", noisy) as server:
         (ssh, shell) = daq.examine(Daq(server.target(), None))
     assert (ssh.verdict, shell.verdict) == ("ok", "problem")
-    assert "prints 'Welcome' at each command" in shell.value
+    assert "prints 'Welcome' whenever a command runs" in shell.value
 
 
 def test_a_daq_host_without_its_programs_is_told(tmp_path):
@@ -393,7 +393,7 @@ def test_impossible_run_numbers_and_the_switch(mongod):
     found = by_name(run_database.examine(where, f"{where.database}.processing"))
     assert found["run numbers"].verdict == "warning"
     assert found["run numbers"].value == "unusable: '933', -1, 10000000.0, None"
-    assert found["watch switch"].value.endswith("none, so runs are processed")
+    assert found["watch switch"].value.endswith("not set, so runs are processed")
 
 
 def test_a_tunnel_that_is_refused_is_told(tmp_path, mongod):

@@ -148,7 +148,7 @@ Damage = Callable[[Processed], object]
 
 LOST = {
     "done without data",
-    "published otherwise",
+    "receipt differs from run document",
     "receipt without its data",
     "registered, not stored",
 }
@@ -301,7 +301,7 @@ DAMAGES: dict[Damage, set[str]] = {
     move_lower_strax_folder_away: {
         "receipt without its data",
         "registered, not stored",
-        "published otherwise",
+        "receipt differs from run document",
     },
     tear_metadata: LOST | {"damaged strax data", "data without receipt"},
     note_an_exception: LOST | {"damaged strax data", "data without receipt"},
@@ -314,19 +314,31 @@ DAMAGES: dict[Damage, set[str]] = {
     tear_transfer_receipt: {"damaged receipt", "live data without receipt"},
     forget_transfer_receipt: {"live data without receipt"},
     tear_published: {"damaged receipt"},
-    fail_in_document: {"published otherwise", "stored, not done"},
+    fail_in_document: {"receipt differs from run document", "stored, not done"},
     pend_in_document: {"stored, not done"},
     strip_data: {"not registered"},
     strip_all_data: {"not registered"},
     miscount_entry: {"registered, not stored", "not registered"},
     enter_what_is_not_there: {"registered, not stored"},
-    move_live_data_away: {"live data missing", "registered, not stored", "published otherwise"},
-    cut_live_data: {"live data changed", "registered, not stored", "published otherwise"},
-    add_to_live_data: {"live data changed", "registered, not stored", "published otherwise"},
+    move_live_data_away: {
+        "live data missing",
+        "registered, not stored",
+        "receipt differs from run document",
+    },
+    cut_live_data: {
+        "live data changed",
+        "registered, not stored",
+        "receipt differs from run document",
+    },
+    add_to_live_data: {
+        "live data changed",
+        "registered, not stored",
+        "receipt differs from run document",
+    },
     leave_temporary_folder: {"unfinished strax data"},
-    die_as_driver: {"driver dead", "claim of nobody", "stored, not done"},
-    leave_claim_file: {"claim of nobody"},
-    tear_claim_file: {"claim of nobody"},
+    die_as_driver: {"driver dead", "orphaned claim", "stored, not done"},
+    leave_claim_file: {"orphaned claim"},
+    tear_claim_file: {"orphaned claim"},
     forget_run_metadata: {"run metadata"},
     tag_the_run: {"run metadata"},
 }
@@ -406,7 +418,7 @@ def test_a_driver_that_gives_a_sign_during_the_repair_keeps_its_run(place: Proce
     outcomes = repair_with_rival(place, "aggregate", give_sign)
     (told,) = (one for one in outcomes if one.disagreement.kind == "driver dead")
     assert told.repaired is False
-    assert "has just been changed by somebody else" in str(told.error)
+    assert "somebody else changed run" in str(told.error)
     assert place.document()["processing"]["owner"] == owner_found
 
 
@@ -483,7 +495,7 @@ def test_a_run_that_a_job_works_on_is_left_alone(place: Processed, ask):
     with lock.exclusive(layout.lock_file(place.processed, RUN)):
         before = place.site.all_documents()
         code, found = ask("--repair")
-        assert (code, kinds(found)) == (1, ["lock of nobody"])
+        assert (code, kinds(found)) == (1, ["orphaned lock"])
         assert place.site.all_documents() == before
     assert ask("--repair")[0] == 0
 
@@ -495,7 +507,7 @@ def test_a_batch_job_of_nobody_is_told(place: Processed, ask):
     submission.set_about(system="slurm")
     submission.set_job("17")
     code, found = ask("--repair")
-    assert (code, kinds(found)) == (1, ["batch job of nobody"])
+    assert (code, kinds(found)) == (1, ["orphaned batch job"])
     die_as_driver(place)
     code, found = ask("--repair")
     assert (code, kinds(found)) == (1, ["driver dead"])
@@ -535,8 +547,8 @@ def test_older_tools_entries_stay(place: Processed, ask):
 @pytest.mark.parametrize(
     ("fields", "kind"),
     [
-        ({"processing_status": "sumbitted"}, "status not understood"),
-        ({"processing_status": 7}, "status not understood"),
+        ({"processing_status": "sumbitted"}, "unknown status"),
+        ({"processing_status": 7}, "unknown status"),
         ({"data": "lost"}, "data of the run document"),
     ],
 )
@@ -681,7 +693,7 @@ def test_a_run_is_transferred_again(place: Processed, capsys):
     hidden = place.site.folder / "hidden"
     (place.site.daq / RUN).rename(hidden)
     assert main(again) == 1
-    assert "no source has run 000932 anymore: daq (" in capsys.readouterr().err
+    assert "no source still has run 000932: daq (" in capsys.readouterr().err
     assert (place.live / RUN).is_dir()
     hidden.rename(place.site.daq / RUN)
 

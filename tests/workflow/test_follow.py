@@ -131,7 +131,7 @@ def test_watch_takes_runs_as_they_begin(site, take):
     daq = take(932, status=None)
     watch = site.verb("watch", "--profile", "local", "--once")
     assert watch.returncode == 0, watch.stdout + watch.stderr
-    assert "000932 has begun: pending" in watch.stdout
+    assert "000932 has started: pending" in watch.stdout
     assert site.status(932) == "done"
     assert read(site, "000932", "follow")["processed"]
     daq.thread.join()

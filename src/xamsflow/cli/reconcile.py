@@ -109,7 +109,7 @@ def _what_next(outcome: "Outcome") -> str:
         return f"repaired: {found.remedy}"
     if outcome.error is not None:
         return f"NOT repaired: {outcome.error}"
-    return f"{'repair' if found.repair else 'to do manually'}: {found.remedy}"
+    return f"{'repair' if found.repair else 'to do by hand'}: {found.remedy}"
 
 
 def _plain(outcome: "Outcome") -> dict[str, Any]:

@@ -109,7 +109,8 @@ def _judge_reprocess(document: Document, force: bool) -> Outlook:
     ):
         return Outlook(f"is already pending for reprocessing{_but(document)}")
     return _busy(document, force, forceable=True) or _changes(
-        f"pending{_leaving(document)}; data types that would now differ are remade{_but(document)}"
+        f"pending{_leaving(document)}; data types that would now differ are reprocessed"
+        f"{_but(document)}"
     )
 
 
@@ -137,7 +138,7 @@ def _judge_release(document: Document, force: bool) -> Outlook:  # noqa: ARG001
         return Outlook("is not held")
     then = {
         State.PENDING: "the next driver processes it",
-        State.ABSENT: "nobody has requested it yet: xamsflow pend",
+        State.ABSENT: "not requested yet: xamsflow pend",
     }.get(state(document), f"stays {state(document)}")
     return _changes(f"without its tag {' and '.join(found)}: {then}")
 
@@ -156,7 +157,7 @@ def _busy(document: Document, force: bool = False, *, forceable: bool = False) -
     if found is State.ELSEWHERE and not force:
         status = f"{run_document.status(document)!s:.40}"
         remedy = "; if that tool has given up, use --force" if forceable else ""
-        return _refused(f"is in use by another tool, according to its status {status!r}{remedy}")
+        return _refused(f"its status {status!r} says that another tool is using it{remedy}")
     return None
 
 

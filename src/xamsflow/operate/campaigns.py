@@ -19,7 +19,7 @@ from xamsflow.state.lineages import Kept
 TOGETHER = 1000
 """Number of runs that are requested together, after their published data have been kept."""
 
-NOT_CHANGED = "its run document could not be changed, or the run has several"
+NOT_CHANGED = "its run document could not be changed, or there are several"
 
 ACTIONS = {
     "start": (Phase.NEW, Phase.RUNNING),
@@ -162,7 +162,7 @@ def accept(
         for row in database.each_run(run_numbers.each(kept))
         if row.status is Status.DONE and row.campaign == campaign.name
     }
-    left_out |= dict.fromkeys(kept.keys() - done, "it has not been remade")
+    left_out |= dict.fromkeys(kept.keys() - done, "it has not been reprocessed")
     not_compared = []
     for number in sorted(done):
         with _leaving_out(left_out, number):  # made as it was before, or that is unknown
@@ -175,9 +175,9 @@ def accept(
             not_compared.append(number)
     if not_compared:
         raise ConfigurationError(
-            f"{len(not_compared)} runs of the campaign {campaign.name} were not compared since "
-            "they were remade",
-            f"first look at what changed: `xamsflow compare {campaign.name}`",
+            f"{len(not_compared)} runs of the campaign {campaign.name} have not been compared "
+            "since they were reprocessed",
+            f"first see what changed: `xamsflow compare {campaign.name}`",
         )
     campaigns.write(campaign.after(campaign.phase, "accept", by, reason))
     for number in sorted(done - left_out.keys()):

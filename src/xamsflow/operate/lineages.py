@@ -43,8 +43,8 @@ def check_remade(processed: Path, kept: Kept) -> None:
     """Raise ConfigurationError if a run has not been remade since its lineage was kept."""
     if not is_remade(processed, kept):
         raise ConfigurationError(
-            f"run {kept.run_id} has only its earlier data: it has not been remade",
-            f"`xamsflow reprocess {int(kept.run_id)} --beside`, and wait until it is done",
+            f"run {kept.run_id} has only its earlier data: it has not been reprocessed",
+            f"`xamsflow reprocess {int(kept.run_id)} --beside`, then wait until it is done",
         )
 
 
@@ -61,11 +61,11 @@ def check_compared(processed: Path, kept: Kept) -> None:
         seen, since = {}, ""
     else:
         seen = {name: (old, receipt.new.get(name)) for name, old in receipt.old.items()}
-        since = " since it was remade"
+        since = " since it was reprocessed"
     lacking = sorted(name for name, both in changed.items() if seen.get(name) != both)
     if lacking:
         which = f"{', '.join(lacking)} of " if len(lacking) < len(changed) else ""
         raise ConfigurationError(
-            f"{which}run {kept.run_id} was not compared{since}",
-            f"first look at what changed: `xamsflow compare {int(kept.run_id)}`",
+            f"{which}run {kept.run_id} has not been compared{since}",
+            f"first see what changed: `xamsflow compare {int(kept.run_id)}`",
         )

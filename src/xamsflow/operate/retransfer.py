@@ -13,7 +13,9 @@ from xamsflow.settings.config import Config
 from xamsflow.state import layout, lock
 from xamsflow.transfer import Search, source
 
-EFFECT = "pending; copy, strax data and receipts here are set aside, and it is transferred again"
+EFFECT = (
+    "pending; its copy, strax data and receipts here are set aside, and it is transferred again"
+)
 SET_ASIDE = "set aside to transfer the run again"
 
 
@@ -49,14 +51,14 @@ def _check_the_original(document: Mapping[str, Any], settings: Config, run: str)
         return
     if any(one.folder == here for one in found):
         raise BadDataError(
-            f"run {run} has no copy: {copy} is the folder of {found[0].name} itself",
-            "nothing was changed; xamsflow reprocess makes its data again",
+            f"run {run} has no copy: {copy} is the original folder of {found[0].name}",
+            "nothing was changed; to recompute its data, use xamsflow reprocess",
         )
     if search.passed_over and not all(one.gone for one in search.passed_over):
         raise search.error()
     asked = ", ".join(map(str, search.where))
     raise BadDataError(
-        f"no source has run {run} anymore{f': {asked}' if asked else ''}",
+        f"no source still has run {run}{f': {asked}' if asked else ''}",
         f"nothing was changed: the copy {copy} is the only one left",
     )
 

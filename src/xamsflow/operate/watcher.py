@@ -207,7 +207,7 @@ class Watcher:
         trouble = "" if error is None else str(error)
         if trouble and trouble != self._trouble:
             goes_on = self._in_flight()
-            beside = f" (runs that continue meanwhile: {goes_on})" if goes_on else ""
+            beside = f" (meanwhile, these runs continue: {goes_on})" if goes_on else ""
             self._say(f"{trouble}; retrying every {self._config.watch.interval_s:g} s{beside}")
         elif self._trouble and not trouble:
             self._not_before.clear()  # their drivers failed because of this error
@@ -267,7 +267,7 @@ class Watcher:
     def _ask_for_runs(self, database: RunDatabase) -> bool:
         asked = False
         for number, has_ended in database.unasked(self._config.select, self._config.watch).items():
-            what = "has ended" if has_ended else "has begun"
+            what = "has ended" if has_ended else "has started"
             try:
                 if database.set_pending(
                     number, "watch", action="watch", reason=f"it {what}", leaves={State.ABSENT}
@@ -471,7 +471,7 @@ def in_turn(waiting: Iterable[int], room: int, taken: int, oldest_every: int | N
             return chosen
         oldest = oldest_every is not None and number % oldest_every == 0
         chosen.append(left.popleft() if oldest else left.pop())
-    raise AssertionError("counting never ends")
+    raise AssertionError("itertools.count never ends")
 
 
 def _how_fast(row: RunSummary, driver: DriverProcess) -> str:

@@ -198,7 +198,7 @@ _BY_TEXT: tuple[tuple[str, type[XamsflowError], str], ...] = (
     (
         r"Host key verification failed|Permission denied \((?!13\))",
         ConfigurationError,
-        "connect manually once to see why",
+        "connect once by hand to see why",
     ),
     (
         r"could not make way for",

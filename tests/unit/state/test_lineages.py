@@ -92,10 +92,10 @@ def test_only_a_comparison_of_these_lineages_lets_one_accept(processed, old, new
     with pytest.raises(ConfigurationError, match="has not been remade"):
         accept(processed, RUN, "ann")
     publish(processed, NEW, 2)
-    with pytest.raises(ConfigurationError, match="run 000932 was not compared: first look"):
+    with pytest.raises(ConfigurationError, match="run 000932 has not been compared: first look"):
         accept(processed, RUN, "ann")
     compare(old, new)
-    with pytest.raises(ConfigurationError, match="was not compared since it was remade"):
+    with pytest.raises(ConfigurationError, match="has not been compared since it was reprocessed"):
         accept(processed, RUN, "ann")
     compare(*({"event_info": hashes["event_info"]} for hashes in (OLD, NEW)))
     assert accept(processed, RUN, "ann").accepted
@@ -108,7 +108,9 @@ def test_all_data_that_were_remade_are_compared_before_one_accepts(processed):
     publish(processed, both | {"peaks": "ffffffffff"}, 3)
     compare(both, both | {"peaks": "ffffffffff"})
     publish(processed, NEW | {"peaks": "ffffffffff"}, 4)
-    with pytest.raises(ConfigurationError, match="event_info of run 000932 was not compared since"):
+    with pytest.raises(
+        ConfigurationError, match="event_info of run 000932 has not been compared since"
+    ):
         accept(processed, RUN, "ann")
     compare(both, NEW | {"peaks": "ffffffffff"})
     assert accept(processed, RUN, "ann").accepted
@@ -121,7 +123,7 @@ def test_earlier_data_that_are_gone_are_no_dead_end(processed):
 
     lineages.keep(processed, RUN, "ann")
     publish(processed, NEW | {"raw_records_v1730": "dddddddddd"}, 2)
-    with pytest.raises(ConfigurationError, match="was not compared"):
+    with pytest.raises(ConfigurationError, match="has not been compared"):
         accept(processed, RUN, "ann")
     release_gone(processed, RUN, "ann", "")
     assert lineages.hashes(processed, RUN) == OLD, "they are still there"
@@ -226,7 +228,7 @@ def test_the_verb(processed, ask):
     code, said = ask("932", "--accept", "--yes")
     assert (code, said) == (
         1,
-        "xamsflow: run 000932 was not compared: first look at what changed: "
+        "xamsflow: run 000932 has not been compared: first see what changed: "
         "`xamsflow compare 932`\n",
     )
     compare()

@@ -30,7 +30,9 @@ def answers(name: str, system: str) -> Result:
         jobs = systems.named(system).alive()
     except systems.Unreachable as error:
         return problem(
-            "batch system", f"{name}: does not respond ({error})", "wait, or ask its administrator"
+            "batch system",
+            f"{name}: does not respond ({error})",
+            "try again later, or ask its administrator",
         )
     commands = ", ".join(here.COMMANDS[system])
     return ok("batch system", f"{name}: found {commands}; your jobs: {len(jobs)}")

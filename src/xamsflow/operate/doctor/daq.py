@@ -49,7 +49,7 @@ def _examine(whose: str, place: Daq | Source, *, with_clock: bool) -> Iterator[R
         found.append(login(place.ssh, client, whose))
         if (noise := _run(client, "true")[1]) != "":
             remedy = "let the login files there (such as .bashrc) print only on a terminal"
-            said = f"prints {noise[:60]!r} at each command"
+            said = f"prints {noise[:60]!r} whenever a command runs"
             found.append(problem(f"{whose} shell", said, remedy))
             yield from found
             return
@@ -65,7 +65,7 @@ def visible(live_data: Path | None, whose: str = "DAQ") -> Result:
     """Check the folder with the runs if its disk is mounted on this machine."""
     name = f"{whose} folder"
     if live_data is None:
-        return ok(name, "taken from each run document (its host and live_data are null)")
+        return ok(name, "as in each run document (host and live_data are null)")
     if not live_data.is_dir():
         return problem(name, f"{live_data} is missing", f"mount it, or correct {_key(whose)}")
     if not os.access(live_data, os.R_OK | os.X_OK):
@@ -88,7 +88,7 @@ def remote_rsync(target: SshHost, client: paramiko.SSHClient, whose: str) -> Res
     if code == NO_COMMAND:
         return problem(name, f"missing on {target.host}", "install rsync there")
     if code != 0:
-        return problem(name, f"does not run on {target.host} (code {code})", "try it there")
+        return problem(name, f"does not run on {target.host} (code {code})", "try to run it there")
     words = said.split()
     return ok(name, words[words.index("version") + 1] if "version" in words else "installed")
 
@@ -124,7 +124,7 @@ def remote_clock(client: paramiko.SSHClient) -> Result:
             return datetime.fromtimestamp(float(said), UTC)
         except ValueError:
             raise TransientError(
-                f"date fails on the DAQ host (exit code {code})", "run date there manually"
+                f"date fails on the DAQ host (exit code {code})", "run date there by hand"
             ) from None
 
     with errors_are_problems("DAQ clock") as found:

@@ -99,6 +99,6 @@ def unusable(database: RunDatabase) -> Iterator[Result]:
 def position(database: RunDatabase, switch: str) -> Result:
     """Check that the switch for ``xamsflow watch`` can be read, and report its position."""
     with errors_are_problems("watch switch") as found:
-        status = database.switch(switch) or "none, so runs are processed"
+        status = database.switch(switch) or "not set, so runs are processed"
         found.append(ok("watch switch", f"{switch}: {status}"))
     return found[0]

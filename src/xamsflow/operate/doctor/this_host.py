@@ -131,13 +131,13 @@ def folder(name: str, path: Path, wanted: float) -> Result:
     free = room.f_bavail * room.f_frsize
     value = f"{whole}, {amounts.size(free)} free"
     if there != whole:
-        value += ", will be created"
+        value += ", to be created"
     if free < LEAST_FREE:
-        return problem(name, value, "free space there")
+        return problem(name, value, "free some space there")
     if room.f_files and not room.f_favail:
         return problem(name, f"{value}, but no free inodes", "remove small files there")
     if free < wanted:
-        return warning(name, value, f"less than {amounts.size(wanted)}: free space there soon")
+        return warning(name, value, f"less than {amounts.size(wanted)}: free some space there soon")
     return ok(name, value)
 
 
@@ -188,7 +188,7 @@ def watch() -> Iterator[Result]:
     elif found.has_died:
         yield problem("watch", str(found), "start xamsflow watch again")
     else:
-        yield warning("watch", str(found), "look at its output: is the run database unreachable?")
+        yield warning("watch", str(found), "check its output: is the run database unreachable?")
 
 
 def notifications(config: Config) -> Iterator[Result]:

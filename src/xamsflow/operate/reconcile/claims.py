@@ -21,8 +21,8 @@ def claim_of_nobody(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
         return  # the next run of the driver takes over both
     yield Disagreement(
         evidence.run,
-        "claim of nobody",
-        file.damage or f"{file.path} names {told.get('owner')}, which has not claimed the run",
+        "orphaned claim",
+        file.damage or f"{file.path} names {told.get('owner')}, which does not own the run",
         "the file is set aside",
         partial(set_aside, file.path),
     )
@@ -33,7 +33,7 @@ def lock_of_nobody(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
     if evidence.locked and (evidence.claimed is None or evidence.stranded):
         yield Disagreement(
             evidence.run,
-            "lock of nobody",
+            "orphaned lock",
             "a job is processing it, but no living driver has claimed it",
             "wait until the job ends, then compare again; `fuser` on the lock file finds it",
         )
@@ -44,7 +44,7 @@ def job_of_nobody(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
     if evidence.jobs and evidence.claimed is None and not evidence.locked:
         yield Disagreement(
             evidence.run,
-            "batch job of nobody",
+            "orphaned batch job",
             f"batch job {', '.join(evidence.jobs)} exists, but no driver has claimed the run",
             "the next driver that processes the run adopts the job; otherwise cancel it in the "
             "batch system",

@@ -40,4 +40,4 @@ def is_away(folder: Path) -> bool:
         return True
 
 
-MOUNTED = "is its disk mounted? If its content was moved on purpose, put a file README there"
+MOUNTED = "is its disk mounted? If the data were moved away on purpose, put a file README there"

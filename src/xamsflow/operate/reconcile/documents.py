@@ -22,9 +22,9 @@ def no_document(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
         yield Disagreement(
             evidence.run,
             "no run document",
-            "there is no run document"
+            "the run has no document"
             if not evidence.documents
-            else f"there are {len(evidence.documents)} run documents",
+            else f"the run has {len(evidence.documents)} documents",
             "check rundb.collection; a run number belongs to one document",
         )
 
@@ -35,7 +35,7 @@ def not_understood(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
     if view.status is None and view.raw is not None:
         yield Disagreement(
             evidence.run,
-            "status not understood",
+            "unknown status",
             f"processing_status of the run document is {view.raw!r:.60}",
             f"{PERSON}, or `xamsflow pend {evidence.number}`",
         )
@@ -79,7 +79,7 @@ def done_without_data(evidence: Evidence, sources: Sources) -> Iterator[Disagree
         yield Disagreement(
             evidence.run,
             "done without data",
-            f"it is done, but {', '.join(missing)} as published is no longer stored",
+            f"it is done, but {', '.join(missing)} is no longer stored as published",
             MOUNTED if away else "the run becomes pending again",
             None if away else repair,
         )
@@ -110,7 +110,7 @@ def stored_yet_not_done(evidence: Evidence, sources: Sources) -> Iterator[Disagr
         evidence.run,
         "stored, not done",
         f"it is {status.status}, but {', '.join(targets)} and all lower data types are stored",
-        "it is registered in the run document and becomes done",
+        "the data are registered in the run document, and the run becomes done",
         partial(_publish, evidence, sources, targets, transfer.content, [made[t] for t in targets]),
     )
 
@@ -165,7 +165,7 @@ def _publish(
 
 
 def _taken(run: str) -> TransientError:
-    return TransientError(f"run {run} has just been changed by somebody else", "try again")
+    return TransientError(f"somebody else changed run {run} in the meantime", "try again")
 
 
 def _by(sources: Sources) -> str:

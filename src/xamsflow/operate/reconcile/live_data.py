@@ -96,7 +96,7 @@ def grown_at_the_source(evidence: Evidence, sources: Sources) -> Iterator[Disagr
         evidence.run,
         "grown at the source",
         f"since the transfer the DAQ has written {more[0]} (new or longer files: {len(more)})",
-        "all local data of the run are set aside; the next `snakemake` run makes them again",
+        "all local data of the run are set aside; the next `snakemake` run processes it again",
         repair,
     )
 

@@ -54,8 +54,8 @@ def published_otherwise(evidence: Evidence, sources: Sources) -> Iterator[Disagr
     what = f"lacks {', '.join(lost)}" if lost else f"is {status or evidence.status.raw!r}"
     yield Disagreement(
         evidence.run,
-        "published otherwise",
-        f"{published.path} says done, but the run document {what}",
+        "receipt differs from run document",
+        f"{published.path} records the status done, but the run document {what}",
         "the file is set aside",
         partial(set_aside, published.path),
     )

@@ -100,7 +100,7 @@ def outdated_run_metadata(evidence: Evidence, sources: Sources) -> Iterator[Disa
     yield Disagreement(
         evidence.run,
         "run metadata",
-        f"strax's metadata on the run ({path}) lack {', '.join(fields)} of the run document",
+        f"strax's run metadata ({path}) lack {', '.join(fields)} of the run document",
         "they are written from the run document",
         partial(run_metadata.write, sources.processed, wanted),
     )
