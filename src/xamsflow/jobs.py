@@ -438,7 +438,7 @@ def _report_start(rule: str, claim: Claim | None, connection: Connection, log: P
             claim, rule, host=platform.node(), job_id=_batch_job(), log=str(log.resolve())
         )
     except XamsflowError as error:
-        logger.warning("the start could not be written to the run document: %s", error)
+        logger.warning("the start of the job could not be written to the run document: %s", error)
 
 
 def _batch_job() -> str | None:

@@ -132,7 +132,7 @@ def test_what_breaks_a_limit_is_held_and_asks_for_more_the_next_time(
 
     memory, time = workflow.explain("run1"), workflow.explain("run2")
     assert (memory.failure, time.failure) == (FailureClass.RESOURCES, FailureClass.RESOURCES)
-    assert "its memory ran out (asked for 1 core, 200 MB" in memory.reason
+    assert "its memory ran out (requested 1 core, 200 MB" in memory.reason
     assert "its wall time ran out" in time.reason
     assert not in_queue(workflow.server)
 

@@ -364,7 +364,7 @@ def test_the_rights_of_an_account(mongod_with_users, monkeypatch, role, verdict,
     assert (found["database rights"].verdict, found["database rights"].value) == (verdict, value)
     monkeypatch.setenv("MONGO_PASSWORD", "another word")
     (refused,) = run_database.examine(where)
-    assert "refuses user or password" in refused.value
+    assert "rejects the user or password" in refused.value
     assert "another word" not in str(refused)
 
 

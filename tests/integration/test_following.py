@@ -156,7 +156,7 @@ def test_a_document_that_is_changed_meanwhile(tmp_path: Path) -> None:
     site.look = corrected  # type: ignore[method-assign]
     receipt = site.follow()
     assert not receipt["processed"]
-    assert "000007 was changed while the run was being taken" in receipt["reason"]
+    assert "000007 was changed during data taking" in receipt["reason"]
 
 
 def test_what_cannot_be_processed_still_arrives(tmp_path: Path) -> None:

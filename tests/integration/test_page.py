@@ -461,7 +461,7 @@ def test_without_a_run_database_it_is_made_of_receipts(make_site, browser):
     (site.work / "results" / "000934").mkdir()
     (site.work / "results" / "000934" / "transfer.json").write_text('{"run_document": 3}')
     seen = browser.look(made(site), **DESKTOP)
-    assert "this page is made from the receipts here" in seen.text
+    assert "this page is based on the receipts here" in seen.text
     assert "127.0.0.1:1 does not respond" in seen.text
     assert "000932" in seen.text
     assert "1\ndone since yesterday" in seen.text

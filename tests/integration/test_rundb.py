@@ -98,7 +98,7 @@ def test_an_unknown_run_is_named_with_the_collection(database, config):
 
 def test_the_nearest_runs_are_named_where_one_is_unknown(database, runs):
     for there, told in (
-        ((), "it has no runs at all"),
+        ((), "it has no runs"),
         ((930, 12), "the nearest is 000930"),
         ((935, 940), "the nearest are 000930 and 000935"),
     ):
@@ -938,7 +938,7 @@ def test_an_address_that_cannot_be_read_is_configuration(uri, config):
 
 def test_an_address_with_a_password_is_refused_and_not_shown(config):
     other = Rundb(**{**vars(config), "uri": "mongodb://daq:s3cr3t@127.0.0.1:1"})
-    with pytest.raises(ConfigurationError, match=r"rundb.uri holds a user") as error:
+    with pytest.raises(ConfigurationError, match=r"rundb.uri contains a user") as error:
         rundb.open_database(other).__enter__()
     assert "s3cr3t" not in "".join(traceback.format_exception(error.value))
 
@@ -965,7 +965,7 @@ def test_a_wrong_password_is_configuration_and_not_shown(mongod_with_users, monk
     monkeypatch.setenv("MONGO_USER", mongod_with_users.user)
     monkeypatch.setenv("MONGO_PASSWORD", "wr0ng-w0rd")
     with pytest.raises(
-        ConfigurationError, match=r"refuses user or password: .*MONGO_USER"
+        ConfigurationError, match=r"rejects the user or password: .*MONGO_USER"
     ) as error:
         rundb.open_database(config).__enter__()
     assert "wr0ng-w0rd" not in "".join(traceback.format_exception(error.value))

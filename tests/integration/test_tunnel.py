@@ -240,5 +240,5 @@ def test_a_dead_host_is_not_knocked_at_all_the_time(sshd, mongod, monkeypatch):
 def test_a_tunnel_leads_to_one_host(uri, sshd, mongod):
     config = scratch(mongod, sshd.target())
     config = type(config)(**{**vars(config), "uri": uri})
-    with pytest.raises(ConfigurationError, match="must name one host"):
+    with pytest.raises(ConfigurationError, match="must name a single host"):
         rundb.open_database(config).__enter__()

@@ -66,7 +66,7 @@ def test_people_were_notified_of_the_failure_and_the_recovery(site):
     told = [line for line in lines if line.startswith("run ")]
     assert len(told) == 2  # the second failure was like the first
     assert told[0].startswith("run 000932 failed in transfer: ")
-    assert told[1] == "run 000932 is done, the first one after failures"
+    assert told[1] == "run 000932 is done, the first after failures"
 
 
 def test_show_as_json(site):

@@ -95,7 +95,7 @@ def test_two_collections_in_one_working_folder(first: Site) -> None:
     reason = refused(other)
     assert f"{RESULTS}/transfer.json belongs to another run {RUN}: its collection is" in reason
     assert "runs_new" in reason and "runs_gas" in reason
-    assert "its own working folder and its own storage" in reason
+    assert "its own working directory and storage" in reason
     assert reason in said.stdout
     assert other.status(902) == "done", said.stdout
     assert first.document(901) == before

@@ -113,7 +113,7 @@ def test_why(site):
     told = answer(end=clock.now(), tags=[], processing_status="done")
     assert "nothing to do; to process it again, `xamsflow reprocess 931`" in told["answer"]
     told = answer(processing_status="submitted_job")
-    assert "another tool works on it" in told["answer"]
+    assert "another tool is working on it" in told["answer"]
     told = answer(processing_status=None)
     assert "a running xamsflow watch will" in told["answer"]
     assert told["conditions_to_be_asked_for_by_watch"]

@@ -314,4 +314,4 @@ def test_wrong_settings_end_it_at_once(site):
     assert (said.returncode, "does not respond" in said.stderr) == (1, True)
     said = site.verb("watch", "--profile", "stoomboot")
     assert said.returncode == 1
-    assert "there is no profile 'stoomboot': there are htcondor, local" in said.stderr
+    assert "there is no profile 'stoomboot': available: htcondor, local" in said.stderr

@@ -96,7 +96,7 @@ def _stored(context: "strax.Context", run_id: str | int) -> str:
         if not context.is_stored(run, name):
             raise ConfigurationError(
                 f"run {run}: {name} is not stored",
-                f"make it with `{start.typed('local', receipt)}`",
+                f"create it with `{start.typed('local', receipt)}`",
             )
     return run
 

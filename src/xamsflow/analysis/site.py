@@ -392,7 +392,8 @@ class Site:
                     except Exception as error:
                         first_line = f"{type(error).__name__}: {error}".strip().splitlines()[0]
                         raise BadDataError(
-                            f"run {run}: {name} cannot be made from what is stored ({first_line})",
+                            f"run {run}: {name} cannot be computed from the stored data "
+                            f"({first_line})",
                             f"process the run: `xamsflow pend {int(run)}`",
                         ) from error
 
@@ -416,7 +417,7 @@ class Site:
         target = layout.data_type_receipt(lacking[0], data_types[-1])
         return ConfigurationError(
             "; ".join([f"{' and '.join(data_types)} not stored for {of}", *sorted(hints)]),
-            f"make them with `{start.typed('local', target, directory=self.directory)}`"
+            f"create them with `{start.typed('local', target, directory=self.directory)}`"
             f"{' and so on' if len(lacking) > 1 else ''}, or here with make=True; or leave them "
             "out with skip_missing=True",
         )
@@ -425,13 +426,13 @@ class Site:
         """Yield what is there instead of the data types that a run lacks."""
         folders = [path.name for path in self.processed.glob(f"{run}-*")]
         if not folders:
-            yield f"nothing of run {run} is in {self.processed}"
+            yield f"{self.processed} has no data of run {run}"
         for name in folders:
             found = strax_folder.parse_name(name)
             if found is None or found.data_type not in data_types:
                 continue
             if found.temporary:
-                yield f"{name} is unfinished: it is being made, or its job was stopped"
+                yield f"{name} is unfinished: it is being written, or its job was stopped"
             elif loader.folder(run, found.data_type).name != name:
                 yield f"{name} was made with other settings or another version"
 

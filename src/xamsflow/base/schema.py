@@ -84,7 +84,7 @@ def _explain(mistake: "jsonschema.ValidationError") -> Mistake:
         return Mistake(key, f"missing key {f'{key}.' if key else ''}{missing}")
     found = json.dumps(instance, default=str)
     if "@" in found:
-        found = "(not shown: it may hold a password)"
+        found = "(not shown: it may contain a password)"
     allowed = _allowed(mistake, wanted, schema)
     return Mistake(key, f"{key or 'the whole file'} is {found}, allowed: {allowed}")
 
@@ -103,7 +103,7 @@ def _allowed(mistake: "jsonschema.ValidationError", value: Any, schema: dict[str
         case "pattern":
             text = f"text that matches {value}"
         case "minLength" | "minItems" | "minProperties":
-            text = f"{value} entries or more" if value > 1 else "something that is not empty"
+            text = f"{value} entries or more" if value > 1 else "anything that is not empty"
         case "maxItems":
             text = f"{value} entries or fewer"
         case "uniqueItems":

@@ -53,7 +53,7 @@ def run(command: Sequence[str], *, timeout_s: float, text: str = "") -> Answer:
             check=False,
         )
     except FileNotFoundError as error:
-        raise CommandMissingError(f"no command {command[0]} on this host") from error
+        raise CommandMissingError(f"{command[0]} not found on this host") from error
     except subprocess.TimeoutExpired as error:
-        raise CommandTimeoutError(f"{command[0]} gave no answer in {timeout_s:g} s") from error
+        raise CommandTimeoutError(f"{command[0]} did not respond within {timeout_s:g} s") from error
     return Answer(done.returncode, done.stdout, done.stderr)

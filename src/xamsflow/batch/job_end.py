@@ -157,5 +157,5 @@ def _in_words(submission: Submission, end: End) -> str:
     node = f" on {submission.node}" if submission.node else ""
     return (
         f"batch job {submission.job}{node}: {end.reason} "
-        f"(asked for {', '.join(asked)}; see {about.get('log')})"
+        f"(requested {', '.join(asked)}; see {about.get('log')})"
     )

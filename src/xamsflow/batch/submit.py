@@ -186,7 +186,7 @@ def _to_some_queue(
         try:
             return system.submit(fitting, queue and queue.name, submission.script, log)
         except QueueRefused as error:
-            say(f"queue {queue and queue.name} does not take this job: {error}")
+            say(f"queue {queue and queue.name} does not accept this job: {error}")
             refusals.append(error)
     raise next((error for error in refusals if isinstance(error, QueueClosed)), refusals[-1])
 
@@ -198,7 +198,7 @@ def _refusal(error: Exception, table: str) -> End:
     if isinstance(error, Unreachable | LimitReached | QueueClosed):
         return End(f"the batch system does not accept the job: {error}", FailureClass.TRANSIENT)
     return End(
-        f"the batch system refuses it: {error}; see {table} and the rule's resources",
+        f"the batch system rejects the job: {error}; see {table} and the rule's resources",
         FailureClass.CONFIGURATION,
     )
 

@@ -44,7 +44,7 @@ class End(NamedTuple):
     failure: FailureClass | None
 
 
-SUCCESS = End("ended well", None)
+SUCCESS = End("succeeded", None)
 
 
 class Details(NamedTuple):
@@ -116,13 +116,12 @@ CANCELLED = End("canceled in the batch system", FailureClass.TRANSIENT)
 NODE_LOST = End("its node was lost", FailureClass.TRANSIENT)
 NOT_STARTED = End("the batch system could not start it", FailureClass.TRANSIENT)
 FORGOTTEN = End(
-    "the batch system has forgotten it, and it left no exit code: killed, or its node was lost",
+    "the batch system no longer knows it, and it left no exit code: killed, or its node was lost",
     FailureClass.TRANSIENT,
 )
 
 WITHOUT_EXIT_CODE = End(
-    "the batch system says that it ended well, but it left no exit code: killed, or its node was "
-    "lost",
+    "the batch system reports success, but it left no exit code: killed, or its node was lost",
     FailureClass.TRANSIENT,
 )
 

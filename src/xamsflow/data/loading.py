@@ -284,7 +284,7 @@ class _Folder:
             )
         except (KeyError, IndexError, TypeError, ValueError, SyntaxError) as error:
             raise strax_folder.damaged(
-                run, f"the metadata of {path} are not from strax ({error!r})"
+                run, f"the metadata of {path} were not written by strax ({error!r})"
             ) from error
 
     def read(self, time_range: tuple[int, int] | None) -> Array:

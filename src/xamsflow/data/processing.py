@@ -130,7 +130,9 @@ def process_run(
             make(data_type, missing)
             to_make = []
         except Exception as error:  # the loop below runs into it again, after what can be stored
-            logger.warning("one pass failed (%s), making data types one by one", _first_line(error))
+            logger.warning(
+                "one pass failed (%s), processing data types one by one", _first_line(error)
+            )
     for name, folder in wanted.items():
         with _plain_errors(run_id, name, processed):
             # The same plugin may have made it along with another data type.
@@ -302,7 +304,7 @@ def _verify(run_id: str, data_type: str, folder: Path) -> dict[str, Any]:
     """Check stored data against strax's metadata; return the facts for the receipt."""
     if not folder.is_dir():
         raise BadDataError(
-            f"run {run_id}: {data_type} was made, but {folder} does not exist",
+            f"run {run_id}: {data_type} was stored, but {folder} does not exist",
             "if it was moved, process the run again",
         )
     return strax_folder.check(folder)
@@ -417,13 +419,14 @@ def _plain_errors(run_id: str, data_type: str, processed: Path) -> Iterator[None
                 raise cause from (error if error is not cause else None)
             if memory.was_wanting(cause):
                 raise ResourcesError(
-                    f"run {run_id}: not enough memory to make {data_type}{_where(error)}",
+                    f"run {run_id}: not enough memory to compute {data_type}{_where(error)}",
                     "start again with more memory",
                 ) from error
             if isinstance(cause, OSError) and cause.errno is not None:
                 raise system_errors.cannot("read or write", processed, cause) from error
         raise XamsflowError(
-            f"run {run_id}: strax could not make {data_type}{_where(error)} ({_first_line(error)})",
+            f"run {run_id}: strax could not compute {data_type}{_where(error)} "
+            f"({_first_line(error)})",
             "see the log for details",
         ) from error
 

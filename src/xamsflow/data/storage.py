@@ -82,7 +82,7 @@ class Backend(strax_private.Backend):
         # strax has already checked, but on a shared disk a folder from another node may appear
         # late, and strax would now remove it.
         if Path(dirname).exists() and _is_complete(self.get_metadata(dirname)):
-            raise TransientError(f"{dirname} has just been made by another job", "start again")
+            raise TransientError(f"another job created {dirname} in the meantime", "start again")
         return _Saver(dirname, metadata=metadata, **options)
 
     def read_chunk(
@@ -97,7 +97,7 @@ class Backend(strax_private.Backend):
             if isinstance(cause, OSError):
                 raise system_errors.cannot("read", file, cause) from error
             raise BadDataError(
-                f"{file} cannot be decoded, its content is not what was written",
+                f"{file} cannot be decoded: its content is not what was written",
                 "move its folder aside, then process the run again",
             ) from error
 

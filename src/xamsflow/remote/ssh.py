@@ -166,7 +166,7 @@ def _way(target: SshHost) -> _Way:
         raise TransientError(f"ssh cannot be started ({error})", "try again later") from error
     if answer.returncode != 0:
         raise ConfigurationError(
-            f"ssh refuses its configuration for {target.host}: {answer.stderr}",
+            f"ssh rejects its configuration for {target.host}: {answer.stderr}",
             "correct ~/.ssh/config",
         )
     found: dict[str, list[str]] = {}
@@ -389,7 +389,7 @@ def _login_error(
     in_login = transport is not None and transport.initial_kex_done
     if in_login and isinstance(error, paramiko.SSHException) and tried >= KEY_TRIES:
         return ConfigurationError(
-            f"{host} ended the login: too many keys were tried ({tried}, agent included)",
+            f"{host} closed the connection: too many keys were tried ({tried}, agent included)",
             "set identity_file to the right one",
         )
     return TransientError(f"cannot reach {host} by ssh ({_text(error)})", "check host and network")

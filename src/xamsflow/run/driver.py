@@ -184,7 +184,7 @@ class Driver:
         if self._not_begun:
             raise BadDataError(
                 f"not started: run {' '.join(sorted(self._not_begun))}",
-                "the run documents and the lines above say why",
+                "the run documents and the messages above explain why",
             )
 
     def _hold(
@@ -335,7 +335,7 @@ class Driver:
         if kept > 0:
             say(
                 f"{kept} outcomes are kept in {layout.JOURNAL} until the run database is back; the "
-                "next `snakemake` run publishes them, or xamsflow pend"
+                "next `snakemake` run or xamsflow pend publishes them"
             )
         notify.finish()
 

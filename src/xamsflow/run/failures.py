@@ -107,7 +107,7 @@ def of_job(
     began = any(has_begun(log) for _, log, _ in jobs)
     if shared and not began and (transient or _any_began(everything, has_begun)):
         why = "it ended" if explained is None else explained.reason
-        reason = f"not begun, as the batch job that it shares with other runs ended: {why}"
+        reason = f"not started, because the batch job that it shares with other runs ended: {why}"
         return name, log, Failure(reason, FailureClass.TRANSIENT, interrupted=True)
     if explained is not None:
         # A transient end is that of a canceled job: perhaps by Ctrl-C at this driver.

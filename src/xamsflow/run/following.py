@@ -123,7 +123,7 @@ def _follow(
             on_data=audience,
         )
     if reason is not None:
-        logger.warning("not processed while it is being taken: %s", reason)
+        logger.warning("not processed during data taking: %s", reason)
     try:
         while following.duration is None:  # what is copied now need not be copied later
             following.bring()

@@ -129,7 +129,7 @@ def _entries(pattern: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         if _is_usable(entry):
             yield path, entry
         else:
-            logger.warning("ignored: %s is not an outcome that this version wrote", path)
+            logger.warning("ignored: %s is not an outcome written by this version", path)
 
 
 def _is_usable(entry: dict[str, Any]) -> bool:

@@ -104,7 +104,7 @@ def failed(config: Config, run: str, *, stage: str, failure: Failure, log: Path)
                 subject=f"run {run} failed in {stage}: {_short(reason)}",
                 text=(
                     f"Run {run} failed in {stage} ({kind}):\n{reason}\n\nlog: {path}\n\n"
-                    f"xamsflow show {run} has the details and says whether it is retried;\n"
+                    f"xamsflow show {run} shows the details and whether the run is retried;\n"
                     "xamsflow status --failed shows all failed runs. Other runs that fail in the\n"
                     f"same way are not reported for {config.notify.repeat_h:g} h.\n"
                 ),
@@ -126,7 +126,7 @@ def succeeded(config: Config, run: str) -> None:
                 event="recovery",
                 key=f"recovery {failing['since']}",
                 state="done",
-                subject=f"run {run} is done, the first one after failures",
+                subject=f"run {run} is done, the first after failures",
                 text=(
                     f"Run {run} is done. Other runs failed since {failing['since']}: {others}\n"
                     "\nxamsflow status --failed shows which of them are still failed.\n"
@@ -261,9 +261,9 @@ def _silent(place: str, since: str, reason: str | None) -> Message:
         state="silent" if reason is not None else "",
         subject=f"{place} does not respond",
         text=(
-            f"{_capital(place)} has not responded since {since} or longer:\n"
+            f"{_capital(place)} has not responded since {since} or earlier:\n"
             f"{_clean(reason or '')}\n\n"
-            "xamsflow doctor looks for the cause.\n"
+            "To look for the cause, run xamsflow doctor.\n"
         ),
     )
 
@@ -274,7 +274,7 @@ def _answers_again(place: str, since: str) -> Message:
         key=f"answers {place} {since}",
         state="answers",
         subject=f"{place} responds again",
-        text=f"{_capital(place)} responds again; it had not responded since {since} or longer.\n",
+        text=f"{_capital(place)} responds again; it had not responded since {since} or earlier.\n",
     )
 
 
@@ -307,11 +307,11 @@ def _absence(settings: Notify, rows: "Iterable[RunSummary]", now: datetime) -> M
         event="absence",
         key="absence",
         state=f"after {last.run if last else 'nothing'}" if quiet else "",
-        subject=f"no run finished for {settings.absence_h:g} h, {len(waiting)} runs wait",
+        subject=f"no run has finished for {settings.absence_h:g} h, {len(waiting)} are waiting",
         text=(
             f"No run has finished for more than {settings.absence_h:g} h; {before}.\n"
             f"{len(waiting)} runs have waited longer: {numbers}{' …' if waiting[20:] else ''}\n\n"
-            "xamsflow doctor looks for the cause.\n"
+            "To look for the cause, run xamsflow doctor.\n"
         ),
         facts={"waiting": str(len(waiting))},
     )
@@ -401,7 +401,7 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     mistake = schema.mistake(kept, layout.SCHEMAS / "notified.schema.yaml")
     if mistake is not None:
-        logger.warning("%s is replaced: %s", path, mistake)
+        logger.warning("replacing %s: %s", path, mistake)
         return {}
     return kept
 
@@ -459,7 +459,7 @@ def _send(settings: Notify, message: Message) -> None:
     if code != 0:
         raise ConfigurationError(
             f"{program} failed with code {code}: {_short(lines[-1] if lines else 'no output')}",
-            "try it by hand",
+            "try to run it by hand",
         )
 
 

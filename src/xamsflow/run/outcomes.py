@@ -124,7 +124,7 @@ class Outcomes:
         self.refused = {}
         published = journal.publish(database, self._config, self.refused.__setitem__)
         for run, outcome in published.items():
-            say(f"run {run}: the run document now says that it is {outcome}")
+            say(f"run {run}: published in the run document as {outcome}")
             if outcome == "done":
                 with self._lock:
                     failed = self._failed.items()
@@ -201,7 +201,7 @@ class Outcomes:
         try:
             journal.keep_failure(claim, job, self._config)
         except XamsflowError as error:
-            say(f"run {job.run}: its failure cannot be kept either: {error}")
+            say(f"run {job.run}: its failure cannot be saved on disk either: {error}")
 
 
 @contextlib.contextmanager

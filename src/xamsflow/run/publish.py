@@ -118,7 +118,9 @@ def tell_failure(database: "RunDatabase", claim: Claim, job: FailedJob, config: 
         try:
             tell_strax(transferred, data_types, config)
         except XamsflowError as error:
-            logger.warning("run %s: no run metadata for strax: %s", job.run, error)
+            logger.warning(
+                "run %s: the run metadata for strax were not written: %s", job.run, error
+            )
     failure = job.failure.failure
     return database.failed(
         claim,
@@ -265,7 +267,7 @@ def _existing(location: str, receipt: Receipt) -> Path:
     path = Path(location)
     if not path.is_dir():
         raise BadDataError(
-            f"run {receipt['run_id']}: {path} is gone, although there is a receipt for it",
+            f"run {receipt['run_id']}: {path} is missing, although a receipt lists it",
             _remedy(receipt),
         )
     return path
@@ -273,9 +275,9 @@ def _existing(location: str, receipt: Receipt) -> Path:
 
 def _changed(what: str, expected: object, receipt: Receipt) -> BadDataError:
     return BadDataError(
-        f"run {receipt['run_id']}: {what}, its receipt says {expected}", _remedy(receipt)
+        f"run {receipt['run_id']}: {what}, but its receipt says {expected}", _remedy(receipt)
     )
 
 
 def _remedy(receipt: Receipt) -> str:
-    return f"restore it, or remove the receipts in results/{receipt['run_id']} to make it again"
+    return f"restore it, or remove the receipts in results/{receipt['run_id']} to produce it again"

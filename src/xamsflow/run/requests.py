@@ -18,7 +18,7 @@ def check(run: str, data_type: str | None, data_types: Collection[str] | None) -
         return
     raise ConfigurationError(
         f"run {run}: there is no data type {data_type!r}{did_you_mean(data_type, data_types)}",
-        f"there are {', '.join(sorted(data_types))}",
+        f"available: {', '.join(sorted(data_types))}",
     )
 
 

@@ -31,7 +31,7 @@ def profile_folder(name: str) -> Path:
     known = [path.parent.name for path in sorted(profiles.glob("*/config.yaml"))]
     raise ConfigurationError(
         f"there is no profile {name!r}{did_you_mean(name, known)}",
-        f"there are {', '.join(known)}, or give a folder",
+        f"available: {', '.join(known)}; or give a folder",
     )
 
 

@@ -103,8 +103,8 @@ def _address(uri: str) -> SplitResult:
     """Return the parts of a MongoDB address; pymongo itself would only warn about wrong ones."""
     if "@" in uri:
         raise ConfigurationError(
-            "rundb.uri holds a user or password",
-            "take them out: they belong in MONGO_USER and MONGO_PASSWORD or rundb.credentials_file",
+            "rundb.uri contains a user or password",
+            "remove them: they belong in MONGO_USER and MONGO_PASSWORD or rundb.credentials_file",
         )
     try:
         address = urlsplit(uri)
@@ -143,6 +143,6 @@ def _single_host(address: SplitResult) -> tuple[str, int]:
     if address.scheme != "mongodb" or host is None or "," in host or "%" in host:
         raise ConfigurationError(
             f"rundb.uri names {address.netloc!r}",
-            "with rundb.tunnel it must name one host, as mongodb://127.0.0.1:27017",
+            "with rundb.tunnel, it must name a single host, such as mongodb://127.0.0.1:27017",
         )
     return host, port or PORT

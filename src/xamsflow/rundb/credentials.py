@@ -87,7 +87,9 @@ def _read(path: Path) -> Credentials:
         # Both errors quote the text around the mistake.
         raise ConfigurationError(f"{path} is not valid YAML", expected) from None
     if not isinstance(content, dict) or set(content) != {"user", "password"}:
-        raise ConfigurationError(f"{path} must hold user and password, nothing else", expected)
+        raise ConfigurationError(
+            f"{path} must contain user and password, and nothing else", expected
+        )
     for key, value in content.items():
         if not isinstance(value, str) or not value:
             raise ConfigurationError(f"{key} in {path} is not text", expected)
@@ -103,7 +105,7 @@ def _check_private(path: Path, status: os.stat_result) -> None:
     if status.st_uid != os.geteuid():
         raise ConfigurationError(
             f"the credentials file {path} belongs to another user (uid {status.st_uid})",
-            "make your own",
+            "create your own",
         )
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigurationError(

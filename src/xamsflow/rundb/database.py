@@ -674,7 +674,7 @@ class RunDatabase:
             if (near := run_document.number(document)) is not None
         ]
         if not found:
-            return "it has no runs at all"
+            return "it has no runs"
         return f"the nearest {'is' if len(found) == 1 else 'are'} {' and '.join(found)}"
 
     def _claiming(self, owner: str) -> Claiming:

@@ -112,7 +112,7 @@ def check_receipt(receipt: Receipt, wanted: Identity) -> None:
         run = wanted.run_id
         raise ConfigurationError(
             f"{layout.transfer_receipt(run)} belongs to another run {run}: {difference}",
-            "give each collection its own working folder and its own storage; or, to replace the "
+            "give each collection its own working directory and storage; or, to replace the "
             f"earlier run, move away {layout.transfer_receipt(run).parent} and its data in "
             "storage.live_data and storage.processed, then run again",
         )

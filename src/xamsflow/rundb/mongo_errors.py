@@ -104,7 +104,7 @@ def _first(error: errors.OperationFailure) -> errors.OperationFailure:
 def _refused(error: errors.OperationFailure, database: str) -> XamsflowError:
     text = str((error.details or {}).get("errmsg") or error).partition(", full error:")[0]
     if error.code == AUTHENTICATION_FAILED:
-        return ConfigurationError(f"{database} refuses user or password", CREDENTIALS_REMEDY)
+        return ConfigurationError(f"{database} rejects the user or password", CREDENTIALS_REMEDY)
     if error.code == UNAUTHORIZED:
         # After the names of database and collection, the server quotes the whole command.
         reason = text.partition(" to execute command")[0]
@@ -112,10 +112,10 @@ def _refused(error: errors.OperationFailure, database: str) -> XamsflowError:
     if error.code == OUT_OF_DISK_SPACE:
         return ResourcesError(f"{database} has no disk space left", "free space on its host")
     if error.code in INTERRUPTED:
-        return TransientError(f"{database} ended the operation ({text})", "try again")
+        return TransientError(f"{database} stopped the operation ({text})", "try again")
     if error.code in TOO_LARGE:
         return BadDataError(
             f"{database}: the run document would be larger than MongoDB's 16 MB ({text})",
-            "shorten what its other fields hold; processing.history is never shortened",
+            "shorten its other fields; processing.history is never shortened",
         )
-    return XamsflowError(f"{database} refuses the operation ({text})")
+    return XamsflowError(f"{database} rejects the operation ({text})")

@@ -134,28 +134,28 @@ def _ended(document: Mapping[str, Any], select: Select, now: datetime) -> Condit
 def _waits(document: Mapping[str, Any], select: Select, now: datetime) -> Condition:
     """Return whether the run was requested, by a person or by the retry policy."""
     number, found = document.get("number"), state(document)
-    name = "it is asked for"
+    name = "it is requested"
     if found in WORKED_ON:
         owner = run_document.owner(document)
-        return Condition(name, f"{found} by {owner}", False, "wait for its end")
+        return Condition(name, f"{found} by {owner}", False, "wait until it ends")
     if forced_by_tag(document, select):
-        return Condition(name, f"by a tag of {', '.join(select.force_tags)}", True)
+        return Condition(name, f"by a tag ({', '.join(select.force_tags)})", True)
     retry_at = run_document.retry_at(document)
     if found is State.FAILED and retry_at is not None:
         if select.retry:
             remedy = f"wait until then, or `xamsflow retry {number}`"
-            return Condition(name, f"again from {_time(retry_at)}", retry_at <= now, remedy)
+            return Condition(name, f"again after {_time(retry_at)}", retry_at <= now, remedy)
         remedy = f"select.retry is off: `xamsflow retry {number}`"
         return Condition(name, "failed", False, remedy)
     remedies = {
         State.FAILED: f"fix the cause, then `xamsflow retry {number}`",
         State.DONE: f"nothing to do; to process it again, `xamsflow reprocess {number}`",
-        State.ELSEWHERE: "another tool works on it, or has left it so: "
+        State.ELSEWHERE: "another tool is working on it or has abandoned it: "
         f"`xamsflow pend {number} --force`",
     }
     return Condition(
         name,
-        "nobody did" if found is State.ABSENT else _status(document),
+        "not requested" if found is State.ABSENT else _status(document),
         found is State.PENDING,
         remedies.get(found, f"`xamsflow pend {number}`"),
     )
@@ -237,7 +237,7 @@ def _limits_by_rule(
         "change select.detectors",
     )
     if select.max_age_days is not None:
-        remedy = "change select.max_age_days, or force it by a tag"
+        remedy = "change select.max_age_days, or force it with a tag"
         yield _age("select.max_age_days", document.get("end"), select.max_age_days, now, remedy)
 
 

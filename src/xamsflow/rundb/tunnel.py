@@ -117,7 +117,7 @@ class _Link:
             if error.code == ADMINISTRATIVELY_PROHIBITED:
                 self.failure = ConfigurationError(
                     f"{via} does not allow tunnels to {host}:{port}",
-                    "its administrator can: AllowTcpForwarding and PermitOpen in sshd_config",
+                    "ask its administrator to set AllowTcpForwarding and PermitOpen in sshd_config",
                 )
             else:
                 self.failure = TransientError(
@@ -127,7 +127,7 @@ class _Link:
             raise self.failure from error
         except (paramiko.SSHException, EOFError, OSError) as error:
             transport.close()  # otherwise a dead connection would be kept forever
-            self.failure = TransientError(f"the tunnel through {via} broke off", "try again")
+            self.failure = TransientError(f"the tunnel through {via} broke", "try again")
             raise self.failure from error
         self.failure = None
         return channel

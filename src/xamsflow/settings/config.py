@@ -332,7 +332,7 @@ def parse(
     for file in origin.files:
         if layout.is_run_id(file.parent.name):
             raise ConfigurationError(
-                f"--configfile takes {file} for settings", "put targets before --configfile"
+                f"--configfile reads {file} as settings", "put targets before --configfile"
             )
         _read(file)  # Snakemake has read it too, but accepts more, such as octal numbers
     mistake = schema.mistake(dict(settings), SCHEMA)
@@ -354,7 +354,7 @@ def from_environment() -> Config:
     """
     if ENVIRONMENT not in os.environ:
         raise ConfigurationError(
-            f"the environment lacks {ENVIRONMENT}", "let snakemake start the script"
+            f"the environment lacks {ENVIRONMENT}", "start the script through snakemake"
         )
     return _typed(json.loads(os.environ[ENVIRONMENT]), Origin())
 
@@ -462,7 +462,7 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigurationError(
             f"cannot read the configuration {path} ({error.strerror})",
-            f"correct the path that --configfile or {SITE} gives",
+            f"correct the path in --configfile or {SITE}",
         ) from error
     except (yaml_file.Error, UnicodeDecodeError) as error:
         raise ConfigurationError(
@@ -471,7 +471,7 @@ def _read(path: Path) -> dict[str, Any]:
     if settings is None:
         return {}
     if not isinstance(settings, dict):
-        raise ConfigurationError(f"{path} must hold keys and values, found {settings!r:.80}")
+        raise ConfigurationError(f"{path} must contain keys and values, found {settings!r:.80}")
     return settings
 
 
@@ -493,7 +493,7 @@ def _expanded(value: str) -> Path:
         return Path(value).expanduser()
     except RuntimeError as error:
         raise ConfigurationError(
-            f"configuration: {value!r} names the home of a user who does not exist",
+            f"configuration: {value!r} names the home directory of an unknown user",
             "give the absolute path",
         ) from error
 

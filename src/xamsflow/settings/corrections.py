@@ -219,7 +219,7 @@ def _entries(path: Path, content: bytes) -> list[Entry]:
         ) from error
     if not isinstance(pairs, _Pairs):
         raise ConfigurationError(
-            f"{path} must hold one object from run range to value",
+            f"{path} must contain one object that maps run ranges to values",
             "correct it or restore it from the repository",
         )
     entries = []

@@ -106,7 +106,7 @@ def read(name: str) -> Campaign:
         known = names()
         raise ConfigurationError(
             f"there is no campaign {name!r}{did_you_mean(name, known)}",
-            f"there are {', '.join(known)}" if known else "xamsflow campaign new makes one",
+            f"existing: {', '.join(known)}" if known else "create one with xamsflow campaign new",
         ) from None
     except BadDataError as error:
         raise _damaged(name, error) from error

@@ -93,7 +93,7 @@ def read_file(path: Path) -> receipts.Receipt:
         Claim(**entry["claim"])
     except (KeyError, TypeError) as error:
         raise BadDataError(
-            f"{path} does not hold a claim", "the next driver writes it again"
+            f"{path} is not a valid claim file", "the next driver rewrites it"
         ) from error
     return dict(entry)
 

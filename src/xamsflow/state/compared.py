@@ -37,8 +37,8 @@ def read(run: str) -> Compared | None:
         layout.compared(run),
         VERSION,
         lambda content: _understood(content, run),
-        is_not="is not the receipt of a comparison",
-        remedy=f"make it again: `xamsflow compare {int(run)}`",
+        is_not="is not a comparison receipt",
+        remedy=f"create it again: `xamsflow compare {int(run)}`",
     )
 
 

@@ -126,8 +126,8 @@ def read(run: str) -> Health | None:
         layout.health(run),
         VERSION,
         _understood,
-        is_not="does not hold the verdict on a run",
-        remedy=f"make it again: `xamsflow health {int(run)} --again`",
+        is_not="does not contain a verdict on a run",
+        remedy=f"create it again: `xamsflow health {int(run)} --again`",
     )
 
 

@@ -98,8 +98,8 @@ def to_keep(processed: Path, run: str) -> dict[str, str]:
     earlier = published(processed, run)
     if not earlier:
         raise ConfigurationError(
-            f"run {run}: nothing that the receipts in {layout.transfer_receipt(run).parent} name "
-            f"is in {processed}, so there is nothing to keep",
+            f"run {run} has no data to keep: nothing that the receipts in "
+            f"{layout.transfer_receipt(run).parent} list is in {processed}",
             "process the run first, or give the directory in which it was processed",
         )
     return earlier
@@ -154,7 +154,7 @@ def published(processed: Path, run: str) -> dict[str, str]:
         }
     except (AttributeError, KeyError, TypeError) as error:
         raise BadDataError(
-            f"run {run}: a receipt does not say what is stored ({error!r})",
+            f"run {run}: a receipt does not list what is stored ({error!r})",
             f"`xamsflow reconcile {int(run)} --repair`",
         ) from error
     return {
@@ -189,8 +189,8 @@ def kept(processed: Path, run: str) -> Kept:
     found = read(processed, run)
     if found is None:
         raise ConfigurationError(
-            f"run {run} has no earlier lineage that is kept",
-            f"`xamsflow reprocess {int(run)} --beside` keeps it",
+            f"no earlier lineage of run {run} is kept",
+            f"`xamsflow reprocess {int(run)} --beside` keeps one",
         )
     return found
 

@@ -66,7 +66,7 @@ def read(run: str) -> LiveRun | None:
         layout.live_file(run),
         VERSION,
         lambda content: _understood(content, run),
-        is_not="does not say how a run is doing",
+        is_not="does not contain the state of a run",
         remedy="remove it",
     )
 

@@ -67,8 +67,8 @@ def read(run: str) -> Quantities | None:
         layout.quantities(run),
         VERSION,
         _understood,
-        is_not="does not hold the quantities of a run",
-        remedy="make it again: `xamsflow quantities --backfill`",
+        is_not="does not contain the quantities of a run",
+        remedy="create it again: `xamsflow quantities --backfill`",
     )
 
 

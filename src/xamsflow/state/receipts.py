@@ -121,7 +121,7 @@ def read_or_set_aside(path: Path, needs: Iterable[str]) -> Receipt:
     try:
         return read(path, needs)
     except FileNotFoundError as error:
-        raise TransientError(f"{path} is missing", "the next attempt makes it") from error
+        raise TransientError(f"{path} is missing", "the next attempt writes it") from error
     except BadDataError as error:
         aside = path.with_name(f"{path.name}.unreadable")
         try:
@@ -129,7 +129,7 @@ def read_or_set_aside(path: Path, needs: Iterable[str]) -> Receipt:
         except OSError as failed:
             raise system_errors.cannot("write", path, failed) from failed
         raise TransientError(
-            f"{error.what}; it was set aside as {aside.name}", "the next attempt makes it again"
+            f"{error.what}; it was set aside as {aside.name}", "the next attempt writes it again"
         ) from error
 
 
@@ -192,5 +192,5 @@ def _is_deeper(value: Any, levels: int) -> bool:
 def _damaged(path: Path, why: str) -> BadDataError:
     return BadDataError(
         f"{path} is not a receipt, or is damaged ({why})",
-        "move it away and start again: it is made again from the stored data",
+        "move it away and start again: it is then rewritten from the stored data",
     )

@@ -50,7 +50,7 @@ def check(path: Path) -> dict[str, Any]:
     metadata = read_metadata(run, path)
     try:
         if name is not None and metadata["lineage_hash"] != name.lineage_hash:
-            raise damaged(run, f"{path} holds data of the lineage {metadata['lineage_hash']}")
+            raise damaged(run, f"{path} contains data of the lineage {metadata['lineage_hash']}")
         chunks = metadata["chunks"]
         if "exception" in metadata or "writing_ended" not in metadata or not chunks:
             raise damaged(run, f"{path} is not complete")
@@ -66,7 +66,9 @@ def check(path: Path) -> dict[str, Any]:
             "quality": metadata.get("quality", {}),
         }
     except (KeyError, TypeError, AttributeError) as error:
-        raise damaged(run, f"the metadata of {path} are not from strax ({error!r})") from error
+        raise damaged(
+            run, f"the metadata of {path} were not written by strax ({error!r})"
+        ) from error
 
 
 def metadata_file(path: Path) -> Path:

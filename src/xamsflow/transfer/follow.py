@@ -117,9 +117,7 @@ class Following:
             self.ended = time.monotonic()
             self._last_news = self.ended
         if _what_is_read_by(run) != _what_is_read_by(self.run):
-            raise BadDataError(
-                f"the document of run {self._run_id} was changed while the run was being taken"
-            )
+            raise BadDataError(f"the run document of {self._run_id} was changed during data taking")
         return run
 
     def _copy(self, *, everything: bool = False) -> None:

@@ -208,9 +208,9 @@ def _places(document: Mapping[str, Any], run: str, one: Daq | Source, daq: Daq) 
     if not locations:
         raise _NoLocationError(
             f"the run document of {run} lists no live data on {one.name}",
-            f"if there are any, give source {one.name} its live_data",
+            f"if there are any, set live_data of source {one.name}",
         )
-    remedy = f"give source {one.name} its live_data"
+    remedy = f"set live_data of source {one.name}"
     return [Place(one.name, one.ssh, _checked(run, each, remedy)) for each in locations]
 
 

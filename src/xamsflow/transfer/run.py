@@ -84,7 +84,7 @@ def transfer_run(
     whose = identity.of_document(document, settings, daq)
     search = Search(document, daq, sources)
     for found in search.complete(now):
-        logger.info("taking run %s from %s (%s)", run_id, found.name, found.folder)
+        logger.info("transferring run %s from %s (%s)", run_id, found.name, found.folder)
         may_begin = ending.may_begin(run, found.listing, str(found.folder), now())
         until = time.monotonic() + idle_after.total_seconds() if may_begin else None
         try:
@@ -300,7 +300,7 @@ def _differs(found: Found, here: Folder, difference: str, run: str) -> BadDataEr
     first = "" if found.nearest else f"put {found.name} first in sources, then "
     return BadDataError(
         f"{here} differs from {found.folder}: {difference}",
-        f"nothing was overwritten; find out which one is right; if it is {whose}: {first}xamsflow "
+        f"nothing was overwritten; find out which is right; if it is {whose}: {first}xamsflow "
         f"retransfer {run}",
     )
 

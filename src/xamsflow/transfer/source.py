@@ -129,7 +129,7 @@ def _find(
     except OSError as error:
         if isinstance(error, NotADirectoryError):
             raise BadDataError(
-                f"{where}: {run} is not a folder", "find out there what it is"
+                f"{where}: {run} is not a folder", "check there what it is"
             ) from error
         if not isinstance(error, FileNotFoundError):
             raise system_errors.cannot("read", f"{where}/{run}", error) from error
@@ -192,7 +192,7 @@ def _scan_sftp(sftp: paramiko.SFTPClient, path: str) -> Iterator[Entry]:
         entries = sftp.listdir_attr(path)
     except UnicodeDecodeError as error:
         raise BadDataError(
-            f"{path} holds a file whose name is not UTF-8: {error.object!r}"
+            f"{path} contains a file whose name is not UTF-8: {error.object!r}"
         ) from error
     for entry in entries:
         changed = (entry.st_mtime or 0) * NS_PER_S

@@ -40,7 +40,7 @@ _IN_TEXT = re.compile(
 )
 
 README = """\
-Run {run}: how its data were made
+Run {run}: where its data come from
 {line}
 
 This folder was written by xamsflow, the workflow that brings runs of XAMS and XAMSL, small xenon
@@ -72,7 +72,7 @@ configuration.yaml       settings of the workflow
                          this folder was written; the values that made this run's data are in
                          lineage/
 logs/                    the log of each attempt at each step
-overview.png             plots of the run, if they were made
+overview.png             plots of the run, if they exist
 dossier.json             the text below, for programs
 SHA256SUMS               checksums of all these files: sha256sum --check SHA256SUMS
 

@@ -78,7 +78,7 @@ def _headed(title: str, lines: Iterable[str]) -> Iterator[str]:
 def _head(dossier: Dossier) -> Iterator[str]:
     run, status = dossier["run"], dossier["status"]
     if status is None:
-        yield f"Run {run}: the run document could not be read; this is what the files here say"
+        yield f"Run {run}: the run document could not be read; this is from the files here"
         return
     words = [status["status"] or str(status["status_found"] or "not requested")]
     if status["stage"] and status["status"] in ("running", "failed"):

@@ -90,7 +90,7 @@ def test_from_the_report_to_the_switch(remade, tmp_path, monkeypatch, capsys):
     assert (code, out.splitlines()[-1]) == (1, str(work / layout.COMPARISON / "index.html"))
     assert err == (
         "xamsflow: run 007200 is stored with only one lineage: "
-        "`xamsflow reprocess 7200 --beside` makes another one\n"
+        "`xamsflow reprocess 7200 --beside` creates a second one\n"
     )
     assert "peaks: peak_min_area is 0, was 5.0" in out
     page = (work / layout.COMPARISON / "index.html").read_text()

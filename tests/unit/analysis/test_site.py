@@ -130,7 +130,7 @@ def test_a_time_range(shared_site):
         ("event_info", 6800.5, {}, "'6800.5' is not a run"),
         ("event_info", "8000-8010", {}, "no run of 8000-8010 exists"),
         ("event_info", None, {"mode": "led*"}, "no run has mode 'led*'"),
-        ("event_info", 8000, {}, "nothing of run 008000 is in"),
+        ("event_info", 8000, {}, "has no data of run 008000"),
         ("event_info", "6800-6801", {}, "event_info not stored for 1 of 2 runs (6801)"),
         ("event_info", 6801, {}, "snakemake results/006801/event_info.json "),
         ("event_info", 6800, {"columns": ["cs3"]}, "no field 'cs3' (did you mean cs"),

@@ -22,9 +22,9 @@ def test_a_host_without_the_commands_is_told_at_once(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(systems.NotHere, match=f"no command {command}"):
+    with pytest.raises(systems.NotHere, match=f"{command} not found"):
         systems.ask([command], 1)
     (tmp_path / "script").write_text(SCRIPT)
     table = REPOSITORY / "profiles" / {"pbs": "stbc"}.get(system, system) / "queues.toml"
     assert submit.main(system, str(table), str(tmp_path / "script")) == 1
-    assert f"no command {command} on this host: choose another profile" in capfd.readouterr().err
+    assert f"{command} not found on this host: choose another profile" in capfd.readouterr().err

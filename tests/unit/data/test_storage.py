@@ -112,7 +112,7 @@ def test_complete_data_are_not_written_again(made: Path) -> None:
     before = {path: path.read_bytes() for path in folder.iterdir()}
     storage = DataDirectory(str(made))
     plugin = context(storage).get_single_plugin(RUN, "pulses")
-    with pytest.raises(TransientError, match="made by another job"):
+    with pytest.raises(TransientError, match="another job created"):
         storage.backends[0].saver(str(folder), dict(plugin.metadata(RUN, "pulses")))
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 

@@ -150,7 +150,7 @@ def test_a_run_that_has_not_begun_when_its_batch_job_ends_has_not_failed():
     assert "wall time" in failure.reason
 
 
-REFUSED = End("the batch system refuses it: invalid account", FailureClass.CONFIGURATION)
+REFUSED = End("the batch system rejects the job: invalid account", FailureClass.CONFIGURATION)
 
 
 @pytest.mark.parametrize("end", [REFUSED, OVER_TIME, OVER_MEMORY])

@@ -131,7 +131,7 @@ def test_the_first_success_after_failures_is_told_once(settings, inbox):
         notify.finish()
     assert events(inbox) == ["failure", "recovery"]
     message = sent(inbox)[1]
-    assert message["text"].startswith("run 000934 is done, the first one after failures")
+    assert message["text"].startswith("run 000934 is done, the first after failures")
     assert ": 000932 000933\n" in message["text"]
 
 
@@ -258,7 +258,7 @@ def test_the_test_message_says_what_is_wrong(settings, inbox):
     notify.send_test(settings().notify)
     assert events(inbox) == ["test"]
     with pytest.raises(
-        ConfigurationError, match=r"failed with code 3: no such user, shift: try it by hand$"
+        ConfigurationError, match=r"failed with code 3: no such user, shift: try to run it by hand$"
     ):
         notify.send_test(settings(command=["sh", "-c", "echo no such user, shift; exit 3"]).notify)
     with pytest.raises(XamsflowError, match="was still running after"):

@@ -15,7 +15,7 @@ KNOWN = {"peaks", "raw_records_v1730"}
         ("run", None, "with six digits"),
         ("0000932", "peaks", "with six digits"),
         ("000932", "peeks", "no data type 'peeks' .did you mean peaks"),
-        ("000932", "events", "there are peaks, raw_records_v1730"),
+        ("000932", "events", "available: peaks, raw_records_v1730"),
     ],
 )
 def test_what_cannot_be_made(run, data_type, told):

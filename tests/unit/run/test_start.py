@@ -47,7 +47,7 @@ def test_a_folder_of_the_repository_is_not_a_profile_by_its_name():
 
 
 def test_one_that_is_not_there_is_told_with_those_that_are():
-    with pytest.raises(ConfigurationError, match="there are htcondor, local, slurm, stbc"):
+    with pytest.raises(ConfigurationError, match="available: htcondor, local, slurm, stbc; or"):
         start.profile_folder("stoomboot")
     with pytest.raises(ConfigurationError, match=r"did you mean htcondor\?"):
         start.profile_folder("htcondr")

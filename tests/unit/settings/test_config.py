@@ -241,7 +241,7 @@ def test_a_script_not_started_by_a_workflow_is_refused(tmp_path, monkeypatch):
         cwd=tmp_path,
     )
     assert done.returncode == 1
-    assert "let snakemake start the script" in log.read_text()
+    assert "start the script through snakemake" in log.read_text()
     assert "Traceback" not in log.read_text()
 
 

@@ -33,7 +33,7 @@ def test_a_name_stays_in_the_folder(name):
 
 
 def test_an_unknown_name_is_told_with_those_that_exist():
-    with pytest.raises(ConfigurationError, match="xamsflow campaign new makes one"):
+    with pytest.raises(ConfigurationError, match="create one with xamsflow campaign new"):
         campaigns.read("gains")
     campaigns.write(campaigns.new("gains", (1,), (), "ann", ""))
     with pytest.raises(ConfigurationError, match="did you mean gains"):

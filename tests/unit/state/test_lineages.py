@@ -89,7 +89,7 @@ def test_what_is_in_force_holds_in_another_process_at_once(processed):
 )
 def test_only_a_comparison_of_these_lineages_lets_one_accept(processed, old, new):
     lineages.keep(processed, RUN, "ann")
-    with pytest.raises(ConfigurationError, match="has not been remade"):
+    with pytest.raises(ConfigurationError, match="has not been reprocessed"):
         accept(processed, RUN, "ann")
     publish(processed, NEW, 2)
     with pytest.raises(ConfigurationError, match="run 000932 has not been compared: first look"):
@@ -176,12 +176,12 @@ def test_people_who_share_the_data_share_the_records(processed):
 
 
 def test_what_is_not_stored_is_not_kept(processed):
-    with pytest.raises(ConfigurationError, match="run 000933: nothing that the receipts"):
+    with pytest.raises(ConfigurationError, match="run 000933 has no data to keep"):
         lineages.keep(processed, "000933", "ann")
-    with pytest.raises(ConfigurationError, match="run 000932 has no earlier lineage"):
+    with pytest.raises(ConfigurationError, match="no earlier lineage of run 000932 is kept"):
         lineages.back(processed, RUN, "ann")
     receipts.write(layout.data_type_receipt(RUN, "peaks"), {"stored": [1], "time": ""})
-    with pytest.raises(BadDataError, match="does not say what is stored"):
+    with pytest.raises(BadDataError, match="does not list what is stored"):
         lineages.keep(processed, RUN, "ann")
 
 
@@ -195,7 +195,7 @@ def test_a_damaged_receipt_of_a_comparison(processed, ask, changed):
     receipts.write(path, receipts.read(path) | changed)
     code, said = ask()
     assert code == 1
-    assert "not the receipt of a comparison" in said
+    assert "not a comparison receipt" in said
     assert said.count("\n") == 1
 
 

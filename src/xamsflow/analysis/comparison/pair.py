@@ -96,7 +96,7 @@ def choose(processed: Path, run: str, old: str | None = None, new: str | None = 
             f"run {run} is stored with only one lineage"
             if both
             else f"run {run}: the two lineages have no data type in common",
-            f"`xamsflow reprocess {int(run)} --beside` makes another one",
+            f"`xamsflow reprocess {int(run)} --beside` creates a second one",
         )
     return pair
 
@@ -149,7 +149,7 @@ class _Stored:
         if not any(others.values()):
             raise ConfigurationError(
                 f"run {self._run} is stored with only one lineage",
-                f"`xamsflow reprocess {int(self._run)} --beside` makes another one",
+                f"`xamsflow reprocess {int(self._run)} --beside` creates a second one",
             )
         if any(len(ones) > 1 for ones in others.values()):
             several = [(name, one) for name, ones in others.items() for one in ones]

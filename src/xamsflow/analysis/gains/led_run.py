@@ -113,9 +113,9 @@ def read(context: "strax.Context", run_id: str, led: Led) -> dict[int, Pulses]:
     for name in DATA_TYPES:
         if not context.is_stored(run_id, name):
             raise ConfigurationError(
-                f"run {run_id}: {name} is not stored, or only as other settings made it; only LED "
+                f"run {run_id}: {name} is not stored, or was made with other settings; only LED "
                 "runs have it",
-                "make it with "
+                "create it with "
                 f"`{start.typed('local', layout.data_type_receipt(run_id, DATA_TYPES[0]))}`",
             )
     calibration = context.get_array(run_id, DATA_TYPES[0], progress_bar=False)

@@ -47,7 +47,7 @@ class _Window(RunData):
 
     def _all(self, data_type: str) -> Array:
         if data_type not in self.pieces:
-            raise NotMeasuredError(f"{data_type} is not made while the run is being taken")
+            raise NotMeasuredError(f"{data_type} is not computed while the run is being taken")
         return np.concatenate(self.pieces[data_type])
 
 

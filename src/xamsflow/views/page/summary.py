@@ -89,7 +89,7 @@ def _tile(number: int, what: str, about: str, how: str, status: str) -> dict[str
 def _wrong(page: Page) -> Iterator[dict[str, Any]]:
     """Yield the current problems, most far-reaching first."""
     if page.source_problem:
-        what = "The run database could not be read; this page is made from the receipts here."
+        what = "The run database could not be read; this page is based on the receipts here."
         yield _problem(what, page.source_problem, command="xamsflow doctor")
     for space in page.spaces:
         if space.used_share > FULL:

@@ -179,7 +179,7 @@ def test_the_table_and_the_command_show_the_same(site, own, capsys):
     assert cli.main(["quantities", "6800-7200"]) == 1  # one has none
     out, err = capsys.readouterr()
     assert "event_rate" in out and "noise" not in out
-    assert "no quantities of 6801: make them with" in err
+    assert "no quantities of 6801: compute them with" in err
     assert cli.main(["quantities", "--csv", "--name", "noise_*"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("run_id,mode,noise_ch0,noise_ch0_error,noise_ch1,")
