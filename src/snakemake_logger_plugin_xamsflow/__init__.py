@@ -104,7 +104,7 @@ class _ErrorsOnce(logging.Filter):
         self._reported: set[int] = set()
 
     def filter(self, record: LogRecord) -> bool:
-        """Tell whether to print a record; one without a message is not printed as None."""
+        """Return whether to print a record; one without a message is not printed as None."""
         event, job = getattr(record, "event", None), getattr(record, "jobid", None)
         if event == LogEvent.JOB_INFO and job is not None:  # it starts, perhaps again
             self._reported.discard(job)

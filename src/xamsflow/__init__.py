@@ -6,7 +6,7 @@ them (`data`) and publish the outcome (`run` again).
 
 ::
 
-    cli       the command `xamsflow`, a module for each verb
+    cli       the command `xamsflow`, a module for each command
     jobs      the jobs of the workflow, one function for each rule
     simulate  runs as redax writes them, with their truth; demo and tests
     operate   what people do: plan, watch, request, diagnose, reconcile

@@ -1,4 +1,4 @@
-"""The jobs of the workflow, each called by the script of the rule of the same name.
+"""The jobs of the workflow, each called by the script of the rule with the same name.
 
 A job holds a lock on its run and writes all output to its own log. It ends in one of three ways:
 it writes its receipt; or it fails and leaves the reason next to its log, for the driver to
@@ -47,13 +47,13 @@ logger = logging.getLogger(__name__)
 WITHOUT_STRAX = ("transfer", "publish")
 """Rules whose jobs do not use strax, which takes longest to import."""
 SEVERAL = 3
-"""Runs from which on it pays to load all compiled functions once: it takes as long as one run."""
+"""Number of runs from which loading all compiled functions once, as long as a run, pays off."""
 WARM_UP_S = 0.2
 """Length of the simulated run that is processed to load them."""
 
 
 def load(rule: str, *, runs: int) -> None:
-    """Import what a rule's jobs need; if they use strax and there are several runs, compile it."""
+    """Import what a rule's jobs need; with strax and several runs, also compile it."""
     _choose_compiled()
     # Libraries must not start threads here: a fork would not have them.
     os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
@@ -77,9 +77,9 @@ def load(rule: str, *, runs: int) -> None:
 
 
 def follow(*, run_id: str, receipt: str, log: str, threads: int) -> None:
-    """Copy and process a run while it is being taken, and write the receipt after it has ended.
+    """Copy and process a run during data taking, and write the receipt after it has ended.
 
-    This job only saves time: if it fails, the receipt says why, and the later jobs do all the work.
+    This job only saves time: if it fails, the receipt says why, and later jobs do all the work.
     """
     with _job("follow", run_id, Path(log)) as (configuration, meter, connection):
         with memory.loading():
@@ -137,7 +137,7 @@ def process(
     log: str,
     threads: int,
 ) -> None:
-    """Make a data type of a transferred run, and write the receipt.
+    """Compute a data type of a transferred run, and write the receipt.
 
     The run document is taken from the transfer's receipt, so no run database is needed.
     """
@@ -186,7 +186,7 @@ def publish(
     receipt: str,
     log: str,
 ) -> None:
-    """Register the stored data in the run document, set the run done, and write the receipt."""
+    """Register the stored data in the run document, mark the run done, and write the receipt."""
     with _job("publish", run_id, Path(log)) as (configuration, _, connection):
         made = [
             receipts.read_or_set_aside(Path(path), publishing.DATA_TYPE_NEEDS)
@@ -308,7 +308,7 @@ def trends(*, log: str) -> None:
 
 @contextlib.contextmanager
 def _for_people(log: Path) -> Iterator[Config]:
-    """Run a job that only informs people; its failure affects no other job."""
+    """Run a job that only informs people; its failure does not affect other jobs."""
     try:
         _log_to(log)
         yield config.from_environment()

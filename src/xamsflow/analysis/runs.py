@@ -147,6 +147,6 @@ def _check_words(name: str, wanted: str | Sequence[str], values: Iterable[str]) 
 
 
 def matches(value: str, patterns: str | Sequence[str]) -> bool:
-    """Tell whether a text matches one of some patterns of the shell."""
+    """Return whether a text matches one of some patterns of the shell."""
     wanted = [patterns] if isinstance(patterns, str) else patterns
     return any(fnmatchcase(value, pattern) for pattern in wanted)

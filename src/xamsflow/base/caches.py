@@ -22,7 +22,7 @@ def compiled_elsewhere(folder: Path) -> Path | None:
 
 
 def home_is_usable() -> bool:
-    """Tell whether libraries can keep files in the user's home, or in XDG_CACHE_HOME."""
+    """Return whether libraries can keep files in the user's home, or in XDG_CACHE_HOME."""
     told = os.environ.get(OTHERS)
     try:
         folder = Path(told) if told else Path.home() / ".cache"

@@ -12,7 +12,7 @@ def existing(folder: Path) -> Path:
 
 
 def is_writable(folder: Path) -> bool:
-    """Tell whether this user can make files in a folder that exists."""
+    """Return whether this user can make files in a folder that exists."""
     # Not even root can write to a file system that is mounted read-only.
     read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
     return os.access(folder, os.W_OK | os.X_OK) and not read_only

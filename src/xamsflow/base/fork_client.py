@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def is_own(connection: _socket.socket) -> bool:
-    """Tell whether a process of the same user is at the other end of a connection."""
+    """Return whether a process of the same user is at the other end of a connection."""
     told = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, CREDENTIALS.size)
     return int(CREDENTIALS.unpack(told)[1]) == os.getuid()
 

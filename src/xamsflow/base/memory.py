@@ -50,7 +50,7 @@ def give_back_unused() -> None:
 
 
 def was_wanting(error: BaseException) -> bool:
-    """Tell whether an exception means that the process ran out of memory.
+    """Return whether an exception means that the process ran out of memory.
 
     This includes a library that cannot be loaded, and a thread that cannot get a stack.
     """

@@ -56,7 +56,7 @@ def parse(text: str) -> Process | None:
 
 
 def has_ended(process: Process) -> bool | None:
-    """Tell whether a process has ended; None if this host cannot know.
+    """Return whether a process has ended; None if this host cannot know.
 
     The process table is conclusive only for this host and PID namespace since the last boot, and
     two hosts may have the same name.
@@ -76,7 +76,7 @@ def parent(pid: int) -> tuple[str, int]:
 
 
 def _exists(pid: int) -> bool:
-    """Tell whether a process exists, even if /proc hides other users' processes (hidepid)."""
+    """Return whether a process exists, even if /proc hides other users' processes (hidepid)."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -87,7 +87,7 @@ def _exists(pid: int) -> bool:
 
 
 def has_children(pid: int, *, other_than: Container[int] = ()) -> bool:
-    """Tell whether a process has started others that have not ended."""
+    """Return whether a process has started others that have not ended."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             _, fields = _stat(int(folder.name))

@@ -39,7 +39,7 @@ def refresh(system: str) -> None:
 
 
 def is_fresh(system: str) -> bool:
-    """Tell whether the last query is recent enough."""
+    """Return whether the last query is recent enough."""
     try:
         until, boot = _fresh(system).read_text(encoding="utf-8").split()
     except (FileNotFoundError, ValueError):
@@ -48,7 +48,7 @@ def is_fresh(system: str) -> bool:
 
 
 def is_alive(system: str, job: str) -> bool:
-    """Tell whether the batch system has a job, querying it if the last query is too old."""
+    """Return whether the batch system has a job, querying it if the last query is too old."""
     if not is_fresh(system):
         refresh(system)
     return submissions.is_waiting(system, job)
@@ -87,7 +87,7 @@ def _compare(name: str, jobs: Sequence[str]) -> None:
 
 @contextmanager
 def _alone() -> Iterator[bool]:
-    """Tell whether this process may query; if another one is querying, do not wait for it."""
+    """Return whether this process may query; if another one is querying, do not wait for it."""
     submissions.FOLDER.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(submissions.FOLDER / "lock", os.O_RDWR | os.O_CREAT, 0o664)
     try:

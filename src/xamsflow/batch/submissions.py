@@ -233,7 +233,7 @@ def waiting() -> list[tuple[str, str]]:
 
 
 def is_waiting(system: str, job: str) -> bool:
-    """Tell whether the batch system had a job at the last query."""
+    """Return whether the batch system had a job at the last query."""
     return (FOLDER / "waiting" / system / job).exists()
 
 

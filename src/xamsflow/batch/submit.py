@@ -131,7 +131,7 @@ def _processed(members: Iterable[Sequence[Any]]) -> int:
 
 
 def _is_running(submission: Submission) -> bool:
-    """Tell whether a submission's job is alive and has not been canceled."""
+    """Return whether a submission's job is alive and has not been canceled."""
     return (
         submission.job is not None
         and submission.exit_code is None

@@ -1,17 +1,17 @@
-"""The operator's command ``xamsflow``: one module per verb.
+"""The command line ``xamsflow``: one module per command.
 
-A verb's module holds ``HELP`` (one line), ``add_arguments`` and ``run``, which returns the exit
-code; ``ONLY_LOOKS = True`` if the working directory must exist already. What a verb needs is
-imported only when it is called.
+A command's module defines ``HELP`` (one line), ``add_arguments`` and ``run``, which returns the
+exit code, and sets ``ONLY_LOOKS = True`` if the working directory must already exist. A command's
+dependencies are imported only when it is called.
 
 ::
 
-    command      which verb is called, and how its errors are shown
-    choosing     runs as people name them
-    asking       what verbs that change run documents share: show, ask, act
+    command      which command is called, and how its errors are shown
+    choosing     runs as people specify them
+    asking       what commands that change run documents share: show, ask, act
     next_step    what processes pending runs: a watch, or a command to type
     live_status  the table of runs that redraws itself
-    accepting    what verbs share that propose a measured value for a correction file
+    accepting    what commands that propose a measured value for a correction file share
 """
 
 import signal

@@ -1,4 +1,4 @@
-"""Exclude runs for good."""
+"""Exclude runs permanently."""
 
 import argparse
 
@@ -8,12 +8,12 @@ HELP = "tag runs abandon, so that they are not processed (other tools may delete
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of runs."""
+    """Add the selection of runs."""
     asking.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exclude runs for good."""
+    """Exclude runs permanently."""
     from xamsflow.operate import actions  # noqa: PLC0415 - keeps --help fast
 
     return asking.run(options, actions.ABANDON)

@@ -79,7 +79,7 @@ class _File:
         self.ranges = corrections.changes(before, corrections.parsed(name, self._content))
 
     def write(self) -> None:
-        """Write the file; raises ConfigurationError if somebody has just changed it."""
+        """Write the file; raise ConfigurationError if somebody has changed it in the meantime."""
         if corrections.written(self._name, self.entry) != (self.path, self._content):
             raise ConfigurationError(
                 f"{self.path} has changed in the meantime", "run the command again"

@@ -30,7 +30,7 @@ COLUMNS = (Column("run"), Column("mode", cut=12), Column("status", drop=1), Colu
 
 @dataclass(frozen=True)
 class First:
-    """What is done before the runs change, and what the question calls it."""
+    """An action before the runs change, and its wording in the confirmation question."""
 
     question: str
     do: Callable[[], None]
@@ -45,7 +45,7 @@ class _Chosen:
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, force: bool = False) -> None:
-    """Add the selection of runs, the reason, confirmation, and `force` if the verb supports it."""
+    """Add the selection of runs, the reason, confirmation, and `force` if supported."""
     add = parser.add_argument
     add("runs", nargs="*", metavar="RUN", help=choosing.HELP)
     add("--mode", action="append", metavar="PATTERN", help="runs whose mode matches, e.g. '*led*'")
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser, *, force: bool = False) -> No
 
 
 def run(options: argparse.Namespace, action: "Action") -> int:
-    """Apply the action to the selected runs; return 0 only if it holds for all that were named.
+    """Apply the action to the selected runs; return 0 only if it applies to all that were named.
 
     Runs selected by range, mode or tag to which the action does not apply are left unchanged.
     """
@@ -104,7 +104,7 @@ def act(
 ) -> int:
     """Show what the action would change, ask, and do it; return the exit code.
 
-    `documents` are those of the runs by number, `named` the runs for which a refusal is an error.
+    `documents` maps numbers to run documents; `named` are the runs for which a refusal is an error.
     """
     chosen = [
         _Chosen(number, document, action.judge(document, options.force), number in named)
@@ -136,7 +136,7 @@ def _selected(database: "RunDatabase", options: argparse.Namespace) -> dict[int,
 def matches(
     document: Mapping[str, Any], modes: Sequence[str] | None, tags: Sequence[str] | None
 ) -> bool:
-    """Return whether a run has one of these modes (patterns) and one of these tags; None: any."""
+    """Return whether a run has one of these modes (patterns) and one of these tags (None: any)."""
     from xamsflow.rundb import run_document  # noqa: PLC0415
 
     mode = run_document.mode(document)
@@ -180,7 +180,7 @@ def _question(action: "Action", count: int, first: First | None) -> str:
 
 
 def confirmed(question: str) -> bool:
-    """Ask at the terminal; raises ConfigurationError if there is none."""
+    """Ask at the terminal; raise ConfigurationError if there is none."""
     if not sys.stdin.isatty():
         raise ConfigurationError(
             "nothing was changed: confirmation requires a terminal",

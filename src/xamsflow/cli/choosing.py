@@ -37,18 +37,18 @@ class Documents:
 
 
 def path(text: str) -> Path:
-    """Return a path of the command line, relative to where the person typed it.
+    """Return a path from the command line, relative to where it was typed.
 
-    Parsing does this, before the command goes to its working directory.
+    This happens during parsing, before the command changes to its working directory.
     """
     return Path(text).expanduser().absolute()
 
 
 def numbers(words: Sequence[str], existing: Callable[[], Iterable[int]], where: str) -> list[int]:
-    """Return the requested runs in ascending order; of a range, only runs that exist.
+    """Return the requested runs in ascending order; ranges contribute only runs that exist.
 
-    `existing` is called only if there is a range; `where` says, in an error, where it looks. The
-    other numbers of a range are reported. Raises ConfigurationError if nothing is left.
+    `existing` is called only if there is a range; errors mention `where` it looks. The other
+    numbers of a range are reported. Raises ConfigurationError if nothing is left.
     """
     ranges = run_numbers.parse_all(words)
     single = run_numbers.single(ranges)
@@ -61,9 +61,9 @@ def in_database(
 ) -> dict[int, dict[str, Any]]:
     """Return the run documents of the requested runs by ascending number, with one query.
 
-    `fields` None gives whole documents, and no `words` give all runs. Numbers of a range that have
-    no run document are reported. Raises ConfigurationError for an unknown single run, for a run
-    with several documents, and if nothing is left.
+    If `fields` is None, the documents are complete; without `words`, all runs are returned.
+    Numbers of a range that have no run document are reported. Raises ConfigurationError for an
+    unknown single run, for a run with several documents, and if nothing is left.
     """
     ranges = run_numbers.parse_all(words)
     found: dict[int, dict[str, Any]] = {}
@@ -118,5 +118,5 @@ def documents(words: Sequence[str], settings: config.Config) -> Documents:
 
 
 def on_disk(words: Sequence[str]) -> list[int]:
-    """Return the requested runs in ascending order; of a range, only runs with files here."""
+    """Return the requested runs in ascending order; ranges contribute only runs with files here."""
     return numbers(words, lambda: map(layout.run_number, run_files.runs()), "on this disk")

@@ -1,4 +1,4 @@
-"""The command line: find the verb, run it in the working directory, and show its errors."""
+"""Find the command, run it in the working directory, and show its errors."""
 
 import argparse
 import contextlib
@@ -21,9 +21,9 @@ USAGE_ERROR = 2
 
 
 def run(arguments: Sequence[str] | None, on_ctrl_c: Any) -> int:
-    """Run the command; `on_ctrl_c` is the SIGINT handler while a verb runs.
+    """Run the command; `on_ctrl_c` is the SIGINT handler while it runs.
 
-    Whatever the verb prints, control characters in it are escaped.
+    Control characters in its output are escaped.
     """
     with (
         contextlib.redirect_stdout(PrintableStream.of(sys.stdout, terminal.SEQUENCES)),
@@ -67,7 +67,7 @@ def _run(arguments: Sequence[str] | None, on_ctrl_c: Any) -> int:
 
 
 def _enter(directory: Path, *, only_looks: bool) -> None:
-    """Change to the working directory; verbs that write create it if it is missing."""
+    """Change to the working directory; commands that write create it if it is missing."""
     if only_looks and not directory.is_dir():
         raise ConfigurationError(
             f"the working directory {directory} does not exist",
@@ -81,13 +81,13 @@ def _enter(directory: Path, *, only_looks: bool) -> None:
 
 
 def options_of(verb: str) -> list[str]:
-    """Return the long options of a verb."""
+    """Return the long options of a command."""
     parser = _add_verb(argparse.ArgumentParser().add_subparsers(), verb)
     return sorted(set(re.findall(r"--[a-z][a-z0-9-]+", parser.format_help())))
 
 
 def _parser(names: Iterable[str]) -> argparse.ArgumentParser:
-    """Return the parser for these verbs; importing all verbs would take time."""
+    """Return the parser for these commands; importing all of them would take time."""
     parser = argparse.ArgumentParser(
         prog="xamsflow", description="Process runs of XAMS and XAMSL, from live data to strax data."
     )
@@ -99,7 +99,7 @@ def _parser(names: Iterable[str]) -> argparse.ArgumentParser:
 
 
 def _add_verb(verbs: Any, name: str) -> argparse.ArgumentParser:
-    """Add the parser of a verb to those of others, and return it."""
+    """Add and return the parser of a command."""
     verb = importlib.import_module(f"xamsflow.cli.{name}")
     subparser: argparse.ArgumentParser = verbs.add_parser(
         name, help=verb.HELP, description=verb.HELP

@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _words(word: str) -> list[str]:
-    """Return the runs of a campaign as people write them; other words are returned unchanged."""
+    """Replace the name of a campaign by its runs; return other words unchanged."""
     if word in campaigns.names() and not word.isdecimal():
         return run_numbers.words(campaigns.read(word).runs)
     return [word]

@@ -1,4 +1,4 @@
-"""Let the shell complete verbs and options."""
+"""Let the shell complete commands and options."""
 
 import argparse
 
@@ -20,13 +20,13 @@ _xamsflow() {{
 }}
 complete -o default -F _xamsflow xamsflow
 """
-"""Words that are no options are completed as file names (``-o default``)."""
+"""Words that are not options are completed as file names (``-o default``)."""
 
 FOR_ZSH = """\
 (( $+functions[compdef] )) || { autoload -U +X compinit && compinit }
 autoload -U +X bashcompinit && bashcompinit
 """
-"""zsh emulates the completion of bash, once its own completion is switched on."""
+"""zsh emulates bash completion once its own completion is switched on."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -38,7 +38,7 @@ COLUMNS = (
 DAQ = Path("daq")
 DURATION_S = 8.0
 AGO = timedelta(minutes=15)
-"""The simulated runs began this long ago, so that nobody waits for late files of the DAQ."""
+"""How long ago the simulated runs started, so that nothing waits for late files of the DAQ."""
 SIMULATED_RUNS: dict[int, dict[str, Any]] = {
     2241: {},
     2242: {"readers": 2, "threads": 2},

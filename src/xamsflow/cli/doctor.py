@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print one line per check, with any remedy below; return 1 if there is a problem."""
+    """Print one line per check, followed by any remedy; return 1 if there is a problem."""
     configuration = config.load(options.configfile)
     if options.notify:
         return _send_test(configuration.notify)

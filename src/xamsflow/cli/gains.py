@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Show proposed gains beside those in use; return 0 only if there is a proposal."""
+    """Show proposed gains next to those in use; return 0 only if there is a proposal."""
     ranges = run_numbers.parse_all([options.run])
     if len(ranges) != 1 or len(ranges[0]) != 1:
         raise ConfigurationError(f"{options.run!r} is more than one run", "give one run number")

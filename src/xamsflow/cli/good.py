@@ -1,4 +1,4 @@
-"""List the runs that may be used."""
+"""List the runs that meet the criteria."""
 
 import argparse
 import json

@@ -8,7 +8,7 @@ HELP = "tag runs hold-processing, so that they are not processed"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of runs."""
+    """Add the selection of runs."""
     asking.add_arguments(parser)
 
 

@@ -1,4 +1,4 @@
-"""Set up a site: ask for the few settings without which no run can be processed."""
+"""Set up a site: ask for the settings that processing requires."""
 
 import argparse
 import getpass
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 HELP = "set up a site: ask for hosts, run database and folders, and write site.yaml"
 
 NONE = "none"
-"""The answer for what a site does not have."""
+"""The answer for anything that a site does not have."""
 
 DAQ = "daq"
 """The answer for a tunnel through the DAQ host."""
 
 BATCH_PROFILES = ("htcondor", "slurm", "stbc")
-"""The profiles of batch systems; the first whose batch system answers here is suggested."""
+"""The profiles of batch systems; init suggests the first whose batch system responds here."""
 
 HEADER = (
     "# The settings of this site, written by xamsflow init. config/README.md in the repository\n"
@@ -47,7 +47,7 @@ class Question:
     """One setting; a question not `asked` has only an option, and is asked if that is wrong.
 
     `default` and `put` get the settings chosen so far: `default` returns the suggested answer, and
-    `put` adds an answer to them. `put` raises ConfigurationError if the answer makes no sense.
+    `put` adds an answer to them. `put` raises ConfigurationError for an invalid answer.
     """
 
     option: str
@@ -59,7 +59,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Topic:
-    """Questions whose answers are checked together, as xamsflow doctor checks them."""
+    """Questions whose answers are checked together, in the same way as by xamsflow doctor."""
 
     questions: Sequence[Question]
     check: Callable[[config.Config], "Iterable[Result]"]
@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Ask, check and write; return the exit code of the doctor."""
+    """Ask, check and write; return the exit code of xamsflow doctor."""
     file = config.site_file()
     if file.exists():
         raise ConfigurationError(
@@ -118,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
 def _answers(topic: Topic, before: Settings, given: Mapping[str, Any], *, asks: bool) -> Settings:
     """Return the settings with the answers to a topic's questions, once they pass its check.
 
-    A person may keep answers that do not pass, for example because a host is away.
+    People may keep answers that do not pass, for example because a host is unreachable.
     """
     answers = {one.option: given[one.option.replace("-", "_")] for one in topic.questions}
     open_questions = {one.option for one in topic.questions if one.asked or answers[one.option]}
@@ -231,7 +231,7 @@ def _put_collection(settings: Settings, answer: str) -> None:
 
 
 def _put_user(settings: Settings, answer: str) -> None:
-    """Let this process use the account; its password goes to no place but the credentials file."""
+    """Let this process use the account; its password is written only to the credentials file."""
     from xamsflow.rundb import credentials  # noqa: PLC0415 - keeps --help fast
 
     user, password = credentials.USER_VARIABLE, credentials.PASSWORD_VARIABLE

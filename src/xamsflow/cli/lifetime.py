@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Show the lifetime of runs and the value that follows; return 0 only if there is one."""
+    """Show the lifetimes of runs and the resulting value; return 0 only if there is one."""
     from xamsflow.analysis import lifetime  # noqa: PLC0415 - keeps --help fast
 
     configuration = config.load(options.configfile)

@@ -1,4 +1,4 @@
-"""Show which lineage of runs is in force, and switch to the other one."""
+"""Show which lineage of runs analysts get, and switch to the other one."""
 
 import argparse
 import json
@@ -28,7 +28,7 @@ EARLIER, NEW = "earlier", "new"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the runs, and the lineage to put in force."""
+    """Add the runs, and the lineage to switch to."""
     add = parser.add_argument
     add("runs", nargs="*", metavar="RUN", help=f"{choosing.HELP} [all with earlier data]")
     what = parser.add_mutually_exclusive_group()

@@ -28,10 +28,10 @@ INTERVAL_S = 5.0
 """Time between two queries of the run database."""
 
 BUSY = 0.25
-"""The maximum fraction of time spent on queries; in a large database, a query takes seconds."""
+"""Maximum fraction of time spent on queries, which take seconds in a large database."""
 
 MARKED_S = 30.0
-"""How long a change stays marked, so that people who glance at the table now and then see it."""
+"""How long a change stays marked, so that people who look only now and then notice it."""
 
 CLOCK_S = 1.0
 """Time between two redraws of the first line."""
@@ -41,15 +41,14 @@ MOST_OF_TROUBLE = 3
 """Maximum number of lines that explain why the run database cannot be read."""
 
 BESIDE = 4
-"""Lines needed besides the table's rows: a blank line, two header lines, the count of other runs.
-"""
+"""Lines around the table's rows: a blank line, two header lines, the count of other runs."""
 
 
 @dataclass(frozen=True)
 class Choice:
     """The runs to show: those `wanted` among `numbers`, at most `newest` of them.
 
-    If `everything` is false, only the runs that people usually want to see.
+    If `everything` is false, show only the runs that people usually want to see.
     """
 
     numbers: Sequence[range] | None

@@ -1,4 +1,4 @@
-"""Show the logs of attempts at runs."""
+"""Show the logs of runs."""
 
 import argparse
 import sys
@@ -88,7 +88,7 @@ def _lines(log: Log, *, follow: bool) -> Iterator[str]:
 
 
 def _has_ended(log: Log) -> bool:
-    """Tell whether the job of a log has ended or been restarted; a killed job leaves no trace."""
+    """Return whether the job of a log has ended or restarted; a killed job leaves no trace."""
     link = log.path.with_name(log.path.name.replace(f".{log.attempt}.log", ".log"))
     if log.rule == run_files.BATCH or not link.is_symlink():
         return False

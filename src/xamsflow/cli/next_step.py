@@ -10,7 +10,7 @@ from xamsflow.state import watching
 
 
 def of_pending_runs(settings: Config, configfiles: Sequence[Path]) -> str:
-    """Return in one line how pending runs get processed here."""
+    """Return one line that says how pending runs get processed here."""
     watch = watching.current()
     if watch is not None and watch.is_well:
         return f"Pending runs are processed by {watch}."

@@ -22,7 +22,7 @@ HELP = "show what `snakemake` would do (bytes, data types, jobs, time, writes) w
 ONLY_LOOKS = True
 
 MANY = 20
-"""From this number of runs on, a plan takes long enough to say so."""
+"""Number of runs from which planning takes long enough to be announced."""
 
 COLUMNS = (
     Column("run"),

@@ -1,4 +1,4 @@
-"""Show the quantities of runs, or make those that are missing."""
+"""Show the quantities of runs, or compute missing ones."""
 
 import argparse
 import json
@@ -27,15 +27,15 @@ IN_FRONT = (
     *("live_fraction", "event_rate", "s1_rate", "s2_rate", "lone_hit_rate", "s1_area", "s2_area"),
     *("drift_time_edge", "electron_lifetime"),
 )
-"""What a table of several runs shows in a terminal."""
+"""The quantities shown in a table of several runs."""
 
 USUAL_RUNS = 20
 FRONT = 100
-"""Columns with a higher number stay longer at a narrow terminal."""
+"""Columns with a higher number stay longer in a narrow terminal."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the runs, the form of the output, and the making of missing quantities."""
+    """Add the runs, the output format, and whether to compute missing quantities."""
     add = parser.add_argument
     parser.description = (
         "Show the quantities of runs: all of them for one run, a table for several. Without "
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the quantities; with --backfill, make the missing ones instead."""
+    """Print the quantities; with --backfill, first compute missing ones."""
     from xamsflow.views import run_files  # noqa: PLC0415 - keeps --help fast
 
     run_numbers.parse_all(options.runs)
@@ -144,7 +144,7 @@ def _as_json(found: Quantities | None, shown: Mapping[str, Quantity]) -> dict[st
 def _print_csv(
     found: Mapping[str, Quantities | None], shown: Mapping[str, Mapping[str, Quantity]]
 ) -> None:
-    """Print a line per run: the value and the error of each quantity, nothing if unknown."""
+    """Print a line per run: value and error of each quantity, empty if unknown."""
     import csv  # noqa: PLC0415
 
     names = list(dict.fromkeys(name for each in shown.values() for name in each))
@@ -190,7 +190,7 @@ def _table(
 
 
 def cell(each: Quantity | None) -> str:
-    """Return a value with its error, in two digits of the error; nothing if it is unknown."""
+    """Return a value with its error, rounded to two digits of the error; empty if unknown."""
     if each is None or each.value is None:
         return ""
     if isinstance(each.value, str):
@@ -201,7 +201,7 @@ def cell(each: Quantity | None) -> str:
 
 
 def rounded(value: float, error: float) -> str:
-    """Return a value and its error with two digits of the error."""
+    """Return a value and its error, rounded to two digits of the error."""
     from math import floor, log10  # noqa: PLC0415
 
     digits = max(0, 1 - floor(log10(error)))

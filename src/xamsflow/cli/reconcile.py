@@ -68,13 +68,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _tell(done: int, total: int) -> None:
-    """Show a person who waits how far it is."""
+    """Show progress to a person who waits."""
     if done and sys.stderr.isatty():
         print(f"{done} of {total} runs compared …", file=sys.stderr)
 
 
 def _runs(words: Sequence[str], sources: "Sources") -> set[str]:
-    """Return the requested runs; of a range, only known runs; without words, all known runs."""
+    """Return the requested runs; ranges contribute known runs; without words, all known runs."""
     if not words:
         return sources.all_runs()
     known = choosing.numbers(words, lambda: map(layout.run_number, sources.all_runs()), "known")
@@ -82,7 +82,7 @@ def _runs(words: Sequence[str], sources: "Sources") -> set[str]:
 
 
 def _lines(outcomes: "Sequence[Outcome]") -> list[str]:
-    """Return one line for each kind of disagreement and what became of it, with its runs."""
+    """Return one line for each kind of disagreement and its outcome, with the affected runs."""
     groups: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
         what_next = _what_next(outcome).partition(":")[0]

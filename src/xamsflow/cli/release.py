@@ -8,7 +8,7 @@ HELP = "remove the tags hold-processing and abandon from runs"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of runs."""
+    """Add the selection of runs."""
     asking.add_arguments(parser)
 
 

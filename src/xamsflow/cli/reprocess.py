@@ -1,4 +1,4 @@
-"""Make the data of runs again if settings or software have changed."""
+"""Reprocess runs whose settings or software have changed."""
 
 import argparse
 
@@ -9,7 +9,7 @@ HELP = "reprocess finished runs whose data the current settings and software wou
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of runs."""
+    """Add the selection of runs."""
     asking.add_arguments(parser, force=True)
     parser.add_argument(
         "--beside",
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Make the data of runs again if settings or software have changed."""
+    """Reprocess runs whose settings or software have changed."""
     from xamsflow.operate import actions  # noqa: PLC0415 - keeps --help fast
 
     processed = config.load(options.configfile).storage.processed

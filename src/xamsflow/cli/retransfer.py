@@ -1,4 +1,4 @@
-"""Transfer runs again from the DAQ host."""
+"""Transfer runs again."""
 
 import argparse
 
@@ -9,12 +9,12 @@ HELP = "set aside a run's copy and all data made from it, and transfer the run a
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of runs."""
+    """Add the selection of runs."""
     asking.add_arguments(parser, force=True)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Transfer runs again from the DAQ host."""
+    """Transfer runs again."""
     from xamsflow.operate import retransfer  # noqa: PLC0415 - keeps --help fast
 
     return asking.run(options, retransfer.action(config.load(options.configfile)))

@@ -8,7 +8,7 @@ HELP = "mark failed runs pending and reset their attempt count"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of runs."""
+    """Add the selection of runs."""
     asking.add_arguments(parser)
     parser.add_argument(
         "--failed", action="store_true", dest="all_runs", help="all runs that have failed"

@@ -1,4 +1,4 @@
-"""Write simulated runs in the form the DAQ leaves them, with their run documents."""
+"""Write simulated runs as the DAQ does, with their run documents."""
 
 import argparse
 import time
@@ -26,7 +26,7 @@ PAUSE = timedelta(minutes=1)
 MOST_RUNS = 10_000
 
 LED_SAMPLES = 220
-"""Of a pulse in an LED run: two records of the usual length."""
+"""Length of a pulse in an LED run: two records of the usual length."""
 
 OF_REDAX = {
     "chunk_length": (float, "S", "strax_chunk_length in s [5]"),
@@ -43,7 +43,7 @@ OF_REDAX = {
     "late_fraction": (float, "F", "fraction of read-out batches that arrive late [0]"),
     "late_chunks": (float, "N", "by how many chunks they are late [0]"),
 }
-"""What redax does with the same pulses: type, unit and meaning of each option."""
+"""Options that change how redax writes the same pulses: type, unit and meaning."""
 
 
 def _threads(text: str) -> int | None:

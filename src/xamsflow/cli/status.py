@@ -161,7 +161,7 @@ def _print_all(
 
 
 def _print_json(tally: Tally, rows: "Iterator[RunSummary]", newest: int | None) -> None:
-    """Print the runs as they come, so that memory does not grow with their number."""
+    """Print the runs as they arrive, so that memory does not grow with their number."""
     watch = watching.current()
     head = {
         "time": clock.now().isoformat(),
@@ -177,7 +177,7 @@ def _print_json(tally: Tally, rows: "Iterator[RunSummary]", newest: int | None) 
 
 
 def _holding_tags(settings: config.Config) -> tuple[str, ...]:
-    """Return the tags that keep a run from being taken."""
+    """Return the tags that keep a run from being processed."""
     from xamsflow.rundb import selection  # noqa: PLC0415 - keeps --help fast
 
     return (*settings.select.skip_tags, *selection.HOLDING_TAGS)

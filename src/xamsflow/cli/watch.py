@@ -1,4 +1,4 @@
-"""Endless mode: process runs as soon as they end."""
+"""Process runs continuously, as soon as they end."""
 
 import argparse
 import contextlib
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 HELP = "process runs as soon as they end, until stopped"
 
 PAGE_PAUSE = timedelta(seconds=30)
-"""Minimum time between two page updates, each of which reads all run documents."""
+"""Minimum time between page updates, each of which reads all run documents."""
 
 PAGE_CHECK = timedelta(minutes=2)
-"""How often the page is updated if others have changed run documents, which is cheap to see."""
+"""Time between page updates when others have changed run documents, which is cheap to detect."""
 
 PAGE_AT_LEAST = timedelta(minutes=15)
-"""Maximum time between two page updates, because some of what it says depends on the time."""
+"""Maximum time between page updates, because some of the content depends on the time."""
 
 SIGN_PAUSE = timedelta(seconds=10)
-"""Minimum time between two signs of life for open pages."""
+"""Minimum time between signs of life for open pages."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Say why runs are or are not processed, condition by condition."""
+"""Explain why runs are or are not processed, condition by condition."""
 
 import argparse
 import json
@@ -47,7 +47,7 @@ class _Answer:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the answer in a sentence and, for a single run, the conditions behind it."""
+    """Print the answer in a sentence and, for a single run, the conditions it is based on."""
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
 
     settings = config.load(options.configfile)
@@ -104,7 +104,7 @@ def _ask(database: "RunDatabase", settings: Config, document: dict[str, Any]) ->
 
 
 def live_data(document: Mapping[str, Any], settings: Config) -> list[str]:
-    """Return lines on where the live data come from; no host is asked."""
+    """Return lines on where the live data come from, without contacting any host."""
     from xamsflow.transfer import Search  # noqa: PLC0415 - keeps --help fast
 
     run = layout.run_id(document["number"])
@@ -131,7 +131,7 @@ def live_data(document: Mapping[str, Any], settings: Config) -> list[str]:
 
 
 def other_tools(document: Mapping[str, Any]) -> list[str]:
-    """Return a line for each tool and host with strax data of its own, which do not count here."""
+    """Return a line for each tool and host whose own strax data do not count here."""
     from xamsflow.rundb import registered, run_document  # noqa: PLC0415
 
     found: dict[str, set[str]] = {}

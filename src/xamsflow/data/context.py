@@ -98,7 +98,7 @@ def for_analysis(
     It knows the runs' metadata, such as times, modes and tags, if they are stored with the data.
     `other_context` is as in the configuration. What the context makes and the superruns that are
     defined in it go to the folder `output`, or are only kept in memory if it is None. `which` says
-    which lineage it loads of runs that were remade beside their earlier data.
+    which lineage it loads for runs reprocessed alongside their earlier data.
     """
     if other_context is None:
         made = context(detector, processed, straxen_gains.options(detector), readonly=True)

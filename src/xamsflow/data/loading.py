@@ -50,7 +50,7 @@ class Selection:
 class Loader:
     """Loads what a context has stored in a folder.
 
-    `which` is the lineage of runs that were remade beside their earlier data; the context must have
+    `which` is the lineage of runs reprocessed alongside their earlier data; the context must have
     been made for the same one.
     """
 

@@ -4,12 +4,12 @@
 
     actions     what a person can do to runs: pend, hold, retry and so on
     retransfer  sets a copy aside, so that the run is transferred again
-    lineages    puts the new lineage of runs in force once they were compared
-    campaigns   what a person can do with many runs as one piece of work
-    forecast    what making runs again takes
+    lineages    switches to the new lineage of runs once they have been compared
+    campaigns   what a person can do with many runs at once
+    forecast    the cost of reprocessing runs
     plan        what the workflow would do, run by run
-    watcher     endless mode
-    places      hosts and systems that do not answer
+    watcher     processes runs continuously, as they end
+    places      hosts and systems that do not respond
     doctor      what keeps runs from being processed
     reconcile   where run documents, receipts and data disagree
 """

@@ -39,7 +39,7 @@ class Outlook:
 
 @dataclass(frozen=True)
 class Action:
-    """A verb: `question` asks for confirmation, `outcome` is reported afterwards.
+    """A command: `question` asks for confirmation, `outcome` is reported afterwards.
 
     `judge` gets the run document and whether ``--force`` was given.
     """
@@ -53,7 +53,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Author:
-    """Who requests a change, with which verb and for what reason."""
+    """Who requests a change, with which command and for what reason."""
 
     name: str
     verb: str
@@ -233,12 +233,12 @@ ABANDON = Action("abandon", "abandon", "abandoned", _judge_abandon, _abandon)
 
 
 def reprocess(processed: Path) -> Action:
-    """Return the action that reprocesses runs; it says if earlier data stay in force anyway."""
+    """Return the action that reprocesses runs; it says if analysts keep earlier data anyway."""
     return replace(_REPROCESS, judge=_saying_what_stays(processed, _judge_reprocess))
 
 
 def beside(processed: Path) -> Action:
-    """Return the action that reprocesses runs and keeps their published data in force."""
+    """Return the action that reprocesses runs while analysts keep the published data."""
 
     def judge(document: Document, force: bool) -> Outlook:
         outlook = _judge_reprocess(document, force)
@@ -271,7 +271,7 @@ def corrected(verb: str, processed: Path) -> Action:
 def _saying_what_stays(
     processed: Path, judge: Callable[[Document, bool], Outlook]
 ) -> Callable[[Document, bool], Outlook]:
-    """Return a judgement of reprocessing that says if earlier data are and stay in force."""
+    """Return a judgement of reprocessing that says if analysts keep earlier data."""
 
     def judge_and_say(document: Document, force: bool) -> Outlook:
         outlook = judge(document, force)

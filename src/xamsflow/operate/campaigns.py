@@ -75,7 +75,7 @@ def start(
 ) -> dict[int, str]:
     """Start or resume a campaign: request the runs that it has not requested.
 
-    Before that, the published data of each run are kept in force. Returns why runs were left out.
+    Before that, the published data of each run are kept in use. Returns why runs were left out.
     """
     check(campaign, action)
     check_runs(campaign.name, campaign.runs)
@@ -143,10 +143,10 @@ def end(database: RunDatabase, settings: Config, campaign: Campaign, by: str) ->
 def accept(
     database: RunDatabase, settings: Config, campaign: Campaign, by: str, reason: str
 ) -> dict[int, str]:
-    """Put the new data of a campaign in force; return why runs were left out.
+    """Switch a campaign to its new data; return why runs were left out.
 
     Raises ConfigurationError, and changes nothing, if runs have not been compared since they were
-    remade. For runs that are not done, the earlier data remain in force.
+    reprocessed. For runs that are not done, the earlier data remain in use.
     """
     check(campaign, "accept")
     processed = settings.storage.processed
@@ -187,7 +187,7 @@ def accept(
 
 
 def back(settings: Config, campaign: Campaign, by: str, reason: str) -> dict[int, str]:
-    """Put the earlier data of a campaign's runs in force again; return why runs were left out."""
+    """Switch a campaign back to the earlier data; return why runs were left out."""
     check(campaign, "back")
     campaigns.write(campaign.after(campaign.phase, "back", by, reason))
     processed = settings.storage.processed
@@ -202,7 +202,7 @@ def back(settings: Config, campaign: Campaign, by: str, reason: str) -> dict[int
 
 @contextmanager
 def _leaving_out(left_out: dict[int, str], number: int) -> Iterator[None]:
-    """Note why a run is left out, so that the others are not."""
+    """Record why a run is left out, and continue with the others."""
     try:
         yield
     except XamsflowError as error:
@@ -216,7 +216,7 @@ def _not_requested(database: RunDatabase, campaign: Campaign) -> list[int]:
 
 
 def _keep(settings: Config, number: int, by: str, reason: str) -> None:
-    """Keep the published data of a run in force until the new data are accepted.
+    """Keep the published data of a run in use until the new data are accepted.
 
     If nothing is published, nothing is kept. Raises an error if that is unknown.
     """

@@ -1,7 +1,7 @@
 """The cost of reprocessing runs: data types, bytes, disk space, CPU and time.
 
-The lineages of a run determine what has to be made. The cost is estimated from the receipts of runs
-processed here, and from their recorded resource usage.
+The lineages of a run determine what has to be computed. The cost is estimated from the receipts of
+runs processed here, and from their recorded resource usage.
 """
 
 import csv
@@ -60,10 +60,10 @@ class Cost:
 class Forecast:
     """The expected cost of several runs.
 
-    `up_to_date` are the runs for which nothing has to be made. `unknown` counts those of `costs`
-    whose cost cannot be estimated; sums leave them out. `jobs` is the number of runs processed at a
-    time, `free` the free space in bytes where strax data are stored, and `learned_from` the number
-    of runs on which the estimate is based.
+    `up_to_date` are the runs for which nothing has to be computed. `unknown` counts those of
+    `costs` whose cost cannot be estimated; sums leave them out. `jobs` is the number of runs
+    processed at a time, `free` the free space in bytes where strax data are stored, and
+    `learned_from` the number of runs on which the estimate is based.
     """
 
     costs: tuple[Cost, ...]
@@ -74,7 +74,7 @@ class Forecast:
 
     @property
     def by_data_type(self) -> dict[str, int]:
-        """The number of runs for which each data type is made."""
+        """The number of runs for which each data type is computed."""
         return dict(Counter(name for cost in self.costs for name in cost.to_make))
 
     @property
@@ -150,7 +150,7 @@ def forecast(
 
 
 class Needs:
-    """The data types to be made: those not stored with the lineage of the current settings."""
+    """The data types to be computed: those not stored with the lineage of the current settings."""
 
     def __init__(self, settings: Config, targets: Sequence[str]) -> None:
         self._settings = settings
@@ -158,7 +158,7 @@ class Needs:
         self._hashes: dict[tuple[str, tuple[str, ...]], dict[str, str]] = {}
 
     def to_make(self, document: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the data types to be made for a run, lowest first."""
+        """Return the data types to be computed for a run, lowest first."""
         run = layout.run_id(document["number"])
         targets = self._targets or self._settings.targets_for(run_document.mode(document))
         processed = self._settings.storage.processed
@@ -198,7 +198,7 @@ def learn() -> Experience:
 
 
 def sample(run: str) -> tuple[frozenset[str], Sample] | None:
-    """Return the data types that were last made for a run, and the cost; None if unknown."""
+    """Return the data types that were last computed for a run, and the cost; None if unknown."""
     live = receipts.read_or_empty(layout.transfer_receipt(run)).get("bytes")
     if not isinstance(live, int):
         return None
@@ -223,7 +223,7 @@ def sample(run: str) -> tuple[frozenset[str], Sample] | None:
 
 
 def _made(receipt: Mapping[str, Any]) -> dict[str, float]:
-    """Return the size in bytes of each data type that a job made."""
+    """Return the size in bytes of each data type that a job stored."""
     names = receipt.get("made")
     if names is None:  # a receipt of an earlier version, which made all or nothing
         names = [] if receipt.get("already_stored") else receipt.get("stored", {})
@@ -243,7 +243,7 @@ def _use(path: Path) -> tuple[float, float] | None:
 def cost(
     document: Mapping[str, Any], to_make: tuple[str, ...], experience: Experience, host: str
 ) -> Cost:
-    """Return the expected cost of making these data types of a run on the cluster `host`."""
+    """Return the expected cost of computing these data types of a run on the cluster `host`."""
     sizes = _sizes(document, host)
     samples = experience.of(to_make)
     live = sizes.get(run_document.LIVE)

@@ -1,4 +1,4 @@
-"""Put the new lineage of runs in force after a comparison."""
+"""Switch to the new lineage of runs after a comparison."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -9,10 +9,10 @@ from xamsflow.state.lineages import Kept
 
 
 def accept(processed: Path, run: str, by: str, reason: str = "") -> Kept:
-    """Put the new lineage of a run in force, if it has been compared with the earlier one.
+    """Switch to the new lineage of a run, if it has been compared with the earlier one.
 
-    Returns the record, even if the new lineage is already in force. Raises ConfigurationError if no
-    earlier lineage is kept, or if the run has not been remade and then compared. Data that are gone
+    Returns the record, even if the new lineage is already in use. Raises ConfigurationError if no
+    earlier lineage is kept, or if the run has not been reprocessed and then compared. Missing data
     need no comparison.
     """
     kept = lineages.kept(processed, run)
@@ -23,7 +23,7 @@ def accept(processed: Path, run: str, by: str, reason: str = "") -> Kept:
 
 
 def release_gone(processed: Path, run: str, by: str, reason: str) -> None:
-    """Put the current settings in force if none of the earlier data of a run are still stored.
+    """Switch to the current settings if none of the earlier data of a run are still stored.
 
     A damaged record stays as it is; whoever reads it reports what to do.
     """
@@ -34,13 +34,13 @@ def release_gone(processed: Path, run: str, by: str, reason: str) -> None:
 
 
 def is_remade(processed: Path, kept: Kept) -> bool:
-    """Tell whether the published lineage differs from the earlier one."""
+    """Return whether the published lineage differs from the earlier one."""
     new = lineages.published(processed, kept.run_id)
     return any(kept.earlier.get(data_type) != one for data_type, one in new.items())
 
 
 def check_remade(processed: Path, kept: Kept) -> None:
-    """Raise ConfigurationError if a run has not been remade since its lineage was kept."""
+    """Raise ConfigurationError if a run was not reprocessed since its lineage was kept."""
     if not is_remade(processed, kept):
         raise ConfigurationError(
             f"run {kept.run_id} has only its earlier data: it has not been reprocessed",
@@ -49,7 +49,7 @@ def check_remade(processed: Path, kept: Kept) -> None:
 
 
 def check_compared(processed: Path, kept: Kept) -> None:
-    """Raise ConfigurationError unless all remade data have been compared with the earlier data."""
+    """Raise ConfigurationError unless all new data have been compared with the earlier data."""
     new = lineages.published(processed, kept.run_id)
     changed = {
         data_type: (old, new[data_type])

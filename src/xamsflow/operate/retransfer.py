@@ -1,4 +1,4 @@
-"""Transfer a run again: set the copy aside, and everything that was made from it."""
+"""Transfer a run again: set aside the copy and all data derived from it."""
 
 from collections.abc import Mapping
 from typing import Any

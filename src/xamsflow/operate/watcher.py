@@ -1,6 +1,6 @@
-"""Endless mode: process each run, in a separate driver, as soon as it ends.
+"""Process each run, in a separate driver, as soon as it ends.
 
-Each round queries the run database, sets new runs pending that have ended (or have begun, if they
+Each round queries the run database, sets new runs pending that have ended (or started, if they
 are to be followed), and hands waiting runs to new drivers (``snakemake``) as capacity allows. The
 watcher keeps no essential state: drivers claim runs in the run documents, so no run is processed
 twice if a watcher is killed and restarted or if two run at the same time.
@@ -44,7 +44,7 @@ CAMPAIGN_DRIVERS = DRIVERS // 2
 """Maximum number of drivers for runs of campaigns, so that new runs find a driver."""
 
 CAMPAIGN_SHARE = 0.8
-"""The part of the runs in work that may be runs of campaigns, so that new runs find room."""
+"""Maximum share of runs of campaigns among the runs in progress, to leave room for new runs."""
 
 PAUSE_S = 60.0
 """Pause before a run whose driver failed is tried again, doubled each time ..."""
@@ -53,10 +53,10 @@ LONGEST_PAUSE_S = 3600.0
 """... up to this."""
 
 STUCK_S = 300.0
-"""A driver whose runs have ended, but which does not end itself for this long, is killed."""
+"""Time after which a driver whose runs have ended, but which has not, is killed."""
 
 AWAITED_S = 60.0
-"""How often the drivers that are awaited are named while stopping."""
+"""Time between reports of the drivers that are still running while stopping."""
 
 SLICE_S = 0.1
 """Polling interval for signals and drivers that have ended."""
@@ -215,7 +215,7 @@ class Watcher:
         self._trouble = trouble
 
     def _round(self, database: RunDatabase) -> bool:
-        """Do one round; return whether anything has changed."""
+        """Perform one round; return whether anything has changed."""
         journal.publish(database, self._config, self._tell_refusal)
         self._stop_drivers()
         changed = self._look_after_drivers(database)
@@ -294,7 +294,7 @@ class Watcher:
         return max(0, self._options.max_jobs - self._in_flight())
 
     def _room_for_campaigns(self) -> int:
-        """Return how many more runs of campaigns may be in work: some room stays for new runs."""
+        """Return how many more runs of campaigns may start, leaving room for new runs."""
         most = max(1, int(CAMPAIGN_SHARE * self._options.max_jobs))
         if self._campaign_drivers() >= CAMPAIGN_DRIVERS:
             return 0
@@ -304,7 +304,7 @@ class Watcher:
         return sum(driver.campaign for driver in self._drivers)
 
     def _in_flight(self, *, campaign: bool = False) -> int:
-        """Return how many runs are in work, all or those of campaigns."""
+        """Return how many runs are in progress, in total or in campaigns."""
         drivers = [one for one in self._drivers if one.campaign or not campaign]
         return sum(len(set(driver.runs) - driver.ended) for driver in drivers)
 

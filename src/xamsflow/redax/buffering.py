@@ -16,7 +16,7 @@ MAX_PACKETS = 50
 
 
 def may_write(counts: Counts, thread: int, chunk: int, buffered_chunks: int) -> bool:
-    """Tell whether redax may have written a thread's overlap after an empty main part.
+    """Return whether redax may have written a thread's overlap after an empty main part.
 
     As the grouping of signals into packets is unknown, three are tried: individual signals, pairs,
     and all signals of a part together.

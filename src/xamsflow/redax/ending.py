@@ -34,7 +34,7 @@ def check(run: Run, listing: Listing, where: str, now: datetime) -> list[str]:
         raise StillTakenError(f"run {run.number:06d} is still being taken", "wait until it ends")
     since_end = now - datetime.fromtimestamp(run.end / NS_PER_S, UTC)
     threads, finished, unfinished_files = _sort(run, listing, where)
-    flushing = f"it ended less than {CRASHED_AFTER.seconds // 60} min ago, try again later"
+    flushing = f"it ended less than {CRASHED_AFTER.seconds // 60} min ago; try again later"
 
     missing = sorted(threads - finished)
     if missing:
@@ -43,7 +43,7 @@ def check(run: Run, listing: Listing, where: str, now: datetime) -> list[str]:
             raise StillTakenError(what, flushing)
         raise BadDataError(what, "these readers did not finish because the DAQ crashed")
     if not threads and listing.folders:
-        what = f"{where} has folders but no files in them"
+        what = f"{where} contains folders but no files"
         if since_end < CRASHED_AFTER:
             raise StillTakenError(what, flushing)
         raise BadDataError(what, "the DAQ crashed before it wrote data")
@@ -55,7 +55,7 @@ def check(run: Run, listing: Listing, where: str, now: datetime) -> list[str]:
 
 
 def may_begin(run: Run, listing: Listing, where: str, now: datetime) -> bool:
-    """Tell whether a thread of a complete run may be late, that is, has not written anything yet.
+    """Return whether a thread of a complete run may be late, that is, has not written anything yet.
 
     The run's end is measured by the DAQ's clock and `now` by another clock. Such a run is therefore
     watched for `IDLE_AFTER`, unless it ended so long ago that clock differences do not matter.

@@ -64,7 +64,7 @@ def decode(data: bytes, compressor: str, dtype: np.dtype[np.void]) -> Records:
     if len(decoded) % dtype.itemsize:
         raise DamagedFileError(
             "T5",
-            f"holds {len(decoded)} bytes, not a multiple of the record size {dtype.itemsize}",
+            f"contains {len(decoded)} bytes, not a multiple of the record size {dtype.itemsize}",
         )
     return np.frombuffer(decoded, dtype)
 
@@ -74,7 +74,7 @@ def _decode_lz4(data: bytes) -> bytearray:
     try:
         decoded: bytearray = lz4.frame.decompress(data, return_bytearray=True)
     except (RuntimeError, MemoryError) as error:
-        raise DamagedFileError("T4", f"is not a decodable lz4 frame ({error})") from error
+        raise DamagedFileError("T4", f"cannot be decoded as an lz4 frame ({error})") from error
     return decoded
 
 
@@ -111,7 +111,7 @@ def _check_lz4_frame(data: bytes) -> None:
     largest = min(n_blocks * max_block, len(data) * LZ4_MAX_RATIO)
     claimed = int.from_bytes(data[6:14], "little") if has_size else largest
     if claimed > min(largest, MAX_DECODED):
-        raise DamagedFileError("T4", f"is an lz4 frame that claims to hold {claimed} bytes")
+        raise DamagedFileError("T4", f"is an lz4 frame that claims to contain {claimed} bytes")
 
 
 def _decode_blosc(data: bytes) -> bytes:
@@ -126,8 +126,8 @@ def _decode_blosc(data: bytes) -> bytes:
     if size < len(data):
         raise DamagedFileError("T3", f"has {len(data) - size} bytes after its blosc buffer")
     if claimed > min(size * LZ4_MAX_RATIO, MAX_DECODED):
-        raise DamagedFileError("T4", f"is a blosc buffer that claims to hold {claimed} bytes")
+        raise DamagedFileError("T4", f"is a blosc buffer that claims to contain {claimed} bytes")
     try:
         return bytes(blosc.decompress(data))
     except Exception as error:  # blosc raises an exception class that its module does not export
-        raise DamagedFileError("T4", f"is not a decodable blosc buffer ({error})") from error
+        raise DamagedFileError("T4", f"cannot be decoded as a blosc buffer ({error})") from error

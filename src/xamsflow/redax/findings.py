@@ -106,7 +106,7 @@ RULES = {
             "T5",
             "wrong record length",
             (REJECT, DEGRADED),
-            "A file does not hold a whole number of records, or the length of a record does not "
+            "A file does not contain a whole number of records, or the length of a record does not "
             f"fit its position in the pulse. {_COPY}",
             SEEN,
             "strax_fragment_payload_bytes of the run document is wrong, or the file is damaged: "
@@ -114,7 +114,7 @@ RULES = {
         ),
         Rule(
             "T6",
-            "main part empty although there were data",
+            "main part empty although there should be data",
             (REJECT, DEGRADED),
             "In a quiet thread, an empty main part is normal, even next to an overlap with data. "
             "Degraded: the neighboring parts suggest 30 or more signals (pulses within 10 µs of "
@@ -200,12 +200,12 @@ RULES = {
             "T18",
             "`000000_pre` exists",
             (NOTE, DEGRADED),
-            "The folder is there but empty. Degraded: it has records, which are left out",
+            "The folder exists but is empty. Degraded: it has records, which are left out",
             SEEN,
         ),
         Rule(
             "T19",
-            "channel that the detector does not have",
+            "channel missing from the detector file",
             (REJECT, DEGRADED),
             "Degraded: the run document assigns an input to a board, but the detector file lacks "
             "it; its pulses are left out and counted. Reject: these are 30 or more and more than "
@@ -223,7 +223,7 @@ RULES = {
         ),
         Rule(
             "T21",
-            "foreign or partial files",
+            "unexpected or partial files",
             (REJECT,),
             "A folder or file has a name that redax does not give, or names a reader that the run "
             "document lacks",
@@ -284,7 +284,7 @@ RULES = {
         ),
         Rule(
             "T29",
-            "run document without end",
+            "run document without an end",
             (REJECT,),
             "Found by `xamsflow verify`. Processing waits, because the run is still being taken",
             SEEN,
@@ -320,7 +320,7 @@ RULES = {
             "T33",
             "file left in a `_temp` folder",
             (REJECT,),
-            "Such a file exists",
+            "A file exists in such a folder",
             ASSUMED,
             _AGAIN,
         ),
@@ -367,7 +367,7 @@ RULES = {
         ),
         Rule(
             "pre_trigger",
-            "fewer samples before a pulse than its baseline takes",
+            "too few samples before a pulse for its baseline",
             (NOTE, DEGRADED),
             "By the registers in the run document, a pulse has fewer samples before its rise than "
             "`baseline_samples` in the detector file. Degraded if too few remain for a right "
@@ -377,7 +377,7 @@ RULES = {
         ),
         Rule(
             "baseline",
-            "baselines that cannot be right",
+            "implausible baselines",
             (DEGRADED,),
             "More than 1 % of a channel's pulses have neither a baseline from the digitizer nor 8 "
             "quiet samples before their rise (`pulse_counts.doubtful_baselines`)",
@@ -387,7 +387,7 @@ RULES = {
         Rule("no_data", "run without data", (NOTE,), "No thread has written anything", SEEN),
         Rule(
             "balance",
-            "records lost in this program",
+            "records lost by xamsflow",
             (REJECT,),
             "The stored records are not the unique records on disk without those of T19",
             SEEN,
@@ -403,7 +403,7 @@ RULES = {
         ),
         Rule(
             "changed_since_transfer",
-            "files differ from those that were transferred",
+            "files changed since the transfer",
             (REJECT,),
             "Found by `xamsflow verify`: a name, size or SHA-256 is not the one in the transfer's "
             "receipt",

@@ -66,7 +66,7 @@ class LiveData:
         return self.chunks[number] if number < len(self.chunks) else None
 
     def is_last(self, number: int) -> bool:
-        """Tell whether no chunk follows."""
+        """Return whether no chunk follows."""
         return number >= len(self.chunks) - 1
 
     def read(self, file: Path) -> bytes:
@@ -236,7 +236,7 @@ def _check_part(
         if one not in parts:
             rule, what = ("T8" if one == (0, MAIN) else "T7"), f"{path} is missing"
         elif not parts[one]:
-            rule, what = "T10", f"{path} holds no files"
+            rule, what = "T10", f"{path} contains no files"
         else:
             rule, what = "T9", f"{path / missing[0]} is missing, as are {len(missing) - 1} others"
             what = what.removesuffix(", as are 0 others")

@@ -71,7 +71,7 @@ class Growing:
         return None if after_end is None else self._take(after_end)
 
     def is_last(self, number: int) -> bool:
-        """Tell whether a chunk that was returned is the last one."""
+        """Return whether a chunk that was returned is the last one."""
         return self._whole is not None and self._whole.is_last(number)
 
     def read(self, file: Path) -> bytes:
@@ -88,7 +88,7 @@ class Growing:
         assert self._whole is not None
         changed = [path for path, state in self._seen.items() if _state(path) != state]
         if changed:
-            raise BadDataError(f"{changed[0]} was written again after it was read")
+            raise BadDataError(f"{changed[0]} was rewritten after it was read")
         if self._whole.chunks != tuple(self._taken):
             raise BadDataError(f"{self._folder} has new files in chunks that were already read")
         return self._whole
@@ -105,7 +105,7 @@ class Growing:
         found = survey(self._folder, self._readers, findings)
         if findings.listed or found.before_start:
             listed = [one["message"] for one in findings.listed] or ["000000_pre exists"]
-            raise BadDataError(f"the run's files are not all in order: {listed[0]}")
+            raise BadDataError(f"the run's files are not in order: {listed[0]}")
         return found
 
     def _take(self, chunk: Chunk) -> Chunk:
@@ -124,7 +124,7 @@ class Growing:
         return Chunk(main, {name: Overlap(post.get(name), pre.get(name)) for name in sorted(post)})
 
     def _goes_on(self, number: int, *, was_complete: bool) -> bool:
-        """Tell whether a chunk, perhaps complete before the newest files came, is not the last."""
+        """Return whether a chunk, perhaps complete before the newest files, is not the last."""
         if any(self._files(number + 1, kind) for kind in (MAIN, POST)):
             return True
         return was_complete and not (self._folder / THE_END).exists()

@@ -140,7 +140,7 @@ class PulseTracker:
             dropped = after_empty and not sums[TAIL, 0] and not sums[MIDDLE, 0]
             self._findings.add(
                 "T13" if dropped else "incomplete_pulse",
-                f"in {where} {incomplete[0]} pulses are incomplete{place}: "
+                f"{incomplete[0]} pulses in {where} are incomplete{place}: "
                 f"{incomplete[1]} records are missing"
                 + (", redax dropped an overlap without main part" if dropped else ""),
                 severity=DEGRADED,
@@ -155,7 +155,8 @@ class PulseTracker:
             )
             self._findings.add(
                 "overlapping_pulses",
-                f"in {where} {sums[OVERLAPPING, 0]} pulses begin within the one before{place}",
+                f"{sums[OVERLAPPING, 0]} pulses in {where} start before the previous one has ended"
+                f"{place}",
                 chunk=chunk,
             )
 
@@ -167,7 +168,7 @@ class PulseTracker:
             ns = (last[:, PULSE_LENGTH] - last[:, NEXT_RECORD] * self._n_samples) * last[:, WIDTH]
             self._findings.add(
                 "incomplete_pulse",
-                f"the run ends within {len(last)} pulses: {missing.sum()} records are missing",
+                f"the run ends during {len(last)} pulses: {missing.sum()} records are missing",
                 lost_ns=int(ns.sum()),
                 lost_records=int(missing.sum()),
             )

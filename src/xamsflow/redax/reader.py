@@ -133,11 +133,11 @@ class Reader:
         return len(self._source.ended().chunks)
 
     def has(self, chunk: int) -> bool:
-        """Tell whether the DAQ wrote this chunk; for a run that is being taken, wait for it."""
+        """Return whether the DAQ wrote this chunk; for a run that is being taken, wait for it."""
         return self._source.chunk(chunk) is not None
 
     def is_last(self, chunk: int) -> bool:
-        """Tell whether this chunk, which must exist, is the last one."""
+        """Return whether this chunk, which must exist, is the last one."""
         return self._source.is_last(chunk)
 
     @property
@@ -293,7 +293,7 @@ class Reader:
         if len(twice):
             self.findings.add(
                 "T32",
-                f"in {where} {len(twice)} records are duplicates, the first in channel "
+                f"{len(twice)} records in {where} are duplicates, the first in channel "
                 f"{channel[twice[0]]} at {time[twice[0]]} ns",
                 chunk=chunk,
             )
@@ -337,8 +337,8 @@ class Reader:
     def _unconnected_channels(self) -> str:
         listed = ", ".join(str(channel) for channel in sorted(self._unconnected))
         return (
-            f"channels {listed}, which the run document has on boards but the detector file lacks: "
-            f"{self.channels}"
+            f"channels {listed}, which the run document assigns to boards but the detector file "
+            f"lacks: {self.channels}"
         )
 
     def _check_before_start(self, live_data: LiveData) -> None:
@@ -355,12 +355,12 @@ class Reader:
         if n_records:
             self.findings.add(
                 "T18",
-                f"{folder} holds {n_records} records from before the start, which are left out",
+                f"{folder} contains {n_records} records from before the start, which are left out",
                 severity=DEGRADED,
                 lost_records=n_records,
             )
         else:
-            self.findings.add("T18", f"{folder} exists, without records")
+            self.findings.add("T18", f"{folder} exists but contains no records")
 
     def _check_duration(self, live_data: LiveData, duration: int | None, n_signals: int) -> None:
         if duration is None or not self._pulses.n_pulses:

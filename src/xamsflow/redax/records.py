@@ -262,7 +262,7 @@ def _explain(
     channel, time, dt = int(record["channel"]), int(record["time"]), int(record["dt"])
     rule, severity = "T4", REJECT
     if kind == CHANNEL:
-        rule, what = "T19", f"a record is of channel {channel}, {channels}"
+        rule, what = "T19", f"a record belongs to channel {channel}, but {channels}"
     elif kind == WIDTH:
         name = list(channels.ranges)[channels.output[channel]]
         rule = "T27"

@@ -4,8 +4,8 @@
 
     start         the command line that starts Snakemake
     preview       the jobs that a dry run finds
-    selecting     which runs the driver would take now
-    requests      the files that a person asks Snakemake for
+    selecting     which runs the driver would process now
+    requests      the files that a person requests from Snakemake
     driver        the process that a person starts, responsible for the runs it claims
     claimed_runs  the runs that a driver has claimed
     packing       which short runs share a batch job
@@ -13,9 +13,9 @@
     watchdog      ends a driver that hangs
     interrupt     Ctrl-C
     following     processing a run while it is being taken
-    progress      how far a job is, in its log and in the run document
+    progress      the progress of a job, in its log and in the run document
     publish       what the run document says about a finished run
-    run_metadata  what strax knows about a run, beside its data
+    run_metadata  what strax knows about a run, stored next to its data
     outcomes      writes a driver's outcomes to the run document, or keeps them
     journal       outcomes kept on disk while the run database is unreachable
     failures      why a job failed

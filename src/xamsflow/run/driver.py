@@ -1,6 +1,6 @@
 """The driver: the process that a person starts, which is responsible for the runs it claims.
 
-It claims runs while Snakemake builds the DAG, is informed by the logger plugin how each job ended,
+It claims runs while Snakemake builds the DAG, learns from the logger plugin how each job ended,
 and releases the remaining runs when it ends. Jobs do not use this module: they report only their
 own start and, if all goes well, publish.
 """
@@ -83,7 +83,7 @@ class Driver:
         return list(dict.fromkeys(layout.run_id(run.number) for run in runs))
 
     def preview(self, run: str) -> None:
-        """Find out the data types that a requested run needs; write nothing.
+        """Determine the data types that a requested run needs; write nothing.
 
         Raises ConfigurationError if the run is unknown.
         """
@@ -265,7 +265,7 @@ class Driver:
     # Called by the logger plugin
 
     def heard(self) -> None:
-        """Record that Snakemake has done something."""
+        """Record activity of Snakemake."""
         self._watchdog.note()
 
     def job_started(self, log: Path) -> None:
@@ -321,7 +321,7 @@ class Driver:
                 f"{left} runs could not be released; the next `snakemake` run takes them over: "
                 f"{error}"
             )
-        with contextlib.suppress(XamsflowError):  # the database is away
+        with contextlib.suppress(XamsflowError):  # the database is unreachable
             if failed & set(self._held.all()):
                 self._outcomes.tell_again(self._open())
         for run in self._held.all():
@@ -411,7 +411,7 @@ def configure(config: Config, submit: Callable[[], str | None] = lambda: None) -
 
 
 def is_configured() -> bool:
-    """Tell whether this process has a driver."""
+    """Return whether this process has a driver."""
     return bool(_drivers)
 
 

@@ -78,9 +78,9 @@ def of_job(
 
     Snakemake reports every job of a group as failed, whichever one failed, so all jobs of a run get
     the same answer. A killed job writes no failure, or an inexact one; in that case, the batch
-    system is queried. `has_begun` tells from a job's log whether the job has begun. A run that had
-    not begun when its shared batch job was canceled or ended has not failed. If none of the runs
-    had begun, all of them failed for the reason that ended the batch job.
+    system is queried. `has_begun` tells from a job's log whether the job has started. A run that
+    had not started when its shared batch job was canceled or ended has not failed. If none of the
+    runs had started, all of them failed for the reason that ended the batch job.
     """
     driver = submissions.this_driver()
     everything = _together(rule, wildcards)
@@ -118,7 +118,7 @@ def of_job(
 
 
 def _any_began(jobs: list[tuple[str, dict[str, str]]], has_begun: Callable[[Path], bool]) -> bool:
-    """Tell whether one of these jobs has begun, or has ended for an earlier driver."""
+    """Return whether one of these jobs has started, or has ended for an earlier driver."""
     return any(
         has_begun(Path(layout.LOGS[name].format(**values)))
         or Path(layout.RECEIPTS[name].format(**values)).exists()

@@ -1,7 +1,7 @@
 """Transfer and process a run during data taking, as a head start for the rules of these names.
 
-Each data type is made chunk by chunk as the DAQ completes the chunks, so that only the last ones
-are left when the run ends. If anything is unusual, nothing is stored, and the run is processed
+Each data type is computed chunk by chunk as the DAQ completes the chunks, so that only the last
+ones are left when the run ends. If anything is unusual, nothing is stored, and the run is processed
 after its end like any other. The stored data are therefore always the same as without following.
 """
 
@@ -31,13 +31,13 @@ logger = logging.getLogger(__name__)
 
 
 class Audience(Protocol):
-    """Looks at a run while it is being taken."""
+    """Watches a run during data taking."""
 
     def __call__(self, data_type: str, chunk: Any) -> None:
-        """Look at a chunk of a data type, which has just been made."""
+        """Receive a chunk of a data type that has just been computed."""
 
     def pause(self) -> None:
-        """Learn that no more data can be made from what the DAQ has written so far."""
+        """Note that no more data can be computed from what the DAQ has written so far."""
 
 
 Show = Callable[[Mapping[str, Any]], AbstractContextManager[Audience | None]]
@@ -58,7 +58,7 @@ def follow(
     now: Callable[[], datetime],
     show: Show = nobody,
 ) -> Receipt:
-    """Follow a run to its end; return the receipt, which says whether data were made, or why not.
+    """Follow a run to its end; return the receipt, which says whether data were stored, or why not.
 
     `look` returns its current run document, `now` the time by the run database's clock. `show`
     takes the document and returns the audience for the data as they are made, or None.
@@ -165,7 +165,7 @@ def _process(
     meter: Meter,
     on_data: Audience | None,
 ) -> str | None:
-    """Make the data type and all below it; return why it could not be made, or None if it was."""
+    """Process the data type and all below it; return why that failed, or None."""
     if configuration.context is not None:
         return "another context only reads runs that have ended"
 

@@ -49,7 +49,7 @@ KEPT = 50
 """Maximum number of unsent messages, and of failed runs, that are kept."""
 
 LONGEST_FACT = 4000
-"""Characters; an environment has limits, and nobody reads more."""
+"""Maximum length in characters; an environment has limits, and nobody reads more."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ _P = ParamSpec("_P")
 def _harmless(
     tell: Callable[Concatenate[Config, _P], None],
 ) -> Callable[Concatenate[Config, _P], None]:
-    """Make a function do nothing if there is no command, and never raise an error."""
+    """Make a function do nothing without a command, and never raise an error."""
 
     @functools.wraps(tell)
     def call(config: Config, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
@@ -115,7 +115,7 @@ def failed(config: Config, run: str, *, stage: str, failure: Failure, log: Path)
 
 @_harmless
 def succeeded(config: Config, run: str) -> None:
-    """Report that a run is done, if it is the first one after failures."""
+    """Report that a run is done, if it is the first after failures."""
     with _memory(config.notify) as memory:
         failing = memory.kept.pop("failing", None)
         if failing is None:
@@ -254,7 +254,7 @@ def _database(config: Config) -> str:
 
 
 def _silent(place: str, since: str, reason: str | None) -> Message:
-    """Return the message about a place that does not respond; reason None: it responds again."""
+    """Return the message about a place that does not respond (`reason` None: responds again)."""
     return Message(
         event="absence",
         key=f"silent {place}",

@@ -109,7 +109,7 @@ class Outcomes:
         return run in self._done or self._held.is_published(run)
 
     def _has_begun(self, log: Path) -> bool:
-        """Tell whether the job with this log has begun since this driver started it."""
+        """Return whether the job with this log has started since this driver submitted it."""
         return _latest(log) not in (None, self._latest_logs.get(log))
 
     def published(self, run: str) -> None:

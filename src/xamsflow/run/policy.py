@@ -9,8 +9,8 @@ unknown        retried a few times
 =============  ======================================================================
 
 Pauses double from one try to the next and are randomized, so that runs that failed together because
-a host was away do not all come back at once. The section `retry` of the configuration sets how
-often and how long.
+a host was unreachable are not all retried at once. The section `retry` of the configuration sets
+how often and how long.
 """
 
 import logging
@@ -25,7 +25,7 @@ from xamsflow.settings.config import Retry
 logger = logging.getLogger(__name__)
 
 SPREAD = 0.25
-"""A pause is longer or shorter by up to this part of it."""
+"""Fraction by which a pause is lengthened or shortened at random."""
 
 FIRST_PAUSE_IN_JOB_S = 1.0
 
@@ -35,7 +35,7 @@ _T = TypeVar("_T")
 def pause_s(failure: FailureClass, tries: int, retry: Retry) -> float | None:
     """Return the time in s until the retry of a run that has failed `tries` times.
 
-    Only failures of the same class since a person last asked for the run count. None: it is not
+    Only failures of the same class since the last request by a person count. None: it is not
     retried automatically.
     """
     limit = {
@@ -49,7 +49,7 @@ def pause_s(failure: FailureClass, tries: int, retry: Retry) -> float | None:
 
 
 def patiently(work: Callable[[], _T], retry: Retry) -> _T:
-    """Return what `work` returns, calling it again if hosts or servers are away for seconds.
+    """Return what `work` returns, calling it again if hosts or servers do not respond for seconds.
 
     Raises its TransientError after `retry.patience_s`. Raises any other error at once, as well as
     StillTakenError: the end of a run takes longer.

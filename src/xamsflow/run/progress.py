@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 LOG_S = 30.0
 TERMINAL_S = 10.0
 RUN_DOCUMENT_S = 60.0
-"""Time between two reports; shorter work makes none."""
+"""Time between two reports; shorter work produces none."""
 
 END_S = 2.0
 """How long the end of the work waits for a report in progress."""
@@ -71,7 +71,8 @@ def at_terminal(meter: Meter, terminal: TextIO | None, name: str) -> Iterator[No
 def in_run_document(meter: Meter, rundb: Rundb, claim: Claim | None, stage: str) -> Iterator[None]:
     """Write the progress of a claimed run's job to the run document periodically.
 
-    If the run database is away, the next report tries again. Without a claim nothing is written.
+    If the run database is unreachable, the next report tries again. Without a claim nothing is
+    written.
     """
     if claim is None:
         yield

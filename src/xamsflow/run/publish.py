@@ -69,7 +69,7 @@ def check_whose(transfer_receipt: Receipt, database: "RunDatabase", config: Conf
 def tell_strax(
     transfer_receipt: Receipt, data_type_receipts: Sequence[Receipt], config: Config
 ) -> None:
-    """Write the run's metadata beside its strax data."""
+    """Write the run's metadata next to its strax data."""
     document = rundoc.from_json(transfer_receipt["run_document"])
     run_metadata.write(config.storage.processed, run_metadata.of(document, data_type_receipts))
 

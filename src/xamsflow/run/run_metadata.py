@@ -1,7 +1,7 @@
-"""What strax knows about a run: a file beside the run's data, in strax's own form.
+"""What strax knows about a run: a file next to the run's data, in strax's own form.
 
 With it, any strax context whose storage has ``provide_run_metadata=True`` selects runs by mode and
-tags, knows when they began, and joins them to superruns.
+tags, knows when they started, and joins them into superruns.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Which runs the driver would take now: the same answer for the driver and for everybody else."""
+"""Which runs the driver would process now: one answer for the driver and everybody else."""
 
 from xamsflow.run import journal
 from xamsflow.rundb import ClaimedRun, PendingRun, RunDatabase

@@ -42,6 +42,6 @@ def tool(entry: Mapping[str, Any]) -> Tool:
 
 
 def is_ours(entry: Mapping[str, Any], host: str) -> bool:
-    """Tell whether this project wrote an entry, for the cluster `host`."""
+    """Return whether this project wrote an entry, for the cluster `host`."""
     named = entry.get("host") == host and text(entry.get("location")) is not None
     return named and tool(entry) is Tool.XAMSFLOW

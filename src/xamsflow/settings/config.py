@@ -49,7 +49,7 @@ class Select:
     `modes` and `detectors` are patterns. A run with one of `force_tags` is selected even if it is
     not pending, and only `skip_tags` can exclude it. `max_age_days` counts from the run's end.
     `retry` also selects failed runs whose time ``processing.retry_at`` has come.
-    `follow` also selects runs that are being taken, if they began less than `longest_run_h` ago.
+    `follow` also selects runs that are being taken, if they started less than `longest_run_h` ago.
     """
 
     first_run: int | None = None
@@ -360,7 +360,7 @@ def from_environment() -> Config:
 
 
 def _sets(settings: Any, key: Sequence[str]) -> bool:
-    """Tell whether settings contain a value for a key or, instead, for a section around it."""
+    """Return whether settings contain a value for a key or, instead, for a section around it."""
     if not key or not isinstance(settings, Mapping):
         return True
     return key[0] in settings and _sets(settings[key[0]], key[1:])

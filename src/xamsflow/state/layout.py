@@ -165,12 +165,12 @@ def run_id(number: int) -> str:
 
 
 def is_run_number(number: int) -> bool:
-    """Tell whether a number is a valid run number."""
+    """Return whether a number is a valid run number."""
     return 0 <= number <= HIGHEST_RUN
 
 
 def is_run_id(name: str) -> bool:
-    """Tell whether a name is a valid run name: six digits."""
+    """Return whether a name is a valid run name: six digits."""
     return re.fullmatch(RUN_ID_PATTERN, name, flags=re.ASCII) is not None
 
 
@@ -226,7 +226,7 @@ def receipts_of_data_types(run: str) -> list[Path]:
 
 
 def earlier_receipts(run: str, time: datetime) -> Path:
-    """Return the folder for receipts that became obsolete at `time` because data are remade."""
+    """Return the folder for receipts that became obsolete at `time` because of reprocessing."""
     return data_type_receipt(run, "x").parent / "earlier" / time.strftime("%Y%m%dT%H%M%S")
 
 
@@ -323,7 +323,7 @@ def set_aside(path: Path) -> Path:
 
 
 def lineage_file(processed: Path, run: str) -> Path:
-    """Return the record of which lineage of a run is in force.
+    """Return the record of which lineage of a run is in use.
 
     It is stored with the strax data, so that it holds in every working directory.
     """

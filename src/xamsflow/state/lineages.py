@@ -1,8 +1,8 @@
-"""Which of a run's stored lineages is in force, that is, which one analysts get.
+"""Which of a run's stored lineages is in use, that is, which one analysts get.
 
 Usually, this is the lineage of the current settings and software, and there is no record. While a
 run is reprocessed beside its published data, a record next to the strax data keeps the earlier
-lineage in force until somebody accepts the new one.
+lineage in use until somebody accepts the new one.
 """
 
 import re
@@ -22,7 +22,7 @@ VERSION = 1
 
 Which = Literal["old", "new"] | None
 """A lineage of a run: ``old`` is the kept one, ``new`` that of the current settings; None is the
-one in force."""
+one in use."""
 
 Hashes = Mapping[str, str]
 """The lineage hash of each data type."""
@@ -34,7 +34,7 @@ NONE: Hashes = {}
 class Kept:
     """The earlier lineage of a run: `earlier` has the lineage hash of each data type.
 
-    It remains in force until `accepted`. `by`, `time` (ISO 8601) and `reason` describe the last
+    It remains in use until `accepted`. `by`, `time` (ISO 8601) and `reason` describe the last
     change.
     """
 
@@ -80,10 +80,10 @@ def read(processed: Path, run: str) -> Kept | None:
 
 
 def keep(processed: Path, run: str, by: str, reason: str = "") -> Kept:
-    """Keep the published data of a run in force, even if the run is reprocessed; return the record.
+    """Keep the published data of a run in use, even if it is reprocessed; return the record.
 
     The published data are those named in the receipts of the working directory. If an earlier
-    lineage is already in force, it remains so, unless its data are gone. Raises ConfigurationError
+    lineage is already in use, it remains so, unless its data are gone. Raises ConfigurationError
     if no published data are stored.
     """
     before = read(processed, run)
@@ -106,7 +106,7 @@ def to_keep(processed: Path, run: str) -> dict[str, str]:
 
 
 def is_in_force(processed: Path, found: Kept) -> bool:
-    """Tell whether a record keeps in force an earlier lineage with stored data."""
+    """Return whether a record keeps in force an earlier lineage with stored data."""
     return not found.accepted and bool(stored(processed, found))
 
 
@@ -120,7 +120,7 @@ def stored(processed: Path, found: Kept) -> dict[str, str]:
 
 
 def accept(processed: Path, run: str, by: str, reason: str = "") -> Kept:
-    """Put the lineage of the current settings in force; :func:`back` undoes it.
+    """Switch to the lineage of the current settings; :func:`back` undoes it.
 
     User commands call :func:`xamsflow.operate.lineages.accept`, which requires a comparison. Raises
     ConfigurationError if no earlier lineage is kept.
@@ -129,7 +129,7 @@ def accept(processed: Path, run: str, by: str, reason: str = "") -> Kept:
 
 
 def back(processed: Path, run: str, by: str, reason: str = "") -> Kept:
-    """Put the earlier lineage in force again.
+    """Switch back to the earlier lineage.
 
     Raises ConfigurationError if no earlier lineage is kept, or if its data are gone.
     """
@@ -165,7 +165,7 @@ def published(processed: Path, run: str) -> dict[str, str]:
 
 
 def is_stored(path: Path) -> bool:
-    """Tell whether a folder contains a data type; damaged files are detected only on reading."""
+    """Return whether a folder contains a data type; damaged files are detected only on reading."""
     return strax_folder.metadata_file(path).is_file()
 
 
@@ -176,7 +176,7 @@ def recorded(processed: Path) -> list[str]:
 
 
 def kept_in_use(processed: Path) -> dict[str, Hashes]:
-    """Return the earlier lineages that are in force, by run; damaged records are left out."""
+    """Return the earlier lineages that are in use, by run; damaged records are left out."""
     found = {}
     for run in recorded(processed):
         with suppress(XamsflowError):

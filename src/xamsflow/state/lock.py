@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether another process holds the lock `path` now; nothing is written.
+    """Return whether another process holds the lock `path` now; nothing is written.
 
     Another user's lock that cannot be opened counts as held.
     """

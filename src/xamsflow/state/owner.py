@@ -24,7 +24,7 @@ def user() -> str:
 
 
 def is_dead(owner: str, heartbeat_age_s: float | None) -> bool:
-    """Tell whether a claim's owner has ended without releasing the claim.
+    """Return whether a claim's owner has ended without releasing the claim.
 
     If this host cannot know, the age of the last heartbeat decides (None: there was none).
     """

@@ -179,7 +179,7 @@ def _read_checked(path: Path, kind: str, **expected: str) -> Receipt:
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    """Tell whether lists and dicts are nested in more than this number of levels."""
+    """Return whether lists and dicts are nested in more than this number of levels."""
     layer = [value]
     for _ in range(levels):
         inner = (one.values() if isinstance(one, dict) else one for one in layer)

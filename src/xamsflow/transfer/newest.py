@@ -151,7 +151,7 @@ class Newest:
             return None
 
     def _is_recent(self, name: str) -> bool:
-        """Tell whether redax may still add files to a folder that is seen for the first time."""
+        """Return whether redax may still add files to a folder that is seen for the first time."""
         found = _CHUNK.fullmatch(name)
         assert self._chunk is not None
         return found is None or int(found[1]) + NEXT >= self._chunk

@@ -71,7 +71,7 @@ def copy(
 
 
 def _has_parts_of_others(destination: Path) -> bool:
-    """Tell whether another user's copy ended within a file, which only that user can write."""
+    """Return whether another user's copy ended within a file, which only that user can write."""
     return any(
         not os.access(Path(folder) / name, os.W_OK)
         for folder, _, names in os.walk(destination)
@@ -236,12 +236,12 @@ class HereError(Exception):
 
 
 def is_here(error: XamsflowError) -> bool:
-    """Tell whether this machine is the cause of an error, not the source of the copy."""
+    """Return whether this machine is the cause of an error, not the source of the copy."""
     return any(isinstance(one, HereError) for one in causes(error))
 
 
 def _is_here(errors: str) -> bool:
-    """Tell whether the side that writes could not; lost connections are also reported by it."""
+    """Return whether the side that writes could not; lost connections are also reported by it."""
     for line in map(str.strip, errors.splitlines()):
         number = _ERRNO.search(line)
         if number and _RECEIVER.match(line):

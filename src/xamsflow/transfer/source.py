@@ -88,7 +88,7 @@ def looking(host: SshHost | None) -> Iterator[Look]:
 
 
 class Connections:
-    """Lists folders on several hosts, over one connection each; a host that is away is asked once.
+    """Lists folders on several hosts, over one connection each; an unreachable host is tried once.
 
     The connections last as long as the stack that they are given.
     """

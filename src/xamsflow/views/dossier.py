@@ -138,7 +138,7 @@ def _stored(made: Sequence[Receipt]) -> list[dict[str, Any]]:
 
 
 def _is_there(path: Any) -> bool:
-    """Tell whether a folder exists; one that this user cannot reach does not."""
+    """Return whether a folder exists; one that this user cannot reach does not."""
     return isinstance(path, str) and os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises
 
 

@@ -27,7 +27,7 @@ SMALLEST = (20, 3)
 
 
 def is_possible() -> bool:
-    """Tell whether the output is a terminal that can move its cursor."""
+    """Return whether the output is a terminal that can move its cursor."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 

@@ -37,7 +37,7 @@ def width() -> int | None:
 
 
 def has_colour() -> bool:
-    """Tell whether the output is a terminal and colors are not disabled.
+    """Return whether the output is a terminal and colors are not disabled.
 
     See https://no-color.org.
     """

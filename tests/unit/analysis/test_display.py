@@ -82,7 +82,7 @@ def test_what_an_event_lacks_is_left_out(events):
         (
             "006801",
             0,
-            "run 006801: event_basics is not stored: make it with `.*snakemake .*--directory",
+            "run 006801: event_basics is not stored: create it with `.*snakemake .*--directory",
         ),
     ],
 )

@@ -146,7 +146,7 @@ def test_a_file_that_is_written_again_is_noticed(tmp_path: Path) -> None:
     again.write_bytes(file.read_bytes())
     again.replace(file)
     taking.take(1)
-    with pytest.raises(BadDataError, match=r"000000/\S+ was written again after it was read"):
+    with pytest.raises(BadDataError, match=r"000000/\S+ was rewritten after it was read"):
         taking.growing.ended()
 
 

@@ -190,5 +190,5 @@ def _lineage(run: str, path: Path) -> Lineage:
 
 
 def _agree(one: Lineage, other: Lineage) -> bool:
-    """Tell whether two lineages agree in all plugins and options that both contain."""
+    """Return whether two lineages agree in all plugins and options that both contain."""
     return all(one[name] == other[name] for name in one.keys() & other.keys())

@@ -52,7 +52,7 @@ def judge(runs: Iterable[str], config: Config, *, is_last: bool = True) -> list[
 
 
 def is_unjudged(run: str) -> bool:
-    """Tell whether a run has quantities without a later verdict, for example after a kill."""
+    """Return whether a run has quantities without a later verdict, for example after a kill."""
     try:
         measured = layout.quantities(run).stat().st_mtime_ns
     except OSError:  # there are none, or they cannot be read

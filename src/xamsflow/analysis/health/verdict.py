@@ -110,7 +110,7 @@ def bands(run: Quantities, references: References) -> dict[str, tuple[float, flo
 
 
 def continues(odd: Deviation, earlier: Deviation, limit: float) -> bool:
-    """Tell whether a deviation is the same problem as one of an earlier run.
+    """Return whether a deviation is the same problem as one of an earlier run.
 
     It is a different problem if the value has changed by more than `limit` spreads since it began.
     """
@@ -207,12 +207,12 @@ def _missing_or_other(run: Quantities, references: References) -> Iterator[Devia
 
 
 def _is_certain(found: Deviation, compared: Mapping[str, _Compared]) -> bool:
-    """Tell whether a deviation is odd by itself; a missing value or a changed text always is."""
+    """Return whether a deviation is odd by itself; a missing value or a changed text always is."""
     return found.deviation is None or abs(found.deviation) > compared[found.name].certain
 
 
 def _is_repeated(found: Deviation, previous: Health | None) -> bool:
-    """Tell whether the previous run deviates in the same direction."""
+    """Return whether the previous run deviates in the same direction."""
     return any(
         found.name == earlier.name
         and found.deviation is not None

@@ -134,7 +134,7 @@ def _no_loader() -> NoReturn:
 
 
 def _continues(before: Deviation | None, now: Deviation) -> bool:
-    """Tell whether a quantity was odd in the same direction before."""
+    """Return whether a quantity was odd in the same direction before."""
     if before is None:
         return False
     if before.deviation is None or now.deviation is None:

@@ -73,7 +73,8 @@ class Definition:
     ) -> dict[str, Quantity]:
         """Return this quantity without a value, and why; `channels` are those it would have.
 
-        If the problem is not final, such as a disk that is away, a backfill measures it again.
+        If the problem is not final, such as a disk that is not mounted, a backfill measures it
+        again.
         """
         nothing = replace(self._empty, problem=_one_line(problem))
         if not is_final:
@@ -159,7 +160,7 @@ def check_name(name: str, by: str) -> None:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Tell whether an error may be due to this computer or this moment, not to code or data."""
+    """Return whether an error may be due to this computer or this moment, not to code or data."""
     return isinstance(error, OSError | MemoryError | TransientError)
 
 

@@ -59,9 +59,9 @@ def make(site: "Site", run: str, own: OwnQuantities | None = None) -> Quantities
 
 
 def is_new(run: str, processed: Path) -> bool:
-    """Tell whether a run with stored data has no file of quantities, or one from before its data.
+    """Return whether a run with stored data has no file of quantities, or one from before its data.
 
-    Data are also new if another lineage of the run has been put in force, or if that is unknown:
+    Data are also new if analysts now get another lineage of the run, or if that is unknown:
     :func:`make` raises the error. Only the times of files are compared.
     """
     try:
@@ -139,7 +139,7 @@ def _still_right(run: str, processed: Path) -> Quantities | None:
 
 
 def _is_up_to_date(run: str, processed: Path) -> bool:
-    """Tell whether a run has a file of quantities that is not older than its data."""
+    """Return whether a run has a file of quantities that is not older than its data."""
     files = layout.receipts_of_data_types(run)
     if lineages.read(processed, run) is not None:
         files.append(layout.lineage_file(processed, run))

@@ -124,7 +124,7 @@ class OwnQuantities:
         return {name: replace(each, code=code) for name, each in found.items()}
 
     def has_given_up(self, wanted: Definition) -> bool:
-        """Tell whether a quantity is not measured any more by this object."""
+        """Return whether a quantity is not measured any more by this object."""
         return wanted.by == self.by and self._in_a_row[wanted.name] >= MAX_TRIES
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 
 def has_any() -> bool:
-    """Tell whether any run in the working directory has quantities."""
+    """Return whether any run in the working directory has quantities."""
     return any(Path().glob(layout.QUANTITIES.format(run_id="[0-9]" * layout.RUN_DIGITS)))
 
 

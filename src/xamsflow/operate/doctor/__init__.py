@@ -1,11 +1,11 @@
-"""Is everything in order that processing needs? Looks only; nothing is written anywhere.
+"""Check everything that processing needs, without writing anything.
 
 ::
 
-    check           what a check says
+    check           the result of a check
     this_host       software, folders, disk space, detector file, notifications
     daq             the DAQ host and other sources: ssh, host key, rsync, folder, clock
-    run_database    the run database: way there, rights, clock
+    run_database    the run database: connection, permissions, clock
     batch_system    the commands of a profile's batch system
 """
 
@@ -20,7 +20,7 @@ __all__ = ["Health", "Result", "examine"]
 
 
 def examine(config: Config, profile: Path | None) -> Iterator[Result]:
-    """Yield the result of each check as soon as it is made; `profile` None: no batch system."""
+    """Yield the result of each check as soon as it is known; `profile` None: no batch system."""
     yield from this_host.software()
     yield from this_host.folders(config)
     yield from this_host.detector_file(config)

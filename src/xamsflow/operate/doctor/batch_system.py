@@ -1,4 +1,4 @@
-"""Check the batch system of a profile: its commands, and whether it answers."""
+"""Check the batch system of a profile: its commands, and whether it responds."""
 
 from collections.abc import Iterator
 from pathlib import Path

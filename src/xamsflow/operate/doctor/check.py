@@ -37,7 +37,7 @@ def ok(name: str, value: str) -> Result:
 
 
 def warning(name: str, value: str, remedy: str) -> Result:
-    """Report something that should be looked into."""
+    """Report something that should be investigated."""
     return Result(name, Health.WARNING, value, remedy)
 
 

@@ -66,7 +66,7 @@ def rights(database: RunDatabase, config: Rundb) -> Result:
 
 
 def can_read(database: RunDatabase) -> bool:
-    """Tell whether the server lets us read run documents."""
+    """Return whether the server lets us read run documents."""
     try:
         database.unusable(at_most=1)
     except ConfigurationError:
@@ -84,7 +84,7 @@ def runs(database: RunDatabase) -> Result:
 
 
 def unusable(database: RunDatabase) -> Iterator[Result]:
-    """Report documents that no run can be processed from, because their number is impossible."""
+    """Report documents whose run number is invalid, so that they cannot be processed."""
     found = database.unusable(at_most=SHOWN + 1)
     if found:
         more = "" if len(found) <= SHOWN else " and more"

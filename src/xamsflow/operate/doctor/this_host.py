@@ -27,7 +27,7 @@ LOCK = layout.REPOSITORY / "requirements.lock"
 
 GB = 1_000_000_000
 LEAST_FREE = GB
-"""Bytes; less does not hold one chunk of a fast run and its strax data, and counts as full."""
+"""Bytes; a disk with less cannot store one chunk of a fast run, and counts as full."""
 
 
 def software() -> Iterator[Result]:

@@ -1,20 +1,20 @@
 """Where run document, receipts, strax data, live data, claims and batch jobs disagree about a run.
 
-Looking writes nothing. A repair deletes no data: it moves what is wrong into a folder
-``.set_aside`` next to it. Each kind of disagreement is a small function that returns the finding
+Checking writes nothing. A repair deletes no data: it moves wrong files into a folder
+``.set_aside`` next to them. Each kind of disagreement is a small function that returns the finding
 with its repair.
 
 ::
 
     reconcile      goes through the runs
-    evidence       gathers all that is known about a run
+    evidence       gathers everything that is known about a run
     disagreement   a finding and its repair
     receipt_files  receipts that are damaged or belong to another run
-    live_data      live data against the receipt of the transfer
+    live_data      live data against the transfer receipt
     strax_data     stored data against receipts
     entries        the data entries of the run document
     documents      the status in the run document
-    claims         claims of drivers that are gone
+    claims         claims of drivers that have ended
 """
 
 from xamsflow.operate.reconcile.disagreement import Disagreement, set_aside

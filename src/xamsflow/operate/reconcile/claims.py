@@ -1,4 +1,4 @@
-"""Claims, locks and batch jobs that belong to nobody."""
+"""Find orphaned claims, locks and batch jobs."""
 
 from collections.abc import Iterator
 from functools import partial

@@ -33,7 +33,7 @@ def set_aside(path: Path) -> None:
 
 
 def is_away(folder: Path) -> bool:
-    """Tell whether a folder that should hold runs is missing or empty (perhaps unmounted)."""
+    """Return whether a folder that should hold runs is missing or empty (perhaps unmounted)."""
     try:
         return not any(folder.iterdir())
     except OSError:

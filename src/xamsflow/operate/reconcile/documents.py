@@ -116,7 +116,7 @@ def stored_yet_not_done(evidence: Evidence, sources: Sources) -> Iterator[Disagr
 
 
 def _is_stored(target: str, evidence: Evidence, sources: Sources) -> bool:
-    """Tell whether a data type is stored in the version that was published."""
+    """Return whether a data type is stored in the version that was published."""
     wanted = {
         file.content["lineage_hash"]
         for file in evidence.data_types

@@ -81,7 +81,7 @@ def no_list(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
 
 
 def _is_at(entry: Document, path: Path) -> bool:
-    """Tell whether an entry names a folder, possibly by a different path."""
+    """Return whether an entry names a folder, possibly by a different path."""
     location = str(entry.get("location"))
     if location == str(path):
         return True

@@ -215,7 +215,7 @@ class Sources:
         }
 
     def _is_touched(self, document: Document) -> bool:
-        """Tell whether a run has a status or data on this cluster."""
+        """Return whether a run has a status or data on this cluster."""
         entries = run_document.data_entries(document)
         here = any(registered.is_ours(entry, self.host) for entry in entries)
         return here or run_document.status(document) is not None
@@ -333,7 +333,7 @@ def batch_jobs() -> dict[str, list[str]]:
 def _alive(name: str, jobs: Sequence[str]) -> list[str]:
     """Return the jobs that have not ended as far as their batch system tells.
 
-    The list of jobs is that of one server. Of jobs that are not in it, another server may know.
+    The list of jobs is that of one server; another server may know jobs that are missing from it.
     """
     try:
         system = systems.named(name)

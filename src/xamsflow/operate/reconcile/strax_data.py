@@ -19,7 +19,7 @@ from xamsflow.state.receipts import Receipt
 def unfinished(evidence: Evidence, _: Sources) -> Iterator[Disagreement]:
     """Find folders that strax left unfinished because its job was killed.
 
-    Those of a failed run are no disagreement: its status tells that it was not finished.
+    Those of a failed run are not a disagreement: its status shows that it was not finished.
     """
     if evidence.status.status is Status.FAILED:
         return

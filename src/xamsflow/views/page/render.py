@@ -132,7 +132,7 @@ def _is_claimed(run: str) -> bool:
 
 
 def _out_of_date(run: str) -> bool:
-    """Tell whether a run has a data type receipt newer than its picture.
+    """Return whether a run has a data type receipt newer than its picture.
 
     A folder that this user cannot read needs no picture from this user.
     """

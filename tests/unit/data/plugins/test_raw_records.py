@@ -274,7 +274,7 @@ def test_unknown_channel(tmp_path: Path, channel: int) -> None:
     records["channel"][records["time"] > PERIOD] = channel
     document = write_run(tmp_path, records)
     expected = (
-        f"run {RUN_ID}: T19: in .*/000001/.* a record is of channel {channel}, "
+        f"run {RUN_ID}: T19: in .*/000001/.* a record belongs to channel {channel}, "
         "xamsl has v1730 0 to 1, v1724 2 to 3, aqmon 40 to 40"
     )
     with pytest.raises(BadDataError, match=expected):
