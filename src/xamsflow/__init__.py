@@ -16,7 +16,7 @@ them (`data`) and publish the outcome (`run` again).
     data      from live data to events: everything that uses strax
     transfer  copying a run's live data from the DAQ host
     batch     TORQUE, HTCondor and Slurm
-    rundb     the run database: which runs are wanted, and how far each one is
+    rundb     the run database: which runs are wanted, and their status
     redax     what the DAQ writes, and what can be wrong with it
     remote    ssh connections to other hosts
     settings  what a site chooses: configuration, detector, corrections

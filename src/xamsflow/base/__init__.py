@@ -6,8 +6,8 @@
     system_errors     what an error of the operating system means for a run
     clock             the current time
     amounts           times and sizes as people read and write them
-    printable         text that makes no terminal do anything
-    meter             how far a piece of work has come
+    printable         text without control characters
+    meter             the progress of a piece of work
     memory            how a job handles its memory
     growth            how much more a job requests after it ran short
     process           which process, on which host, and whether it still runs
@@ -17,7 +17,7 @@
     fork_server       a process that has imported what scripts need, and forks to run them
     fork_client       runs a script in a fork of that server
     usage             what a process has used
-    starting          what comes before all other imports
+    starting          what a program does before all other imports
     caches            where libraries keep their files
     folders           folders that may not exist yet
     durable           files that survive a power cut

@@ -103,7 +103,7 @@ def _pass_on(child: int, number: int) -> None:
 
 
 def _wait(child: int) -> None:
-    """Wait for the end of a process that is no child of this one."""
+    """Wait for the end of a process that is not a child of this one."""
     import contextlib  # noqa: PLC0415 - rarely needed
     import select  # noqa: PLC0415
 

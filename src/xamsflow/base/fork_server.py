@@ -1,9 +1,9 @@
 """A process that imports what scripts need, and forks itself to run each of them.
 
 Importing strax takes longer than processing a short run. A fork shares what is imported, but is a
-process of its own: whatever happens in it concerns no other. `fork_client` runs a script this way;
+separate process: whatever happens in it affects no other. `fork_client` runs a script this way;
 if there is no server, it runs the script itself. What only some scripts need is imported when the
-first of them is asked for, so that a driver whose runs get no further does not wait for it.
+first of them is requested, so that a driver that never runs them does not wait for it.
 
 The server ends once the process that started it has ended and no script is left. A script whose
 client is killed is killed too; if the server is killed, its scripts are sent SIGTERM. Nothing that
@@ -80,7 +80,7 @@ def command(script: Path) -> list[str]:
 
 
 def serve(descriptor: int, load: Callable[[str], None]) -> None:
-    """Run the scripts that clients ask for, until nobody can ask any more.
+    """Run the scripts that clients request, until no client can connect any more.
 
     `load` is called with the name of each script before its first fork. It must not leave a thread:
     a fork has only the thread that forked.

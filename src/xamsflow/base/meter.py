@@ -13,9 +13,9 @@ MB = 1_000_000
 class Progress:
     """The progress of a piece of work at one moment.
 
-    `what` names the piece, for example the data type being made. Each piece processes all of the
-    run's live data, `n_bytes` (0 if unknown). `chunk` and `n_chunks` are None if they are unknown
-    or if the work is not divided into chunks.
+    `what` names the piece, for example the data type being computed. Each piece processes all of
+    the run's live data, `n_bytes` (0 if unknown). `chunk` and `n_chunks` are None if they are
+    unknown or if the work is not divided into chunks.
     """
 
     what: str

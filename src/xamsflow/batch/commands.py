@@ -28,7 +28,7 @@ class CommandMissingError(Exception):
 
 
 class CommandTimeoutError(Exception):
-    """The command did not answer in time."""
+    """The command did not respond in time."""
 
 
 def run(command: Sequence[str], *, timeout_s: float, text: str = "") -> Answer:

@@ -2,7 +2,7 @@
 
 Any other output, or a nonzero exit code, would end the whole workflow. A status that is currently
 unknown is therefore "running". A job has failed only if it left an exit code, if the batch system
-says so, or if it has forgotten the job for longer than a file server takes to show an exit code.
+says so, or if it has not known the job for longer than a file server takes to show an exit code.
 
 ``profiles/common/status.sh`` handles the frequent cases without starting Python.
 """

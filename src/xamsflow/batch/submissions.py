@@ -223,7 +223,7 @@ def of_job(system: str, job: str) -> Submission:
 
 
 def _link(system: str, job: str) -> Path:
-    number(job)  # raises: it is no job
+    number(job)  # raises: not a job
     return FOLDER / "jobs" / system / job
 
 

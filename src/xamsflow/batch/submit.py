@@ -88,8 +88,8 @@ def main(system_name: str, table: str, job_script: str) -> int:
 def grown(wanted: Request, earlier: Submission, end: End | None) -> Request:
     """Return the request with more memory or time if an earlier submission ran out of it.
 
-    What several runs lacked together says nothing about one of them. Fewer jobs of the same run are
-    submitted again if the others are done.
+    What several runs lacked together says nothing about each of them. Fewer jobs of the same run
+    are submitted again if the others are done.
     """
     about = earlier.about
     n_runs = _processed(about.get("members", []))
@@ -111,7 +111,7 @@ def grown(wanted: Request, earlier: Submission, end: End | None) -> Request:
 
 
 def with_marker(script: str, marker: Path, wanted: Request) -> str:
-    """Return the job script with what it needs to know of its submission filled in.
+    """Return the job script, completed with the details of its submission.
 
     Node daemons of TORQUE and OpenPBS start jobs with umask 077, which would make all files of a
     job inaccessible to the submitter's group.

@@ -11,7 +11,7 @@ from xamsflow.batch.request import Request
 
 
 class Unreachable(Exception):  # noqa: N818 - named after what is the case
-    """The batch system did not answer; the state of all jobs is unknown."""
+    """The batch system did not respond; the state of all jobs is unknown."""
 
 
 class NotHere(Unreachable):
@@ -19,11 +19,11 @@ class NotHere(Unreachable):
 
 
 class QueueRefused(Exception):  # noqa: N818
-    """This queue does not exist or may not hold the job; another may."""
+    """This queue does not exist or does not accept the job; another one may."""
 
 
 class QueueClosed(QueueRefused):
-    """This queue currently accepts no jobs, e.g. during maintenance; another may."""
+    """This queue currently accepts no jobs, for example during maintenance; another one may."""
 
 
 class LimitReached(Exception):  # noqa: N818
@@ -37,7 +37,7 @@ class Rejected(Exception):  # noqa: N818
 class End(NamedTuple):
     """How a batch job ended, according to the batch system.
 
-    `failure` is None for a job that ended well.
+    `failure` is None for a successful job.
     """
 
     reason: str

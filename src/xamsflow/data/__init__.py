@@ -6,8 +6,8 @@
     plugins        one module for each group of data types
     processing     one run, up to the requested data type
     processor      strax's processor, which copies data for files only once
-    ahead          work on the next item while the current one is used
-    tap            a look at each chunk while it is made
+    ahead          prepares the next item while the current one is used
+    tap            shows each chunk to a listener while it is computed
     storage        strax's storage, which never overwrites complete data
     stored         reading stored data, chunk by chunk
     loading        reading stored data of many runs at once

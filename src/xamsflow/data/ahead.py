@@ -1,4 +1,4 @@
-"""Look-ahead: a thread makes the next item while the current one is in use."""
+"""Look-ahead: a thread prepares the next item while the current one is in use."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -21,15 +21,15 @@ from xamsflow.state import layout, lineages, strax_folder
 
 
 class Context(strax.Context):  # type: ignore[misc]  # strax has no types
-    """A strax context that shows itself in a notebook, and says what is wrong with a request."""
+    """A strax context with a display for notebooks and clear errors for wrong requests."""
 
     def get_iter(
         self, run_id: str, targets: Any, *args: Any, **kwargs: Any
     ) -> Iterator[strax.Chunk]:
-        """Yield the chunks of data types of a run; everything that loads or makes data uses this.
+        """Yield the chunks of data types of a run; all loading and computing uses this.
 
         Raises ConfigurationError for what is not a run, for an unknown data type, and for data that
-        can only be made from live data if the context has no settings of the run.
+        can only be computed from live data if the context has no settings of the run.
         """
         if not str(run_id).startswith(strax_private.SUPERRUN):
             layout.run_number(str(run_id))
@@ -71,11 +71,11 @@ def context(
     readonly: bool = False,
     growing: Growing | None = None,
 ) -> strax.Context:
-    """Return a context that makes and loads a detector's data types in `processed`.
+    """Return a context that computes and loads a detector's data types in `processed`.
 
-    Loading stored data requires nothing else. To make raw records, `config` must contain the run's
-    settings (see :func:`run_config`). With `readonly`, the context never writes. `growing` is the
-    source of a run that is still being taken.
+    Loading stored data requires nothing else. To compute raw records, `config` must contain the
+    run's settings (see :func:`run_config`). With `readonly`, the context never writes. `growing` is
+    the source of a run that is still being taken.
     """
     return Context(
         storage=[DataDirectory(str(processed), deep_scan=True, readonly=readonly)],
@@ -144,7 +144,7 @@ def _read_lineage(run: str, folder: Path) -> Mapping[str, Any]:
 
 
 GONE = "gone"
-"""The plugin in the lineage of data that are not stored any more."""
+"""The plugin in the lineage of data that are no longer stored."""
 
 
 def _gone(run: str, folder: Path) -> BadDataError:
@@ -155,7 +155,7 @@ def _gone(run: str, folder: Path) -> BadDataError:
 
 
 RUN_FIELDS = ("start", "end", "source")
-"""What strax's table of runs has beside name, number, mode and tags."""
+"""What strax's table of runs has in addition to name, number, mode and tags."""
 
 
 ContextFunction = Callable[[Detector, Path, Mapping[str, Any]], strax.Context]
@@ -211,7 +211,7 @@ def plugins(detector: Detector, growing: Growing | None = None) -> list[type[str
 
 
 def run_config(run: Run, live_data_folder: Path) -> dict[str, Any]:
-    """Return the settings for making the raw records of a run.
+    """Return the settings for computing the raw records of a run.
 
     `live_data_folder` is the folder of this run. The settings are not part of the lineage.
     """

@@ -1,4 +1,4 @@
-"""Make a run's data types with strax, check the stored data, and return a receipt."""
+"""Process a run's data types with strax, check the stored data, and return a receipt."""
 
 import logging
 import math
@@ -68,17 +68,17 @@ def process_run(
     on_stored: Callable[[Receipt], None] | None = None,
     on_chunk: Callable[[str, int], None] | None = None,
 ) -> Receipt:
-    """Make a data type of a run and all its stored dependencies; return the receipt.
+    """Process a data type of a run and all its stored dependencies; return the receipt.
 
     `document` is the run document with datetimes, `live_data` the parent folder of the runs. Stored
-    data are not made again; unfinished data of an earlier attempt are. `threads` is the number of
-    chunks computed at a time; reading and writing take place in additional threads.
+    data are not computed again; unfinished data of an earlier attempt are. `threads` is the number
+    of chunks computed at a time; reading and writing take place in additional threads.
     `other_context` names the function that returns the strax context, see
-    :func:`xamsflow.data.context.other`; None selects the context of this project.
-    All data types are made in one pass. If this fails, they are made one by one, the lowest first,
-    so that the data types below the failing one are stored. `on_stored` is called with the receipt
-    of each data type once it is stored and checked, `on_chunk` with the name of the data type and
-    the number of DAQ chunks done.
+    :func:`xamsflow.data.context.other`; None selects the context of this project. All data types
+    are computed in one pass. If this fails, they are computed one by one, the lowest first, so that
+    the data types below the failing one are stored. `on_stored` is called with the receipt of each
+    data type once it is stored and checked, `on_chunk` with the name of the data type and the
+    number of DAQ chunks done.
 
     Raises ConfigurationError for an unknown data type or a folder that is not writable,
     BadDataError for damaged live or stored data, StillTakenError for a run without an end,
@@ -157,12 +157,12 @@ def follow_run(
     on_chunk: Callable[[str, int], None] | None = None,
     on_data: Listener | None = None,
 ) -> None:
-    """Make a data type and all its stored dependencies from a run that is being taken.
+    """Process a data type and all its stored dependencies from a run that is being taken.
 
     The stored data are byte-for-byte identical to those of :func:`process_run`, which verifies them
     and writes their receipts after the run. If the run has any fault, nothing is stored. `growing`
     reads the run in `folder`; `document` is the run document as of the run's start. `on_data` is
-    called with each chunk of each data type as it is made; if it fails, it is not called again.
+    called with each chunk of each data type as it is computed; if it fails, it is not called again.
     Raises any XamsflowError.
     """
     run = rundoc.parse(document)
@@ -190,7 +190,7 @@ def stored_receipt(
 ) -> Receipt | None:
     """Return the receipt of a data type, or None unless it and all its dependencies are stored.
 
-    Nothing is made or written. Raises as :func:`process_run`.
+    Nothing is computed or written. Raises as :func:`process_run`.
     """
     started = time.monotonic()
     run = rundoc.parse(document)
@@ -283,7 +283,7 @@ def _make(
     save: Sequence[str],
     processor: type[Processor] = Processor,
 ) -> Iterator[int]:
-    """Make a data type and store those in `save`; yield, by chunk, the end of the data so far."""
+    """Process a data type, storing those in `save`; yield, by chunk, the end of the data so far."""
     yield 0
     chunks = strax_context.get_iter(
         run_id, data_type, save=tuple(save), processor=processor, progress_bar=False
@@ -295,7 +295,7 @@ def _make(
 
 
 def _chunks_until(end: int, run: Run) -> int:
-    """Return how many DAQ chunks began before a time in ns since the epoch."""
+    """Return how many DAQ chunks started before a time in ns since the epoch."""
     period = run.chunk_duration + run.overlap_duration
     return max(0, math.ceil(Fraction(end - run.start, period)))
 
@@ -316,7 +316,7 @@ def _findings(
     quality: Mapping[str, Any],
     stored: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Return all findings on a run, including those made while its raw records were read.
+    """Return all findings on a run, including those from reading its raw records.
 
     The latter are stored with the raw records, so that later jobs have them too.
     """

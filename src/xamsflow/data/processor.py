@@ -15,7 +15,7 @@ from strax.processors.single_thread import SaverSpy
 
 
 class Processor(strax.SingleThreadProcessor):  # type: ignore[misc]  # strax has no types
-    """The processor that makes all data types of a run."""
+    """The processor that computes all data types of a run."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Rechunker(strax.Rechunker):  # type: ignore[misc]
         return full
 
     def flush(self) -> list[strax.Chunk]:
-        """Return what is left, in one chunk."""
+        """Return the remaining data in one chunk."""
         return [self._join()] if self._gathered else []
 
     def _gather(self, chunk: strax.Chunk) -> None:

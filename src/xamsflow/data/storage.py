@@ -1,8 +1,8 @@
 """Storage of strax data in strax's format, with reading and writing in the background.
 
-Reading and writing a chunk takes about as long as making it. Separate threads do it while another
-chunk is being made, because the libraries release Python's lock. A plain ``strax.DataDirectory``
-can read the stored data.
+Reading and writing a chunk takes about as long as computing it. Separate threads do it while
+another chunk is being computed, because the libraries release Python's lock. A plain
+``strax.DataDirectory`` can read the stored data.
 """
 
 from collections import deque

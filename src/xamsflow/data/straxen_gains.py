@@ -1,4 +1,4 @@
-"""What straxen's mini-analyses need to know of a TPC: its number of channels, and its gains.
+"""What straxen's mini-analyses need to know about a TPC: its number of channels and its gains.
 
 Gains differ from run to run. straxen looks such values up through addresses, for which other
 packages may register protocols when straxen is imported: the entry point ``straxen`` of this

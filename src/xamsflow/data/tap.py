@@ -1,4 +1,4 @@
-"""A tap on the data while they are made: each chunk is shown to a listener."""
+"""Show each chunk of the data to a listener while they are computed."""
 
 import logging
 from collections.abc import Callable
@@ -18,8 +18,8 @@ Listener = Callable[[str, strax.Chunk], None]
 def tapped(listen: Listener) -> type[Processor]:
     """Return the processor that also shows each chunk to a listener.
 
-    The listener gets chunks as they are made; for files, strax joins small ones. If it fails, it is
-    not called again, and the data are made all the same.
+    The listener gets chunks as they are computed; for files, strax joins small ones. If it fails,
+    it is not called again, and processing continues.
     """
     listener = _Listener(listen)
 

@@ -1,4 +1,4 @@
-"""The run database: which runs to process, and how far each one is. Does not load strax.
+"""The run database: which runs to process, and their status. Does not load strax.
 
 ::
 
@@ -10,7 +10,7 @@
     campaign_changes  requests for many runs that can be taken back
     changes       one change of status, as a filter and an update for MongoDB
     status        what `processing_status` means, and how it may change
-    selection     the conditions that a run must meet to be taken
+    selection     the conditions that a run must meet to be processed
     run_document  the fields of a run document, whichever tool wrote them
     registered    which tool registered data in a run document
     runs          a run as a value: pending, claimed, or in a table

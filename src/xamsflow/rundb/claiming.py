@@ -83,9 +83,9 @@ class Claiming:
     def _warn_of_lost_claims(
         self, numbers: Iterable[int], documents: Mapping[int, Document]
     ) -> None:
-        """Name the runs that are not claimed although claims were written that are gone.
+        """Log the runs that are not claimed although their claims were written.
 
-        A run that belongs to another driver is not named: that driver was faster.
+        Runs that belong to another driver are left out: that driver was faster.
         """
         for number in sorted(numbers):
             document = documents.get(number, {})

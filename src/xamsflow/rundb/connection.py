@@ -18,7 +18,7 @@ from xamsflow.rundb.mongo_errors import Endpoint
 from xamsflow.settings import config
 
 # Do not let PyMongo wait for its idle threads when the process ends: this takes half a second for
-# each verb of the command and each short job. The name is private and may disappear.
+# each command and each short job. The name is private and may disappear.
 if (wait_for_threads := getattr(monitor, "_shutdown_resources", None)) is not None:
     atexit.unregister(wait_for_threads)
 
@@ -30,7 +30,7 @@ TIMEOUTS_MS = {
     "connectTimeoutMS": 5_000,
     "socketTimeoutMS": 30_000,
 }
-"""Short, as a person waits at the terminal. Options in rundb.uri take precedence."""
+"""Short, because a person waits at the terminal. Options in rundb.uri take precedence."""
 
 
 @contextmanager

@@ -231,7 +231,7 @@ class RunDatabase:
         return list(self.each_run(numbers))
 
     def each_run(self, numbers: Sequence[range] | None = None) -> Iterator[RunSummary]:
-        """Yield what :meth:`runs` returns: of many runs, few are needed at the same time."""
+        """Yield what :meth:`runs` returns, so that few runs are in memory at a time."""
         return map(RunSummary.of, self.documents(RunSummary.FIELDS, numbers))
 
     @_translated
@@ -633,7 +633,7 @@ class RunDatabase:
     def remove_data(self, number: int, entry: Mapping[str, Any], reason: str, by: str) -> bool:
         """Move an entry from a run's `data` to ``processing.gone``, with the reason.
 
-        So nothing that anybody wrote is lost. Returns False if the entry is not there.
+        Nothing that anybody wrote is lost. Returns False if the entry is not there.
         """
         document = self._one(number, changes.FIELDS)
         if room := changes.make_room(document):

@@ -139,7 +139,7 @@ def hold_folder(parent: Path, wanted: Identity) -> None:
     """Record in a storage which run its data under this run number belong to from now on.
 
     Raises ConfigurationError as :func:`check_folder` does. The caller must hold the run's lock, so
-    that only one of several working folders with the same storage writes.
+    that only one of several working directories with the same storage writes.
     """
     check_folder(parent, wanted)
     path = layout.identity_file(parent, wanted.run_id)

@@ -25,7 +25,7 @@ INTERRUPTED = frozenset({91, 262, 11600, 11601, 11602})  # it shuts down, or end
 TOO_LARGE = frozenset({10334, 17419, 17420})
 
 OLDEST_SERVER = "4.4"
-"""The oldest MongoDB that pymongo talks to, and that has the expressions we send."""
+"""The oldest MongoDB that pymongo supports and that has the expressions we send."""
 
 CREDENTIALS_REMEDY = (
     "check MONGO_USER and MONGO_PASSWORD (which batch jobs do not get) or the file "

@@ -127,7 +127,7 @@ def turn(run: PendingRun | ClaimedRun) -> tuple[bool, int]:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run in a table: how far it is and why. None if the run document does not say.
+    """A run in a table: its status and the reason. None if the run document does not say.
 
     Times are UTC. `status` is None if there is none, or if it is not understood; `status_found` is
     the value in the document. `start` and `end` are the run's, `length_s` is in seconds. `size_mb`

@@ -10,7 +10,7 @@ from xamsflow.rundb.run_document import text
 
 
 class Status(StrEnum):
-    """How far a run is; written to ``processing_status`` as a plain string."""
+    """The status of a run, written to ``processing_status`` as a plain string."""
 
     PENDING = "pending"
     SUBMITTED = "submitted"

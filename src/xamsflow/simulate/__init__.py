@@ -20,7 +20,7 @@ records that redax received; `load_signals` returns the signals of a run with ph
     physics_run      the way from signals to records
     led_light        flashes of an LED, and the charge of single photoelectrons
     led_run          the way from flashes to records
-    truth_file       the signals, stored beside the run
+    truth_file       the signals, stored next to the run
     physics          compares what is reconstructed with this truth
     warm_up          compiles strax's functions by processing a short run
     embedded_mongod  a MongoDB server for the demo and the tests

@@ -1,10 +1,10 @@
-"""Bring a run's live data whole and unchanged.
+"""Transfer a run's live data completely and unchanged.
 
 ::
 
-    run      the transfer of one run: look, copy, compare, put into place
+    run      the transfer of one run: list, copy, compare, move into place
     nearest  the places that may have a run, nearest first
-    source   what lies in a folder, on another host or here
+    source   lists a run's folder, on another host or here
     rsync    copies and compares
     newest   which folders of a growing run have changed
     follow   copies a run again and again while it is being taken

@@ -1,9 +1,9 @@
 """Which folders of a growing run may hold files that are not copied yet.
 
-All looks at the DAQ host go through one connection, and what a look costs does not depend on the
-length of the run: only the run's folder, the folders that changed lately, and those that redax
-makes next are asked for their times. The list of all folders, which takes seconds for a run of many
-hours, is read once.
+The DAQ host is queried through one connection, and the cost of a query does not depend on the
+length of the run: it reads the times of the run's folder, the folders that changed lately, and
+those that redax creates next. The list of all folders, which takes seconds for a run of many hours,
+is read once.
 
 Over SFTP, times are in seconds, so a folder may change twice at one time. Until this is no longer
 possible, its files are compared, too.
@@ -26,10 +26,10 @@ from xamsflow.transfer import source
 from xamsflow.transfer.source import Folder
 
 SETTLED_S = 2.0
-"""A folder that changed longer ago than this gets another time when it changes again."""
+"""Time after which another change of a folder also changes its modification time."""
 
 RECENT_S = 60.0
-"""How long a folder may get further files without a change of the run's folder itself."""
+"""How long a folder may receive files without a change of the run's folder itself."""
 
 NEXT = 3
 """How many chunks in a row may lack all folders although later ones exist."""

@@ -232,7 +232,7 @@ _RECEIVER = re.compile(r"^rsync: \[(receiver|generator)\]", re.IGNORECASE)
 
 
 class HereError(Exception):
-    """The cause of an error that this machine must mend: another source would not help."""
+    """The cause of an error on this machine, for which another source would not help."""
 
 
 def is_here(error: XamsflowError) -> bool:

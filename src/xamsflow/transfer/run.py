@@ -63,16 +63,16 @@ def transfer_run(
     interrupted copy is continued. Nothing is deleted or overwritten on any host. `compared` in the
     receipt says how source and destination were compared: ``checksums``, ``in place`` (they are
     the same folder), ``source gone`` (no source has the run, or its document lists only the copy
-    here) or ``source away`` (a source that may have it did not answer); in the last two cases the
+    here) or ``source away`` (a source that may have it did not respond); in the last two cases the
     copy here is complete according to its THE_END. `source` there names the source, and why nearer
     ones were passed over. `settings` are those of the run database that holds the document, `now`
     is its clock. If a thread has written nothing, the ended run must stay unchanged for
     `idle_after`. `meter` receives the progress.
 
-    Raises StillTakenError while the DAQ may still write, BadDataError if the run is incomplete
-    or differs from the local copy, TransientError if a disk is unavailable or a host without which
-    the run cannot be had, ResourcesError on a full disk, ConfigurationError for wrong paths, keys
-    and access rights, and if the destination holds another run's data.
+    Raises StillTakenError while the DAQ may still write, BadDataError if the run is incomplete or
+    differs from the local copy, TransientError if a disk is unavailable or a host without which the
+    run cannot be transferred, ResourcesError on a full disk, ConfigurationError for wrong paths,
+    keys and access rights, and if the destination holds another run's data.
     """
     started = time.monotonic()
     meter = meter or Meter()
@@ -137,7 +137,7 @@ def transfer_run(
 
 
 class _SourceFailed(Exception):  # noqa: N818 - the error is what it holds
-    """A source cannot give the run; another one may."""
+    """A source cannot provide the run; another one may."""
 
     def __init__(self, error: XamsflowError) -> None:
         super().__init__(str(error))

@@ -24,7 +24,7 @@ from xamsflow.remote import ssh
 from xamsflow.settings.config import SshHost
 
 SFTP_TIMEOUT = 60
-"""Seconds until a host that stops answering counts as unreachable."""
+"""Seconds until an unresponsive host counts as unreachable."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def coloured(text: str, colour: str | None) -> str:
 
 
 SEQUENCES = tuple(f"\x1b[{code}m" for code in ("0", *COLOURS.values()))
-"""All that this project sends to a terminal besides text."""
+"""Everything that this project sends to a terminal in addition to text."""
 
 
 _SEQUENCE = re.compile("(" + "|".join(map(re.escape, SEQUENCES)) + ")")

@@ -26,7 +26,7 @@ class Kept:
     was made, in s since the epoch. `rows` has a checksum of each run's row and the stamp of the
     version in which the row changed. `whole` is the first version from which an open page can be
     brought up to date by changed rows: since then, no run has disappeared. `said` is the checksum
-    of everything beside the rows.
+    of everything except the rows.
     """
 
     stamp: int = 0
@@ -38,7 +38,7 @@ class Kept:
     def take(self, rows: Sequence[Row] | None, said: int, made: float) -> bool:
         """Take over the page's current content; return whether anything is new.
 
-        `said` is the checksum of everything beside the rows. Without `rows`, because the run
+        `said` is the checksum of everything except the rows. Without `rows`, because the run
         database cannot be read, those kept stay. What was collected earlier than what is kept, by
         another process, is nothing new.
         """

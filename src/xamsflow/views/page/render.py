@@ -33,7 +33,7 @@ def make(config: Config, *, details: int = DETAILS, thorough: bool = False) -> b
 
     `details` is the maximum number of runs whose details are written; if `thorough`, the files of
     all runs are checked, not only from time to time. Returns whether the page says anything new, or
-    whether more details are missing. If the run database cannot be reached, the page is made from
+    whether more details are missing. If the run database cannot be reached, the page is based on
     the receipts and says so. Raises ConfigurationError or ResourcesError if it cannot be written.
     """
     page = facts.collect(config)

@@ -37,7 +37,7 @@ TEXTS = frozenset(
 """The columns whose values are texts; `tags` is a list of them."""
 
 NEVER = datetime.fromtimestamp(0, UTC)
-"""The time of data whose time of making is unknown."""
+"""The time of data whose creation time is unknown."""
 
 Row: TypeAlias = tuple[Any, ...]
 
