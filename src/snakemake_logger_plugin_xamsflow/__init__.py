@@ -43,7 +43,7 @@ class LogHandler(LogHandlerBase):
         try:
             if self.common_settings.dryrun:
                 _preview(event, vars(record))
-            elif driver.is_configured():  # not for a Snakefile of somebody else's
+            elif driver.is_configured():  # not for other people's Snakefiles
                 self._tell(event, vars(record))
         except Exception:  # an error in the logger must not stop the workflow
             self.handleError(record)
@@ -114,7 +114,7 @@ class _ErrorsOnce(logging.Filter):
             record.msg = ""
         known = self._jobs.get(job)
         if known is not None and driver.current().is_done(run := known.wildcards["run_id"]):
-            driver.current().published(run)  # nobody else hears of it
+            driver.current().published(run)  # nothing else reports it
             return False
         is_new = job not in self._reported
         self._reported.add(job)

@@ -68,7 +68,7 @@ def load(rule: str, *, runs: int) -> None:
         from xamsflow.settings import detector  # noqa: PLC0415
         from xamsflow.simulate import warm_up  # noqa: PLC0415
 
-        with contextlib.suppress(Exception):  # the first job meets the same error, and says so
+        with contextlib.suppress(Exception):  # the first job meets and reports the same error
             warm_up.process_simulated_run(
                 detector.load(configuration.detector),
                 configuration.targets[0],
@@ -198,7 +198,7 @@ def publish(
         claim = claims.read(run_id)
         if claim is None:
             raise _not_ours(run_id)
-        receipts.check_writable(Path(receipt).parent)  # no run is set done without a receipt
+        receipts.check_writable(Path(receipt).parent)  # no run is marked done without a receipt
 
         def tell() -> receipts.Receipt | None:
             with connection as database:
@@ -216,7 +216,7 @@ def publish(
         if told is None:
             raise _not_ours(run_id)
         receipts.write(Path(receipt), told)
-        with contextlib.suppress(Exception):  # the run is done; this concerns pictures only
+        with contextlib.suppress(Exception):  # the run is done; this affects only pictures
             if live.forget(run_id):
                 from xamsflow.views import live as live_page  # noqa: PLC0415
 

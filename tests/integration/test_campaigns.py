@@ -102,7 +102,7 @@ def test_what_people_did_meanwhile_and_damaged_files_stop_no_campaign(site, runs
         "analysts keep the earlier data: xamsflow lineage"
         in site.verb("reprocess", "901", "--dry-run").stdout
     )
-    publish(site, 901, "bbbbbbbbbb", 2)  # at somebody's own request
+    publish(site, 901, "bbbbbbbbbb", 2)  # at a person's own request
     layout.lineage_file(stored(site), "000900").write_text("{")
     code, said = ask(site, "end", "gains", "--yes")
     assert code == 1

@@ -28,7 +28,7 @@ def test_analysts_get_the_earlier_data_until_the_new_ones_are_accepted(make_site
     module.write_text(f"VERSION = '2'\n{CONTEXT}")
     done = site.snakemake()
     assert done.returncode == 0, done.stdout
-    assert "not compared" in site.verb("lineage", "931", "--accept", "--yes").stderr
+    assert "not been compared" in site.verb("lineage", "931", "--accept", "--yes").stderr
     compared = site.verb("compare", "931")
     assert compared.returncode == 0, compared.stderr
     assert "raw_records" in compared.stdout

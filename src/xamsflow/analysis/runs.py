@@ -67,7 +67,7 @@ def table(known: run_rows.Columns) -> "pd.DataFrame":
     import pandas as pd  # noqa: PLC0415 - takes a second
 
     names = [f"{number:0{layout.RUN_DIGITS}d}" for number in known["number"].tolist()]
-    # pandas would look at each value for its type.
+    # pandas would otherwise inspect each value to find its type.
     columns: dict[str, Any] = {RUN_ID: np.array(names, dtype=object), **known}
     for name in ("start", "end"):
         times = np.where(np.abs(known[name]) > LATEST_MS, run_rows.NO_TIME, known[name])

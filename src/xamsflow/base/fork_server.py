@@ -177,7 +177,7 @@ class _Server:
                 self._load(script)
             finally:
                 self._loading = False
-        except KeyboardInterrupt:  # by _note: no script begins any more
+        except KeyboardInterrupt:  # set by _note: no more scripts start
             return
         except Exception:
             traceback.print_exc()
@@ -231,7 +231,7 @@ class _Server:
             os.environ.update(request["environment"])
             code = _run(request["argv"])
         finally:
-            # Not the usual end of Python, which takes long apart what was imported.
+            # Skip Python's usual exit, which takes long to tear down the imported modules.
             for file in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError, ValueError):
                     file.flush()

@@ -30,7 +30,7 @@ class PrintableStream:
 
     def _escaped(self, text: str, sequences: tuple[str, ...]) -> str:
         if not sequences or "\x1b" not in text:
-            # By lines: most need no look at each character.
+            # Line by line: most lines need no check of each character.
             return "\n".join(map(printable, text.split("\n")))
         first, *others = sequences
         return first.join(self._escaped(part, tuple(others)) for part in text.split(first))

@@ -16,7 +16,7 @@ def is_alive() -> None:
     if address.startswith("@"):  # a name outside the file system
         address = "\0" + address[1:]
     with (
-        contextlib.suppress(OSError),  # systemd then restarts the service: the right thing
+        contextlib.suppress(OSError),  # systemd then restarts the service, as it should
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sending,
     ):
         sending.sendto(b"READY=1\nWATCHDOG=1", address)

@@ -79,7 +79,7 @@ def _compare(name: str, jobs: Sequence[str]) -> None:
         elif submission.missing_s() <= GRACE_S:
             continue
         elif submission.exit_code is None:
-            # A job of ours that ended well has left its exit code. If a node's daemon was
+            # A successful job of ours has left its exit code. If a node's daemon was
             # restarted, it is no longer the job's parent and reports 0 however the job ended.
             submission.set_end(FORGOTTEN if end is None else WITHOUT_EXIT_CODE)
         submissions.set_waiting(name, job, False)

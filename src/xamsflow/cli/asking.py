@@ -83,7 +83,7 @@ def run(options: argparse.Namespace, action: "Action") -> int:
         if not options.dry_run:
             journal.publish(
                 database, configuration
-            )  # an outcome kept from before must not follow the current request
+            )  # an earlier outcome must not be published after this request
         documents = _selected(database, options)
         if not documents:
             print("No runs match.")
@@ -207,7 +207,7 @@ def _do(
             if action.change(database, one.number, author, state(one.document)):
                 changed += 1
                 continue
-        except BadDataError as error:  # it concerns this run only
+        except BadDataError as error:  # it affects only this run
             why = str(error)
         print(f"xamsflow: {layout.run_id(one.number)} was not changed: {why}", file=sys.stderr)
     print(f"{changed} run{'' if changed == 1 else 's'} {action.outcome}.")

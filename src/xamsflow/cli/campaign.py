@@ -158,7 +158,7 @@ def _act(options: argparse.Namespace, settings: Config) -> int:
         if not (options.yes or asking.confirmed(what)):
             print("Nothing was changed.")
             return 1
-        journal.publish(database, settings)  # an outcome kept from before does not follow this
+        journal.publish(database, settings)  # an earlier outcome must not be published after this
         if action in ("start", "resume"):
             left_out = operate.start(database, settings, campaign, action, by)
         elif action == "end":

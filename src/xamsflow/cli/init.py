@@ -171,7 +171,7 @@ def _input(prompt: str) -> str:
         ) from None
 
 
-# What is asked
+# The questions
 
 
 def _put(*keys: str) -> Callable[[Settings, str], None]:

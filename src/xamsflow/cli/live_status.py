@@ -137,7 +137,7 @@ def _on_screen(
             screen.draw([terminal.clip(line, columns) for line in shown])
             try:
                 typed = screen.key(CLOCK_S)
-            except (EOFError, OSError):  # nobody is there any more
+            except (EOFError, OSError):  # the terminal is gone
                 return 0
             if typed is not None and "q" in typed.lower():
                 return 0

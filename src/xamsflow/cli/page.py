@@ -78,7 +78,7 @@ def _find_current(settings: config.Config, runs: Sequence[str]) -> None:
 
     try:
         current.update(settings, runs)
-    except Exception as error:  # a context of others must not stop the page
+    except Exception as error:  # somebody else's context must not stop the page
         logging.getLogger("xamsflow").warning("cannot tell which data are current: %s", error)
 
 

@@ -209,5 +209,5 @@ def say(line: str) -> None:
         print(f"{clock.now():%Y-%m-%d %H:%M:%S} {line}", flush=True)
     except BrokenPipeError:
         raise
-    except OSError:  # a full disk or a closed terminal takes no messages, but runs go on
+    except OSError:  # a full disk or closed terminal loses messages, but runs continue
         pass

@@ -129,13 +129,13 @@ def process_run(
         try:
             make(data_type, missing)
             to_make = []
-        except Exception as error:  # the loop below runs into it again, after what can be stored
+        except Exception as error:  # the loop below meets it again, after storing what it can
             logger.warning(
                 "one pass failed (%s), processing data types one by one", _first_line(error)
             )
     for name, folder in wanted.items():
         with _plain_errors(run_id, name, processed):
-            # The same plugin may have made it along with another data type.
+            # The same plugin may have computed it together with another data type.
             if name in to_make and not (folder.is_dir() and strax_context.is_stored(run_id, name)):
                 make(name, [name])
             if name in missing:
@@ -263,7 +263,7 @@ def to_be_stored(
     def depth(name: str) -> int:
         return 1 + max((depth(below) for below in plugins[name].depends_on), default=0)
 
-    # Of a plugin's outputs, the requested one is made first, and the others come along with it.
+    # The requested output of a plugin comes first; its other outputs are computed with it.
     names = sorted(saved | {data_type}, key=lambda name: (depth(name), name != data_type, name))
     return {name: strax.DataKey(run_id, name, plugins[name].lineage) for name in names}
 
@@ -399,7 +399,7 @@ def _corrections(
 
 
 def _check_writable(processed: Path) -> None:
-    # strax would make the data and then discard them without an error.
+    # strax would compute the data and then discard them without an error.
     try:
         processed.mkdir(parents=True, exist_ok=True)
     except OSError as error:

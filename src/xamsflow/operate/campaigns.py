@@ -103,7 +103,7 @@ def pause(database: RunDatabase, campaign: Campaign, by: str) -> dict[int, str]:
     """
     check(campaign, "pause")
     campaigns.write(campaign.after(Phase.PAUSED, "pause", by))
-    database.hold_campaign(campaign.name, paused=True)  # those given back later do not go on
+    database.hold_campaign(campaign.name, paused=True)  # runs released later do not continue
     put_back = PutBack(campaign.name, by, _reason(campaign, "pause"))
     return dict.fromkeys(database.apply(campaign.runs, put_back), NOT_CHANGED)
 
@@ -134,7 +134,7 @@ def end(database: RunDatabase, settings: Config, campaign: Campaign, by: str) ->
             if (
                 kept is not None
                 and kept.reason.startswith(_began(campaign))
-                and not operate_lineages.is_remade(processed, kept)  # at somebody's own request
+                and not operate_lineages.is_remade(processed, kept)  # at a person's own request
             ):
                 lineages.accept(processed, kept.run_id, by, _reason(campaign, "end"))
     return left_out
@@ -165,7 +165,7 @@ def accept(
     left_out |= dict.fromkeys(kept.keys() - done, "it has not been reprocessed")
     not_compared = []
     for number in sorted(done):
-        with _leaving_out(left_out, number):  # made as it was before, or that is unknown
+        with _leaving_out(left_out, number):  # reproduced as before, or unknown
             operate_lineages.check_remade(processed, kept[number])
         if number in left_out:
             continue

@@ -208,7 +208,7 @@ def sample(run: str) -> tuple[frozenset[str], Sample] | None:
         use = _use(Path(layout.PROCESS_BENCHMARK.format(run_id=run, data_type=path.stem)))
         try:
             sizes = _made(receipts.read_or_empty(path))
-        except (AttributeError, KeyError, TypeError):  # an odd receipt
+        except (AttributeError, KeyError, TypeError):  # an unusual receipt
             return None
         if use is None or not sizes:
             continue
@@ -255,7 +255,7 @@ def cost(
         number=document["number"],
         to_make=to_make,
         read=live if from_live else sum(raw) if raw else None,
-        # Data made before have the same size within a few percent, whatever the run holds.
+        # Earlier data have the same size within a few percent, whatever the run contains.
         written=sum(known)
         if len(known) == len(before)
         else _expected([(one.live, one.stored) for one in samples], live),
@@ -291,6 +291,6 @@ def _expected(points: Sequence[tuple[float, float]], size: float | None) -> floa
     if differ.any():
         slopes = (y[other] - y[one])[differ] / (x[other] - x[one])[differ]
         slope = min(max(float(np.median(slopes)), 0.0), steepest)
-    else:  # all of one size say nothing about a slope
+    else:  # runs of equal size do not determine a slope
         slope = 0.0 if usual / 2 < size < usual * 2 else steepest
     return max(0.0, float(np.median(y - slope * x)) + slope * size)

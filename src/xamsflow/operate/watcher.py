@@ -235,7 +235,7 @@ class Watcher:
         chosen = in_turn(new, self._room(), self._taken, self._config.watch.oldest_every)
         self._start(chosen, DRIVERS - len(self._drivers))
         n_chosen = len(chosen)
-        if n_chosen == len(new):  # runs of campaigns only fill what is left
+        if n_chosen == len(new):  # runs of campaigns fill only the remaining capacity
             again = [run.number for run in ready if run.campaign is not None]
             chosen = in_turn(again, self._room_for_campaigns(), 0, None)
             self._start(chosen, CAMPAIGN_DRIVERS - self._campaign_drivers(), campaign=True)

@@ -79,7 +79,7 @@ class ClaimedRuns:
         earlier = {run: _published(run) for run in held}
         with self._lock:
             self._earlier |= earlier
-            self._claims |= held  # before the rest, so that they are given back whatever happens
+            self._claims |= held  # first, so that they are released whatever happens
         refused: dict[str, XamsflowError] = {}
         for run, claim in held.items():
             if claim.number in reprocess:
@@ -110,9 +110,7 @@ class ClaimedRuns:
             claim = self._claims.pop(run, None)
         if claim is None:
             return False
-        with contextlib.suppress(
-            OSError, XamsflowError
-        ):  # a file that is left behind claims nothing
+        with contextlib.suppress(OSError, XamsflowError):  # a leftover file claims nothing
             claims.remove(claim)
         return True
 
@@ -125,7 +123,7 @@ def _published(run: str) -> tuple[int, int] | None:
     """Return the identity of the receipt of a run's outcome; None if there is no receipt."""
     try:
         receipt = layout.rundoc_receipt(run).stat()
-    except OSError:  # a receipt that cannot be looked at proves nothing
+    except OSError:  # an unreadable receipt proves nothing
         return None
     return receipt.st_ino, receipt.st_mtime_ns
 

@@ -26,7 +26,7 @@ def beating(beat: Callable[[], None], period_s: float = HEARTBEAT_S) -> Iterator
                 beat()
             except XamsflowError:
                 pass  # the next one may succeed
-            except Exception as error:  # whatever it is, it concerns only this one beat
+            except Exception as error:  # whatever it is, it affects only this beat
                 if str(error) != said:
                     said = str(error)
                     say(f"the heartbeat continues after {type(error).__name__}: {error}")

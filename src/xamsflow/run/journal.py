@@ -86,7 +86,7 @@ def publish(
                 )
         except TransientError:
             raise
-        except Exception as error:  # whatever it is, it concerns only this run
+        except Exception as error:  # whatever it is, it affects only this run
             refused(run, system_errors.readable(error))
     return published
 

@@ -82,7 +82,7 @@ def _harmless(
             return
         try:
             tell(config, *args, **kwargs)
-        except Exception as error:  # processing is what matters
+        except Exception as error:  # a message must not stop processing
             logger.warning("notifications: %s: %s", type(error).__name__, error)
 
     return call
@@ -98,7 +98,7 @@ def failed(config: Config, run: str, *, stage: str, failure: Failure, log: Path)
         memory.tell(
             Message(
                 event="failure",
-                # Without what differs from run to run: one unreachable host may fail many.
+                # Without details that differ between runs: one unreachable host may fail many.
                 key=f"failure {stage} {kind} {re.sub('[0-9]+', '#', reason)}",
                 state="failed",
                 subject=f"run {run} failed in {stage}: {_short(reason)}",

@@ -77,7 +77,8 @@ class Outcomes:
             self._latest_logs[log] = _latest(log)
             self._reported.discard(log)
             self._failed.pop(log, None)
-        # A job in a group may never start, and so not remove the failure of an earlier attempt.
+        # A job in a group may never start, and then does not remove the failure of an earlier
+        # attempt.
         with contextlib.suppress(OSError):
             Failure.file(log).unlink()
 
@@ -179,7 +180,7 @@ class Outcomes:
         if claim is None:
             return ""  # a single data type was requested, which leaves the run document alone
         if journal.keeps(claim.number, claim.owner):
-            return ""  # it is done, or failed before; only the run document does not say so yet
+            return ""  # it is done or failed earlier, which the run document does not say yet
         try:
             with self._connection() as database:
                 if not job.failure.interrupted:
@@ -215,7 +216,7 @@ def _one_document(database: "RunDatabase", run: str) -> Iterator[None]:
     except TransientError:
         raise
     except XamsflowError as error:
-        database.now()  # raises if the run database is away for a reason that is not transient
+        database.now()  # raises if the run database is unreachable, for whatever reason
         say(f"run {run}: its outcome cannot be written to the run document: {error}")
 
 

@@ -109,4 +109,4 @@ def _speed(folder: Path) -> float | None:
         together_s = sum(work_s) + transferred.get("duration_s", 0.0)
         return float(together_s / ((run.end - run.start) / 1e9))
     except (OSError, XamsflowError, KeyError, TypeError, ValueError):
-        return None  # what cannot be read teaches nothing
+        return None  # unreadable files are ignored

@@ -71,7 +71,7 @@ def patiently(work: Callable[[], _T], retry: Retry) -> _T:
 
 
 def _doubled(first: float, number: int, longest: float) -> float:
-    # The power is bounded, as floats are.
+    # The exponent is limited, because floats are.
     return min(first * 2.0 ** min(number - 1, 64), longest)
 
 

@@ -179,7 +179,7 @@ def apply(
                 if not step.allowed(document):
                     continue
                 here = step.as_read(document)
-                if here == before.get(number):  # unchanged and yet refused: it cannot be changed
+                if here == before.get(number):  # unchanged, yet refused: it cannot be changed
                     failed.add(number)
                     continue
                 room = changes.make_room(document)

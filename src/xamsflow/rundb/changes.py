@@ -65,7 +65,7 @@ class Change:
         attempt = processing.get("attempt")
         clears = {*self.clears, "retry_at"} - set(self.sets)
         again = found is State.PENDING and reaches is Status.PENDING
-        if again:  # what was requested before holds as well
+        if again:  # earlier requests still apply
             clears -= {"forced", "reprocess"}
         if self.asked or reaches is Status.DONE or _set_by_hand(document):
             clears |= {"tries", "tries_by_class"}

@@ -66,7 +66,7 @@ class Claiming:
                 if claim := claim_of(number, document, self._owner):
                     claimed.add(number)
                     yield claim
-                # Unchanged and yet refused: the change's own condition did not hold.
+                # Unchanged, yet refused: the change's own condition did not hold.
                 elif change.allowed(document) and here != before.get(number):
                     room = changes.make_room(document)
                     steps[number] = room or (here, change.update(document, time))

@@ -59,7 +59,7 @@ def open_database(rundb: config.Rundb) -> Iterator[RunDatabase]:
                 MongoClient(address.geturl(), **options)
             )
             client.admin.command("ping")
-        # Whatever the address says: a claim is not found if it is read from a secondary that lags,
+        # Whatever the address says: a claim would be missed if read from a lagging secondary,
         # or written without acknowledgement.
         database = client.get_database(
             rundb.database,
@@ -111,7 +111,7 @@ def _address(uri: str) -> SplitResult:
         if address.scheme == "mongodb":  # checking mongodb+srv needs the name service
             parse_uri(uri)
     except (PyMongoError, ValueError, TypeError) as error:
-        # Its options may hold a password, too: the address is not shown.
+        # Its options may contain a password, too: the address is not shown.
         raise ConfigurationError(f"rundb.uri cannot be read ({error})") from None
     return address
 

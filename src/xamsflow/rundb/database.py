@@ -243,7 +243,7 @@ class RunDatabase:
         """
         if numbers is not None and not numbers:
             return run_rows.columns([])
-        # The server sends all answers without being asked again: it works while we decode.
+        # The server sends all batches without further requests, and works while we decode.
         routed = self._collection.database.client.is_mongos  # which cannot do this
         found = self._collection.find(
             _in_ranges(numbers),
@@ -330,7 +330,7 @@ class RunDatabase:
         Returns None if another driver of this project works on it.
         """
         change = changes.claim(status.CLAIM_ANY, owner, targets, asked=True)
-        # If nothing was changed, it may be the owner's anyway: an earlier answer was lost.
+        # Even if nothing was changed, the owner may have it: an earlier answer was lost.
         document = self._changed(number, change) or self._one(number, changes.FIELDS)
         return claiming.claim_of(number, document, owner)
 
@@ -689,7 +689,7 @@ class RunDatabase:
         for _ in range(CHANGE_TRIES):
             document = self._one(number, changes.FIELDS)
             here = change.as_read(document)
-            # Unchanged and yet refused: the change's own condition did not hold.
+            # Unchanged, yet refused: the change's own condition did not hold.
             if not change.allowed(document) or here == before:
                 return None
             if room := changes.make_room(document):

@@ -102,7 +102,7 @@ def joined(parts: Iterable[list[list[Any]]]) -> Columns:
         **dict.fromkeys(LISTS, _Shared(_texts)),
         "status": _Shared(_word),
     }
-    # One part after the other becomes arrays, before the processor's cache has lost it.
+    # Convert part by part to arrays, while each is still in the processor's cache.
     found = [_arrays(_numbered(rows), shared) for rows in parts]
     found.append(_arrays([], shared))
     return {name: np.concatenate([part[name] for part in found]) for name in FIELDS}

@@ -97,7 +97,7 @@ def read() -> QuantityTable:
     if not read_now and not damaged and len(unchanged) == len(kept.run_ids):
         return kept
     table = _joined(kept, unchanged, read_now, damaged)
-    with suppress(XamsflowError, OSError):  # a folder of somebody else, a full disk
+    with suppress(XamsflowError, OSError):  # another user's folder, a full disk
         _keep(table, stamps)
     return table
 
@@ -123,7 +123,7 @@ def _stamp(file: str, run: str) -> tuple[int, int]:
 def _verdict(run: str) -> Health | None:
     try:
         return health.read(run)
-    except XamsflowError:  # a verdict that cannot be read hides no quantities
+    except XamsflowError:  # an unreadable verdict must not hide quantities
         return None
 
 

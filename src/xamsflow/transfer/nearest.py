@@ -203,7 +203,7 @@ def _places(document: Mapping[str, Any], run: str, one: Daq | Source, daq: Daq) 
     if one.live_data is not None:
         return [Place(one.name, one.ssh, str(one.live_data))]
     locations = rundoc.live_locations(document, one.name)
-    if one.name == daq.cluster:  # our own entry is no other copy
+    if one.name == daq.cluster:  # our own entry is not another copy
         locations = [each for each in locations if posixpath.normpath(each) != str(daq.copies_in)]
     if not locations:
         raise _NoLocationError(

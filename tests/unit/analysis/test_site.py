@@ -170,7 +170,7 @@ def test_data_of_another_lineage_and_unfinished_data_are_named(changeable):
         (b"", "is not valid JSON"),
         (b"[]", "not a JSON object"),
         (b"{}", "is not complete"),
-        (b'{"writing_ended": 1, "dtype": "x"}', "not from strax"),
+        (b'{"writing_ended": 1, "dtype": "x"}', "not written by strax"),
     ],
 )
 def test_damaged_metadata(changeable, content, said):

@@ -70,7 +70,7 @@ def test_a_data_type_that_two_receipts_tell_of_is_entered_once(transferred, made
 
 def test_a_receipt_whose_data_are_gone_is_not_believed(tmp_path, transferred, made):
     shutil.rmtree(tmp_path / "000932-records-def")
-    with pytest.raises(BadDataError, match="000932-records-def is gone"):
+    with pytest.raises(BadDataError, match="000932-records-def is missing"):
         data_entries(transferred, [made], host="stbc")
 
 
@@ -109,7 +109,7 @@ def test_of_a_failed_run_what_is_certain_is_found(tmp_path, monkeypatch, transfe
         ),
         (
             lambda folder: (folder / "records-def-metadata.json").write_text("{}"),
-            "are not from strax",
+            "were not written by strax",
         ),
         (lambda folder: (folder / "records-def-metadata.json").unlink(), "json is missing"),
     ],
@@ -122,5 +122,5 @@ def test_stored_data_of_other_size_are_not_published(change, message, tmp_path, 
 
 def test_data_that_are_not_those_of_the_receipt_are_not_published(tmp_path, made):
     facts(tmp_path / "000932-records-def", "def", n_items=8)
-    with pytest.raises(BadDataError, match="has n_items 8, its receipt says 7"):
+    with pytest.raises(BadDataError, match="has n_items 8, but its receipt says 7"):
         data_entries(None, [made], host="stbc")

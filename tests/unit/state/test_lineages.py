@@ -92,7 +92,7 @@ def test_only_a_comparison_of_these_lineages_lets_one_accept(processed, old, new
     with pytest.raises(ConfigurationError, match="has not been reprocessed"):
         accept(processed, RUN, "ann")
     publish(processed, NEW, 2)
-    with pytest.raises(ConfigurationError, match="run 000932 has not been compared: first look"):
+    with pytest.raises(ConfigurationError, match="run 000932 has not been compared: first see"):
         accept(processed, RUN, "ann")
     compare(old, new)
     with pytest.raises(ConfigurationError, match="has not been compared since it was reprocessed"):

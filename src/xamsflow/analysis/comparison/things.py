@@ -169,7 +169,7 @@ def n_rows(pair: Pair) -> dict[str, tuple[int, int]]:
             )
         except (KeyError, TypeError) as error:
             raise strax_folder.damaged(
-                pair.run_id, f"the metadata of {data_type} are not from strax ({error!r})"
+                pair.run_id, f"the metadata of {data_type} were not written by strax ({error!r})"
             ) from error
         found[data_type] = old, new
     return found

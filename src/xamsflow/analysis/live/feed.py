@@ -75,7 +75,7 @@ def feeding(document: Mapping[str, Any]) -> Iterator["Feed | None"]:
     assert number is not None, "the run was found by its number"
     try:
         feed = Feed(layout.run_id(number), document)
-    except Exception:  # whatever is wrong: the run is followed all the same
+    except Exception:  # whatever happens, the run is still followed
         logger.warning("the run is not shown while it is being taken", exc_info=True)
         yield None
         return

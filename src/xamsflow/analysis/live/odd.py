@@ -113,11 +113,12 @@ class Watch:
                 name: found
                 for each in shipped.definitions()
                 for name, found in make.measure(each, window).items()
-                if found.value is not None  # what a minute does not determine is not missing
+                if found.value
+                is not None  # quantities that a minute cannot determine are not missing
             },
         )
         found = verdict.judge(values, references.find(values), None, values.time)
-        # Suspects, too: they are odd once two in a row stand out.
+        # This includes suspects, which are odd once two in a row stand out.
         odd = {one.name: one for one in (*found.odd, *found.suspects) if one.value is not None}
         both = [one for name, one in odd.items() if _continues(self._before.get(name), one)]
         self._before = odd

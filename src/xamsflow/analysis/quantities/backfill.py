@@ -74,7 +74,7 @@ def _need(run: str, processed: Path, own: OwnQuantities) -> make.Need:
     try:
         return make.need(run, processed, own)
     except XamsflowError:
-        return make.Need.NEW  # making it says what is wrong
+        return make.Need.NEW  # make() reports what is wrong
 
 
 def _is_claimed(run: str) -> bool:

@@ -106,7 +106,7 @@ def measure(definition: Definition, run: RunData) -> Found:
     """Return a quantity of a run; of channels, by the name of each."""
     try:
         return definition.found(definition.function(run)) or definition.failed("no channels")
-    except Exception as error:  # whatever data may lead to: the others are measured nevertheless
+    except Exception as error:  # data may cause any error; the others are still measured
         is_final = not may_pass(error)
         if isinstance(error, XamsflowError):
             return definition.failed(str(error), run.channels, is_final=is_final)

@@ -200,12 +200,12 @@ class OwnQuantities:
                 self.close()
                 return _Ended(f"took longer than {self._limits.time_s:g} s", is_final=False)
             return self._connection.recv()
-        except Exception:  # the process has ended, or sent what cannot be read
+        except Exception:  # the process has ended, or sent something unreadable
             process = self._process
             process.join(1)
             code = process.exitcode
             self.close()
-            if code is not None and code < 0:  # such as by the kernel, which was short of memory
+            if code is not None and code < 0:  # for example by the kernel, for lack of memory
                 name = signal.Signals(-code).name
                 return _Ended(f"ended its process by {name}", is_final=False)
             return _Ended(f"ended its process with exit code {code}", is_final=True)
@@ -228,7 +228,7 @@ def _serve(
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)  # what they print is no output of ours
+    os.dup2(2, 1)  # what they print is not our output
     _limit_memory(limits.memory)
     try:
         known = {each.name: each for each in _load(file)}
@@ -251,7 +251,7 @@ def _serve(
 
 
 def _load(file: Path) -> Sequence[Definition]:
-    sys.path.append(str(file.parent.absolute()))  # for other files beside it
+    sys.path.append(str(file.parent.absolute()))  # for other files next to it
     name = "quantities_of_site"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None, "the file ends with .py"

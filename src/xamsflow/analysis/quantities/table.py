@@ -38,7 +38,7 @@ def table(runs: "pd.DataFrame", *, problems: bool = False) -> "pd.DataFrame":
     for name in known.names:
         values, errors = numbers(known.values, name), numbers(known.errors, name)
         if np.isnan(values).all() and name not in texts and name not in reasons:
-            continue  # no run of these has it
+            continue  # none of these runs has it
         columns[name] = _with_words(values, texts.get(name))
         if np.isfinite(errors).any():
             columns[f"{name}_error"] = errors

@@ -254,7 +254,7 @@ class Sources:
         for run in sorted(runs, reverse=True):
             try:
                 found.append(of(run))
-            except (XamsflowError, OSError) as error:  # it concerns only this run
+            except (XamsflowError, OSError) as error:  # it affects only this run
                 found.append(_unreadable(run, system_errors.readable(error)))
         return found
 

@@ -169,7 +169,7 @@ def _noted(contents: Contents, what: str) -> Iterator[None]:
     """Record what cannot be shown, and why."""
     try:
         yield
-    except Exception as error:  # data may be damaged in any way; show the rest nevertheless
+    except Exception as error:  # data may be damaged in any way; show the rest anyway
         contents.missing.append(" ".join(f"{what} cannot be shown: {error}".split())[:160])
 
 

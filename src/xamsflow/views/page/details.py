@@ -54,7 +54,7 @@ def make(config: Config, stamps: Mapping[int, int], at_most: int, *, thorough: b
             run = runs[number]
             try:
                 found[number] = list(_sections(run, document, logs[run]))
-            except Exception:  # of one run, of which somebody wrote the document
+            except Exception:  # affects only this run, whose document anybody may edit
                 logger.exception("no details of run %s", run)
                 found[number] = _problem(f"see xamsflow show {number}")
     for number, sections in found.items():

@@ -68,7 +68,7 @@ def _write(page: Page) -> tuple[dict[int, int], bool]:
     parts = [(HERE / part).read_text(encoding="utf-8") for part in (*SCRIPTS, TEMPLATE, STYLE)]
     lasting["program"] = program = kept.checksum(parts)
     receipts = bool(page.source_problem)
-    if receipts:  # the rows are others, and will be as before: open pages keep theirs
+    if receipts:  # these rows are temporary: open pages keep theirs
         lasting["rows"] = kept.checksum(page.rows)
     told = None if receipts else page.rows
     is_new = before.take(told, kept.checksum(lasting), page.made.timestamp())
