@@ -171,8 +171,8 @@ def test_targets_depend_on_the_mode(make_site):
     site.collection.update_one({"number": 932}, {"$set": {"mode": "only_v1724"}})
     for target in ([], ["results/000932/rundoc.json"]):
         preview = site.snakemake("-n", *target).stdout
-        assert "Run 000932: make raw_records_v1724" in preview
-        assert "Run 000932: make raw_records_v1730" not in preview
+        assert "Run 000932: process raw_records_v1724" in preview
+        assert "Run 000932: process raw_records_v1730" not in preview
     assert site.snakemake().returncode == 0
     assert (site.work / "results/000932/raw_records_v1724.json").exists()
     assert not (site.work / "results/000932/raw_records_v1730.json").exists()

@@ -1,4 +1,4 @@
-# What all rules share: the checked configuration, this process's driver, the paths.
+# What all rules share: the checked configuration, the driver of this process, the paths.
 #
 # Needs:  the configuration.
 # Leaves: nothing. Jobs parse these files again, so parsing uses no database, network or clock.
@@ -67,7 +67,7 @@ workflow.localrules(*settings.login_node_rules)
 
 
 def script(name):
-    """Return the command that runs a script, to which a rule adds arguments.
+    """Return the command that runs a script; a rule adds the arguments.
 
     Snakemake's `script:` directive starts the same process, but first imports everything there that
     a script might need from Snakemake, which takes 0.15 s.
@@ -77,7 +77,7 @@ def script(name):
 
 
 def script_of_run(name):
-    """Return the command that runs a script of which many runs need the imports."""
+    """Return the command that runs a script whose imports many runs need."""
     if by_conda():
         return script(name)
     return without_wildcards(fork_server.command(layout.SCRIPTS / name))
@@ -93,12 +93,12 @@ def by_conda():
 
 
 def without_wildcards(command):
-    """Return a command for the shell, in which Snakemake finds no wildcards."""
+    """Return a shell command in which Snakemake finds no wildcards."""
     return shlex.join(command).replace("{", "{{").replace("}", "}}")
 
 
 def start_fork_server(runs):
-    """Start the process that imports what the jobs of so many runs need, and forks for each job."""
+    """Start the process that imports what the jobs of these runs need and forks for each job."""
     if runs and not by_conda():
         fork_server.start(
             layout.SCRIPTS / "serve.py", str(runs), log=layout.FORK_SERVER_LOG
@@ -110,12 +110,12 @@ if workflow.remote_exec:  # a batch job, which has no hooks
 
 
 def literally(value):
-    """Return a parameter in which Snakemake does not take braces for wildcards."""
+    """Return a parameter whose braces Snakemake does not mistake for wildcards."""
     return lambda wildcards: value
 
 
 def runs_jobs():
-    """Return whether this process runs jobs: it is not a dry run, a look at the DAG, or a job."""
+    """Return whether this process runs jobs, rather than being a dry run, a DAG plot or a job."""
     return (
         workflow.is_main_process
         # Only set if jobs are to be executed; never with --unlock, --summary and --dag.
@@ -126,7 +126,7 @@ def runs_jobs():
 
 
 def growing(amount):
-    """Return a resource that is increased each time a run had too little of it."""
+    """Return a resource that increases each time a run had too little of it."""
 
     def resource(wildcards, attempt):
         shortages = driver.current().shortages(wildcards.run_id)
@@ -151,7 +151,7 @@ def share_batch_jobs():
     No option of Snakemake can express this. Each batch job is a group with its own name.
     """
     groups = workflow.group_settings
-    if driver.BATCH_JOB in groups.group_components:  # somebody has decided otherwise
+    if driver.BATCH_JOB in groups.group_components:  # somebody set another number
         return
     groups.overwrite_groups = {
         name: batch_job if group == driver.BATCH_JOB else group
@@ -208,7 +208,7 @@ def receipts_to_publish(wildcards):
 
 
 def unpublished(wildcards):
-    """Return the outcome of a run that must be published first, nothing if it is published."""
+    """Return the outcome of a run that must be published first; nothing if it is published."""
     rundoc = layout.RUNDOC_RECEIPT.format(run_id=wildcards.run_id)
     published = Path(rundoc).exists() and not requests.names(
         workflow.dag_settings.targets, rundoc
@@ -217,7 +217,7 @@ def unpublished(wildcards):
 
 
 def changed(*files):
-    """Return when files were last changed, as the parameter of a rule that need not make them."""
+    """Return when files last changed, as the parameter of a rule that must not produce them."""
     times = [
         str(Path(file).stat().st_mtime_ns) for file in files if Path(file).exists()
     ]
@@ -225,8 +225,8 @@ def changed(*files):
 
 
 def check(wildcards):
-    """Stop the process if a file is asked for that cannot be made; return no inputs."""
-    start_jobs_at_once()  # here, because the rules of all runs call this while the DAG is made
+    """Stop the process if a requested file cannot be produced; return no inputs."""
+    start_jobs_at_once()  # here, because the rules of all runs call this while the DAG is built
     with driver.errors_end_the_process():
         requests.check(
             wildcards.run_id,
@@ -243,11 +243,9 @@ def transferred(wildcards):
 
 
 def followed_first(wildcards):
-    """Return the receipt of a run that is followed while it is taken, nothing for other runs."""
+    """Return the receipt of a run that is followed during data taking; nothing for other runs."""
     check(wildcards)
-    if (
-        not settings.select.follow
-    ):  # looking in vain for each of a thousand runs takes a moment
+    if not settings.select.follow:  # checking each of a thousand runs takes a moment
         return []
     followed = driver.current().follows(wildcards.run_id)
     return [layout.FOLLOW_RECEIPT] if followed else []

@@ -1,4 +1,4 @@
-# Make a data type of a run, and all data types below it.
+# Compute a data type of a run, and all data types below it.
 #
 # Needs:  <storage.live_data>/<run_id>/ and results/<run_id>/transfer.json.
 # Leaves: strax data in <storage.processed>/ and results/<run_id>/<data_type>.json.
@@ -17,7 +17,7 @@ rule process:
         ),
     log:
         layout.PROCESS_LOG,
-    # Finish a run before the next one begins.
+    # Finish a run before the next one starts.
     priority: 1
     conda:
         "../envs/xamsflow.yaml"
@@ -31,7 +31,7 @@ rule process:
         context=literally(settings.context),
         processed=literally(str(settings.storage.processed)),
     message:
-        "Run {wildcards.run_id}: make {wildcards.data_type}"
+        "Run {wildcards.run_id}: process {wildcards.data_type}"
     shell:
         script_of_run("process.py")
         + " {wildcards.run_id} {wildcards.data_type} {threads} {input:q} {output:q} {log:q}"

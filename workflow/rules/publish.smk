@@ -17,7 +17,7 @@ rule publish:
         ),
     log:
         layout.PUBLISH_LOG,
-    # Finish a run before the next one begins.
+    # Finish a run before the next one starts.
     priority: 2
     conda:
         "../envs/xamsflow.yaml"

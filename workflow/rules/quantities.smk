@@ -5,7 +5,7 @@
 
 
 rule quantities:
-    # To look at a run that is done must not publish it again.
+    # Measuring a run that is done must not publish it again.
     input:
         unpublished,
     output:

@@ -5,7 +5,7 @@
 
 
 rule overview:
-    # To look at a run that is done must not publish it again.
+    # Drawing a run that is done must not publish it again.
     input:
         unpublished,
     output:
@@ -55,7 +55,7 @@ rule page:
     resources:
         mem_mb=1000,
         runtime=10,
-    # Not the receipts themselves: to look at runs must not process them.
+    # Not the receipts themselves: writing the page must not process runs.
     params:
         receipts=lambda wildcards: changed(*receipts_on_disk()),
     message:
@@ -82,7 +82,7 @@ rule trends:
     resources:
         mem_mb=1000,
         runtime=10,
-    # Not the quantities themselves: to look at runs must not make them.
+    # Not the quantities themselves: writing the page must not measure them.
     params:
         quantities=lambda wildcards: changed(*quantities_on_disk()),
     message:
