@@ -1,6 +1,6 @@
-"""Which runs may be used: criteria in a file, and the list of runs that meet them.
+"""Good runs: criteria in a file, and the list of runs that meet them.
 
-The same criteria and data give the same list anywhere: it has no time, host or path.
+The same criteria and data give the same list anywhere, because it has no time, host or path.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -223,7 +223,7 @@ def _live_time(run: str, table: QuantityTable) -> float | None:
 
 
 def _with_texts(value: Any) -> Any:
-    """Return what YAML gives with its dates and times as text."""
+    """Return parsed YAML with its dates and times as text."""
     if isinstance(value, dict):
         return {name: _with_texts(inner) for name, inner in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The entry of the correction file of electron lifetimes that follows from runs."""
+"""The correction-file entry for the electron lifetime that is derived from runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,8 +83,8 @@ def entry(
 ) -> Entry | None:
     """Return the new entry, in ns; None if the file has no range from which to take its end.
 
-    `used` are the usable runs, ascending, and `found` is what follows from them: the lifetime and
-    its error, us. `runs` are the first and the last run of the entry; None:
+    `used` are the usable runs, ascending, and `found` is the result: the lifetime and its error,
+    us. `runs` are the first and the last run of the entry; None:
     from the first run used to the end of the range in which it is now.
     """
     first = used[0].number

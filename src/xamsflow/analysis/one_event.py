@@ -1,4 +1,4 @@
-"""All that is stored of one event: its row, its peaks, and the waveforms of its channels."""
+"""Everything stored about one event: its row, its peaks, and the waveforms of its channels."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 REQUIRED = ("event_basics", "peaks")
-"""What must be stored; everything else is made from it in memory, or left out."""
+"""The data types that must be stored; the others are computed in memory or left out."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The table of runs, and which of them are meant."""
+"""The table of runs, and the selection from it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -38,7 +38,7 @@ LATEST_MS = 9_223_372_036_854
 
 
 def ranges(runs: Runs) -> tuple[range, ...] | None:
-    """Return the run numbers that are meant, None for all.
+    """Return the selected run numbers, None for all.
 
     Raises ConfigurationError for what is not a run.
     """

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from xamsflow.rundb import RunDatabase, run_rows
 
 ASK_AGAIN_S = 60
-"""How long the run database is left alone after it could not be reached."""
+"""How long to wait before trying an unreachable run database again."""
 
 NAMED = 5
 """How many runs an error names."""
@@ -153,11 +153,11 @@ class Site:
         the start of the run) or `time_range` (ns since the epoch).
 
         Only stored data are loaded. If a run lacks the data, an error names the run and the
-        command that makes them. With `skip_missing`, such runs are left out; with `make`, the
-        data are made from stored data and added to the folder of strax data.
+        command that creates them. With `skip_missing`, such runs are left out; with `make`, the
+        data are computed from stored data and added to the folder of strax data.
 
-        If a run was reprocessed beside its earlier data, the earlier data are loaded until
-        somebody accepts the new ones. To choose explicitly, set `lineage` to ``"new"`` or
+        If a run was reprocessed alongside its earlier data, the earlier data are loaded until
+        somebody accepts the new data. To choose explicitly, set `lineage` to ``"new"`` or
         ``"old"``. If the lineages have different fields, only the common fields are loaded.
         """
         from xamsflow.data.loading import Selection  # noqa: PLC0415 - strax takes seconds
@@ -228,9 +228,9 @@ class Site:
     ) -> "strax.Context":
         """Return a strax context that knows the site's stored data, runs, modes and tags.
 
-        The context never writes to the site's folder of strax data. It stores the data it makes,
+        The context never writes to the site's folder of strax data. It stores the data it computes,
         and the superruns you define, in the folder `output`; None keeps them in memory.
-        `lineage` works as for :meth:`load`; data made from earlier data have their lineage.
+        `lineage` works as for :meth:`load`; data computed from earlier data have their lineage.
         """
         from xamsflow.data.context import for_analysis  # noqa: PLC0415 - strax takes seconds
 
@@ -380,7 +380,7 @@ class Site:
     def _make(
         self, runs: Iterable[str], data_types: Sequence[str], lineage: lineages.Which
     ) -> None:
-        """Make and store the data types that runs lack."""
+        """Compute and store the data types that runs lack."""
         context = self.context(output=self.processed, lineage=lineage)
         for run in runs:
             with lock.exclusive(layout.lock_file(self.processed, run)):
@@ -400,7 +400,7 @@ class Site:
     def _not_stored(
         self, lacking: Sequence[str], n_runs: int, data_types: Sequence[str], loader: "Loader"
     ) -> ConfigurationError:
-        """Return the error for runs that lack data, which says how to get them."""
+        """Return the error for runs that lack data, which names the command to create them."""
         gone = [run for run in lacking if any(loader.is_gone(run, one) for one in data_types)]
         if gone:
             words = run_numbers.words(map(int, gone))
@@ -423,7 +423,7 @@ class Site:
         )
 
     def _hints(self, run: str, data_types: Sequence[str], loader: "Loader") -> Iterator[str]:
-        """Yield what is there instead of the data types that a run lacks."""
+        """Yield what exists instead of the data types that a run lacks."""
         folders = [path.name for path in self.processed.glob(f"{run}-*")]
         if not folders:
             yield f"{self.processed} has no data of run {run}"

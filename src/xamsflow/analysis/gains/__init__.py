@@ -3,7 +3,7 @@
 ::
 
     spectrum  the model of the charge in the LED's window, and its fit
-    led_run   what is read of an LED run, and what makes one unusable
-    proposal  the entry of a correction file that follows from an LED run
+    led_run   the pulses of an LED run, and whether it is usable
+    proposal  the correction-file entry that is derived from an LED run
     picture   draws the fits
 """

@@ -1,4 +1,4 @@
-"""What is read of an LED run, and what makes an LED run unusable."""
+"""The pulses of an LED run, and whether it is usable."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -139,7 +139,7 @@ def collect(calibration: Array, records: Iterable[Array], led: Led) -> dict[int,
 
 
 def problem(pulses: Pulses, led: Led) -> str | None:
-    """Return why no gain follows from a channel's pulses, or None."""
+    """Return why a channel's pulses do not determine a gain, or None."""
     n = len(pulses.light)
     if n < FEWEST_PULSES:
         short = f"; {pulses.n_short} end before it does" if pulses.n_short else ""
@@ -166,7 +166,7 @@ def problem(pulses: Pulses, led: Led) -> str | None:
 
 
 def problem_of_fit(found: spectrum.Fit) -> str | None:
-    """Return why no gain follows from a fit, or None."""
+    """Return why a fit does not determine a gain, or None."""
     lit = 1 - np.exp(-found.occupancy)
     n = int(found.spectrum.light.sum())
     distance = np.abs(np.cumsum(found.expected - found.spectrum.light)).max() / n
@@ -182,7 +182,7 @@ def problem_of_fit(found: spectrum.Fit) -> str | None:
 
 @dataclass
 class _Collected:
-    """What the chunks of a run say about a channel."""
+    """The data on a channel from the chunks of a run."""
 
     n_pulses: int = 0
     n_saturated: int = 0

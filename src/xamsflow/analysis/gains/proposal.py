@@ -1,4 +1,4 @@
-"""The entry of a correction file that follows from an LED run."""
+"""The correction-file entry that is derived from an LED run."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ChannelGain:
-    """What an LED run says about a channel.
+    """The result of an LED run for a channel.
 
     `current` is the gain in use for the run, in PE per ADC count and sample. Without `problem`, the
     `fit` gives the new one; with it, there may be a fit, which is only shown.

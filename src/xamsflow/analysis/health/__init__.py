@@ -5,5 +5,5 @@
     comparison  what is usual for a quantity, and how far a value is from it
     references  the earlier runs with which a run is compared
     verdict     the verdict on a run, from its quantities and the reference runs
-    judging     makes, keeps and publishes verdicts, and what people write about them
+    judging     creates, stores and publishes verdicts, and people's notes on them
 """

@@ -1,4 +1,4 @@
-"""Verdicts on runs: make them, keep them on disk, publish them and notify people.
+"""Verdicts on runs: create them, store them on disk, publish them and notify people.
 
 Only the files on disk count: a verdict depends on the files of earlier runs, and needs no run
 database.
@@ -30,7 +30,7 @@ RECENT = timedelta(days=7)
 
 
 def judge(runs: Iterable[str], config: Config, *, is_last: bool = True) -> list[Health]:
-    """Judge runs, oldest first, keep the verdicts and return them; report new deviations.
+    """Judge runs, oldest first, store and return the verdicts; report new deviations.
 
     Runs without quantities, or with a damaged file of them, are left out. If `is_last` is false,
     earlier runs may still get quantities; runs without enough reference runs then get no verdict
@@ -64,7 +64,7 @@ def is_unjudged(run: str) -> bool:
 
 
 def judge_again(runs: Iterable[str]) -> list[Health]:
-    """Judge runs, oldest first, keep the verdicts and return them, as :func:`judge`, silently."""
+    """Judge runs, oldest first, as :func:`judge`, but without notifications."""
     return _judge_all(runs, keep_unknown=True)
 
 

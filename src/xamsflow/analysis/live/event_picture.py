@@ -47,7 +47,7 @@ class EventPicture:
 
 
 def _whole(run_id: str, event: Event, sensors: Sensors) -> OneEvent:
-    """Return an event for the display, without the data that are made only after the run."""
+    """Return an event for the display, without the data that are computed only after the run."""
     info: defaultdict[str, Any] = defaultdict(lambda: np.nan)
     info.update({name: event.row[name] for name in event.row.dtype.names})
     has_records = bool(len(event.records))

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 Array = npt.NDArray[Any]
 
 NICE = 5
-"""Lower than the job's, higher than that of pictures of runs that have ended."""
+"""Priority: lower than the job's, higher than that of pictures of ended runs."""
 
 MOST_BYTES = 100_000_000
 """Maximum amount of data waiting for the process; beyond that, chunks are left out."""

@@ -42,7 +42,7 @@ class _Window(RunData):
         return self._all(data_type)[list(columns)][:at_most]
 
     def load(self, data_type: str | Sequence[str], **_: Any) -> Any:
-        """Raise NotMeasuredError, because tables are made only for runs that have ended."""
+        """Raise NotMeasuredError, because tables contain only runs that have ended."""
         raise NotMeasuredError(f"{data_type} cannot be loaded while the run is being taken")
 
     def _all(self, data_type: str) -> Array:
@@ -85,7 +85,7 @@ class Watch:
         return True
 
     def _begin(self, start: int) -> None:
-        """Begin a window; chunks of data types that are ahead belong to it."""
+        """Start a window; chunks of data types that are ahead belong to it."""
         self._start = start
         for name, pieces in self._pieces.items():
             self._pieces[name] = [piece for piece in pieces if piece.start >= start]

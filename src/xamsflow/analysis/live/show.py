@@ -1,4 +1,4 @@
-"""The process that shows a run while it is being taken: ``python -m xamsflow.analysis.live.show``.
+"""The process that shows a run during data taking: ``python -m xamsflow.analysis.live.show``.
 
 It reads what a feed sends, draws in the feed's pauses and every few seconds, and ends when the feed
 does. Failures here affect only the pictures.

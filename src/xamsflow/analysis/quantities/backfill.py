@@ -1,4 +1,4 @@
-"""Make the quantities that runs lack, and judge those runs."""
+"""Measure the quantities that runs lack, and judge those runs."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ BATCH = 100
 def backfill(
     site: "Site", runs: Sequence[str] | None = None, *, only_new: bool = False
 ) -> Iterator[tuple[str, XamsflowError | None]]:
-    """Make the quantities that runs lack, newest run first, and judge these runs.
+    """Measure the quantities that runs lack, newest run first, and judge these runs.
 
     None for all runs; with `only_new`, those without a file newer than their data. Runs that are
     being processed are left out. Last come the quantities that failed for a reason that may have
@@ -57,7 +57,7 @@ def backfill(
 
 
 def _in_need(runs: Sequence[str], processed: Path, own: OwnQuantities) -> Iterator[str]:
-    """Yield the runs of which something is to be made, at last what is only tried again."""
+    """Yield the runs with something to measure, those that are only retried last."""
     again = []
     for run in runs:
         need = _need(run, processed, own)

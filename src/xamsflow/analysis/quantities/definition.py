@@ -38,7 +38,7 @@ class Definition:
 
     The function returns a number, a number and its error (one standard deviation), or a short text;
     with `by_channel`, a mapping from channel to one of these. `by` says who defines it and `code`
-    identifies the code, so that changed code makes the quantity again.
+    identifies the code, so that the quantity is measured again if the code changes.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Make the file with the quantities of a run, and see which runs need a new one."""
+"""Measure the quantities of a run, and determine which runs need that."""
 
 import logging
 from dataclasses import replace
@@ -71,7 +71,7 @@ def is_new(run: str, processed: Path) -> bool:
 
 
 class Need(Enum):
-    """What is to be made of a run: nothing, something for the first time, or only again."""
+    """What to measure in a run: nothing, something for the first time, or only retries."""
 
     NOTHING = "nothing"
     NEW = "new"

@@ -1,7 +1,7 @@
 """The quantities of this site, from ``quantities.py`` in the working directory.
 
-People write them, so anything may be wrong with them: they run in a process of their own, with
-limits on time and memory. Whatever happens there is a problem of that quantity alone.
+People write them, so anything may be wrong with them: they run in a separate process, with limits
+on time and memory. Whatever happens there affects only that quantity.
 """
 
 import ctypes
@@ -85,12 +85,12 @@ class OwnQuantities:
 
     @property
     def by(self) -> str:
-        """What the quantities name as their origin."""
+        """The origin that the quantities name."""
         return self._file.name
 
     @property
     def is_broken(self) -> bool:
-        """Whether the file as a whole cannot be used: then nobody knows what it defines."""
+        """Whether the file as a whole cannot be used, so that its quantities are unknown."""
         return bool(self.definitions) and self.definitions[0].name == FILE_ITSELF
 
     @property
@@ -278,7 +278,7 @@ def _limit_memory(n_bytes: int) -> None:
 
 
 def _words(error: BaseException, file: Path, limits: Limits) -> str:
-    """Return what went wrong, and in which line of the file."""
+    """Return the error, and the line of the file."""
     if isinstance(error, MemoryError):
         return f"needs more than {limits.memory / GB:g} GB of memory"
     if isinstance(error, XamsflowError):

@@ -1,4 +1,4 @@
-"""What a quantity's function gets: the facts and the stored data of one run."""
+"""The argument of a quantity's function: the facts and the stored data of one run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The page `results/trends.html`: the quantities of all runs against time and each other.
+"""The trends page, `results/trends.html`: the quantities of all runs against time and each other.
 
 ::
 

@@ -1,4 +1,4 @@
-"""What the page of trends shows: columns of all runs as small integers, and words."""
+"""What the trends page shows: columns of all runs as small integers, and words."""
 
 import math
 import os
@@ -29,10 +29,10 @@ STRIPS = {
     "electron_loss_rate": "Electron loss rate: 1 / lifetime",
     "live_fraction": "Live fraction",
 }
-"""The quantities that are always in front, with their titles."""
+"""The quantities that always come first, with their titles."""
 
 FIELDS = ("name", "value", "usual", "deviation", "known", "problem")
-"""What is said about a quantity that stands out."""
+"""What the page says about an unusual quantity."""
 
 BAND = ("center", "spread", "limit")
 
@@ -45,8 +45,8 @@ S = 1_000_000_000
 def collect(config: Config) -> dict[str, Any]:
     """Return what the page shows, as plain JSON.
 
-    Runs are in order of time. If the run database cannot be reached, the receipts tell what they
-    know of tags and comments, and `problem` says so.
+    Runs are in order of time. If the run database cannot be reached, tags and comments come
+    from the receipts, and `problem` says so.
     """
     table = quantity_table.read()
     order = np.argsort(table.starts, kind="stable")

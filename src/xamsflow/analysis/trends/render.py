@@ -1,4 +1,4 @@
-"""Write the page of trends into the working directory."""
+"""Write the trends page into the working directory."""
 
 from pathlib import Path
 
