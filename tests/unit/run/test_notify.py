@@ -297,7 +297,7 @@ def test_each_place_that_stays_silent_is_reported_and_so_is_its_return(settings,
         look(settings(), database, daq="no route", slurm="timed out")
         (message,) = sent(inbox)
         assert message["text"].startswith("slurm does not respond\n\nSlurm has not resp")
-        assert "or longer:\ntimed out\n" in message["text"]
+        assert "or earlier:\ntimed out\n" in message["text"]
         look(settings(), database)
         look(settings(), database)
     assert events(inbox) == ["absence", "recovery"]
