@@ -13,7 +13,7 @@ from typing import Any
 import pymongo
 import yaml
 
-from servers import snakemake_server
+from servers import forks
 from xamsflow import cli, rundb
 from xamsflow.settings import config, detector
 from xamsflow.simulate import SimulatedRun, simulate
@@ -130,22 +130,27 @@ class Site:
             str(self.configfile),
         ]
 
+    def fork(self, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
+        """Start the workflow as a fork, which saves most of its start, where no job is signalled.
+
+        The process ends with the driver, and a signal to it reaches the driver only.
+        """
+        return subprocess.Popen(
+            [*forks.command("snakemake"), *self.command(*arguments)[1:]],
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            env=os.environ | self.environment | forks.environment(),
+            **{"stdout": subprocess.PIPE} | options,
+        )
+
     def snakemake(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run the workflow to its end; what it said is in stdout.
 
-        Without an environment of its own, it is a fork, which saves most of Snakemake's start.
+        It is a fork, except with a library to preload: those are loaded when a process starts.
         """
-        if self.environment:
-            process = self.start(*arguments)
-        else:
-            process = subprocess.Popen(
-                [*snakemake_server.command(), *self.command(*arguments)[1:]],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-                env=os.environ | snakemake_server.environment(),
-            )
+        preload = "LD_PRELOAD" in self.environment
+        process = self.start(*arguments) if preload else self.fork(*arguments)
         try:
             said, _ = process.communicate(timeout=300)
         except BaseException:

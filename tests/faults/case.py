@@ -142,9 +142,10 @@ class Case:
     # The driver
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Start a driver; the first one is the one to strike."""
+        """Start a driver; the first one is the one to strike, the others are forks."""
         self.starts += 1
-        process = self.site.start(*arguments, "--cores", "2", stdout=self._said)
+        start = self.site.start if self.driver is None else self.site.fork
+        process = start(*arguments, "--cores", "2", stdout=self._said)
         self.exit.callback(_end_tree, process)
         if self.driver is None:
             self.driver = process

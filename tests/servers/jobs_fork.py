@@ -1,4 +1,4 @@
-"""Become a driver's server of jobs, in a fork of `snakemake_server`: ``jobs_fork.py PROGRAM …``."""
+"""Become a driver's server of jobs, in a fork of `forks`: ``jobs_fork.py PROGRAM …``."""
 
 import os
 import runpy

@@ -1,4 +1,4 @@
-"""Let `snakemake_server` fork a driver's server of jobs: ``jobs_server.py SOCKET NAME PROGRAM …``.
+"""Let `forks` fork a driver's server of jobs: ``jobs_server.py SOCKET NAME PROGRAM …``.
 
 This process stands for the fork, as the client of any script does: each ends with the other.
 """

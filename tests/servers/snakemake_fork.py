@@ -1,4 +1,4 @@
-"""Become Snakemake, in a fork of `snakemake_server`."""
+"""Become Snakemake, in a fork of `forks`."""
 
 import atexit
 import os

@@ -53,7 +53,7 @@ def test_one_ends_done_one_is_deleted_one_is_missing(batch: Site, server: Slurm)
     batch.add_run(931)
     batch.add_run(932, **LONG)
     batch.add_run(933, on_disk=False)
-    driver = batch.start(*FAST)
+    driver = batch.fork(*FAST)
     server.run("qdel", running_job(batch, 932))
     wait_until(lambda: batch.status(932) == "failed", "the run document knows", timeout_s=60)
     said, _ = driver.communicate(timeout=120)
@@ -198,7 +198,7 @@ def test_short_runs_share_a_batch_job_and_nothing_else(batch: Site, server: Slur
     for number in (944, 945, 946):
         batch.add_run(number)
     with lock.exclusive(layout.lock_file(batch.work / "data" / "processed", "000945")):
-        driver = batch.start(*SHARED)
+        driver = batch.fork(*SHARED)
         begun = batch.work / layout.TRANSFER_LOG.format(run_id="000945")
         wait_until(begun.exists, "run 945 waits for its lock", timeout_s=150)
         (shared,) = batch.work.glob(".snakemake/batch/submissions/runs-000946.*/job")

@@ -1,10 +1,11 @@
 """Every command in the documents is run as printed, in a working directory prepared for it.
 
 Commands are the lines of blocks marked ``sh``, and whatever in the text begins with one of our
-programs. A shell runs each in a folder with a ``site.yaml`` and links to what a checkout holds. One
-thing differs from a real site: the profiles of batch systems lead to ``profiles/local``, as each
-batch system has tests of its own. What cannot run here is listed with the reason; a command that
-is neither run nor listed fails, and so does a reason that is no longer needed.
+programs. A shell runs each in a folder with a ``site.yaml`` and links to what a checkout holds. Two
+things differ from a real site: the profiles of batch systems lead to ``profiles/local``, as each
+batch system has tests of its own, and the programs are forks (`servers.forks`). What cannot run
+here is listed with the reason; a command that is neither run nor listed fails, and so does a reason
+that is no longer needed.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from servers import forks
 from site_for_tests import PROFILE, SNAKEMAKE, Site
 from xamsflow.analysis.health import judging
 from xamsflow.operate.campaigns import ACTIONS
@@ -213,6 +215,7 @@ def site(tmp_path_factory, mongod):
     (site.work / "profiles").mkdir()
     for profile in (layout.REPOSITORY / "profiles").glob("*/config.yaml"):
         (site.work / "profiles" / profile.parent.name).symlink_to(PROFILE)
+    forks.put_programs(site.folder / "bin")
     for number in (932, 933):
         site.add_run(number)
     assert run("snakemake --profile profiles/local", site).returncode == 0
@@ -235,16 +238,15 @@ def as_it_was(request):
 
 def run(command: str, site: Site) -> "subprocess.CompletedProcess[str]":
     """Run a command as a person does: in a shell with the environment active, at a terminal."""
-    path = f"{SNAKEMAKE.parent}:{os.environ['PATH']}"
     environment = {name: value for name, value in os.environ.items() if name != config.SITE}
-    environment["PATH"] = path
+    environment["PATH"] = f"{site.folder / 'bin'}:{SNAKEMAKE.parent}:{os.environ['PATH']}"
     person, terminal = pty.openpty()
     try:
         os.write(person, b"y\n")  # for verbs that ask
         return subprocess.run(
             ["bash", "-c", command],
             cwd=site.work,
-            env=environment,
+            env=environment | forks.environment(),
             capture_output=True,
             text=True,
             check=False,

@@ -34,7 +34,7 @@ def test_two_drivers_started_together_process_each_run_once(site):
     numbers = range(901, 905)
     for number in numbers:
         site.add_run(number, duration=0.6, rate=50)
-    drivers = [site.start(), site.start()]
+    drivers = [site.fork(), site.fork()]
     said = [driver.communicate(timeout=300)[0] for driver in drivers]
     assert [driver.returncode for driver in drivers] == [0, 0], said
     assert_all_done_once(site, numbers)
@@ -177,7 +177,7 @@ def test_a_driver_that_stops_early_leaves_done_runs_done(site):
 
 def test_a_run_that_somebody_else_took_is_not_called_done(site):
     site.add_run(901, duration=0.6, rate=50)
-    driver = site.start()
+    driver = site.fork()
     wait_for(lambda: site.document(901).get("processing", {}).get("stage") == "process")
     # As if another driver had taken the run over.
     site.collection.update_one({"number": 901}, {"$set": {"processing.owner": "other:1:1:x"}})

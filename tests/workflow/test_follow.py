@@ -79,7 +79,7 @@ def test_a_crashed_daq_leaves_it_pending(site, take):
     site.configure(select={"follow": True}, follow={"interval_s": 0.2, "patience_s": 2})
     daq = take(932)
     site.add_run(931)
-    process = site.start()
+    process = site.fork()
     wait_until(daq.is_followed, "the run is followed", PATIENCE_S)
     daq.crash()
     said, _ = process.communicate(timeout=PATIENCE_S)

@@ -28,7 +28,7 @@ def outcomes(site, number):
 
 
 def stop_during_processing(site, mongod):
-    driver = site.start()
+    driver = site.fork()
     wait_for(lambda: list(site.work.glob("logs/process/*.log")))
     mongod.stop()
     said, _ = driver.communicate(timeout=120)
@@ -99,7 +99,7 @@ def test_an_outage_of_seconds_is_waited_for(outage):
     site, mongod = outage
     site.configure(retry={"patience_s": 60})
     site.add_run(931)
-    driver = site.start()
+    driver = site.fork()
     wait_for(lambda: list(site.work.glob("logs/process/*.log")))
     mongod.stop()
     wait_for(lambda: "trying again" in log_of(site, "publish"))
