@@ -4,7 +4,7 @@ import argparse
 
 from xamsflow.cli import asking
 
-HELP = "tag runs abandon, so that they are not processed (other tools may delete their data)"
+HELP = "exclude runs from processing (tag abandon; other tools may delete their data)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

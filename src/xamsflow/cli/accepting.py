@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="runs that get the new value [from RUN to the end of its current range]",
     )
     add("--accept", action="store_true", help="write the entry and reprocess the affected runs")
-    add("--reason", metavar="TEXT", help="reason, recorded in the run documents")
+    add("--reason", metavar="TEXT", help="record this reason in the run documents")
     add("--yes", action="store_true", help="do not ask for confirmation")
     add("--dry-run", action="store_true", help="show what --accept would change")
     parser.set_defaults(force=False)

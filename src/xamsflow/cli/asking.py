@@ -48,9 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser, *, force: bool = False) -> No
     """Add the selection of runs, the reason, confirmation, and `force` if supported."""
     add = parser.add_argument
     add("runs", nargs="*", metavar="RUN", help=choosing.HELP)
-    add("--mode", action="append", metavar="PATTERN", help="runs whose mode matches, e.g. '*led*'")
-    add("--tag", action="append", metavar="TAG", help="runs that have this tag")
-    add("--reason", metavar="TEXT", help="reason, recorded in the run document")
+    add(
+        "--mode",
+        action="append",
+        metavar="PATTERN",
+        help="select runs whose mode matches, e.g. '*led*'",
+    )
+    add("--tag", action="append", metavar="TAG", help="select runs that have this tag")
+    add("--reason", metavar="TEXT", help="record this reason in the run document")
     add("--yes", action="store_true", help="do not ask for confirmation")
     add("--dry-run", action="store_true", help="show what would be done without doing it")
     parser.set_defaults(all_runs=False)

@@ -41,8 +41,8 @@ COLUMNS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the action, the campaign, and the selection of runs for a new one."""
     add = parser.add_argument
-    add("action", choices=ACTIONS, help="what to do (docs/how-to/campaigns.md)")
-    add("name", nargs="?", metavar="NAME", help="the campaign")
+    add("action", choices=ACTIONS, help="the action (see docs/how-to/campaigns.md)")
+    add("name", nargs="?", metavar="NAME", help="name of the campaign")
     add("--runs", nargs="+", metavar="RUN", help=f"new: {choosing.HELP}")
     add("--mode", action="append", metavar="PATTERN", help="new: runs whose mode matches")
     add("--tag", action="append", metavar="TAG", help="new: runs that have this tag")
@@ -59,11 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TYPE",
         help="new: final data types [targets in the settings]",
     )
-    add("--reason", metavar="TEXT", help="new, accept, back: reason, recorded with the campaign")
+    add("--reason", metavar="TEXT", help="new, accept, back: record this reason with the campaign")
     add("--profile", metavar="NAME", help="estimate the duration with this profile [watch.profile]")
     add("--yes", action="store_true", help="do not ask for confirmation")
     add("--dry-run", action="store_true", help="show what would be done without doing it")
-    add("--json", action="store_true", help="list, show: as JSON (keys: docs/reference/json.md)")
+    add("--json", action="store_true", help="list, show: print JSON (keys: docs/reference/json.md)")
 
 
 def run(options: argparse.Namespace) -> int:

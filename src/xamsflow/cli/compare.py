@@ -50,9 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=choosing.path,
         metavar="FOLDER",
-        help=f"where to write the report [{layout.COMPARISON}, or its subfolder CAMPAIGN]",
+        help=f"folder for the report [{layout.COMPARISON}, or {layout.COMPARISON}/CAMPAIGN]",
     )
-    add("--json", action="store_true", help="as JSON (keys: docs/reference/json.md)")
+    add("--json", action="store_true", help="print JSON (keys: docs/reference/json.md)")
 
 
 def run(options: argparse.Namespace) -> int:

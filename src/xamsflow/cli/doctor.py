@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--profile", metavar="NAME", help="also check its batch system, e.g. stbc or profiles/stbc")
     add("--notify", action="store_true", help="only send a test message with notify.command")
-    add("--json", action="store_true", help="as JSON: a list of name, verdict, value and remedy")
+    add("--json", action="store_true", help="print JSON: a list of name, verdict, value and remedy")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="as JSON, to keep and cite (keys: docs/reference/json.md)",
+        help="print JSON, to keep and cite (keys: docs/reference/json.md)",
     )
 
 

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--again", action="store_true", help="judge the runs again, without notifications"
     )
-    add("--json", action="store_true", help="as JSON (keys: docs/reference/json.md)")
+    add("--json", action="store_true", help="print JSON (keys: docs/reference/json.md)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ import argparse
 
 from xamsflow.cli import asking
 
-HELP = "tag runs hold-processing, so that they are not processed"
+HELP = "keep runs from being processed, until released (tag hold-processing)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

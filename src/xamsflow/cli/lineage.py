@@ -40,12 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--accept",
         action="store_true",
-        help="switch to the new data, which `xamsflow compare` must have compared with the old",
+        help="switch to the new data, after comparing them with `xamsflow compare`",
     )
     what.add_argument("--back", action="store_true", help="switch back to the earlier data")
-    add("--reason", metavar="TEXT", default="", help="reason, recorded with the data")
+    add("--reason", metavar="TEXT", default="", help="record this reason with the data")
     add("--yes", action="store_true", help="do not ask for confirmation")
-    add("--json", action="store_true", help="as JSON (keys: docs/reference/json.md)")
+    add("--json", action="store_true", help="print JSON (keys: docs/reference/json.md)")
 
 
 def run(options: argparse.Namespace) -> int:

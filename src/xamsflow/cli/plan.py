@@ -48,9 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="run numbers and ranges, whatever their status [those that `snakemake` would process]",
     )
-    add("--profile", metavar="NAME", help="one of profiles/, or a folder [watch.profile]")
+    add("--profile", metavar="NAME", help="a profile in profiles/, or a folder [watch.profile]")
     add("--writes", action="store_true", help="also list the changes to each run document")
-    add("--json", action="store_true", help="as JSON (keys: docs/reference/json.md)")
+    add("--json", action="store_true", help="print JSON (keys: docs/reference/json.md)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from xamsflow.views.terminal import Column
 if TYPE_CHECKING:
     from xamsflow.analysis.site import Site
 
-HELP = "show quantities of runs: rates, noise, gains, electron lifetime ..."
+HELP = "show quantities of runs: rates, noise, gains, electron lifetime, ..."
 ONLY_LOOKS = True
 
 IN_FRONT = (
@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("runs", nargs="*", metavar="RUN", help=choosing.HELP)
     add("--name", action="append", metavar="PATTERN", help="only these quantities, e.g. 'noise_*'")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="as JSON, with errors and problems")
-    form.add_argument("--csv", action="store_true", help="as CSV, one line per run")
+    form.add_argument("--json", action="store_true", help="print JSON, with errors and problems")
+    form.add_argument("--csv", action="store_true", help="print CSV, one line per run")
     add(
         "--backfill",
         action="store_true",

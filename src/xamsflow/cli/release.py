@@ -4,7 +4,7 @@ import argparse
 
 from xamsflow.cli import asking
 
-HELP = "remove the tags hold-processing and abandon from runs"
+HELP = "undo hold and abandon by removing their tags"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json",
         action="store_true",
-        help="as JSON, a list for several runs (keys: docs/reference/json.md)",
+        help="print JSON, a list for several runs (keys: docs/reference/json.md)",
     )
 
 

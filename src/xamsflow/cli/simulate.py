@@ -38,10 +38,10 @@ OF_REDAX = {
         "TYPE",
         "BSON type of whole numbers: int32, int64 or double; redax reads only int32 [int32]",
     ),
-    "idle_threads": (int, "N", "threads per reader that get no data [0]"),
+    "idle_threads": (int, "N", "threads per reader that receive no data [0]"),
     "board_fail_threads": (int, "N", "idle threads that write only to THE_END [0]"),
     "late_fraction": (float, "F", "fraction of read-out batches that arrive late [0]"),
-    "late_chunks": (float, "N", "by how many chunks they are late [0]"),
+    "late_chunks": (float, "N", "delay of late batches in chunks [0]"),
 }
 """Options that change how redax writes the same pulses: type, unit and meaning."""
 
@@ -66,7 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="parent folder of the runs",
     )
-    add("--detector", metavar="NAME", help="a file in config/detectors [the configured one]")
+    add(
+        "--detector",
+        metavar="NAME",
+        help="name of a file in config/detectors [the configured detector]",
+    )
     add("--duration", type=float, default=12.0, metavar="S", help="duration of a run in s [12]")
     add(
         "--rate",

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="redraw the table every few seconds and mark changes; press q to quit",
     )
-    add("--json", action="store_true", help="as JSON (keys: docs/reference/json.md)")
+    add("--json", action="store_true", help="print JSON (keys: docs/reference/json.md)")
 
 
 def _count(text: str) -> int:

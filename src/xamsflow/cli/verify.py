@@ -35,16 +35,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--live-data",
         type=choosing.path,
         metavar="DIR",
-        help="parent folder of the runs [storage.live_data of the configuration]",
+        help="parent folder of the runs [storage.live_data]",
     )
     add(
         "--rundoc",
         type=choosing.path,
         metavar="FILE",
-        help="the run document as JSON [from the transfer's receipt, or the run database]",
+        help="the run document as JSON [from the transfer receipt, or the run database]",
     )
-    add("--detector", metavar="NAME", help="a file in config/detectors [the configured one]")
-    add("--json", action="store_true", help="as JSON")
+    add(
+        "--detector",
+        metavar="NAME",
+        help="name of a file in config/detectors [the configured detector]",
+    )
+    add("--json", action="store_true", help="print JSON")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "and published. On Ctrl-C or SIGTERM, running jobs finish and no new ones start; a second "
         "signal stops the jobs too. The next driver does the remaining work."
     )
-    add("--profile", metavar="NAME", help="one of profiles/, or a folder [watch.profile]")
+    add("--profile", metavar="NAME", help="a profile in profiles/, or a folder [watch.profile]")
     add(
         "--max-jobs",
         type=_count,
