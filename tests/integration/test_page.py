@@ -143,7 +143,7 @@ def test_it_can_be_read_on_any_screen_and_asks_nobody(busy, browser):
         assert seen.problems == []
         assert seen.dark == dark
     for words in (
-        "watch on login<b> has died, last look ",
+        "watch on login<b> has died, last query ",
         "(3 h ago)",
         "2\nwaiting",
         "2\nin progress",
@@ -166,7 +166,7 @@ def test_it_can_be_read_on_any_screen_and_asks_nobody(busy, browser):
     ):
         assert words in seen.text, words
     # What is wrong stands first, what may go away by itself last.
-    assert seen.text.index("Wrong now") < seen.text.index("waiting") < seen.text.index("All runs")
+    assert seen.text.index("Problems") < seen.text.index("waiting") < seen.text.index("All runs")
     assert LONG[:300] in seen.text
     assert "x" * 501 not in seen.text
     assert "\u202e" not in seen.text

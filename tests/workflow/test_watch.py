@@ -194,7 +194,7 @@ def test_a_killed_watch_is_followed_by_another(site, watched):
         first = watched.start("--max-jobs", "2")
         watched.wait_for_status(901, "submitted", "running")
         (driver,) = drivers(first)
-        assert site.xamsflow("status").stdout.startswith(f"watch on {process.host()}, last look ")
+        assert site.xamsflow("status").stdout.startswith(f"watch on {process.host()}, last query ")
         kill(first.pid)
         first.wait()
         assert site.xamsflow("status").stdout.startswith(f"watch on {process.host()} has died")

@@ -172,7 +172,7 @@ def _already_pending(document: Document) -> Outlook:
 
 
 def _leaving(document: Document) -> str:
-    """Say which campaign a run leaves because a person requests it while it waits."""
+    """Return which campaign a run leaves because a person requests it while it waits."""
     campaign = run_document.campaign(document)
     waits = state(document) is State.PENDING and campaign is not None
     return f", no longer for the campaign {campaign}" if waits else ""

@@ -47,7 +47,7 @@ def check(
 
 
 def _check_silent_threads(counts: Counts, threads: Sequence[str], findings: Findings) -> bool:
-    """Look for an overlap that lacks the data of a silent thread; tell if the loss is certain.
+    """Look for an overlap that lacks data of a silent thread; return whether the loss is certain.
 
     If there are no other data at all, the loss is certain without a search.
     """

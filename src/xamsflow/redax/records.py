@@ -104,7 +104,7 @@ class Channels:
         return replace(self, unconnected=unconnected)
 
     def are_unconnected(self, headers: Records) -> npt.NDArray[np.bool_]:
-        """Tell which records are of inputs that the detector lacks."""
+        """Return which records are of inputs that the detector lacks."""
         found: npt.NDArray[np.bool_] = (
             self.unconnected[headers["channel"].view(np.uint16)] == headers["dt"]
         )

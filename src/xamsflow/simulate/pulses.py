@@ -128,7 +128,7 @@ def _heights(n: int, rng: np.random.Generator) -> Array:
 
 
 def _outside_dead_time(pulses: Pulses, sample_widths: Array, busy_until: Array) -> Array:
-    """Tell which pulses begin when their channel is free.
+    """Return which pulses begin when their channel is free.
 
     Pulses that are not recorded also count as making their channel busy; at 400 Hz there are few.
     """

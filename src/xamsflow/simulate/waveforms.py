@@ -87,7 +87,7 @@ class DigitizedPulses:
         return ends
 
     def contain(self, time: Array) -> Array:
-        """Tell for which photoelectrons the start of the waveform was recorded."""
+        """Return for which photoelectrons the start of the waveform was recorded."""
         before = np.searchsorted(self.time, time, side="right") - 1
         if not len(self):
             return np.zeros(len(time), dtype=bool)

@@ -25,7 +25,7 @@ class Watching:
 
     @property
     def age_s(self) -> float:
-        """Time since the last look."""
+        """Time since the last query."""
         return max(0.0, (clock.now() - self.last_look).total_seconds())
 
     @property
@@ -40,7 +40,7 @@ class Watching:
 
     @property
     def is_silent(self) -> bool:
-        """Whether the last look is too old for a healthy watch."""
+        """Whether the last query is too old for a healthy watch."""
         return self.age_s > self.silent_after_s
 
     @property
@@ -60,7 +60,7 @@ class Watching:
 
     def __str__(self) -> str:
         state = " has died" if self.has_died else ""
-        return f"watch on {self.host}{state}, last look {amounts.duration(round(self.age_s))} ago"
+        return f"watch on {self.host}{state}, last query {amounts.duration(round(self.age_s))} ago"
 
 
 def looked(interval_s: float) -> None:

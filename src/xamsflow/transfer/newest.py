@@ -97,7 +97,7 @@ class Newest:
         return frozenset(self._new - {""})
 
     def _compare_files(self, now: float) -> None:
-        """Look into the folders that are fresh, for the last time once they are old enough."""
+        """Check the fresh folders, for the last time once they are old enough."""
         for name, before in list(self._fresh.items()):
             files = self._files(name) if name else frozenset()
             if files is None:

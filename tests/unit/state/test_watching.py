@@ -28,7 +28,7 @@ def test_a_watch_that_looks_is_well_until_it_ends():
     assert watching.current() is None
     found = sign()
     assert found.is_well
-    assert str(found) == f"watch on {process.host()}, last look 0 s ago"
+    assert str(found) == f"watch on {process.host()}, last query 0 s ago"
     told = found.to_json()
     assert (told["host"], told["is_well"]) == (process.host(), True)
     assert 0 <= told["age_s"] < 60
@@ -44,7 +44,7 @@ def test_a_killed_watch_has_died():
     child.kill()
     child.wait()
     found = sign(owner=killed)
-    assert (found.is_well, "has died, last look" in str(found)) == (False, True)
+    assert (found.is_well, "has died, last query" in str(found)) == (False, True)
     (result,) = this_host.watch()
     assert (result.verdict, result.remedy) == ("problem", "start xamsflow watch again")
     watching.ended()  # another one

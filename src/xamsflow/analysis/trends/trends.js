@@ -611,7 +611,7 @@ function absent(some, isRelative) {
     && shown.some((i) => data.mode[i] === mode && !Number.isNaN(valueOf[0][i]))) : [];
   if (unknown.length) {
     const names = unknown.map((mode) => data.modes[mode]).join(", ");
-    notes.push(`nothing is usual yet for ${names}: choose the mode to see its values`);
+    notes.push(`no usual values yet for ${names}: choose the mode to see its values`);
   }
   return notes.join("; ");
 }

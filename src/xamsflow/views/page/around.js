@@ -1,4 +1,4 @@
-// What stands around the table: what is wrong now, what is in progress, rates and disks.
+// The content around the table: problems, runs in progress, rates and disks.
 
 const drawnParts = new Map(); // id of a part -> what it shows
 
@@ -35,7 +35,7 @@ function drawAges() {
     const longest = watch.told ? watch.silent_s : Math.max(PAGE_SILENT_S, watch.silent_s);
     silent = watch.died || Date.now() - new Date(watch.look) > 1000 * longest;
     byId("watch").className = silent ? "bad" : "soft";
-    byId("watch-text").textContent = `watch on ${watch.host}${watch.died ? " has died" : ""}, last look ${time(Date.parse(watch.look) / 1000)} UTC ${ago(watch.look)}`;
+    byId("watch-text").textContent = `watch on ${watch.host}${watch.died ? " has died" : ""}, last query ${time(Date.parse(watch.look) / 1000)} UTC ${ago(watch.look)}`;
   }
   const problems = silent ? [watchProblem(watch), ...around.wrong] : around.wrong;
   redraw("wrong", problems, drawWrong);
@@ -47,7 +47,7 @@ const PAGE_SILENT_S = 600; // how old a page may be that nothing keeps up to dat
 function watchProblem(watch) {
   return {
     what: watch.died ? "xamsflow watch has died: no new runs are processed" : "xamsflow watch is not responding, or this page is out of date",
-    about: `on ${watch.host}, last look ${time(Date.parse(watch.look) / 1000)} UTC`,
+    about: `on ${watch.host}, last query ${time(Date.parse(watch.look) / 1000)} UTC`,
     runs: [], n_runs: 0, find: {}, command: watch.died ? "xamsflow watch" : "xamsflow doctor", soft: false,
   };
 }

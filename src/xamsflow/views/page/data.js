@@ -1,4 +1,4 @@
-// The runs, and which of them are shown. The address of the page keeps what is chosen.
+// The runs and the filter. The page's address keeps the selection.
 
 const first = JSON.parse(byId("data").textContent);
 let stamp = first.stamp; // the version of the page
@@ -32,7 +32,7 @@ function byType(text) {
   return new Map(text ? text.split(";").map((one) => one.split(" ")) : []);
 }
 
-// ---- What is chosen
+// ---- The selection
 
 const DEFAULTS = {
   q: "", number: "", mode: "", tag: "", status: "", health: "", from: "", until: "",

@@ -1,4 +1,4 @@
-// The frame with the runs that are being taken: as high as what it shows, and without room if there are none.
+// The frame with the runs being taken: as high as its content, and hidden if there are none.
 addEventListener("message", (message) => {
   const frame = document.getElementById("live");
   if (message.source !== frame.contentWindow || !Number.isFinite(message.data?.height)) return;

@@ -1,5 +1,5 @@
 // The page keeps itself up to date. A page on a disk may load nothing but scripts, so the data come
-// as scripts beside it, which call the functions of `xamsflow` with a text.
+// as scripts next to it, which call the functions of `xamsflow` with a text.
 
 const LOOK_S = 5; // how often the page looks for news ...
 const WATCH_TURNS = 3; // ... and, every so many looks, for a sign of life of the watch ...
@@ -10,7 +10,7 @@ let paused = 0;
 let awaited = null; // the version that is loading
 let lastLook = ""; // of the watch, as it said itself
 
-// Load a script from the folder beside the page; return whether it was there.
+// Load a script from the folder next to the page; return whether it exists.
 function load(name) {
   return new Promise((done) => {
     const script = document.createElement("script");
@@ -28,7 +28,7 @@ function load(name) {
 xamsflow.latest = (text) => {
   const said = JSON.parse(text);
   around.made = said.made;
-  const told = around.watch?.told; // the watch itself has told its last look
+  const told = around.watch?.told; // the watch itself has reported its last query
   around.watch = said.watch;
   if (around.watch && told) around.watch.told = true;
   if (around.watch && lastLook > around.watch.look) Object.assign(around.watch, { look: lastLook, died: false });

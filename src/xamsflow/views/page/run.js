@@ -81,10 +81,10 @@ function nextCommands(run) {
   if (run.status === "running" || run.status === "submitted") found.push(["read its log", `xamsflow log ${n}`]);
   if (run.status === "") found.push(["process it", `xamsflow pend ${n}`]);
   if (run.health === "odd") found.push(["see what is odd", `xamsflow health ${n}`]);
-  if (run.status === "pending" || run.status === "") found.push(["why it waits", `xamsflow why ${n}`]);
+  if (run.status === "pending" || run.status === "") found.push(["see why it is waiting", `xamsflow why ${n}`]);
   if (inUse(run).size) found.push(["see which data are in use", `xamsflow lineage ${n}`]);
   if (run.status === "done") found.push(["draw its events", `xamsflow display ${n}`]);
-  return [...found, ["everything known", `xamsflow show ${n}`]];
+  return [...found, ["show everything known", `xamsflow show ${n}`]];
 }
 
 function drawPairs(pairs) {

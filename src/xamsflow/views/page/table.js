@@ -53,7 +53,7 @@ function lineageCell(run, type, hash) {
   if (!current) return element("td", { title: said }, hash);
   if (hash === current) return element("td", { class: "current", title: said }, "current");
   const since = madeFirst(current);
-  if (!since) return element("td", { class: "older", title: `${said}; ${current} not made yet` }, "outdated");
+  if (!since) return element("td", { class: "older", title: `${said}; ${current} not computed yet` }, "outdated");
   return element("td", { class: "old", title: `${said}; ${current} since ${time(since)} UTC` },
     age(since), element("span", { class: "hidden" }, " outdated"));
 }
@@ -89,7 +89,7 @@ function broken(name) {
   return name.split("_").flatMap((part, i) => (i ? ["_", element("wbr"), part] : [part]));
 }
 
-// Draw what is chosen. Rows of runs that have not changed stay as they are, and keep the focus.
+// Draw the selection. Rows of runs that have not changed stay as they are, and keep the focus.
 function drawTable() {
   listed = filtered();
   const body = byId("runs");
