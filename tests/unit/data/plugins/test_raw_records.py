@@ -275,7 +275,7 @@ def test_unknown_channel(tmp_path: Path, channel: int) -> None:
     document = write_run(tmp_path, records)
     expected = (
         f"run {RUN_ID}: T19: in .*/000001/.* a record belongs to channel {channel}, "
-        "xamsl has v1730 0 to 1, v1724 2 to 3, aqmon 40 to 40"
+        "but xamsl has v1730 0 to 1, v1724 2 to 3, aqmon 40 to 40"
     )
     with pytest.raises(BadDataError, match=expected):
         read(tmp_path, document, tmp_path / "ours")
@@ -285,7 +285,7 @@ def test_unknown_channel_with_the_mark_of_unknown_as_sample_width(tmp_path: Path
     records = pulses(1000)
     records["channel"], records["dt"] = 5, -1
     document = write_run(tmp_path, records)
-    with pytest.raises(BadDataError, match="of channel 5"):
+    with pytest.raises(BadDataError, match="to channel 5"):
         read(tmp_path, document, tmp_path / "ours")
 
 
@@ -327,7 +327,7 @@ def test_record_outside_its_folder(tmp_path: Path, folder: str) -> None:
 
 def test_duplicate_record(tmp_path: Path) -> None:
     document = write_run(tmp_path, pulses(1000, 1000))
-    with pytest.raises(BadDataError, match=r"T32: in .*/000000 2 records .* channel 0 at 1000 ns"):
+    with pytest.raises(BadDataError, match=r"T32: 2 records in .*/000000 .* channel 0 at 1000 ns"):
         read(tmp_path, document, tmp_path / "ours")
 
 
