@@ -160,10 +160,10 @@ class Site:
         return subprocess.CompletedProcess(process.args, process.returncode, said, "")
 
     def xamsflow(self, verb: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run the operator's command."""
+        """Run the operator's command as a process of its own."""
         return subprocess.run(
             [
-                str(XAMSFLOW),
+                *forks.command("xamsflow"),
                 verb,
                 *arguments,
                 "--directory",
@@ -175,7 +175,7 @@ class Site:
             capture_output=True,
             text=True,
             check=False,
-            env=os.environ | self.environment,
+            env=os.environ | self.environment | forks.environment(),
         )
 
     def verb(self, *arguments: str) -> "subprocess.CompletedProcess[str]":

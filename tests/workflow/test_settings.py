@@ -6,7 +6,8 @@ import subprocess
 import pytest
 import yaml
 
-from site_for_tests import PROFILE, SNAKEMAKE, XAMSFLOW
+from servers import forks
+from site_for_tests import PROFILE, XAMSFLOW
 from xamsflow.settings import config
 from xamsflow.state import layout, receipts
 
@@ -21,12 +22,17 @@ def settled(site, monkeypatch):
 
 def run(program, *arguments, at):
     """Run one of the two programs in a working directory, as a person does."""
-    command = [str(XAMSFLOW), *arguments]
     if program == "snakemake":
         where = ["--snakefile", str(layout.SNAKEFILE), "--profile", str(PROFILE)]
-        command = [str(SNAKEMAKE), *arguments[:1], *where, *arguments[1:]]
+        arguments = [*arguments[:1], *where, *arguments[1:]]
     done = subprocess.run(
-        command, cwd=at, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        [*forks.command(program), *arguments],
+        cwd=at,
+        env=os.environ | forks.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
     done.stdout += done.stderr
     return done
