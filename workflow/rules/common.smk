@@ -109,11 +109,6 @@ if workflow.remote_exec:  # a batch job, which has no hooks
     start_fork_server(int(os.environ.get(request.PROCESSED, "0")))
 
 
-def literally(value):
-    """Return a parameter whose braces Snakemake does not mistake for wildcards."""
-    return lambda wildcards: value
-
-
 def runs_jobs():
     """Return whether this process runs jobs, rather than being a dry run, a DAG plot or a job."""
     return (

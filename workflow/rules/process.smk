@@ -26,10 +26,13 @@ rule process:
         mem_mb=growing(3000),
         runtime=growing_time(60),
     params:
-        # These determine what is stored, and where.
-        detector=literally(asdict(detector)),
-        context=literally(settings.context),
-        processed=literally(str(settings.storage.processed)),
+        # What is stored, and where, depends on these. Snakemake takes braces in a text for wildcards,
+        # but leaves a dictionary alone.
+        settings={
+            "detector": asdict(detector),
+            "context": settings.context,
+            "processed": str(settings.storage.processed),
+        },
     message:
         "Run {wildcards.run_id}: process {wildcards.data_type}"
     shell:
