@@ -6,7 +6,7 @@
 import copy
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -40,16 +40,28 @@ rule all:
     input: expand("results/{{run}}/rundoc.json", run=RUNS)
 rule publish:
     input: "results/{{run}}/transfer.json", "results/{{run}}/event_basics.json"
-    output: "results/{{run}}/rundoc.json"
-    shell: "echo > {{output}}"
+    output: {output}("results/{{run}}/rundoc.json")
+    {directives}
 rule process:
     input: "results/{{run}}/transfer.json"
-    output: "results/{{run}}/event_basics.json"
-    shell: "echo > {{output}}"
+    output: {output}("results/{{run}}/event_basics.json")
+    {directives}
 rule transfer:
-    output: "results/{{run}}/transfer.json"
-    shell: "echo > {{output}}"
+    output: {output}("results/{{run}}/transfer.json")
+    {directives}
 """
+NOTHING = {"output": "", "directives": 'shell: "echo > {output}"'}
+AS_OURS = {
+    "output": "report",
+    "directives": """log: "logs/{run}/job.log"
+    conda: "environment.yaml"
+    params: number=1
+    message: "Run {wildcards.run}"
+    resources: mem_mb=1000, runtime=60
+    shell: "echo > {output}"
+""",
+}
+"""The directives that our rules have, with values instead of functions."""
 
 
 def main(numbers: Sequence[int]) -> None:
@@ -76,6 +88,7 @@ def compare(site: Site, number: int) -> dict[str, float]:
         {
             "ours": lambda: measuring.process(*site.command("-n", "--quiet")),
             "bare": lambda: measuring.process(*bare(site, number), "-n", "--quiet"),
+            "as ours": lambda: measuring.process(*bare(site, number, AS_OURS), "-n", "--quiet"),
         },
     )
     first_job = measuring.alternately(
@@ -91,12 +104,18 @@ def compare(site: Site, number: int) -> dict[str, float]:
 def beside(what: str, measured: dict[str, list[Measured]]) -> dict[str, float]:
     """Return time and memory of both as columns of the table."""
     ours, bare = measured["ours"], measured["bare"]
+    alike = measured.get("as ours")
     return {
         f"{what} (s)": measuring.median(ours),
         f"{what}, bare (s)": measuring.median(bare),
         f"{what}, ratio": measuring.median(ours) / measuring.median(bare),
         f"{what} (MB)": measuring.memory(ours),
         f"{what}, bare (MB)": measuring.memory(bare),
+        **(
+            {f"{what}, to same directives": measuring.median(ours) / measuring.median(alike)}
+            if alike
+            else {}
+        ),
     }
 
 
@@ -134,11 +153,11 @@ def ours(site: Site, number: int) -> list[str]:
     return replace(site, folder=new_folder(site)).command()
 
 
-def bare(site: Site, number: int) -> list[str]:
+def bare(site: Site, number: int, rules: Mapping[str, str] = NOTHING) -> list[str]:
     """Return the command for a workflow with the same jobs, and nothing in them."""
     folder = new_folder(site)
     snakefile = folder / "Snakefile"
-    snakefile.write_text(BARE.format(first=DOCUMENTS - number + 1, last=DOCUMENTS + 1))
+    snakefile.write_text(BARE.format(first=DOCUMENTS - number + 1, last=DOCUMENTS + 1, **rules))
     return [str(SNAKEMAKE), "--snakefile", str(snakefile), "--directory", str(folder)]
 
 

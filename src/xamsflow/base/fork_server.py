@@ -28,7 +28,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from xamsflow.base import fork_client
+from xamsflow.base import fork_client, memory
 from xamsflow.base.exec_with_parent import PR_SET_PDEATHSIG
 
 PATIENCE_S = 10.0
@@ -54,6 +54,7 @@ def start(program: Path, *arguments: str, log: Path) -> None:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=said,
+            env=memory.HUGE_PAGES | os.environ,
             pass_fds=[listener.fileno()],
         )
     _servers.append(server)

@@ -1,7 +1,10 @@
 import errno
+import os
+import platform
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +33,29 @@ def test_large_arrays_reuse_freed_memory(highest):
     )
     pages = (8 << 20) // resource.getpagesize()
     assert int(done.stdout) < 3 * pages
+
+
+WRITE = """
+import resource
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+bytearray(b"1") * (64 << 20)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def test_huge_pages_are_used_where_kernel_and_c_library_can():
+    done = subprocess.run(
+        [sys.executable, "-c", WRITE],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | memory.HUGE_PAGES,
+    )
+    how = Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text()
+    library = tuple(map(int, platform.libc_ver()[1].split(".")))
+    can = "[always]" in how or ("[madvise]" in how and library >= (2, 35))
+    pages = (64 << 20) // resource.getpagesize()
+    assert int(done.stdout) < (pages / 10 if can else 2 * pages)
 
 
 @pytest.mark.parametrize(
