@@ -28,7 +28,7 @@ PROGRAM = "fiftyone/db/bin/mongod"
 """The path of the program within site-packages."""
 
 START_TIMEOUT = 60
-"""Seconds. A start takes less than one, but the disk of a login node can be very busy."""
+"""Seconds. Starting takes less than one, but the disk of a login node can be very busy."""
 
 STOP_TIMEOUT = 30
 """Seconds that the server has to write its files before it is killed."""

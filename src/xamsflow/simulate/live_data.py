@@ -43,10 +43,10 @@ class LiveRun:
         live_data: Path,
         wait_until: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Make the run's folder in `live_data`.
+        """Create the run's folder in `live_data`.
 
         `wait_until` is called with the time of each part (ns since the run's start) before the part
-        is written. Raises ConfigurationError if the folder exists or cannot be made.
+        is written. Raises ConfigurationError if the folder exists or cannot be created.
         """
         folder = _RunFolder(settings, live_data)
         self.document = document_at_start(settings, live_data)
@@ -76,7 +76,7 @@ def simulate(settings: SimulatedRun, live_data: Path) -> dict[str, Any]:
 
     With physics, the truth is in ``<live_data>/truth_<run_id>.npz``, see :func:`load_signals`.
     As in redax, memory holds up to twice the buffered chunks plus one. Raises ConfigurationError if
-    the folder exists or cannot be made.
+    the folder exists or cannot be created.
     """
     folder = _RunFolder(settings, live_data)
     with TruthFile(settings, live_data) as truth:

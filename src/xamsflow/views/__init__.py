@@ -1,4 +1,4 @@
-"""What people see: tables, pictures and pages made from what is stored.
+"""What people see: tables, pictures and pages of the stored data.
 
 ::
 

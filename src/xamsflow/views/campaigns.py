@@ -71,12 +71,12 @@ def under_way(database: RunDatabase) -> list[Progress]:
 
 
 def of(campaign: Campaign, database: RunDatabase) -> Progress:
-    """Return how far a campaign is, with one query."""
+    """Return the progress of a campaign, with one query."""
     return progress(campaign, database.each_run(campaign.ranges), database.now())
 
 
 def progress(campaign: Campaign, rows: Iterable[RunSummary], now: datetime) -> Progress:
-    """Return how far a campaign is, given its runs, newest first."""
+    """Return the progress of a campaign, given its runs, newest first."""
     counts: Counter[str] = Counter()
     causes = Causes()
     ends = []

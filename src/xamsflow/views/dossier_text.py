@@ -101,7 +101,7 @@ def _head(dossier: Dossier) -> Iterator[str]:
 
 
 def facts_pairs(facts: Mapping[str, Any]) -> Pairs:
-    """Return what the DAQ says about a run: names and values, some empty."""
+    """Return the DAQ's facts about a run: names and values, some empty."""
     length = f" ({amounts.duration(facts['length_s'])})" if facts["length_s"] else ""
     pairs = [
         ("mode", facts["mode"]),

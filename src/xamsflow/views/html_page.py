@@ -23,7 +23,7 @@ LONGEST = 500
 
 
 def render(template: Path, **content: Any) -> str:
-    """Return the page of a template, which finds `page.css` beside this module.
+    """Return the page of a template, which finds `page.css` next to this module.
 
     Text from run documents is never interpreted as markup.
     """

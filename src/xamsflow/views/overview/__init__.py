@@ -1,4 +1,4 @@
-"""The picture of a run, made from what is stored, however far the run has come.
+"""The picture of a run, drawn from whatever is stored so far.
 
 ::
 

@@ -2,7 +2,7 @@
 
 ::
 
-    facts    what the page says about all runs
+    facts    the facts about all runs
     rows     all runs in few bytes
     summary  what stands around the table of runs
     current  the lineages that the current settings give
