@@ -671,7 +671,7 @@ def test_disagreements_are_grouped_by_kind(place: Processed, ask, capsys):
     assert main(["reconcile", "--details", "930-931", *where]) == 1
     captured = capsys.readouterr()
     assert captured.out.startswith("000931 data without receipt: there is no receipt for /")
-    assert "xamsflow: not known: 930" in captured.err
+    assert "xamsflow: runs not known: 930" in captured.err
 
 
 def test_unfinished_data_of_a_failed_run_are_no_disagreement(place: Processed, ask):
