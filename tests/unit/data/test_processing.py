@@ -386,7 +386,7 @@ def test_higher_data_types_need_no_change_here(site: Site, monkeypatch: pytest.M
     with pytest.raises(XamsflowError) as caught:
         site.process("failing")
     assert str(caught.value) == (
-        f"run {RUN_ID}: strax could not make failing in chunk 0 of plugin Failing "
+        f"run {RUN_ID}: strax could not compute failing in chunk 0 of plugin Failing "
         "(ZeroDivisionError: first line): see the log for details"
     )
     receipt = site.process("starts")

@@ -233,7 +233,7 @@ def test_data_below_a_failure_are_kept(tmp_path: Path, foreign: str) -> None:
         site.process(other_context=f"{foreign}.failing", on_stored=told.append)
     # Peaks are small: strax joins their chunks on disk.
     assert str(caught.value) == (
-        f"run {RUN_ID}: strax could not make events in chunk 0 of plugin Events "
+        f"run {RUN_ID}: strax could not compute events in chunk 0 of plugin Events "
         "(ZeroDivisionError: what a bug says): see the log for details"
     )
     assert {one["data_type"] for one in told} == {*RAW, *BELOW_EVENTS}
