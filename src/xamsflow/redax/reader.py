@@ -320,7 +320,7 @@ class Reader:
             self._is_of_another = True
             self.findings.add(
                 "T19",
-                f"{n_pulses} of {n_all} pulses are of {self._unconnected_channels()}",
+                f"{n_pulses} of {n_all} pulses belong to {self._unconnected_channels()}",
                 lost_records=self.n_unconnected,
             )
 
@@ -328,7 +328,7 @@ class Reader:
         if self._unconnected and not self._is_of_another:
             self.findings.add(
                 "T19",
-                f"{self._unconnected.total()} pulses are left out because they are of "
+                f"{self._unconnected.total()} pulses are left out because they belong to "
                 f"{self._unconnected_channels()}",
                 severity=DEGRADED,
                 lost_records=self.n_unconnected,

@@ -142,8 +142,8 @@ def problem(pulses: Pulses, led: Led) -> str | None:
     """Return why a channel's pulses do not determine a gain, or None."""
     n = len(pulses.light)
     if n < FEWEST_PULSES:
-        short = f"; {pulses.n_short} end before it does" if pulses.n_short else ""
-        return f"only {n} pulses with the LED's window, {FEWEST_PULSES} are needed{short}"
+        short = f"; {pulses.n_short} pulses end before it" if pulses.n_short else ""
+        return f"only {n} pulses contain the LED's window, {FEWEST_PULSES} are needed{short}"
     if pulses.n_saturated > MOST_SATURATED * n:
         return f"{pulses.n_saturated / n:.1%} of the pulses are saturated: reduce the LED's light"
     pedestal, noise = _robust(pulses.blank)
@@ -171,7 +171,7 @@ def problem_of_fit(found: spectrum.Fit) -> str | None:
     n = int(found.spectrum.light.sum())
     distance = np.abs(np.cumsum(found.expected - found.spectrum.light)).max() / n
     if distance > LARGEST_MISFIT * lit + KOLMOGOROV / n**0.5:
-        return "the spectrum differs from the model, see the picture"
+        return "the spectrum differs from the model: see the picture"
     if found.charge_error > LARGEST_ERROR * found.charge:
         return (
             f"the error is {found.charge_error / found.charge:.0%}: take more triggers, or use "
@@ -245,7 +245,7 @@ def _misplaced(pulses: Pulses, led: Led) -> str | None:
     samples = np.flatnonzero(is_light)
     return (
         f"only {share:.0%} of the light is in the LED's window: it comes in samples {samples[0]} "
-        f"to {samples[-1]}, the window has samples {first} to {beyond - 1}"
+        f"to {samples[-1]}, but the window has samples {first} to {beyond - 1}"
     )
 
 
@@ -267,11 +267,11 @@ def _occupancy(pulses: Pulses) -> str | None:
     least, most = OCCUPANCY
     found = spectrum.occupancy(pulses.light, pulses.blank)
     if found < least:
-        return f"{found:.3f} photoelectrons per trigger, at least {least:g} are needed: more light"
+        return f"{found:.3f} photoelectrons per trigger, at least {least:g} needed: use more light"
     if found > most:
         return (
-            f"{found:.1f} photoelectrons per trigger, at most {most:g} are allowed: less light, as "
-            "the fraction of triggers without light is needed"
+            f"{found:.1f} photoelectrons per trigger, at most {most:g} allowed: reduce the light, "
+            "because some triggers without light are needed"
         )
     return None
 
@@ -279,7 +279,7 @@ def _occupancy(pulses: Pulses) -> str | None:
 def _unstable(is_above: Array) -> str | None:
     """Return the problem of light that changes during the run; `is_above`: above the pedestal."""
     parts = np.array_split(is_above, N_PARTS)
-    # Half a trigger more, as a short part of a bright run may have none without light.
+    # Half a trigger more, because a short part of a bright run may have none without light.
     without = np.array([(np.sum(~part) + 0.5) / (len(part) + 1) for part in parts])
     occupancy = -np.log(np.minimum(2 * without, 1))
     errors = np.sqrt((1 - without) / without / (len(is_above) / N_PARTS))
