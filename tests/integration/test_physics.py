@@ -195,7 +195,7 @@ NOTHING = Physics(event_rate=0, single_electron_rate=0, dark_rate=0, sipm_dark_r
         pytest.param(Physics(event_rate=200), 0.1, 20, id="shorter than a chunk"),
         pytest.param(Physics(event_rate=200, dead_channels=(0,)), 0.5, 100, id="dead channel"),
         pytest.param(
-            Physics(event_rate=50, s1_area=(2e4, 5e4), s2_area=(2e5, 5e5)), 0.2, 10, id="saturated"
+            Physics(event_rate=50, s1_area=(2e4, 5e4), s2_area=(2e5, 5e5)), 0.1, 5, id="saturated"
         ),
         pytest.param(Physics(event_rate=4000, s2_area=(100, 1000)), 0.2, 500, id="pile-up"),
     ],
