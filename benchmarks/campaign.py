@@ -206,7 +206,7 @@ def judge(site: Site, runs: range, before: dict[str, str]) -> None:
     print(f"each of {len(runs)} runs was done once; {len(before)} old files are unchanged")
     check(site.verb("campaign", "end", "gains", "--yes"))
     refused = site.verb("campaign", "accept", "gains", "--yes")
-    if refused.returncode == 0 or "were not compared" not in refused.stderr:
+    if refused.returncode == 0 or "not been compared" not in refused.stderr:
         sys.exit(f"accepted without a comparison: {refused.stdout}{refused.stderr}")
     check(site.verb("compare", f"{runs[0]}-{runs[-1]}"))
     check(site.verb("campaign", "accept", "gains", "--yes"))

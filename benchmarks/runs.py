@@ -17,6 +17,7 @@ import measuring
 import peer
 from measuring import Measured
 
+from xamsflow.base import memory
 from xamsflow.redax import rundoc
 from xamsflow.settings import detector
 from xamsflow.simulate import Physics, SimulatedRun, simulate
@@ -55,7 +56,9 @@ class Run:
 
         def measure() -> Measured:
             options = (data_type, self.detector, str(threads), "forked")
-            whole = self._process(sys.executable, "xamsflow_run.py", *options)
+            whole = self._process(
+                sys.executable, "xamsflow_run.py", *options, environment=memory.HUGE_PAGES
+            )
             seconds, memory_mb = map(float, whole.output.split()[-2:])
             return replace(whole, seconds=seconds, memory_mb=memory_mb)
 
@@ -73,7 +76,13 @@ class Run:
         """Read and decompress all files, one after the other, and do nothing with them."""
         return measuring.process(sys.executable, "-c", DECODE, self.live_data)
 
-    def _process(self, python: str | Path, program: str, *arguments: str) -> Measured:
+    def _process(
+        self,
+        python: str | Path,
+        program: str,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> Measured:
         with tempfile.TemporaryDirectory(dir=self.work) as output:
             return measuring.process(
                 python,
@@ -83,6 +92,7 @@ class Run:
                 output,
                 *arguments,
                 cwd=self.work,
+                environment=environment,
             )
 
 

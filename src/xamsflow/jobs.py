@@ -47,7 +47,8 @@ logger = logging.getLogger(__name__)
 WITHOUT_STRAX = ("transfer", "publish")
 """Rules whose jobs do not use strax, which takes longest to import."""
 SEVERAL = 3
-"""Number of runs from which loading all compiled functions once, as long as a run, pays off."""
+"""Number of runs from which it pays off to load all compiled functions, which takes as long as a
+run."""
 WARM_UP_S = 0.2
 """Length of the simulated run that is processed to load them."""
 
@@ -299,7 +300,7 @@ def page(*, log: str) -> None:
 
 
 def trends(*, log: str) -> None:
-    """Write the page of trends."""
+    """Write the trends page."""
     with _for_people(Path(log)) as configuration:
         from xamsflow.analysis import trends as pages  # noqa: PLC0415
 

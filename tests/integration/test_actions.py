@@ -122,7 +122,7 @@ def test_runs_that_are_worked_on_stay_with_who_has_them(ask, runs):
         assert code == 1
         assert f"is being processed by {ALIVE}: wait until it ends" in said
         assert "its driver gone:1:1:x has died: the next driver takes it over" in said
-        assert "its status 'submitted_job' says that another tool is using it" in said
+        assert "is in use by another tool, as its status 'submitted_job' says" in said
         assert list(runs.find()) == before
     assert ask("retry", "931", "--yes")[0] == 1
     assert ask("pend", "931-933", "--force", "--yes")[0] == 0

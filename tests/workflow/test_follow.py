@@ -58,7 +58,7 @@ def test_a_followed_run_is_done_soon_after_its_end(site, take):
 
     again = site.snakemake("results/000932/rundoc.json")
     assert again.returncode == 0, again.stdout
-    assert "follow it while" not in again.stdout
+    assert "follow during data taking" not in again.stdout
 
 
 def test_without_the_setting_it_is_left_alone(site, take):
@@ -72,7 +72,7 @@ def test_without_the_setting_it_is_left_alone(site, take):
     site.configure(select={"follow": True})
     preview = site.snakemake("-n")
     assert preview.returncode == 0, preview.stdout
-    assert "follow it while it is taken" in preview.stdout
+    assert "follow during data taking" in preview.stdout
 
 
 def test_a_crashed_daq_leaves_it_pending(site, take):

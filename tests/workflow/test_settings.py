@@ -21,7 +21,7 @@ def settled(site, monkeypatch):
 
 
 def run(program, *arguments, at):
-    """Run one of the two programs in a working directory, as a person does."""
+    """Run one of the two programs in a working directory, in a fork of a process that loaded it."""
     if program == "snakemake":
         where = ["--snakefile", str(layout.SNAKEFILE), "--profile", str(PROFILE)]
         arguments = [*arguments[:1], *where, *arguments[1:]]

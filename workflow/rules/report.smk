@@ -86,6 +86,6 @@ rule trends:
     params:
         quantities=lambda wildcards: changed(*quantities_on_disk()),
     message:
-        "Write the page of trends"
+        "Write the trends page"
     shell:
         script("trends.py") + " {log:q}"

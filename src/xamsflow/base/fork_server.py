@@ -178,7 +178,7 @@ class _Server:
                 self._load(script)
             finally:
                 self._loading = False
-        except KeyboardInterrupt:  # set by _note: no more scripts start
+        except KeyboardInterrupt:  # raised by _note: no more scripts start
             return
         except Exception:
             traceback.print_exc()

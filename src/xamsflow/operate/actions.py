@@ -157,7 +157,7 @@ def _busy(document: Document, force: bool = False, *, forceable: bool = False) -
     if found is State.ELSEWHERE and not force:
         status = f"{run_document.status(document)!s:.40}"
         remedy = "; if that tool has given up, use --force" if forceable else ""
-        return _refused(f"its status {status!r} says that another tool is using it{remedy}")
+        return _refused(f"is in use by another tool, as its status {status!r} says{remedy}")
     return None
 
 

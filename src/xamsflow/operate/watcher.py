@@ -1,9 +1,9 @@
 """Process each run, in a separate driver, as soon as it ends.
 
-Each round queries the run database, sets new runs pending that have ended (or started, if they
-are to be followed), and hands waiting runs to new drivers (``snakemake``) as capacity allows. The
-watcher keeps no essential state: drivers claim runs in the run documents, so no run is processed
-twice if a watcher is killed and restarted or if two run at the same time.
+Each round queries the run database, marks new runs as pending once they have ended (or started, if
+they are to be followed), and hands waiting runs to new drivers (``snakemake``) as capacity allows.
+The watcher keeps no essential state: drivers claim runs in the run documents, so no run is
+processed twice if a watcher is killed and restarted or if two run at the same time.
 """
 
 import contextlib
@@ -207,7 +207,7 @@ class Watcher:
         trouble = "" if error is None else str(error)
         if trouble and trouble != self._trouble:
             goes_on = self._in_flight()
-            beside = f" (meanwhile, these runs continue: {goes_on})" if goes_on else ""
+            beside = f" (runs that continue meanwhile: {goes_on})" if goes_on else ""
             self._say(f"{trouble}; retrying every {self._config.watch.interval_s:g} s{beside}")
         elif self._trouble and not trouble:
             self._not_before.clear()  # their drivers failed because of this error

@@ -307,7 +307,7 @@ def _absence(settings: Notify, rows: "Iterable[RunSummary]", now: datetime) -> M
         event="absence",
         key="absence",
         state=f"after {last.run if last else 'nothing'}" if quiet else "",
-        subject=f"no run has finished for {settings.absence_h:g} h, {len(waiting)} are waiting",
+        subject=f"no run has finished for {settings.absence_h:g} h; waiting runs: {len(waiting)}",
         text=(
             f"No run has finished for more than {settings.absence_h:g} h; {before}.\n"
             f"{len(waiting)} runs have waited longer: {numbers}{' …' if waiting[20:] else ''}\n\n"

@@ -172,7 +172,7 @@ class RunDatabase:
 
     @_translated
     def unasked(self, select: Select, watch: Watch) -> dict[int, bool]:
-        """Return the runs that ``xamsflow watch`` should set pending, and whether each has ended.
+        """Return the runs that ``xamsflow watch`` should mark as pending; True if one has ended.
 
         By number, ascending.
         """

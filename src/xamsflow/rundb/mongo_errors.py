@@ -110,7 +110,7 @@ def _refused(error: errors.OperationFailure, database: str) -> XamsflowError:
         reason = text.partition(" to execute command")[0]
         return ConfigurationError(f"{database} does not allow this ({reason})", CREDENTIALS_REMEDY)
     if error.code == OUT_OF_DISK_SPACE:
-        return ResourcesError(f"{database} has no disk space left", "free space on its host")
+        return ResourcesError(f"{database} has no disk space left", "free some space on its host")
     if error.code in INTERRUPTED:
         return TransientError(f"{database} stopped the operation ({text})", "try again")
     if error.code in TOO_LARGE:

@@ -150,7 +150,7 @@ def _waits(document: Mapping[str, Any], select: Select, now: datetime) -> Condit
     remedies = {
         State.FAILED: f"fix the cause, then `xamsflow retry {number}`",
         State.DONE: f"nothing to do; to process it again, `xamsflow reprocess {number}`",
-        State.ELSEWHERE: "another tool is working on it or has abandoned it: "
+        State.ELSEWHERE: "another tool is working on it or has given up on it: "
         f"`xamsflow pend {number} --force`",
     }
     return Condition(

@@ -106,7 +106,7 @@ def to_keep(processed: Path, run: str) -> dict[str, str]:
 
 
 def is_in_force(processed: Path, found: Kept) -> bool:
-    """Return whether a record keeps in force an earlier lineage with stored data."""
+    """Return whether a record keeps an earlier lineage with stored data in use."""
     return not found.accepted and bool(stored(processed, found))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from xamsflow.base import fork_client, fork_server
+from xamsflow.base import fork_client, fork_server, memory
 
 SERVER = """
 import sys
@@ -287,3 +287,8 @@ def test_the_log_says_why_a_server_fails(tmp_path, monkeypatch, where):
 
 def test_a_server_is_known_to_the_process_that_started_it(server):
     assert fork_server.processes() == {server.pid}
+
+
+def test_a_server_uses_huge_pages(server):
+    environment = Path(f"/proc/{server.pid}/environ").read_text().split("\0")
+    assert {f"{name}={value}" for name, value in memory.HUGE_PAGES.items()} <= set(environment)

@@ -142,7 +142,7 @@ def problem(pulses: Pulses, led: Led) -> str | None:
     """Return why a channel's pulses do not determine a gain, or None."""
     n = len(pulses.light)
     if n < FEWEST_PULSES:
-        short = f"; {pulses.n_short} pulses end before it" if pulses.n_short else ""
+        short = f"; {pulses.n_short} pulses end before its end" if pulses.n_short else ""
         return f"only {n} pulses contain the LED's window, {FEWEST_PULSES} are needed{short}"
     if pulses.n_saturated > MOST_SATURATED * n:
         return f"{pulses.n_saturated / n:.1%} of the pulses are saturated: reduce the LED's light"
@@ -267,11 +267,13 @@ def _occupancy(pulses: Pulses) -> str | None:
     least, most = OCCUPANCY
     found = spectrum.occupancy(pulses.light, pulses.blank)
     if found < least:
-        return f"{found:.3f} photoelectrons per trigger, at least {least:g} needed: use more light"
+        return (
+            f"{found:.3f} photoelectrons per trigger, at least {least:g} are needed: use more light"
+        )
     if found > most:
         return (
-            f"{found:.1f} photoelectrons per trigger, at most {most:g} allowed: reduce the light, "
-            "because some triggers without light are needed"
+            f"{found:.1f} photoelectrons per trigger, at most {most:g} are allowed: "
+            "reduce the light, because some triggers without light are needed"
         )
     return None
 

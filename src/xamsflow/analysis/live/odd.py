@@ -113,8 +113,8 @@ class Watch:
                 name: found
                 for each in shipped.definitions()
                 for name, found in make.measure(each, window).items()
-                if found.value
-                is not None  # quantities that a minute cannot determine are not missing
+                # Quantities that a minute cannot determine are not missing.
+                if found.value is not None
             },
         )
         found = verdict.judge(values, references.find(values), None, values.time)

@@ -79,7 +79,7 @@ def done_without_data(evidence: Evidence, sources: Sources) -> Iterator[Disagree
         yield Disagreement(
             evidence.run,
             "done without data",
-            f"it is done, but {', '.join(missing)} is no longer stored as published",
+            f"it is done, but no longer stored as published: {', '.join(missing)}",
             MOUNTED if away else "the run becomes pending again",
             None if away else repair,
         )

@@ -57,7 +57,7 @@ TOGETHER = 2000
 ROUNDS = 4
 """Maximum number of rounds per run; a repair can make further repairs possible."""
 
-UNCHANGED = "the repair had no effect; is another program or person changing it?"
+UNCHANGED = "found again after the repair; is another program or person changing it?"
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ function watchProblem(watch) {
 }
 
 function drawWrong(problems) {
-  if (!problems.length) return element("p", { class: "good" }, "Nothing.");
+  if (!problems.length) return element("p", { class: "good" }, "None.");
   return element("ul", {}, ...problems.map((problem) =>
     element("li", { class: problem.soft ? "card soft-problem" : "card problem" },
       element("strong", {}, problem.what),
