@@ -35,7 +35,7 @@ from xamsflow.run import publish as publishing
 from xamsflow.run.failures import Failure
 from xamsflow.run.interrupt import STOPPED
 from xamsflow.run.policy import patiently
-from xamsflow.rundb import Connection, identity
+from xamsflow.rundb import Connection, RunDatabase, identity
 from xamsflow.rundb.identity import Identity
 from xamsflow.settings import config
 from xamsflow.settings.config import Config
@@ -352,10 +352,17 @@ def _job(rule: str, run_id: str, log: Path) -> Iterator[tuple[Config, Meter, Con
         ):
             claim = claims.read(run_id)
             _report_start(rule, claim, connection, log)
+
+            def begin_again(database: RunDatabase, before: Claim) -> Claim | None:
+                current = claims.read(run_id)
+                if current in (None, before) or not _begin(database, current, rule, log):
+                    return None
+                return current
+
             with (
                 progress.in_log(meter),
                 progress.at_terminal(meter, terminal, f"{rule} of run {run_id}:"),
-                progress.in_run_document(meter, configuration.rundb, claim, rule),
+                progress.in_run_document(meter, configuration.rundb, claim, rule, begin_again),
             ):
                 yield configuration, meter, connection
         logger.info("run %s: %s done", run_id, rule)
@@ -435,11 +442,15 @@ def _report_start(rule: str, claim: Claim | None, connection: Connection, log: P
     if claim is None:
         return
     try:
-        connection.opened().started(
-            claim, rule, host=platform.node(), job_id=_batch_job(), log=str(log.resolve())
-        )
+        _begin(connection.opened(), claim, rule, log)
     except XamsflowError as error:
         logger.warning("the start of the job could not be written to the run document: %s", error)
+
+
+def _begin(database: RunDatabase, claim: Claim, rule: str, log: Path) -> bool:
+    return database.started(
+        claim, rule, host=platform.node(), job_id=_batch_job(), log=str(log.resolve())
+    )
 
 
 def _batch_job() -> str | None:

@@ -180,7 +180,7 @@ def test_a_request_that_no_queue_takes_is_refused_with_a_reason(workflow: Workfl
 
     explanation = workflow.explain("run1")
     assert explanation.failure == FailureClass.CONFIGURATION
-    assert "refuses" in explanation.reason
+    assert "rejects" in explanation.reason
 
 
 def test_when_all_queues_are_closed_the_run_is_tried_again_later(workflow: Workflow) -> None:

@@ -111,6 +111,28 @@ def test_the_run_document_is_told_by_the_servers_clock(site, running, fast):
     assert len(site.document(932)["processing"]["history"]) == 2  # no change of status
 
 
+def test_a_driver_that_takes_the_run_over_learns_that_the_job_runs(site, running, fast):
+    with rundb.open_database(settings(site)) as database:
+        (run,) = database.claimed()
+        (current,) = database.take_over({run: ["records"]}, "host:2:tester:0")
+    assert site.document(932)["processing"]["stage"] is None
+    meter = Meter()
+    meter.reach("records", 5e6, 20_000_000, chunk=1, n_chunks=4)
+
+    def begin_again(database: rundb.RunDatabase, before: Claim) -> Claim | None:
+        assert before == running
+        return current if database.started(current, "process") else None
+
+    with progress.in_run_document(meter, settings(site), running, "process", begin_again):
+        wait_for(lambda: told(site))
+    about = site.document(932)
+    assert about["processing_status"] == "running"
+    assert (about["processing"]["owner"], about["processing"]["stage"]) == (
+        "host:2:tester:0",
+        "process",
+    )
+
+
 def test_nothing_is_left_of_it_when_the_status_changes(site, running):
     about = {"what": "records", "chunk": 1}
     with rundb.open_database(settings(site)) as database:

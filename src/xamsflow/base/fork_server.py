@@ -182,6 +182,8 @@ class _Server:
             return
         except Exception:
             traceback.print_exc()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # or each fork prints what loading has printed
         gc.collect()
         gc.freeze()  # a collection in a fork would copy all memory
 

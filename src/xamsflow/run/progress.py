@@ -68,26 +68,35 @@ def at_terminal(meter: Meter, terminal: TextIO | None, name: str) -> Iterator[No
 
 
 @contextlib.contextmanager
-def in_run_document(meter: Meter, rundb: Rundb, claim: Claim | None, stage: str) -> Iterator[None]:
+def in_run_document(
+    meter: Meter,
+    rundb: Rundb,
+    claim: Claim | None,
+    stage: str,
+    begin_again: Callable[["RunDatabase", Claim], Claim | None] = lambda *_: None,
+) -> Iterator[None]:
     """Write the progress of a claimed run's job to the run document periodically.
 
-    If the run database is unreachable, the next report tries again. Without a claim nothing is
-    written.
+    If another driver has taken over the run, the document does not say that this job is running:
+    `begin_again` records its start for that driver, and returns that driver's claim. If the run
+    database is unreachable, the next report tries again. Without a claim nothing is written.
     """
     if claim is None:
         yield
         return
     connection = contextlib.ExitStack()
     database: RunDatabase | None = None
+    owned = claim
 
     def tell(progress: Progress) -> None:
-        nonlocal database
+        nonlocal database, owned
         try:
             if database is None:
                 from xamsflow.rundb import open_database  # noqa: PLC0415 - short jobs need none
 
                 database = connection.enter_context(open_database(rundb))
-            database.progress(claim, stage, progress.fields())
+            if not database.progress(owned, stage, progress.fields()):
+                owned = begin_again(database, owned) or owned
         except XamsflowError as error:
             logger.debug("the progress was not written to the run document: %s", error)
 

@@ -153,6 +153,7 @@ import sys, time
 from xamsflow.base import fork_server
 def load(script):
     print("loads", script, flush=True, file=sys.stderr)
+    print("printed by a library")  # must not appear in the output of each script
     if script == "fails":
         raise ImportError("why")
     if script == "slow":
