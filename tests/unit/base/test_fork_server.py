@@ -164,6 +164,7 @@ fork_server.serve(int(sys.argv[1]), load)
 
 def test_what_a_script_needs_is_loaded_once_and_before_it(tmp_path, monkeypatch):
     """A load that fails, or that Ctrl-C ends, concerns no script that runs."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     monkeypatch.setenv(fork_client.VARIABLE, "")
     monkeypatch.setattr(fork_server, "_servers", [])
     program, log = tmp_path / "serve.py", tmp_path / "serve.log"
