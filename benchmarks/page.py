@@ -1,4 +1,4 @@
-"""The page of all runs: how large it is, how fast it opens, and what it costs to keep up to date.
+"""The pages of all runs and of trends: size, time to open them, and the cost of updates.
 
 ``python benchmarks/page.py [NUMBER]``: so many run documents as after processing, with tags,
 comments and twelve data types each. A watch that sees no change makes the page ("nothing changed")
@@ -19,11 +19,13 @@ from typing import Any
 
 import measuring
 
+from xamsflow.analysis import trends
 from xamsflow.base import clock
 from xamsflow.rundb import registered
 from xamsflow.settings import config
 from xamsflow.simulate import embedded_mongod
-from xamsflow.state import layout
+from xamsflow.state import layout, receipts
+from xamsflow.state.quantities import VERSION
 from xamsflow.views import page
 
 sys.path.insert(0, str(layout.REPOSITORY / "tests"))
@@ -71,6 +73,11 @@ def main(number: int = RUNS) -> None:
             rows += [{"what": what, "MB": path.stat().st_size / 1e6} for what, path in about]
             rows.append(measured("sign of life", SIGNS, lambda _: page.tell_watch(clock.now())))
             rows.append({"what": "open in a browser", "s": opened(layout.PAGE, folder)})
+            fill_quantities(number)
+            rows.append(measured("first trends", 1, lambda _: trends.make(settings)))
+            rows.append(measured("trends, nothing changed", 1, lambda _: trends.make(settings)))
+            rows.append({"what": "trends", "MB": layout.TRENDS.stat().st_size / 1e6})
+            rows.append({"what": "open the trends", "s": opened(layout.TRENDS, folder)})
             page.make(settings, details=number, thorough=True)
             rows.append(idle(site))
     print(measuring.table(rows, decimals=4))
@@ -115,6 +122,28 @@ def fill(site: Site, number: int) -> None:
     site.collection.create_index("number")
 
 
+def fill_quantities(number: int) -> None:
+    """Write the quantities of runs of five channels, as the workflow would."""
+    chosen = random.Random(2)
+    by_channel = ("pulse_rate", "noise", "baseline", "spe_area", "saturation", "light_fraction")
+    names = [f"{name}_ch{channel}" for name in by_channel for channel in range(5)]
+    names += ["event_rate", "s1_rate", "s2_rate", "unknown_rate", "lone_hit_rate", "s1_area"]
+    names += ["s2_area", "live_fraction", "drift_time_edge", "electron_loss_rate"]
+    names += ["electron_lifetime", "s2_width_slope"]
+    for i in range(1, number + 1):
+        run_id = layout.run_id(i)
+        start = int((FIRST + i * timedelta(minutes=70)).timestamp()) * 10**9
+        quantities = {
+            name: {"value": chosen.gauss(20, 1), "error": 0.9, "unit": "Hz", "definition": "a mean"}
+            | {"channel": int(name[-1]) if "_ch" in name else None}
+            for name in names
+        }
+        about = {"version": VERSION, "run_id": run_id, "detector": "xams", "mode": MODES[i % 5]}
+        about |= {"start": start, "end": start + 10**12, "time": "now", "lineage": {}}
+        path = layout.quantities(run_id)
+        receipts.write(path, about | {"quantities": quantities}, durable=False)
+
+
 def one_more(site: Site, settings: config.Config, i: int) -> None:
     """Change a run, and update the page."""
     site.collection.update_one({"number": i + 1}, {"$set": {"mode": f"mode {i}"}})
@@ -155,8 +184,7 @@ def idle(site: Site) -> dict[str, Any]:
 def opened(path: Path, folder: str) -> float:
     """Return the fastest time in which a browser opens a page (s)."""
     seconds = []
-    home = Path(folder) / "browser"
-    home.mkdir()
+    home = Path(tempfile.mkdtemp(dir=folder))
     with running_browser(home) as browser:
         for _ in range(REPEATS):
             with browser.open(path.absolute().as_uri(), width=1280, height=900) as tab:
