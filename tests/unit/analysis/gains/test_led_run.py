@@ -52,8 +52,8 @@ def test_a_usable_run():
     ("choices", "words"),
     [
         ({"occupancy": 0}, "the mean waveform shows no light"),
-        ({"occupancy": 0.01, "gain_factor": 5.0}, "at least 0.02 needed"),
-        ({"occupancy": 8.0}, "at most 3 allowed"),
+        ({"occupancy": 0.01, "gain_factor": 5.0}, "at least 0.02 are needed"),
+        ({"occupancy": 8.0}, "at most 3 are allowed"),
         ({"gain_factor": 100.0, "occupancy": 30.0}, "saturated"),
         ({"delay": 300.0}, "only 0% of the light is in the LED's window: it comes in samples 14"),
         ({"light": (85, 95)}, "of the light is in the LED's window"),
