@@ -255,7 +255,7 @@ def test_the_real_workflow(site: CondorSite, server: HTCondor) -> None:
     site.add_run(931)
     site.add_run(932, duration=30.0, rate=300.0)
     site.add_run(933, on_disk=False)
-    driver = site.start(*FAST)
+    driver = site.start(*FAST, "--group-components", "run=1")  # each run has its own batch job
     wait_until(lambda: site.status(932) == "running", "run 932 runs", timeout_s=60)
     (job,) = site.work.glob(".snakemake/batch/submissions/*-000932.*/job")
     server.run("condor_rm", submissions.number(job.read_text().strip()))
