@@ -104,19 +104,16 @@ def compare(site: Site, number: int) -> dict[str, float]:
 def beside(what: str, measured: dict[str, list[Measured]]) -> dict[str, float]:
     """Return time and memory of both as columns of the table."""
     ours, bare = measured["ours"], measured["bare"]
-    alike = measured.get("as ours")
-    return {
+    row = {
         f"{what} (s)": measuring.median(ours),
         f"{what}, bare (s)": measuring.median(bare),
         f"{what}, ratio": measuring.median(ours) / measuring.median(bare),
         f"{what} (MB)": measuring.memory(ours),
         f"{what}, bare (MB)": measuring.memory(bare),
-        **(
-            {f"{what}, to same directives": measuring.median(ours) / measuring.median(alike)}
-            if alike
-            else {}
-        ),
     }
+    if alike := measured.get("as ours"):
+        row[f"{what}, to same directives"] = measuring.median(ours) / measuring.median(alike)
+    return row
 
 
 def fill(site: Site) -> None:
