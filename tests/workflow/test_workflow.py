@@ -127,14 +127,21 @@ def test_one_data_type_by_name_does_not_change_the_status(site):
 
 
 def test_data_on_disk_need_no_run_database(site):
-    """Jobs start without a limit, unless somebody has chosen one."""
+    site.add_run(932)
+    transferred = site.snakemake("results/000932/transfer.json")
+    assert transferred.returncode == 0, transferred.stdout
+    site.configure(rundb={"uri": "mongodb://127.0.0.1:1"})
+    done = site.snakemake(RAW.format("000932"))
+    assert done.returncode == 0, done.stdout
+
+
+def test_jobs_start_without_a_limit_unless_somebody_has_chosen_one(site):
     site.add_run(932)
     limit = ("--max-jobs-per-timespan", "50/1s")
-    transferred = site.snakemake("results/000932/transfer.json", "--verbose", *limit)
-    assert transferred.returncode == 0, transferred.stdout
-    assert "Submitting maximum 50 job(s)" in transferred.stdout
-    site.configure(rundb={"uri": "mongodb://127.0.0.1:1"})
-    done = site.snakemake(RAW.format("000932"), "--verbose")
+    limited = site.snakemake("--verbose", *limit)
+    assert limited.returncode == 0, limited.stdout
+    assert "Submitting maximum 50 job(s)" in limited.stdout
+    done = site.snakemake("results/000932/rundoc.json", "--verbose")
     assert done.returncode == 0, done.stdout
     assert "Submitting maximum" not in done.stdout
 

@@ -58,6 +58,9 @@ def submit_program():
     return getattr(workflow.executor_settings, "submit_cmd", None)
 
 
+# The plugins of another context may provide any data type.
+possible_data_types = has if settings.context is None else None
+
 driver.configure(settings, submit_program)
 
 # The configuration of the scripts: each is a separate process, started from this one.
@@ -175,6 +178,7 @@ def batch_job(wildcards):
 
 def runs_to_publish(wildcards):
     """Return the final receipts of the pending runs; claim the runs if jobs will be run."""
+    start_jobs_at_once()
     with driver.errors_end_the_process():
         if runs_jobs():
             runs = driver.current().take_pending()
@@ -186,7 +190,7 @@ def runs_to_publish(wildcards):
 
 def receipts_to_publish(wildcards):
     """Return the receipts of one run's transfer and targets; claim the run if jobs will be run."""
-    check(wildcards)
+    start_jobs_at_once()
     run = wildcards.run_id
     with driver.errors_end_the_process():
         if runs_jobs():
@@ -219,29 +223,14 @@ def changed(*files):
     return hashlib.sha256(" ".join(times).encode()).hexdigest()
 
 
-def check(wildcards):
-    """Stop the process if a requested file cannot be produced; return no inputs."""
-    start_jobs_at_once()  # here, because the rules of all runs call this while the DAG is built
+def refuse(wildcards):
+    """Stop the process, because the requested file cannot be produced."""
     with driver.errors_end_the_process():
-        requests.check(
-            wildcards.run_id,
-            wildcards.get("data_type"),
-            has if settings.context is None else None,
-        )
-    return []
-
-
-def transferred(wildcards):
-    """Return the receipt of a run's transfer."""
-    check(wildcards)
-    return layout.TRANSFER_RECEIPT.format(run_id=wildcards.run_id)
+        requests.refuse(wildcards.impossible, possible_data_types)
 
 
 def followed_first(wildcards):
     """Return the receipt of a run that is followed during data taking; nothing for other runs."""
-    check(wildcards)
-    if not settings.select.follow:  # checking each of a thousand runs takes a moment
-        return []
     followed = driver.current().follows(wildcards.run_id)
     return [layout.FOLLOW_RECEIPT] if followed else []
 
@@ -262,6 +251,6 @@ def quantities_on_disk():
 
 
 wildcard_constraints:
-    # Functions check both, because Snakemake's own message names neither the mistake nor a remedy.
-    run_id="[^/.]+",
-    data_type=layout.DATA_TYPE_PATTERN,
+    run_id=layout.RUN_ID_PATTERN,
+    data_type=requests.data_type_pattern(possible_data_types),
+    impossible=requests.impossible_pattern(possible_data_types),

@@ -6,8 +6,6 @@
 
 
 rule follow:
-    input:
-        check,
     output:
         report(
             layout.FOLLOW_RECEIPT,

@@ -6,7 +6,7 @@
 
 rule process:
     input:
-        transferred,
+        layout.TRANSFER_RECEIPT,
     output:
         report(
             layout.DATA_TYPE_RECEIPT,

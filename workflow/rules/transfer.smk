@@ -7,7 +7,7 @@
 
 rule transfer:
     input:
-        followed_first,
+        followed_first if settings.select.follow else [],
     output:
         report(
             layout.TRANSFER_RECEIPT,

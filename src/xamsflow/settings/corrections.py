@@ -26,7 +26,7 @@ from typing import Any
 from xamsflow.base.errors import ConfigurationError
 from xamsflow.state import layout
 
-_RANGE = re.compile(rf"({layout.RUN_ID_PATTERN})-({layout.RUN_ID_PATTERN})", flags=re.ASCII)
+_RANGE = re.compile(rf"({layout.RUN_ID_PATTERN})-({layout.RUN_ID_PATTERN})")
 
 
 _WORDS = ("value", "error", "provenance", "run", "date", "why")

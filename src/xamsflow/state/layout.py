@@ -27,7 +27,7 @@ GOOD_RUNS = Path("config") / "good_runs.yaml"
 CORRECTIONS = Path("config") / "corrections"
 
 RUN_DIGITS = 6
-RUN_ID_PATTERN = rf"\d{{{RUN_DIGITS}}}"
+RUN_ID_PATTERN = f"[0-9]{{{RUN_DIGITS}}}"
 HIGHEST_RUN = int(10**RUN_DIGITS) - 1
 DATA_TYPE_PATTERN = (
     r"(?!(?:follow|transfer|rundoc|claim|quantities|health|compared)\b)[a-z][a-z0-9_]*"
@@ -171,7 +171,7 @@ def is_run_number(number: int) -> bool:
 
 def is_run_id(name: str) -> bool:
     """Return whether a name is a valid run name: six digits."""
-    return re.fullmatch(RUN_ID_PATTERN, name, flags=re.ASCII) is not None
+    return re.fullmatch(RUN_ID_PATTERN, name) is not None
 
 
 def run_number(run: str) -> int:
