@@ -51,10 +51,13 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+LEARN_FROM = 6
+"""How many runs are made again first: as many as let the jobs share compiled functions."""
+
 CALM = {"duration": 30.0, "rate": 2000.0, "chunk_length": 5.0, "chunk_overlap": 0.5}
 
 
-def calm(number: int = 12) -> None:
+def calm(number: int = 40) -> None:
     """Process runs, make them again in a campaign, print and write what was foreseen."""
     runs = range(FIRST, FIRST + number)
     with (
@@ -66,7 +69,7 @@ def calm(number: int = 12) -> None:
             site.add_run(run, **CALM)
         drive_to_end(site, runs)
         change_threshold(site, 16)
-        learn_from_few(site, runs[:2])
+        learn_from_few(site, runs[:LEARN_FROM])
         change_threshold(site, 17)
         check(site.verb("campaign", "new", "gains", "--runs", f"{runs[0]}-{runs[-1]}"))
         foreseen = foresee(site)
@@ -101,7 +104,7 @@ def disturbed(number: int = 100, seed: int = 1) -> None:
         print(f"{number} runs simulated", flush=True)
         drive_to_end(site, runs)
         change_threshold(site, 16)
-        learn_from_few(site, runs[:2])
+        learn_from_few(site, runs[:LEARN_FROM])
         before = hashes(site)
         change_threshold(site, 17)
         said = site.verb("campaign", "new", "gains", "--runs", f"{runs[0]}-{runs[-1]}")
