@@ -1,4 +1,4 @@
-"""Only a run whose folder cannot be used fails; the others are done."""
+"""Only a run that cannot be started fails, for example because of its folder; others are done."""
 
 import pytest
 
@@ -11,13 +11,21 @@ ODD = {
 
 
 @pytest.mark.parametrize("alone", [False, True])
-def test_odd_folders_do_not_hold_up_other_runs(alone, site):
+def test_odd_runs_do_not_hold_up_others(alone, site):
     site.configure(storage={"processed": "data/{braces} {run_id}"})
     results = site.work / "results"
     results.mkdir()
     for number, make in enumerate(ODD.values(), start=902):
         site.add_run(number, duration=0.6, rate=50, on_disk=False)
         make(results / f"{number:06d}")
+    told = {number: f"results/{number:06d}" for number in range(902, 902 + len(ODD))}
+    told[906] = "there is no data type 'gone{x}'"
+    site.add_run(906, duration=0.6, rate=50, on_disk=False)
+    mark = {"name": "of_another_context", "targets": ["gone{x}"]}
+    site.collection.update_one({"number": 906}, {"$set": {"processing.campaign": mark}})
+    previewed = site.snakemake("-n")
+    assert previewed.returncode == 0, previewed.stdout
+    assert f"run 000906 cannot be started: {told[906]}" in previewed.stdout
     if not alone:
         site.add_run(901, duration=0.6, rate=50)
     first = site.snakemake()
@@ -25,13 +33,13 @@ def test_odd_folders_do_not_hold_up_other_runs(alone, site):
     assert "Traceback" not in first.stdout
     if not alone:
         assert site.status(901) == "done", first.stdout
-    for number in range(902, 902 + len(ODD)):
+    for number, reason in told.items():
         processing = site.document(number)["processing"]
         assert site.status(number) == "failed"
-        assert f"results/{number:06d}" in processing["reason"]
+        assert reason in processing["reason"]
         assert (processing["stage"], processing["failure"]) == ("claim", "configuration")
         assert f"run {number:06d} cannot be started" in first.stdout
-    # A person has to look at the folder: the next driver leaves the runs alone.
+    # A person has to act: the next driver leaves the runs alone.
     again = site.snakemake()
     assert again.returncode == 0, again.stdout
-    assert {site.document(number)["processing"]["attempt"] for number in range(902, 906)} == {1}
+    assert {site.document(number)["processing"]["attempt"] for number in told} == {1}

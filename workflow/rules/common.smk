@@ -61,7 +61,7 @@ def submit_program():
 # The plugins of another context may provide any data type.
 possible_data_types = has if settings.context is None else None
 
-driver.configure(settings, submit_program)
+driver.configure(settings, submit_program, possible_data_types)
 
 # The configuration of the scripts: each is a separate process, started from this one.
 os.environ |= configuration.to_environment(config)

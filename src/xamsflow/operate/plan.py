@@ -146,14 +146,13 @@ def _run_plan(
     find: Find,
 ) -> RunPlan:
     run = layout.run_id(document["number"])
-    mode = run_document.mode(document)
-    targets = config.targets_for(mode)
+    targets = run_document.wanted_targets(document, config)
     live, to_move, origin, trouble = _live_data(document, config, find)
     stored, to_make = _data_types(document, targets, config)
     processed = [job.data_type for job in jobs if job.rule == "process" and job.data_type]
     return RunPlan(
         run=run,
-        mode=mode,
+        mode=run_document.mode(document),
         live=live,
         to_move=to_move,
         source=origin,
@@ -242,6 +241,8 @@ def _data_types(
         )
         wanted: dict[str, bool] = {}
         for target in targets:
+            if target not in made.tree:  # the run cannot be started, as the driver reports
+                return (), tuple(targets)
             for name in to_be_stored(made, run, target):
                 wanted[name] = bool(made.is_stored(run, name))
     stored = tuple(name for name, there in wanted.items() if there)

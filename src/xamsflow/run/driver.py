@@ -11,7 +11,7 @@ import gc
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
 from xamsflow.base.folders import existing, is_writable
 from xamsflow.base.signal_thread import handle_in_thread
 from xamsflow.batch import cancel, here
-from xamsflow.run import notify, packing
+from xamsflow.run import notify, packing, requests
 from xamsflow.run.claimed_runs import ClaimedRuns, set_published_aside
 from xamsflow.run.heartbeat import beating
 from xamsflow.run.interrupt import Interrupt
@@ -51,11 +51,20 @@ NONE_WAITING = "no runs are waiting; xamsflow why RUN explains why a run is not 
 
 
 class Driver:
-    """This process: what it claims, and how it ends. Until used, it queries and writes nothing."""
+    """This process: what it claims, and how it ends. Until used, it queries and writes nothing.
 
-    def __init__(self, config: Config, submit: Callable[[], str | None]) -> None:
+    The arguments are those of :func:`configure`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        submit: Callable[[], str | None],
+        data_types: Collection[str] | None = None,
+    ) -> None:
         self._config = config
         self._submit = submit
+        self._data_types = data_types
         self._directory = Path.cwd()
         self._owner = str(owner.current())
         self._held = ClaimedRuns(config)
@@ -76,11 +85,18 @@ class Driver:
 
         with self._connection() as database:
             runs = selecting.to_take(database, self._config.select)
+        possible: dict[str, None] = {}
+        for run in runs:
+            name = layout.run_id(run.number)
+            self._held.want(run.number, run.mode, is_taken=run.is_taken, targets=run.targets)
+            try:
+                self._check_targets(name)
+                possible[name] = None
+            except ConfigurationError as error:
+                say(f"run {name} cannot be started: {error}")
         if not runs:
             say(NONE_WAITING)
-        for run in runs:
-            self._held.want(run.number, run.mode, is_taken=run.is_taken, targets=run.targets)
-        return list(dict.fromkeys(layout.run_id(run.number) for run in runs))
+        return list(possible)
 
     def preview(self, run: str) -> None:
         """Determine the data types that a requested run needs; write nothing.
@@ -197,6 +213,7 @@ class Driver:
             try:
                 if run in refused:
                     raise refused[run]
+                self._check_targets(run)
                 set_published_aside(run)
             except XamsflowError as error:
                 self._not_begun.add(run)
@@ -244,12 +261,21 @@ class Driver:
     def _want(self, number: int, document: Mapping[str, Any]) -> tuple[str, ...]:
         from xamsflow.rundb import run_document  # noqa: PLC0415
 
-        return self._held.want(
+        targets = self._held.want(
             number,
             run_document.mode(document),
             is_taken=run_document.is_being_taken(document),
             targets=run_document.campaign_targets(document),
         )
+        self._check_targets(layout.run_id(number))
+        return targets
+
+    def _check_targets(self, run: str) -> None:
+        """Raise ConfigurationError if a run needs a data type that cannot be made here.
+
+        The settings are checked, but a campaign may have been created with other ones.
+        """
+        requests.check(self._held.targets(run), self._data_types)
 
     def number_of_runs(self) -> int:
         """Return how many runs this process is responsible for."""
@@ -401,12 +427,17 @@ class Driver:
 _drivers: list[Driver] = []
 
 
-def configure(config: Config, submit: Callable[[], str | None] = lambda: None) -> None:
+def configure(
+    config: Config,
+    submit: Callable[[], str | None] = lambda: None,
+    data_types: Collection[str] | None = None,
+) -> None:
     """Create this process's driver; until used, it queries and writes nothing.
 
     `submit` returns the program that submits batch jobs, None if jobs run on this host.
+    `data_types` are those that can be made, None if any may exist.
     """
-    _drivers[:] = [Driver(config, submit)]
+    _drivers[:] = [Driver(config, submit, data_types)]
     gc.set_threshold(GARBAGE)
 
 

@@ -1,6 +1,7 @@
 """The files requested from Snakemake: which can be made, and which are requested by name."""
 
 import os
+import re
 from collections.abc import Collection, Iterable
 from pathlib import PurePath
 
@@ -22,18 +23,28 @@ def impossible_pattern(data_types: Collection[str] | None) -> str:
     other rules do not match.
     """
     run, known = layout.RUN_ID_PATTERN, data_type_pattern(data_types)
-    return rf"(?!{run}/)[^/]+/[^/]+|{run}/(?!(?:{known})\.json){layout.DATA_TYPE_PATTERN}\.json"
+    return (
+        rf"(?!{run}/)[^/]+/[a-z][a-z0-9_]*\.(?:json|png)"
+        rf"|{run}/(?!(?:{known})\.json){layout.DATA_TYPE_PATTERN}\.json"
+    )
 
 
 def refuse(file: str, data_types: Collection[str] | None) -> None:
-    """Raise ConfigurationError that explains why this file in `results` cannot be made."""
-    run, data_type = PurePath(file).parent.name, PurePath(file).stem
-    layout.run_number(run)
-    known = data_types or ()
-    raise ConfigurationError(
-        f"run {run}: there is no data type {data_type!r}{did_you_mean(data_type, known)}",
-        f"available: {', '.join(sorted(known))}",
-    )
+    """Raise ConfigurationError that explains why this impossible file in `results` is not made."""
+    layout.run_number(PurePath(file).parent.name)
+    check([PurePath(file).stem], data_types)
+
+
+def check(targets: Iterable[str], data_types: Collection[str] | None) -> None:
+    """Raise ConfigurationError if one of the targets cannot be made."""
+    possible = re.compile(data_type_pattern(data_types))
+    known = sorted(data_types or ())
+    for target in targets:
+        if not possible.fullmatch(target):
+            raise ConfigurationError(
+                f"there is no data type {target!r}{did_you_mean(target, known)}",
+                f"available: {', '.join(known)}" if known else "allowed: a-z, 0-9 and _",
+            )
 
 
 def names(targets: Iterable[str], file: str) -> bool:

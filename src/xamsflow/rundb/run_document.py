@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from xamsflow.redax import rundoc
+from xamsflow.settings.config import Config
 from xamsflow.state import layout
 
 Document = dict[str, Any]
@@ -151,6 +152,11 @@ def campaign_targets(document: Mapping[str, Any]) -> tuple[str, ...] | None:
     if campaign(document) is None or not isinstance(wanted, list):
         return None
     return tuple(map(str, wanted)) or None
+
+
+def wanted_targets(document: Mapping[str, Any], settings: Config) -> tuple[str, ...]:
+    """Return the targets that the next claim of a run will have."""
+    return campaign_targets(document) or settings.targets_for(mode(document))
 
 
 def is_paused(document: Mapping[str, Any]) -> bool:

@@ -1,5 +1,6 @@
 """What a person asks Snakemake for, and what cannot be made."""
 
+import contextlib
 import re
 
 import pytest
@@ -30,7 +31,7 @@ def test_what_cannot_be_made(file, told):
 
 @pytest.mark.parametrize(
     "file",
-    ["index.html", "trends.html"]
+    ["index.html", "trends.html", "of/another_workflow.txt", "live/000932.json"]
     + [f"000932/{name}" for name in ("peaks.json", "rundoc.json", "transfer.json", "overview.png")],
 )
 @pytest.mark.parametrize("data_types", [KNOWN, None])
@@ -39,18 +40,20 @@ def test_what_can_be_made(file, data_types):
 
 
 @pytest.mark.parametrize(
-    ("data_type", "data_types", "possible"),
+    ("targets", "data_types", "told"),
     [
-        ("peaks", KNOWN, True),
-        ("peaks2", KNOWN, False),
-        ("of_another_context", KNOWN, False),
-        ("of_another_context", None, True),
-        ("rundoc", None, False),
+        (["peaks"], KNOWN, None),
+        (["peaks", "peaks2"], KNOWN, "'peaks2' .did you mean peaks"),
+        (["of_another_context"], KNOWN, "available: peaks"),
+        (["of_another_context"], None, None),
+        (["rundoc"], None, "'rundoc'"),
+        (["{x}"], None, "allowed: a-z, 0-9 and _"),
     ],
 )
-def test_which_data_types_can_be_made(data_type, data_types, possible):
-    pattern = requests.data_type_pattern(data_types)
-    assert bool(re.fullmatch(pattern, data_type)) == possible
+def test_which_targets_can_be_made(targets, data_types, told):
+    refused = pytest.raises(ConfigurationError, match=told)
+    with contextlib.nullcontext() if told is None else refused:
+        requests.check(targets, data_types)
 
 
 def test_a_file_asked_for_by_name(tmp_path, monkeypatch):

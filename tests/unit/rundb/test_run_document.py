@@ -1,10 +1,12 @@
 import ast
 import re
+from dataclasses import replace
 
 import pytest
 
 from xamsflow.rundb import changes, run_document
 from xamsflow.rundb.runs import ClaimedRun, PendingRun, RunSummary
+from xamsflow.settings import config
 from xamsflow.state import layout
 
 PACKAGE = layout.REPOSITORY / "src" / "xamsflow"
@@ -60,3 +62,19 @@ def test_a_note_that_nobody_of_us_wrote_is_left_out(names):
     good = {"text": "cable", "by": "anna", "time": "2026-01-02", "names": ["noise"]}
     document = {"processing": {"health": {"known": [good, good | {"names": names}]}}}
     assert run_document.health_notes(document) == [good]
+
+
+@pytest.mark.parametrize(
+    ("mark", "targets"),
+    [
+        ({}, ("led_calibration",)),
+        ({"name": "x"}, ("led_calibration",)),
+        ({"name": "x", "targets": ["peaks"]}, ("peaks",)),
+        ({"name": "x", "targets": ["peaks"], "left": True}, ("led_calibration",)),
+    ],
+)
+def test_a_campaign_may_want_other_targets(mark, targets):
+    document = {"mode": "led", "processing": {"campaign": mark}}
+    by_mode = (config.TargetsByMode(("led",), ("led_calibration",)),)
+    settings = replace(config.load(), targets_by_mode=by_mode)
+    assert run_document.wanted_targets(document, settings) == targets

@@ -1,6 +1,7 @@
 import re
 
 import pytest
+import yaml
 
 from xamsflow.base.errors import ConfigurationError
 from xamsflow.state import layout
@@ -17,11 +18,14 @@ def test_numbers_without_a_valid_name(number):
         layout.run_id(number)
 
 
-def test_the_schemas_have_the_same_numbers():
+def test_the_schemas_allow_the_same():
     """A schema cannot ask the package."""
     text = "".join(path.read_text() for path in layout.SCHEMAS.rglob("*.yaml"))
     assert set(re.findall(r"_run: .*maximum: (\d+)", text)) == {str(layout.HIGHEST_RUN)}
     assert set(re.findall(r'run_id: .*pattern: "\^(.*)\$"', text)) == {layout.RUN_ID_PATTERN}
+    config = yaml.safe_load((layout.SCHEMAS / "config.schema.yaml").read_text())
+    targets = config["$defs"]["targets"]["items"]["pattern"]
+    assert targets == f"^{layout.DATA_TYPE_PATTERN}$"
 
 
 @pytest.mark.parametrize("run", ["932", "0000932", "00093a", "000932\n", "٠٠٠٩٣٢", "../../x"])

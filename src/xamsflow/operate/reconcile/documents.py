@@ -99,7 +99,7 @@ def stored_yet_not_done(evidence: Evidence, sources: Sources) -> Iterator[Disagr
     transfer = evidence.transfer
     if transfer is None or transfer.content is None or evidence.live_data is None:
         return
-    targets = sources.settings.targets_for(run_document.mode(document))
+    targets = run_document.wanted_targets(document, sources.settings)
     made = {receipt["data_type"]: receipt for receipt in believed(evidence)}
     if not all(
         target in made and sources.lineage(evidence.run).get(target) == made[target]["lineage_hash"]
