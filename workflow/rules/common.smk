@@ -53,6 +53,13 @@ except XamsflowError as error:
     sys.exit(f"xamsflow: {error}")
 
 
+# What is stored, and where, depends on these. Snakemake stores this parameter with every result, and
+# prints the old and the new value if they differ: a detector's values are kilobytes of text.
+settings_of_data = hashlib.sha256(
+    repr((asdict(detector), settings.context, settings.storage.processed)).encode()
+).hexdigest()
+
+
 def submit_program():
     """Return the program that submits batch jobs, None if the jobs run on this machine."""
     return getattr(workflow.executor_settings, "submit_cmd", None)

@@ -26,13 +26,7 @@ rule process:
         mem_mb=growing(3000),
         runtime=growing_time(60),
     params:
-        # What is stored, and where, depends on these. Snakemake takes braces in a text for wildcards,
-        # but leaves a dictionary alone.
-        settings={
-            "detector": asdict(detector),
-            "context": settings.context,
-            "processed": str(settings.storage.processed),
-        },
+        settings=settings_of_data,
     message:
         "Run {wildcards.run_id}: process {wildcards.data_type}"
     shell:

@@ -237,11 +237,11 @@ def check_live_data(receipt: Receipt) -> None:
     for file in receipt["files"]:
         path = folder / file["path"]
         try:
-            found = path.stat().st_size
+            found = f"has {path.stat().st_size} bytes"
         except FileNotFoundError:
-            found = 0
-        if found != file["size"]:
-            raise _changed(f"{path} has {found} bytes", file["size"], receipt)
+            found = "is missing"
+        if found != f"has {file['size']} bytes":
+            raise _changed(f"{path} {found}", f"{file['size']} bytes", receipt)
 
 
 def check_followed(run_id: str, transferred: Receipt) -> None:
@@ -280,4 +280,7 @@ def _changed(what: str, expected: object, receipt: Receipt) -> BadDataError:
 
 
 def _remedy(receipt: Receipt) -> str:
-    return f"restore it, or remove the receipts in results/{receipt['run_id']} to produce it again"
+    run = receipt["run_id"]
+    if "destination" in receipt:
+        return f"restore it, or `xamsflow retransfer {int(run)}` copies the run again"
+    return f"restore it, or remove the receipts in results/{run} to produce it again"

@@ -75,8 +75,12 @@ def test_a_receipt_whose_data_are_gone_is_not_believed(tmp_path, transferred, ma
 
 
 def test_a_receipt_whose_live_data_have_changed_is_not_believed(tmp_path, transferred, made):
-    (tmp_path / "live" / "000932" / "file").write_bytes(b"short")
-    with pytest.raises(BadDataError, match="its receipt says"):
+    file = tmp_path / "live" / "000932" / "file"
+    file.write_bytes(b"short")
+    with pytest.raises(BadDataError, match="has 5 bytes, but its receipt says 7500000"):
+        data_entries(transferred, [made], host="stbc")
+    file.unlink()
+    with pytest.raises(BadDataError, match="file is missing, but .*`xamsflow retransfer 932`"):
         data_entries(transferred, [made], host="stbc")
 
 
