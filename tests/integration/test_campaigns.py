@@ -109,10 +109,12 @@ def test_what_people_did_meanwhile_and_damaged_files_stop_no_campaign(site, runs
     assert said.count("was left out") == said.count("000900 was left out") == 1
     assert not lineages.read(stored(site), "000901").accepted, "nobody has compared it"
     assert lineages.read(stored(site), "000902").accepted, "nothing new was made"
+    runs.update_one({"number": 901}, {"$set": {"processing.campaign": {"name": "later"}}})
     for action in ("accept", "back"):
         code, said = ask(site, action, "gains", "--yes")
         assert code == 1
         assert "000900 was left out" in said and "000902 was left out" not in said
+    assert "000901 was left out: the campaign later has requested it" in said
     assert not lineages.read(stored(site), "000902").accepted
 
 

@@ -166,7 +166,7 @@ def _act(options: argparse.Namespace, settings: Config) -> int:
         elif action == "accept":
             left_out = operate.accept(database, settings, campaign, by, reason)
         elif action == "back":
-            left_out = operate.back(settings, campaign, by, reason)
+            left_out = operate.back(database, settings, campaign, by, reason)
         else:
             does = {"pause": operate.pause, "retry": operate.retry}
             left_out = does[action](database, campaign, by)

@@ -186,17 +186,27 @@ def accept(
     return left_out
 
 
-def back(settings: Config, campaign: Campaign, by: str, reason: str) -> dict[int, str]:
-    """Switch a campaign back to the earlier data; return why runs were left out."""
+def back(
+    database: RunDatabase, settings: Config, campaign: Campaign, by: str, reason: str
+) -> dict[int, str]:
+    """Switch a campaign back to the earlier data; return why runs were left out.
+
+    The earlier data of a run that another campaign has requested are not those of this campaign.
+    """
     check(campaign, "back")
     campaigns.write(campaign.after(campaign.phase, "back", by, reason))
     processed = settings.storage.processed
     left_out: dict[int, str] = {}
-    for number in campaign.runs:
-        run = layout.run_id(number)
-        with _leaving_out(left_out, number):
-            if lineages.read(processed, run) is not None:
-                lineages.back(processed, run, by, reason)
+    for row in database.each_run(campaign.ranges):
+        with _leaving_out(left_out, row.number):
+            if lineages.read(processed, row.run) is None:
+                continue
+            if row.campaign not in (None, campaign.name):
+                raise ConfigurationError(
+                    f"the campaign {row.campaign} has requested it",
+                    f"`xamsflow lineage {row.number} --back` undoes that",
+                )
+            lineages.back(processed, row.run, by, reason)
     return left_out
 
 

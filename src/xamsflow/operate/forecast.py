@@ -9,7 +9,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -258,9 +258,9 @@ def cost(
         # Earlier data have the same size within a few percent, whatever the run contains.
         written=sum(known)
         if len(known) == len(before)
-        else _expected([(one.live, one.stored) for one in samples], live),
-        cpu_s=_expected([(one.live, one.cpu_s) for one in samples], live),
-        wall_s=_expected([(one.live, one.wall_s) for one in samples], live),
+        else _expected(((one.live, one.stored) for one in samples), live),
+        cpu_s=_expected(((one.live, one.cpu_s) for one in samples), live),
+        wall_s=_expected(((one.live, one.wall_s) for one in samples), live),
     )
 
 
@@ -274,23 +274,50 @@ def _sizes(document: Mapping[str, Any], host: str) -> dict[str, float]:
     }
 
 
-def _expected(points: Sequence[tuple[float, float]], size: float | None) -> float | None:
-    """Return the expected amount for a run of this size, from a line through points (size, amount).
+def _expected(points: Iterable[tuple[float, float]], size: float | None) -> float | None:
+    """Return the expected amount for a run of this size, learned from points (size, amount)."""
+    line = _line(tuple(points))
+    return None if line is None or size is None else line.at(size)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """How an amount grows with the size of a run; `size` and `amount` are the medians.
+
+    `slope` is None if the runs differ too little in size to determine it.
+    """
+
+    size: float
+    amount: float
+    slope: float | None
+    offset: float = 0.0
+
+    def at(self, size: float) -> float:
+        """Return the expected amount for a run of this size."""
+        if self.slope is not None:
+            return max(0.0, self.offset + self.slope * size)
+        if self.size <= 0 or self.size / 2 < size < self.size * 2:
+            return self.amount
+        return self.amount * size / self.size
+
+
+@lru_cache
+def _line(points: tuple[tuple[float, float], ...]) -> _Line | None:
+    """Return the line through points (size, amount), None without points.
 
     The line is a Theil-Sen estimate, based on medians. A few runs that took much longer, because
     functions were compiled or a disk was slow, therefore have no effect. The slope is never
-    negative.
+    negative. Fitting takes milliseconds, and thousands of runs share one line.
     """
-    if not points or size is None:
+    if not points:
         return None
     x, y = np.array(points).T
-    usual = float(np.median(x))
-    steepest = float(np.median(y)) / usual if usual > 0 else 0.0
+    size, amount = float(np.median(x)), float(np.median(y))
     one, other = np.triu_indices(len(x), 1)
-    differ = np.abs(x[other] - x[one]) > DIFFERENT * usual
-    if differ.any():
-        slopes = (y[other] - y[one])[differ] / (x[other] - x[one])[differ]
-        slope = min(max(float(np.median(slopes)), 0.0), steepest)
-    else:  # runs of equal size do not determine a slope
-        slope = 0.0 if usual / 2 < size < usual * 2 else steepest
-    return max(0.0, float(np.median(y - slope * x)) + slope * size)
+    differ = np.abs(x[other] - x[one]) > DIFFERENT * size
+    if not differ.any():
+        return _Line(size, amount, None)
+    slopes = (y[other] - y[one])[differ] / (x[other] - x[one])[differ]
+    steepest = amount / size if size > 0 else 0.0
+    slope = min(max(float(np.median(slopes)), 0.0), steepest)
+    return _Line(size, amount, slope, float(np.median(y - slope * x)))
