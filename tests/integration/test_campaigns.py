@@ -109,6 +109,10 @@ def test_what_people_did_meanwhile_and_damaged_files_stop_no_campaign(site, runs
     assert said.count("was left out") == said.count("000900 was left out") == 1
     assert not lineages.read(stored(site), "000901").accepted, "nobody has compared it"
     assert lineages.read(stored(site), "000902").accepted, "nothing new was made"
+    done = {"processing_status": "done", "processing.campaign": {"name": "gains"}}
+    runs.update_one({"number": 901}, {"$set": done})
+    said = ask(site, "accept", "gains", "--yes")[1]
+    assert "1 runs of the campaign gains have not been compared" in said and "(901)" in said
     runs.update_one({"number": 901}, {"$set": {"processing.campaign": {"name": "later"}}})
     for action in ("accept", "back"):
         code, said = ask(site, action, "gains", "--yes")

@@ -174,9 +174,10 @@ def accept(
         except XamsflowError:
             not_compared.append(number)
     if not_compared:
+        words = run_numbers.words(not_compared)
         raise ConfigurationError(
             f"{len(not_compared)} runs of the campaign {campaign.name} have not been compared "
-            "since they were reprocessed",
+            f"since they were reprocessed ({' '.join(words[:10])})",
             f"first see what changed: `xamsflow compare {campaign.name}`",
         )
     campaigns.write(campaign.after(campaign.phase, "accept", by, reason))
