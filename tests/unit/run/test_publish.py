@@ -80,7 +80,7 @@ def test_a_receipt_whose_live_data_have_changed_is_not_believed(tmp_path, transf
     with pytest.raises(BadDataError, match="has 5 bytes, but its receipt says 7500000"):
         data_entries(transferred, [made], host="stbc")
     file.unlink()
-    with pytest.raises(BadDataError, match="file is missing, but .*`xamsflow retransfer 932`"):
+    with pytest.raises(BadDataError, match=r"file is missing, but .*`xamsflow retransfer 932`"):
         data_entries(transferred, [made], host="stbc")
 
 
