@@ -34,6 +34,9 @@ from xamsflow.base.exec_with_parent import PR_SET_PDEATHSIG
 PATIENCE_S = 10.0
 """How long a client may take to send its request."""
 
+ENDS = (signal.SIGTERM, signal.SIGINT)
+"""The signals that end a script, but not the server."""
+
 _servers: list["subprocess.Popen[bytes]"] = []
 """Kept, because the server ends when its standard input is closed."""
 
@@ -113,7 +116,7 @@ class _Server:
         Several events may be reported at once; handling one of them can settle the next.
         """
         signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGCHLD, *ENDS):
             signal.signal(number, self._note)
         self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         self._selector.register(0, selectors.EVENT_READ, self._listen_no_more)
@@ -149,12 +152,15 @@ class _Server:
             client.close()
             return
         self._prepare(request)
+        # A signal to a fork that still has the handlers of the server would be lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
         try:
             child = os.fork() if self._listens else None
         except OSError:  # out of processes or memory: the client runs the script itself
             child = None
         if child == 0:
             self._become(request, streams)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
         for stream in streams:
             os.close(stream)
         if child is None:
@@ -219,6 +225,7 @@ class _Server:
             for number in (signal.SIGCHLD, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
             server = os.getppid()
             self._libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
             if os.getppid() != server:

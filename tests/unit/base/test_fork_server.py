@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,21 +37,40 @@ time.sleep(60)
 """
 
 
+SIGNALLED = f"""
+import os, signal
+os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))
+{SERVER}
+"""
+
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["subprocess.Popen[bytes]"]:
-    """A fork server, started as a driver starts it; it ends with the driver."""
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Return a function that starts a server as a driver does, with this program."""
     monkeypatch.setenv(fork_client.VARIABLE, "")  # restored at the end
     monkeypatch.setattr(fork_server, "_servers", [])
     program = tmp_path / "serve.py"
-    program.write_text(SERVER)
-    log = tmp_path / "logs" / "serve.log"
-    fork_server.start(program, log=log)
-    (running,) = fork_server._servers
+
+    def start(text: str, log: str = "logs/serve.log") -> "subprocess.Popen[bytes]":
+        program.write_text(text)
+        fork_server.start(program, log=tmp_path / log)
+        return fork_server._servers[-1]
+
+    return start
+
+
+@pytest.fixture
+def server(tmp_path: Path, start: Start) -> Iterator["subprocess.Popen[bytes]"]:
+    """A fork server, which ends with the driver."""
+    running = start(SERVER)
     yield running
     assert running.stdin is not None
     running.stdin.close()  # as the kernel does when the driver ends
     assert running.wait(20) in (0, -signal.SIGKILL)
-    assert log.read_text() == ""
+    assert (tmp_path / "logs" / "serve.log").read_text() == ""
 
 
 def client(folder: Path, text: str, *arguments: str) -> "subprocess.Popen[str]":
@@ -132,6 +151,15 @@ def test_sigterm_is_passed_on_and_sigkill_too(server, tmp_path):
     wait_for_end(pid)
 
 
+def test_a_signal_right_after_the_fork_ends_the_script(start, tmp_path):
+    running = start(SIGNALLED)
+    told = client(tmp_path, "open('begun', 'x')")
+    told.communicate()
+    assert (told.returncode, (tmp_path / "begun").exists()) == (-signal.SIGTERM, False)
+    running.stdin.close()
+    assert running.wait(20) == 0
+
+
 def test_scripts_outlive_the_driver_but_not_the_server(server, tmp_path):
     waits = client(tmp_path, WAITS)
     pid = pid_of(tmp_path)
@@ -162,15 +190,10 @@ fork_server.serve(int(sys.argv[1]), load)
 """
 
 
-def test_what_a_script_needs_is_loaded_once_and_before_it(tmp_path, monkeypatch):
+def test_what_a_script_needs_is_loaded_once_and_before_it(start, tmp_path, monkeypatch):
     """A load that fails, or that Ctrl-C ends, concerns no script that runs."""
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
-    monkeypatch.setenv(fork_client.VARIABLE, "")
-    monkeypatch.setattr(fork_server, "_servers", [])
-    program, log = tmp_path / "serve.py", tmp_path / "serve.log"
-    program.write_text(LOADS)
-    fork_server.start(program, log=log)
-    (server,) = fork_server._servers
+    server, log = start(LOADS), tmp_path / "logs" / "serve.log"
     for name in ("script", "fails", "slow"):
         (tmp_path / name).mkdir()
 
@@ -273,15 +296,10 @@ def test_a_client_that_sends_no_request_concerns_nobody_else(server, tmp_path, s
 
 
 @pytest.mark.parametrize("where", ["logs/serve.log", "file/serve.log"])
-def test_the_log_says_why_a_server_fails(tmp_path, monkeypatch, where):
+def test_the_log_says_why_a_server_fails(start, tmp_path, where):
     """If the log cannot be written, the server starts all the same."""
-    monkeypatch.setenv(fork_client.VARIABLE, "")
-    monkeypatch.setattr(fork_server, "_servers", [])
     (tmp_path / "file").touch()
-    program = tmp_path / "serve.py"
-    program.write_text("raise RuntimeError('why')")
-    fork_server.start(program, log=tmp_path / where)
-    (failed,) = fork_server._servers
+    failed = start("raise RuntimeError('why')", where)
     assert failed.wait(20) == 1
     failed.stdin.close()
     assert where == "file/serve.log" or "RuntimeError: why" in (tmp_path / where).read_text()
