@@ -3,8 +3,10 @@
 Snakemake itself measures only processes below its own, and a fork of the fork server is not.
 """
 
+import csv
 import resource
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 COLUMNS = (
@@ -44,3 +46,21 @@ def write(path: Path, began: float) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = (COLUMNS, [known.get(column, "NA") for column in COLUMNS])
     path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a job has used: CPU and wall time in s."""
+
+    cpu_s: float
+    wall_s: float
+
+
+def read(path: Path) -> Usage | None:
+    """Return what a job has used; None if that was not recorded."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            row = next(csv.DictReader(file, delimiter="\t"))
+        return Usage(cpu_s=float(row["cpu_time"]), wall_s=float(row["s"]))
+    except (KeyError, OSError, StopIteration, TypeError, ValueError):
+        return None

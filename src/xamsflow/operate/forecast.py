@@ -4,7 +4,6 @@ The lineages of a run determine what has to be computed. The cost is estimated f
 runs processed here, and from their recorded resource usage.
 """
 
-import csv
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from xamsflow.base import folders
+from xamsflow.base import folders, usage
+from xamsflow.operate import overhead
 from xamsflow.rundb import registered, run_document
 from xamsflow.settings import detector as detectors
 from xamsflow.settings.config import Config
@@ -62,13 +62,15 @@ class Forecast:
 
     `up_to_date` are the runs for which nothing has to be computed. `unknown` counts those of
     `costs` whose cost cannot be estimated; sums leave them out. `jobs` is the number of runs
-    processed at a time, `free` the free space in bytes where strax data are stored, and
-    `learned_from` the number of runs on which the estimate is based.
+    processed at a time, `overhead_s` the time in s that each takes in addition to its jobs, `free`
+    the free space in bytes where strax data are stored, and `learned_from` the number of runs on
+    which the estimate is based.
     """
 
     costs: tuple[Cost, ...]
     up_to_date: tuple[int, ...]
     jobs: int
+    overhead_s: float
     free: int
     learned_from: int
 
@@ -99,9 +101,9 @@ class Forecast:
 
     @property
     def wall_s(self) -> float:
-        """Time in s from start to end, without waiting for the batch system or other runs."""
-        walls = [cost.wall_s or 0.0 for cost in self.costs]
-        return max([sum(walls) / self.jobs, *walls])
+        """Time in s from start to end if only these runs are processed."""
+        walls = [cost.wall_s + self.overhead_s for cost in self.costs if cost.wall_s is not None]
+        return max([sum(walls) / self.jobs, *walls], default=0.0)
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ def forecast(
         costs=tuple(costs),
         up_to_date=tuple(up_to_date),
         jobs=jobs,
+        overhead_s=overhead.per_run_s(overhead.recent_jobs()),
         free=shutil.disk_usage(folders.existing(settings.storage.processed)).free,
         learned_from=experience.n_runs_like({cost.to_make for cost in costs}),
     )
@@ -205,7 +208,7 @@ def sample(run: str) -> tuple[frozenset[str], Sample] | None:
     made: set[str] = set()
     stored = cpu_s = wall_s = 0.0
     for path in layout.receipts_of_data_types(run):
-        use = _use(Path(layout.PROCESS_BENCHMARK.format(run_id=run, data_type=path.stem)))
+        use = usage.read(Path(layout.PROCESS_BENCHMARK.format(run_id=run, data_type=path.stem)))
         try:
             sizes = _made(receipts.read_or_empty(path))
         except (AttributeError, KeyError, TypeError):  # an unusual receipt
@@ -214,12 +217,12 @@ def sample(run: str) -> tuple[frozenset[str], Sample] | None:
             continue
         made |= sizes.keys()
         stored += sum(sizes.values())
-        cpu_s, wall_s = cpu_s + use[0], wall_s + use[1]
-    published = _use(Path(layout.PUBLISH_BENCHMARK.format(run_id=run)))
+        cpu_s, wall_s = cpu_s + use.cpu_s, wall_s + use.wall_s
+    published = usage.read(Path(layout.PUBLISH_BENCHMARK.format(run_id=run)))
     if not made or published is None:
         return None
-    sample = Sample(float(live), stored, cpu_s + published[0], wall_s + published[1])
-    return frozenset(made), sample
+    cpu_s, wall_s = cpu_s + published.cpu_s, wall_s + published.wall_s
+    return frozenset(made), Sample(float(live), stored, cpu_s, wall_s)
 
 
 def _made(receipt: Mapping[str, Any]) -> dict[str, float]:
@@ -228,16 +231,6 @@ def _made(receipt: Mapping[str, Any]) -> dict[str, float]:
     if names is None:  # a receipt of an earlier version, which made all or nothing
         names = [] if receipt.get("already_stored") else receipt.get("stored", {})
     return {name: 0.0 + receipt["stored"][name]["bytes"] for name in names}
-
-
-def _use(path: Path) -> tuple[float, float] | None:
-    """Return the recorded CPU and wall time of a job in s; None if they were not recorded."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            row = next(csv.DictReader(file, delimiter="\t"))
-        return float(row["cpu_time"]), float(row["s"])
-    except (KeyError, OSError, StopIteration, TypeError, ValueError):
-        return None
 
 
 def cost(
