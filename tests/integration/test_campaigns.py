@@ -180,7 +180,7 @@ def test_paused_at_any_moment_each_run_is_requested_once_or_as_it_was(site, runs
     ]
     assert requests.count("campaign gains: start (new gains)") == len(RUNS)
     code, said = ask(site, "start", "gains", "--yes")
-    assert (code, "which is ended" in said) == (1, True)
+    assert (code, "which has ended" in said) == (1, True)
 
 
 def test_what_cannot_be_done_is_one_line(site, runs, tmp_path):
@@ -188,13 +188,15 @@ def test_what_cannot_be_done_is_one_line(site, runs, tmp_path):
     wrong.write_text('{"runs": [5]}')
     empty.write_text("# nothing\n")
     for arguments, expected in {
-        ("new",): "new needs a campaign",
+        ("new",): "a new campaign needs a name",
+        ("start",): "start needs the name of a campaign",
+        ("new", "900-905", "--runs", "900"): "because it looks like runs",
         ("new", "gains"): "no runs were given",
         ("new", "../x", "--runs", "900"): "cannot be the name of a campaign",
         ("new", "gains", "--runs", "5"): "run 000005 is not in",
         ("new", "gains", "--from", str(wrong)): "not a list of good runs",
         ("new", "gains", "--from", str(empty)): "contains no runs",
-        ("new", "gains", "--from", str(tmp_path / "gone")): "cannot be read",
+        ("new", "gains", "--from", str(tmp_path / "gone")): "cannot read",
         ("new", "gains", "--runs", "900", "--targets", "peeks"): "'peeks' is unknown",
         ("start", "gains"): "there is no campaign 'gains'",
         ("start", "gains", "--runs", "900"): "--runs applies only to a new campaign",
@@ -216,9 +218,13 @@ def test_what_cannot_be_done_is_one_line(site, runs, tmp_path):
             "--runs",
             "903-905",
         ): "the campaign gains, which has not ended,",
-        ("pause", "gains"): "cannot pause the campaign gains, which is new",
+        ("pause", "gains"): "cannot pause the campaign gains, which has not been started",
         ("start", "gains"): "confirmation requires a terminal",
-        ("accept", "gains", "--yes"): "cannot accept the campaign gains, which is new",
+        (
+            "accept",
+            "gains",
+            "--yes",
+        ): "cannot accept the campaign gains, which has not been started",
     }.items():
         code, said = ask(site, *arguments)
         assert (code, expected in said) == (1, True), said
@@ -229,3 +235,10 @@ def test_what_cannot_be_done_is_one_line(site, runs, tmp_path):
     code, said = ask(site, "start", "gains", "--yes")
     assert (code, "000903 was left out" in said) == (1, True)
     assert by_status(site)["waiting"] == by_status(site)["pending"] == 1
+    # Somebody in another working directory learns where the campaign is.
+    other = type(site)(tmp_path / "other", site.uri, site.database)
+    assert f"gains: in the working directory {site.work}" in ask(other, "list")[1]
+    code, said = ask(other, "pause", "gains", "--yes")
+    assert (code, f"add --directory {site.work}" in said) == (1, True), said
+    said = ask(other, "new", "gains", "--runs", "900")[1]
+    assert f"from the working directory {site.work}" in said

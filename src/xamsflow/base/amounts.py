@@ -30,6 +30,11 @@ def duration(seconds: float | None) -> str:
     return f"{_two_digits(seconds)} s"
 
 
+def runs(count: int) -> str:
+    """Return a number of runs in the form ``1 run`` or ``5 runs``."""
+    return f"{count:,} run{'' if count == 1 else 's'}"
+
+
 def time(moment: datetime | None) -> str:
     """Return a time in UTC, to the minute; empty for None."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if moment else ""

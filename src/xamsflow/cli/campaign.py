@@ -1,20 +1,22 @@
 """Reprocess many runs: preview, start, pause, resume, end and accept a campaign, and show it."""
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from xamsflow.base import amounts, clock
-from xamsflow.base.errors import ConfigurationError
+from xamsflow.base import amounts, clock, system_errors
+from xamsflow.base.errors import ConfigurationError, TransientError
+from xamsflow.base.printable import printable
 from xamsflow.cli import asking, choosing, next_step
 from xamsflow.run import start
 from xamsflow.settings import config
 from xamsflow.settings.config import Config
 from xamsflow.state import campaigns, layout, owner, receipts, run_numbers
-from xamsflow.state.campaigns import Phase
+from xamsflow.state.campaigns import Campaign, Phase
 from xamsflow.views import terminal
 from xamsflow.views.terminal import Column
 
@@ -74,8 +76,7 @@ def run(options: argparse.Namespace) -> int:
             raise ConfigurationError("list takes no name", "show NAME shows one campaign")
         return _list(options, settings)
     if options.name is None:
-        known = ", ".join(campaigns.names()) or "none yet"
-        raise ConfigurationError(f"{options.action} needs a campaign", f"existing: {known}")
+        raise _needs_name(options.action)
     choice = ("runs", "mode", "tag", "file", "targets", "reason")
     given = [name for name in choice if getattr(options, name)]
     if options.action in ("accept", "back"):
@@ -85,6 +86,9 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigurationError(
             f"--{name} applies only to a new campaign", "the runs of a campaign cannot be changed"
         )
+    if options.action != "new" and not campaigns.exists(options.name):
+        with contextlib.suppress(TransientError):
+            _check_is_here(options.name, settings)
     does: dict[str, Callable[[argparse.Namespace, Config], int]] = {"new": _new, "show": _show}
     return does.get(options.action, _act)(options, settings)
 
@@ -95,16 +99,17 @@ def _new(options: argparse.Namespace, settings: Config) -> int:
 
     if campaigns.exists(options.name):
         raise ConfigurationError(
-            f"the campaign {options.name} already exists", "choose another name"
+            f"the campaign {options.name} already exists",
+            f"choose another name; xamsflow campaign show {options.name} shows it",
         )
     words = [*(options.runs or ()), *(_listed(options) if options.file else ())]
     if not (words or options.mode or options.tag):
         raise ConfigurationError("no runs were given", "give --runs, --mode, --tag or --from")
     with rundb.open_database(settings.rundb) as database:
-        if database.knows_campaign(options.name):
+        if (directory := database.campaigns().get(options.name)) is not None:
             raise ConfigurationError(
-                f"the run database has runs of a campaign {options.name} from another working "
-                "directory",
+                f"the run database has runs of a campaign {options.name} from "
+                f"{_directory(directory)}",
                 "choose another name",
             )
         found = {
@@ -120,6 +125,7 @@ def _new(options: argparse.Namespace, settings: Config) -> int:
     operate.check_runs(options.name, runs)
     _print_forecast(forecast)
     if not runs:
+        print("There is nothing to reprocess, so no campaign was created.")
         return 1
     if options.dry_run:
         print("Nothing was changed (--dry-run).")
@@ -128,7 +134,7 @@ def _new(options: argparse.Namespace, settings: Config) -> int:
         options.name, runs, tuple(options.targets or ()), owner.user(), options.reason or ""
     )
     campaigns.write(made)
-    print(f"To start it: xamsflow campaign start {options.name}")
+    print(_next(made))
     return 0
 
 
@@ -172,8 +178,9 @@ def _act(options: argparse.Namespace, settings: Config) -> int:
             left_out = does[action](database, campaign, by)
         for number, why in left_out.items():
             print(f"xamsflow: {layout.run_id(number)} was left out: {why}", file=sys.stderr)
-        progress = views.of(campaigns.read(campaign.name), database)
-    _print_progress(progress)
+        changed = campaigns.read(campaign.name)
+        progress = views.of(changed, database)
+    _print_progress(changed, progress)
     if action != "pause" and progress.by_status["pending"]:
         print(next_step.of_pending_runs(settings, options.configfile))
     return 1 if left_out else 0
@@ -192,7 +199,7 @@ def _show(options: argparse.Namespace, settings: Config) -> int:
         if campaign.phase is Phase.NEW:
             documents = _documents(database, run_numbers.words(campaign.runs))
             _print_forecast(_forecast(options, settings, documents, campaign.targets))
-    _print_progress(progress)
+    _print_progress(campaign, progress)
     return 0
 
 
@@ -205,18 +212,25 @@ def _list(options: argparse.Namespace, settings: Config) -> int:
         print(f"xamsflow: {problem}", file=sys.stderr)
     with rundb.open_database(settings.rundb) as database:
         rows = [views.of(campaign, database) for campaign in found]
+        here = campaigns.names()
+        elsewhere = {
+            name: directory for name, directory in database.campaigns().items() if name not in here
+        }
     if options.json:
         print(json.dumps([row.to_json() for row in rows], indent=1, ensure_ascii=False))
     elif rows:
         print(terminal.table(COLUMNS, [_cells(row) for row in rows], line=terminal.width()))
     elif not problems:
-        print("There are no campaigns; xamsflow campaign new NAME creates one.")
+        print("There are no campaigns here; xamsflow campaign new NAME creates one.")
+    for name, directory in sorted(elsewhere.items()):
+        print(f"{printable(name)}: in {_directory(directory)}", file=sys.stderr)
     return 1 if problems else 0
 
 
 def _cells(row: "Progress") -> list[str]:
     done, failed = row.by_status["done"], row.by_status["failed"]
-    counts = [str(number) for number in (row.n_runs, done, failed, row.left)]
+    left = "" if row.phase is Phase.ENDED else row.left
+    counts = [str(number) for number in (row.n_runs, done, failed, left)]
     return [row.name, row.phase.value, *counts, amounts.time(row.end)]
 
 
@@ -230,10 +244,11 @@ def _listed(options: argparse.Namespace) -> list[str]:
     """Return the runs in a file: the JSON of `xamsflow good`, or lines of numbers and ranges."""
     try:
         text = options.file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"{options.file} cannot be read ({error})", "correct the path"
-        ) from error
+    except OSError as error:
+        what = system_errors.cannot("read", options.file, error).what
+        raise ConfigurationError(what, "correct the path") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{options.file} is not text", "correct the path") from error
     if text.lstrip().startswith("{"):
         content = receipts.read(options.file, ("runs",))
         try:
@@ -273,7 +288,7 @@ def _forecast(
 
 def _print_forecast(forecast: "Forecast") -> None:
     made = len(forecast.costs)
-    print(f"{_runs(made)} to reprocess; {_runs(len(forecast.up_to_date))} up to date")
+    print(f"{amounts.runs(made)} to reprocess; {amounts.runs(len(forecast.up_to_date))} up to date")
     if not made:
         return
     names = ", ".join(f"{name} {count}" for name, count in forecast.by_data_type.items())
@@ -282,7 +297,7 @@ def _print_forecast(forecast: "Forecast") -> None:
         print("cost: unknown, because no runs have been processed here yet")
         return
     if forecast.unknown:
-        print(f"not counted below: {_runs(forecast.unknown)} whose size or cost is unknown")
+        print(f"not counted below: {amounts.runs(forecast.unknown)} whose size or cost is unknown")
     print(f"{amounts.size(forecast.read)} to read, {amounts.size(forecast.written)} to write")
     short = "" if forecast.written <= forecast.free else ": NOT ENOUGH"
     print(
@@ -290,8 +305,8 @@ def _print_forecast(forecast: "Forecast") -> None:
         f"{amounts.size(forecast.free)} free{short}"
     )
     print(
-        f"CPU: {amounts.duration(forecast.cpu_s)}, estimated from {_runs(forecast.learned_from)} "
-        "processed here"
+        f"CPU: {amounts.duration(forecast.cpu_s)}, estimated from "
+        f"{amounts.runs(forecast.learned_from)} processed here"
     )
     end = clock.now() + timedelta(seconds=forecast.wall_s)
     print(
@@ -300,20 +315,72 @@ def _print_forecast(forecast: "Forecast") -> None:
     )
 
 
-def _print_progress(progress: "Progress") -> None:
-    said = [f"{count} {status}" for status, count in progress.by_status.items() if count]
+def _print_progress(campaign: Campaign, progress: "Progress") -> None:
+    words = (
+        {"waiting": "not processed, or requested since"} if progress.phase is Phase.ENDED else {}
+    )
+    said = [
+        f"{count} {words.get(status, status)}"
+        for status, count in progress.by_status.items()
+        if count
+    ]
     why = f" ({progress.reason})" if progress.reason else ""
-    print(f"campaign {progress.name}{why}: {progress.phase}, {_runs(progress.n_runs)}")
+    print(f"campaign {progress.name}{why}: {progress.phase}, {amounts.runs(progress.n_runs)}")
     print(", ".join(said))
     if progress.rate is not None:
         end = "" if progress.end is None else f", done at about {amounts.time(progress.end)} UTC"
         print(f"{progress.rate:.3g} runs per hour{end}")
     for cause in progress.failures:
         runs = choosing.named(cause.runs)
-        print(f"failed in {cause.stage}: {cause.reason} (run {runs})")
-    if progress.by_status["failed"] and progress.phase is Phase.RUNNING:
-        print(f"Once the cause is fixed: xamsflow campaign retry {progress.name}")
+        count = amounts.runs(len(cause.runs))
+        print(f"{count} failed in {cause.stage}: {cause.reason} (run {runs})")
+    if switch := campaign.switch:
+        what = "new" if switch["action"] == "accept" else "earlier"
+        why = f" ({switch['reason']})" if switch.get("reason") else ""
+        when = amounts.time(datetime.fromisoformat(switch["time"]))
+        print(f"analysts load the {what} data since {when} UTC, by {switch['by']}{why}")
+    if step := _next(campaign, progress):
+        print(step)
 
 
-def _runs(count: int) -> str:
-    return f"{count} run{'' if count == 1 else 's'}"
+def _next(campaign: Campaign, progress: "Progress | None" = None) -> str:
+    """Return what a person can do next with a campaign, empty if it is working on its runs."""
+    verb, compare = "xamsflow campaign", f"xamsflow compare {campaign.name}"
+    failed, left = (progress.by_status["failed"], progress.left) if progress else (0, 1)
+    if campaign.phase is Phase.NEW:
+        return f"To start it: {verb} start {campaign.name}"
+    if campaign.phase is Phase.PAUSED:
+        return f"To continue: {verb} resume {campaign.name}"
+    if campaign.phase is Phase.RUNNING and failed:
+        return f"Once the cause is fixed: {verb} retry {campaign.name}"
+    if campaign.phase is Phase.RUNNING and not left:
+        return f"All runs are done. Next: {compare}, then {verb} end {campaign.name}"
+    if campaign.phase is Phase.ENDED and not campaign.switch:
+        return f"To switch analysts to the new data: {compare}, then {verb} accept {campaign.name}"
+    return ""
+
+
+def _needs_name(action: str) -> ConfigurationError:
+    if action == "new":
+        return ConfigurationError(
+            "a new campaign needs a name", "xamsflow campaign new NAME --runs 900-950"
+        )
+    known = ", ".join(campaigns.names()) or "none yet"
+    return ConfigurationError(f"{action} needs the name of a campaign", f"existing: {known}")
+
+
+def _check_is_here(name: str, settings: Config) -> None:
+    """Raise ConfigurationError if another working directory has this campaign."""
+    from xamsflow import rundb  # noqa: PLC0415
+
+    with rundb.open_database(settings.rundb) as database:
+        directory = database.campaigns().get(name)
+    if directory is not None:
+        raise ConfigurationError(
+            f"the campaign {name} is in {_directory(directory)}",
+            f"add --directory {directory}" if directory else "run the command there",
+        )
+
+
+def _directory(path: str) -> str:
+    return f"the working directory {printable(path)}" if path else "another working directory"

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from xamsflow.base.errors import ConfigurationError, did_you_mean
 from xamsflow.cli import choosing
 from xamsflow.settings import config
 from xamsflow.state import campaigns, layout, run_numbers
@@ -22,8 +23,21 @@ SHOWN = 10
 """Maximum number of listed runs that cannot be compared."""
 
 COUNTS = (
-    Column(""), *(Column(name, right=True) for name in ("old", "new", "matched", "lost", "gained")),
+    Column(""), *(
+        Column(name, right=True)
+        for name in ("old", "new", "matched", "other class", "lost", "gained", "split", "merged")
+    ),
 )  # fmt: skip
+COUNTED = (
+    "n_old",
+    "n_new",
+    "n_matched",
+    "n_reclassified",
+    "n_lost",
+    "n_gained",
+    "n_split",
+    "n_merged",
+)
 CHANGES = (
     Column("quantity (matches only)"), Column("median change", right=True),
     Column("spread", right=True), Column("unchanged", right=True),
@@ -82,8 +96,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _words(word: str) -> list[str]:
     """Replace the name of a campaign by its runs; return other words unchanged."""
-    if word in campaigns.names() and not word.isdecimal():
+    if word in campaigns.names():
         return run_numbers.words(campaigns.read(word).runs)
+    if word[:1].isalpha():
+        raise ConfigurationError(
+            f"{word!r} is neither a run nor a campaign{did_you_mean(word, campaigns.names())}",
+            "give a number such as 932, a range such as 932-940, or the name of a campaign "
+            "(xamsflow campaign list)",
+        )
     return [word]
 
 
@@ -99,7 +119,7 @@ def _lines(found: "Comparison") -> Iterator[str]:
         yield terminal.table(COUNTS[:3], rows, line=line)
         return
     counts = [
-        [kind] + [f"{n:,}" for n in (one.n_old, one.n_new, one.n_matched, one.n_lost, one.n_gained)]
+        [kind, *(f"{one.counts()[name]:,}" for name in COUNTED)]
         for kind, one in found.overall.items()
     ]
     yield terminal.table(COUNTS, counts, line=line)

@@ -6,7 +6,9 @@ and each run is changed atomically.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from xamsflow.base import amounts
 from xamsflow.base.errors import ConfigurationError, XamsflowError
 from xamsflow.operate import lineages as operate_lineages
 from xamsflow.rundb import RunDatabase, Status
@@ -33,13 +35,22 @@ ACTIONS = {
 """The phases in which each action is allowed; repeating an interrupted action completes it."""
 
 
+_WORDS = {
+    Phase.NEW: "has not been started",
+    Phase.RUNNING: "is running",
+    Phase.PAUSED: "is paused",
+    Phase.ENDED: "has ended",
+}
+
+
 def check(campaign: Campaign, action: str) -> None:
     """Raise ConfigurationError if an action is impossible now."""
     if campaign.phase in ACTIONS[action]:
         return
     if action in ("accept", "back") and campaign.is_open:
         raise ConfigurationError(
-            f"the campaign {campaign.name} has not ended", f"xamsflow campaign end {campaign.name}"
+            f"the campaign {campaign.name} has not ended",
+            f"once its runs are done, xamsflow campaign end {campaign.name}",
         )
     remedies = {
         Phase.NEW: f"xamsflow campaign start {campaign.name}",
@@ -48,7 +59,7 @@ def check(campaign: Campaign, action: str) -> None:
         Phase.ENDED: "an ended campaign cannot be changed; create a new one",
     }
     raise ConfigurationError(
-        f"cannot {action} the campaign {campaign.name}, which is {campaign.phase}",
+        f"cannot {action} the campaign {campaign.name}, which {_WORDS[campaign.phase]}",
         remedies[campaign.phase],
     )
 
@@ -81,7 +92,7 @@ def start(
     check_runs(campaign.name, campaign.runs)
     campaigns.write(campaign.after(Phase.RUNNING, action, by))
     database.hold_campaign(campaign.name, paused=False)
-    request = Request(campaign.name, campaign.targets, by, _reason(campaign, action))
+    request = _request(campaign, action, by)
     left_out: dict[int, str] = {}
     allowed = database.allow(campaign.ranges, request)
     waiting = [number for number in reversed(campaign.runs) if number in allowed]
@@ -112,8 +123,7 @@ def retry(database: RunDatabase, campaign: Campaign, by: str) -> dict[int, str]:
     """Request the failed runs of a campaign again; return why runs were left out."""
     check(campaign, "retry")
     campaigns.write(campaign.after(Phase.RUNNING, "retry", by))
-    reason = _reason(campaign, "retry")
-    request = Request(campaign.name, campaign.targets, by, reason, again=True)
+    request = _request(campaign, "retry", by, again=True)
     return dict.fromkeys(database.apply(campaign.runs, request), NOT_CHANGED)
 
 
@@ -175,9 +185,10 @@ def accept(
             not_compared.append(number)
     if not_compared:
         words = run_numbers.words(not_compared)
+        have = "has" if len(not_compared) == 1 else "have"
         raise ConfigurationError(
-            f"{len(not_compared)} runs of the campaign {campaign.name} have not been compared "
-            f"since they were reprocessed ({' '.join(words[:10])})",
+            f"{amounts.runs(len(not_compared))} of the campaign {campaign.name} {have} not been "
+            f"compared since being reprocessed ({' '.join(words[:10])})",
             f"first see what changed: `xamsflow compare {campaign.name}`",
         )
     campaigns.write(campaign.after(campaign.phase, "accept", by, reason))
@@ -234,6 +245,11 @@ def _keep(settings: Config, number: int, by: str, reason: str) -> None:
     processed, run = settings.storage.processed, layout.run_id(number)
     if lineages.published(processed, run):
         lineages.keep(processed, run, by, reason)
+
+
+def _request(campaign: Campaign, action: str, by: str, *, again: bool = False) -> Request:
+    reason = _reason(campaign, action)
+    return Request(campaign.name, campaign.targets, by, reason, again, str(Path.cwd()))
 
 
 def _reason(campaign: Campaign, action: str) -> str:

@@ -40,7 +40,8 @@ class Request:
     """The request of a run that the campaign has not requested before.
 
     With `again`, the request of a run that has failed for the campaign. `by` and `reason` go into
-    the history. `targets` is empty for those of the settings.
+    the history. `targets` is empty for those of the settings. `directory` is the working directory
+    that has the campaign.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Request:
     by: str
     reason: str
     again: bool = False
+    directory: str | None = None
 
     def as_read(self, document: Mapping[str, Any]) -> Document:
         """Return the filter that matches a document only if its status is what was read."""
@@ -65,7 +67,12 @@ class Request:
         was: Document = {name: processing[name] for name in PUT_BACK if name in processing}
         if mark:
             was["campaign"] = {key: value for key, value in mark.items() if key != "was"}
-        wanted = {"name": self.name, "targets": list(self.targets) or None, "was": was}
+        wanted = {
+            "name": self.name,
+            "targets": list(self.targets) or None,
+            "directory": self.directory,
+            "was": was,
+        }
         was["attempt"] = run_document.attempt(document)
         was["status"] = run_document.status(document)
         for operator in ("$set", "$unset"):

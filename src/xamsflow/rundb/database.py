@@ -522,10 +522,23 @@ class RunDatabase:
         return {run["number"] for run in found if step.allowed(run)}
 
     @_translated
-    def knows_campaign(self, name: str) -> bool:
-        """Return whether a campaign of this name has requested runs."""
-        query = {"processing.campaign.name": name}
-        return self._collection.find_one(query, {"_id": 1}) is not None
+    def campaigns(self) -> dict[str, str]:
+        """Return the campaigns that have requested runs, with their working directories by name.
+
+        The directory of a campaign is empty if it is unknown.
+        """
+        found = self._collection.aggregate(
+            [
+                {"$match": {"processing.campaign.name": {"$type": "string"}}},
+                {
+                    "$group": {
+                        "_id": "$processing.campaign.name",
+                        "directory": {"$max": "$processing.campaign.directory"},
+                    }
+                },
+            ]
+        )
+        return {one["_id"]: str(one["directory"] or "") for one in found}
 
     @_translated
     def hold_campaign(self, name: str, *, paused: bool) -> None:

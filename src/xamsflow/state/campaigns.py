@@ -52,6 +52,12 @@ class Campaign:
         return self.phase in (Phase.RUNNING, Phase.PAUSED)
 
     @property
+    def switch(self) -> dict[str, Any] | None:
+        """The last entry of the history in which analysts were switched, None if there is none."""
+        switches = [one for one in self.history if one.get("action") in ("accept", "back")]
+        return switches[-1] if switches else None
+
+    @property
     def ranges(self) -> tuple[range, ...]:
         """The runs as ranges, for queries."""
         return run_numbers.parse_all(run_numbers.words(self.runs))
@@ -74,11 +80,19 @@ def new(
 
 
 def check_name(name: str) -> str:
-    """Return the name if it is valid for a campaign; otherwise, raise ConfigurationError."""
+    """Return the name if it is valid for a campaign; otherwise, raise ConfigurationError.
+
+    A run or a range of runs is no name, because commands that accept both could not tell which.
+    """
     if NAME.fullmatch(name) is None:
         raise ConfigurationError(
             f"{name!r} cannot be the name of a campaign",
             "use letters, digits, '.', '_' and '-', at most 64, and begin with a letter or digit",
+        )
+    if name.replace("-", "").isdecimal():
+        raise ConfigurationError(
+            f"{name!r} cannot be the name of a campaign, because it looks like runs",
+            "use at least one letter",
         )
     return name
 

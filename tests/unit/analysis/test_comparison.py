@@ -54,6 +54,8 @@ def test_numbers(remade, tmp_path, monkeypatch):
     assert peaks.n_gained == (~np.isin(new, old)).sum() > 0.9 * (areas < SMALLEST).sum() > 0
     assert peaks.n_lost == peaks.n_split == peaks.n_merged == 0
     assert sum(peaks.classes.values()) == peaks.n_matched + peaks.n_gained
+    same = sum(n for (old, new), n in peaks.classes.items() if old == new)
+    assert peaks.n_reclassified == peaks.n_matched - same
     assert peaks.changes["S2 area"].n == peaks.changes["S2 area"].n_same > 10
     assert (events.n_lost, events.n_gained) == (0, 0)
     median = found.summaries()["events"]["S2 area"]["median"]
@@ -127,7 +129,7 @@ def test_from_the_report_to_the_switch(remade, tmp_path, monkeypatch, capsys):
 
 
 def test_what_cannot_be_compared_is_one_line(remade):
-    with pytest.raises(ConfigurationError, match="run 006801: no receipt in this directory"):
+    with pytest.raises(ConfigurationError, match="run 006801 has no new data: no receipt"):
         remade.compare(6801)
     (other,) = {
         path
@@ -173,6 +175,11 @@ def test_what_cannot_be_compared_is_one_line(remade):
             {"a": ["A", "1", {"gains": [1.0, 2.0, 3.0]}]},
             {"a": ["A", "1", {"gains": [1.0, 2.1, 2.7]}]},
             ["a: gains differs in 2 of 3 values, by -10 % to +5 %"],
+        ),
+        (
+            {"a": ["A", "1", {"gains": [1.0, 2.0]}]},
+            {"a": ["A", "1", {"gains": [1.2, 2.0]}]},
+            ["a: gains differs in 1 of 2 values, by +20 %"],
         ),
         (
             {"a": ["A", "1", {"gains": [0.0, 2.0]}]},

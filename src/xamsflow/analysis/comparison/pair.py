@@ -64,7 +64,8 @@ def choose(processed: Path, run: str, old: str | None = None, new: str | None = 
         news = lineages.published(processed, run)
         if not news:
             raise ConfigurationError(
-                f"run {run}: no receipt in this directory lists data that are still stored",
+                f"run {run} has no new data: no receipt in this directory lists data that are "
+                "still stored",
                 "process the run, or name the new lineage with --new",
             )
     if old is not None:

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from xamsflow.analysis.comparison.summary import Comparison
 from xamsflow.analysis.comparison.things import ABSENT, Changes, Things
@@ -69,6 +70,8 @@ def by_run(comparison: Comparison) -> Figure | None:
             numbers, medians, spreads, fmt="o", color=colors.S1, ecolor=colors.GRAY, markersize=3
         )
         axis.axhline(0, color=colors.GRAY, linewidth=0.8)
+        axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axis.ticklabel_format(axis="x", style="plain", useOffset=False)
         axis.set_xlabel("run")
         axis.set_ylabel(f"change [{units[0]}]")
         axis.set_title(f"{kind}: {name}", loc="left", fontsize="small")

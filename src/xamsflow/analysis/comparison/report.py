@@ -1,6 +1,7 @@
 """The report of a comparison: a page, the same as JSON, and a receipt for each run."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import markupsafe
@@ -52,7 +53,7 @@ def _page(comparison: Comparison) -> str:
     ]
     return html_page.render(
         TEMPLATE,
-        time=comparison.time,
+        time=datetime.fromisoformat(comparison.time),
         runs=[int(run.pair.run_id) for run in comparison.runs],
         settings=comparison.settings,
         kinds=kinds,

@@ -55,7 +55,8 @@ def _change(old: Any, new: Any) -> str:
         told = f"differs in {len(changed)} of {len(new)} values"
         if all(one for one, _ in changed):
             shifts = [100 * (other / one - 1) for one, other in changed]
-            told += f", by {min(shifts):+.3g} % to {max(shifts):+.3g} %"
+            low, high = (f"{one:+.3g} %" for one in (min(shifts), max(shifts)))
+            told += f", by {low}" if low == high else f", by {low} to {high}"
         return told
     return f"is {_short(new)}, was {_short(old)}"
 

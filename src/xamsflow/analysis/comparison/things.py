@@ -135,9 +135,19 @@ class Things:
         """The number of new ones without a match."""
         return self.n_new - self.n_matched
 
+    @property
+    def n_reclassified(self) -> int:
+        """The number of matched ones whose class changes."""
+        return sum(
+            n for (old, new), n in self.classes.items() if old != new and ABSENT not in (old, new)
+        )
+
     def counts(self) -> dict[str, int]:
         """Return all numbers, by name."""
-        names = ("n_old", "n_new", "n_matched", "n_lost", "n_gained", "n_split", "n_merged")
+        names = (
+            *("n_old", "n_new", "n_matched", "n_lost", "n_gained", "n_split", "n_merged"),
+            "n_reclassified",
+        )
         return {name: getattr(self, name) for name in names}
 
     def add(self, other: "Things") -> None:

@@ -208,7 +208,10 @@ def _campaign(one: Progress) -> dict[str, Any]:
         "counts": ", ".join(counts),
         "pace": ", ".join(pace),
         "failures": [
-            {"what": shown(cause.reason), "runs": run_numbers.words(cause.runs)[:NAMED]}
+            {
+                "what": f"{amounts.runs(len(cause.runs))} failed: {shown(cause.reason)}",
+                "runs": run_numbers.words(cause.runs)[:NAMED],
+            }
             for cause in one.failures[:NAMED]
         ],
     }
