@@ -112,7 +112,7 @@ def test_what_people_did_meanwhile_and_damaged_files_stop_no_campaign(site, runs
     done = {"processing_status": "done", "processing.campaign": {"name": "gains"}}
     runs.update_one({"number": 901}, {"$set": done})
     said = ask(site, "accept", "gains", "--yes")[1]
-    assert "1 runs of the campaign gains have not been compared" in said and "(901)" in said
+    assert "1 run of the campaign gains has not been compared" in said and "(901)" in said
     runs.update_one({"number": 901}, {"$set": {"processing.campaign": {"name": "later"}}})
     for action in ("accept", "back"):
         code, said = ask(site, action, "gains", "--yes")
