@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -189,14 +190,9 @@ class Needs:
 def learn() -> Experience:
     """Return the costs of the newest runs with receipts in this folder."""
     samples: dict[frozenset[str], list[Sample]] = {}
-    seen = 0
-    for folder in layout.folders_of_runs():
-        learned = sample(folder.name)
-        if learned is not None:
-            samples.setdefault(learned[0], []).append(learned[1])
-            seen += 1
-            if seen == LEARN_FROM:
-                break
+    every = (sample(folder.name) for folder in layout.folders_of_runs())
+    for made, learned in islice((one for one in every if one is not None), LEARN_FROM):
+        samples.setdefault(made, []).append(learned)
     return Experience(samples)
 
 

@@ -10,6 +10,7 @@ import statistics
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -87,34 +88,44 @@ class Room:
 
 
 def learn() -> Experience:
-    """Return the medians over earlier runs from the receipts in this folder."""
-    transfer: list[float] = []
-    speed: dict[str, list[float]] = {}
-    growth: dict[str, list[float]] = {}
-    seen = 0
-    for folder in layout.folders_of_runs():
-        transferred = receipts.read_or_empty(folder / "transfer.json")
-        live = transferred.get("bytes")
-        if not isinstance(live, int) or live <= 0:
-            continue
-        seen += 1
-        if transferred.get("copied_bytes") == live and transferred.get("duration_s"):
-            transfer.append(live / transferred["duration_s"])
-        for path in layout.receipts_of_data_types(folder.name):
-            made = receipts.read_or_empty(path)
-            if made.get("already_stored") is not False or not made.get("wall_time_s"):
-                continue
-            stored = sum(facts["bytes"] for facts in made["stored"].values())
-            speed.setdefault(path.stem, []).append(live / made["wall_time_s"])
-            growth.setdefault(path.stem, []).append(stored / live)
-        if seen == LEARN_FROM:
-            break
+    """Return the medians over the newest runs with receipts in this folder."""
+    every = (experience_of(folder.name) for folder in layout.folders_of_runs())
+    known = list(islice((one for one in every if one is not None), LEARN_FROM))
+    transfers = [one.transfer for one in known if one.transfer is not None]
     return Experience(
-        transfer=statistics.median(transfer) if transfer else None,
-        speed={name: statistics.median(values) for name, values in speed.items()},
-        growth={name: statistics.median(values) for name, values in growth.items()},
-        n_runs=seen,
+        transfer=statistics.median(transfers) if transfers else None,
+        speed=_medians(one.speed for one in known),
+        growth=_medians(one.growth for one in known),
+        n_runs=len(known),
     )
+
+
+def _medians(samples: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    found: dict[str, list[float]] = {}
+    for one in samples:
+        for name, value in one.items():
+            found.setdefault(name, []).append(value)
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def experience_of(run: str) -> Experience | None:
+    """Return what the receipts of a run teach; None if nothing, or if one of them is unusual."""
+    transferred = receipts.read_or_empty(layout.transfer_receipt(run))
+    speed, growth = {}, {}
+    try:
+        live = 0.0 + transferred.get("bytes", 0)
+        if live <= 0:
+            return None
+        copied = transferred.get("copied_bytes") == live and transferred.get("duration_s")
+        transfer = live / transferred["duration_s"] if copied else None
+        for path in layout.receipts_of_data_types(run):
+            made = receipts.read_or_empty(path)
+            if made.get("already_stored") is False and made.get("wall_time_s"):
+                speed[path.stem] = live / made["wall_time_s"]
+                growth[path.stem] = sum(one["bytes"] for one in made["stored"].values()) / live
+    except (AttributeError, KeyError, TypeError):
+        return None
+    return Experience(transfer, speed, growth, n_runs=1)
 
 
 def run_plans(

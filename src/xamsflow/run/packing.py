@@ -9,6 +9,7 @@ import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from xamsflow.base.errors import XamsflowError
@@ -87,13 +88,8 @@ def left_together(lengths_s: Mapping[str, float], speed: float) -> dict[str, Pac
 
 def learn() -> float:
     """Return the median time to process a run here, per length of the run, based on receipts."""
-    speeds: list[float] = []
-    for folder in layout.folders_of_runs():
-        speed = _speed(folder)
-        if speed is not None:
-            speeds.append(speed)
-        if len(speeds) == LEARN_FROM:
-            break
+    every = map(_speed, layout.folders_of_runs())
+    speeds = list(islice((speed for speed in every if speed is not None), LEARN_FROM))
     return statistics.median(speeds) if speeds else UNKNOWN_SPEED
 
 
