@@ -60,7 +60,7 @@ class Rule:
     remedy: str = ""
 
 
-_AGAIN = "compare it with the folder on the DAQ host; if that is right: xamsflow retransfer RUN"
+_AGAIN = "compare it with the folder it was copied from; if that is right: xamsflow retransfer RUN"
 _DETECTOR = "correct the detector file, or choose the right detector"
 _DOCUMENT = "correct the run document"
 _TWO_RUNS = "the folder may contain two runs"

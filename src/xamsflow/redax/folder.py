@@ -21,7 +21,7 @@ from xamsflow.base import system_errors
 from xamsflow.base.errors import TransientError
 from xamsflow.redax.files import read
 from xamsflow.redax.findings import DEGRADED, REJECT, Findings
-from xamsflow.redax.listing import MAIN, POST, PRE, THE_END
+from xamsflow.redax.listing import MAIN, POST, PRE, THE_END, Listing
 
 _FOLDER_NAME = re.compile(r"(\d{6})(_pre|_post|)(_temp|)", flags=re.ASCII)
 _NEGATIVE_NAME = re.compile(r"0*-\d+(_pre|_post|)(_temp|)", flags=re.ASCII)
@@ -101,11 +101,9 @@ def survey(folder: Path, readers: Mapping[str, int] | None, findings: Findings) 
         _check_names(files, readers, findings)
     threads = sorted(set().union(*parts.values()))
     _check_threads(folder, {*threads, *(finished or ())}, readers, findings)
-    n_chunks = max((number + (kind != PRE) for number, kind in parts), default=0)
+    n_chunks = _n_chunks(parts)
     _check_end(folder, threads, finished, n_chunks, findings)
-    needed = {thread: _needed(parts, thread) for thread in threads}
-    for key in sorted({(number, kind) for number in range(n_chunks) for kind in (MAIN, POST)}):
-        _check_part(folder, parts, key, needed, n_chunks, findings=findings)
+    _check_parts(folder, parts, findings)
     empty: dict[str, Path] = {}
     chunks = []
     for number in range(n_chunks):
@@ -117,6 +115,33 @@ def survey(folder: Path, readers: Mapping[str, int] | None, findings: Findings) 
     return LiveData(
         folder, tuple(chunks), tuple(threads), tuple(silent), tuple(before_start.values())
     )
+
+
+def check_listing(folder: Path, listing: Listing, run_id: str) -> None:
+    """Raise BadDataError if the folder of a run that has ended lacks a part, by its listing."""
+    parts: dict[_Key, dict[str, Path]] = {}
+    for path in (*listing.folders, *listing.files):
+        name, _, file = path.partition("/")
+        match = _FOLDER_NAME.fullmatch(name)
+        if match is None or match[3]:
+            continue
+        files = parts.setdefault((int(match[1]), match[2]), {})
+        if file:
+            files[file] = folder / path
+    parts.pop((0, PRE), None)
+    _check_parts(folder, parts, Findings(run_id))
+
+
+def _n_chunks(parts: Mapping[_Key, Mapping[str, Path]]) -> int:
+    return max((number + (kind != PRE) for number, kind in parts), default=0)
+
+
+def _check_parts(folder: Path, parts: dict[_Key, dict[str, Path]], findings: Findings) -> None:
+    """Check that no thread lacks a file in a part before its last one."""
+    n_chunks = _n_chunks(parts)
+    needed = {thread: _needed(parts, thread) for thread in sorted(set().union(*parts.values()))}
+    for key in sorted({(number, kind) for number in range(n_chunks) for kind in (MAIN, POST)}):
+        _check_part(folder, parts, key, needed, n_chunks, findings=findings)
 
 
 def _parts(folder: Path, findings: Findings) -> dict[_Key, dict[str, Path]]:

@@ -5,6 +5,7 @@ import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from xamsflow.base import clock
@@ -17,6 +18,7 @@ from xamsflow.base.errors import (
     XamsflowError,
 )
 from xamsflow.redax import ending, rundoc
+from xamsflow.redax.folder import check_listing
 from xamsflow.redax.listing import Listing
 from xamsflow.settings.config import DAQ, Daq, Source, SshHost
 from xamsflow.state import layout
@@ -124,14 +126,30 @@ class Search:
             yield Found(place.name, folder, listing, nearest=place == self.where[0])
 
     def complete(self, now: Callable[[], datetime] = clock.now) -> Iterator[Found]:
-        """Yield the complete copies of the run, by their THE_END."""
+        """Yield the complete copies of the run, by their THE_END.
+
+        Copies that lack parts of the run come last, because the DAQ may never have written these
+        parts. They are left out while a place that may have the run cannot be queried.
+        """
+        lacking = []
         for found in self.listings():
             try:
                 the_end = ending.check(self._run, found.listing, str(found.folder), now())
             except XamsflowError as error:
                 self.pass_over(found.name, error)
                 continue
-            yield replace(found, the_end=the_end)
+            copy = replace(found, the_end=the_end)
+            try:
+                check_listing(Path(found.folder.path), found.listing, self._run_id)
+            except BadDataError as error:
+                self.pass_over(found.name, error)
+                lacking.append((copy, self.passed_over[-1]))
+                continue
+            yield copy
+        for copy, why in lacking:
+            if not any(one.away for one in self.passed_over):
+                self.passed_over.remove(why)
+                yield copy
 
     def pass_over(self, name: str, error: XamsflowError) -> None:
         """Record why a copy is not used."""

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from live_folder import make_run, run_document
+from live_folder import READER, THREADS, make_run, run_document
 from xamsflow.base.errors import (
     BadDataError,
     ConfigurationError,
@@ -83,6 +83,30 @@ def test_what_a_person_must_do_follows_from_the_place_that_may_have_the_run(tmp_
     assert type(error(nameless, part, away)) is TransientError
     assert "is its disk mounted?" in error(nameless, part, away).remedy
     assert type(error(away, part, ended_ago=None)) is StillTakenError
+
+
+def test_a_copy_that_lacks_parts_is_the_last_choice(tmp_path):
+    near, far = make_run(tmp_path / "near"), make_run(tmp_path / "far")
+    daq = Daq(None, tmp_path / "daq")
+    daq.live_data.mkdir()
+    sources = [Source("near", None, near.parent), Source("far", None, far.parent), daq]
+
+    def copies(*more: Source):
+        search = Search(run_document(), daq, [*sources, *more])
+        return [one.name for one in search.complete()], search
+
+    assert copies()[0] == ["near", "far"]
+    for lost in (near / "000001" / f"{READER}_{THREADS[0]}", near / "000000"):
+        lost.rename(tmp_path / lost.name)
+        assert copies()[0] == ["far", "near"]
+    (far / "000000").rename(tmp_path / "also lost")
+    names, search = copies()
+    assert names == ["near", "far"], "the DAQ may never have written it"
+    assert [one.name for one in search.passed_over] == ["daq"]
+    names, search = copies(Source("away", None, tmp_path / "unmounted"))
+    assert names == [], "one that is away may have all"
+    assert type(search.error()) is TransientError
+    assert "near: run 000932: T8: " in str(search.error())
 
 
 def test_any_class_of_error_can_be_the_answer(tmp_path):
