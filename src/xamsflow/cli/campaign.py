@@ -134,7 +134,7 @@ def _new(options: argparse.Namespace, settings: Config) -> int:
         options.name, runs, tuple(options.targets or ()), owner.user(), options.reason or ""
     )
     campaigns.write(made)
-    print(_next(made))
+    print(_to_start(made))
     return 0
 
 
@@ -334,30 +334,33 @@ def _print_progress(campaign: Campaign, progress: "Progress") -> None:
         runs = choosing.named(cause.runs)
         count = amounts.runs(len(cause.runs))
         print(f"{count} failed in {cause.stage}: {cause.reason} (run {runs})")
-    if switch := campaign.switch:
+    if (switch := campaign.switch) and progress.by_status["done"]:
         what = "new" if switch["action"] == "accept" else "earlier"
         why = f" ({switch['reason']})" if switch.get("reason") else ""
         when = amounts.time(datetime.fromisoformat(switch["time"]))
-        print(f"analysts load the {what} data since {when} UTC, by {switch['by']}{why}")
+        print(f"switched to the {what} data at {when} UTC by {switch['by']}{why}")
     if step := _next(campaign, progress):
         print(step)
 
 
-def _next(campaign: Campaign, progress: "Progress | None" = None) -> str:
+def _next(campaign: Campaign, progress: "Progress") -> str:
     """Return what a person can do next with a campaign, empty if it is working on its runs."""
     verb, compare = "xamsflow campaign", f"xamsflow compare {campaign.name}"
-    failed, left = (progress.by_status["failed"], progress.left) if progress else (0, 1)
     if campaign.phase is Phase.NEW:
-        return f"To start it: {verb} start {campaign.name}"
+        return _to_start(campaign)
     if campaign.phase is Phase.PAUSED:
         return f"To continue: {verb} resume {campaign.name}"
-    if campaign.phase is Phase.RUNNING and failed:
+    if campaign.phase is Phase.RUNNING and progress.by_status["failed"]:
         return f"Once the cause is fixed: {verb} retry {campaign.name}"
-    if campaign.phase is Phase.RUNNING and not left:
+    if campaign.phase is Phase.RUNNING and not progress.left:
         return f"All runs are done. Next: {compare}, then {verb} end {campaign.name}"
-    if campaign.phase is Phase.ENDED and not campaign.switch:
+    if campaign.phase is Phase.ENDED and progress.by_status["done"] and not campaign.switch:
         return f"To switch analysts to the new data: {compare}, then {verb} accept {campaign.name}"
     return ""
+
+
+def _to_start(campaign: Campaign) -> str:
+    return f"To start it: xamsflow campaign start {campaign.name}"
 
 
 def _needs_name(action: str) -> ConfigurationError:

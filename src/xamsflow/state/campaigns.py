@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -135,7 +136,7 @@ def read(name: str) -> Campaign:
             phase=Phase(content["phase"]),
             reason=str(content.get("reason") or ""),
             began=content.get("began"),
-            history=tuple(dict(entry) for entry in content["history"]),
+            history=tuple(_entry(entry) for entry in content["history"]),
         )
     except (AttributeError, ConfigurationError, TypeError, ValueError) as error:
         raise _damaged(name, error) from error
@@ -171,6 +172,13 @@ def changing(name: str) -> Iterator[Campaign]:
                 f"somebody else is changing the campaign {name}", "wait a moment, then try again"
             )
         yield read(name)
+
+
+def _entry(content: Any) -> dict[str, Any]:
+    if missing := {"time", "by", "action"} - content.keys():
+        raise ValueError(f"an entry of the history lacks {', '.join(sorted(missing))}")
+    datetime.fromisoformat(content["time"])
+    return dict(content)
 
 
 def _damaged(name: str, error: Exception) -> BadDataError:

@@ -26,7 +26,9 @@ def test_a_campaign_is_kept_as_it_is():
     assert [entry["by"] for entry in started.history] == ["ann", "bob"]
 
 
-@pytest.mark.parametrize("name", ["", ".x", "../x", "a b", "é", "x" * 65, "-x"])
+@pytest.mark.parametrize(
+    "name", ["", ".x", "../x", "a b", "é", "x" * 65, "-x", "932", "932-940", "1200-"]
+)
 def test_a_name_stays_in_the_folder(name):
     with pytest.raises(ConfigurationError, match="cannot be the name of a campaign"):
         campaigns.read(name)
@@ -44,7 +46,8 @@ def test_an_unknown_name_is_told_with_those_that_exist():
     ("key", "value"),
     [
         ("version", 9), ("name", "other"), ("runs", ["x"]), ("runs", 5), ("phase", "over"),
-        ("history", [1]), ("targets", None),
+        ("history", [1]), ("history", [{"time": "2026-11-28T12:00:00+00:00"}]), ("targets", None),
+        ("history", [{"time": "noon", "by": "ann", "action": "start"}]),
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_one_line(key, value):
@@ -56,6 +59,14 @@ def test_a_damaged_file_is_one_line(key, value):
     path.write_text("{")
     with pytest.raises(BadDataError, match="restore the file from a backup"):
         campaigns.read("gains")
+
+
+def test_the_last_switch_is_that_of_the_analysts():
+    campaign = campaigns.new("gains", (1,), (), "ann", "")
+    assert campaign.switch is None
+    for action in ("start", "accept", "back", "end"):
+        campaign = campaign.after(campaigns.Phase.ENDED, action, "ann", "too wide")
+    assert campaign.switch["action"] == "back"
 
 
 def test_two_people_do_not_change_it_at_the_same_time():
