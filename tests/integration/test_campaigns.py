@@ -162,7 +162,8 @@ def test_paused_at_any_moment_each_run_is_requested_once_or_as_it_was(site, runs
         assert db.release(first, "the driver was stopped")
         assert db.done(second, versions={}, quality={})
         assert db.pending(select) == []
-        assert "gains is paused" in site.verb("why", str(first.number)).stdout
+        why = site.verb("why", str(first.number)).stdout
+        assert "gains is paused" in why and "pending for the campaign gains" in why
         assert ask(site, "resume", "gains", "--yes")[0] == 0
         assert {run.number for run in db.pending(select)} == set(RUNS) - {second.number}
     assert by_status(site) == {

@@ -294,7 +294,7 @@ def _print_forecast(forecast: "Forecast") -> None:
     names = ", ".join(f"{name} {count}" for name, count in forecast.by_data_type.items())
     print(f"data types: {names}")
     if forecast.learned_from == 0:
-        print("cost: unknown, because no runs have been processed here yet")
+        print("cost: unknown, because these data types have not been produced here yet")
         return
     if forecast.unknown:
         print(f"not counted below: {amounts.runs(forecast.unknown)} whose size or cost is unknown")

@@ -153,9 +153,12 @@ def _waits(document: Mapping[str, Any], select: Select, now: datetime) -> Condit
         State.ELSEWHERE: "another tool is working on it or has given up on it: "
         f"`xamsflow pend {number} --force`",
     }
+    words = "not requested" if found is State.ABSENT else _status(document)
+    if found is State.PENDING and (asked := run_document.campaign(document)) is not None:
+        words += f" for the campaign {asked}"
     return Condition(
         name,
-        "not requested" if found is State.ABSENT else _status(document),
+        words,
         found is State.PENDING,
         remedies.get(found, f"`xamsflow pend {number}`"),
     )
