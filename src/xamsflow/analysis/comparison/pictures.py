@@ -13,6 +13,8 @@ PANEL = (4.6, 3.1)
 """Inches."""
 COLUMNS = 3
 BINS = 101
+FAINTEST = 0.3
+"""The number of matches that would be white, so that a single one is visible."""
 SHOWN = (0.5, 99.5)
 """Percentiles between which changes are shown."""
 
@@ -43,12 +45,13 @@ def against_value(things: Things) -> Figure | None:
             np.clip(change, low, high),
             xscale="log" if is_wide else "linear",
             bins="log",
+            vmin=FAINTEST,
             gridsize=40,
             cmap="Blues",
             mincnt=1,
         )
         axis.axhline(0, color=colors.GRAY, linewidth=0.8)
-        axis.set_xlabel(f"old {name}")
+        axis.set_xlabel(f"old {name} [{changes.of_values}]")
         axis.set_ylabel(f"change [{changes.unit}]")
     return figure
 

@@ -29,10 +29,14 @@ EVENT_CLASSES = ("neither", "only S1", "only S2", "S1 and S2")
 
 @dataclass(frozen=True)
 class Quantity:
-    """A field that is compared: its change in `unit`, relative to the old value if that is %."""
+    """A field with values in `of_values`, which is compared.
+
+    Its change is in `unit`, relative to the old value if that is %.
+    """
 
     name: str
     field: str
+    of_values: str
     unit: str
     of_type: int | None = None
 
@@ -54,18 +58,21 @@ class Quantity:
 
 
 EVENT_QUANTITIES = (
-    Quantity("S1 area", "s1_area", "%"),
-    Quantity("S2 area", "s2_area", "%"),
-    Quantity("cS1", "cs1", "%"),
-    Quantity("cS2", "cs2", "%"),
-    Quantity("S1 width", "s1_range_50p_area", "%"),
-    Quantity("S2 width", "s2_range_50p_area", "%"),
-    Quantity("drift time", "drift_time", "ns"),
-    Quantity("z", "z", "mm"),
+    Quantity("S1 area", "s1_area", "PE", "%"),
+    Quantity("S2 area", "s2_area", "PE", "%"),
+    Quantity("cS1", "cs1", "PE", "%"),
+    Quantity("cS2", "cs2", "PE", "%"),
+    Quantity("S1 width", "s1_range_50p_area", "ns", "%"),
+    Quantity("S2 width", "s2_range_50p_area", "ns", "%"),
+    Quantity("drift time", "drift_time", "ns", "ns"),
+    Quantity("z", "z", "mm", "mm"),
 )
-PEAK_QUANTITIES = (Quantity("area", "area", "%"), Quantity("width", "range_50p_area", "%"))
+PEAK_QUANTITIES = (
+    Quantity("area", "area", "PE", "%"),
+    Quantity("width", "range_50p_area", "ns", "%"),
+)
 TYPED_PEAK_QUANTITIES = tuple(
-    Quantity(f"{TYPES[of_type]} {one.name}", one.field, one.unit, of_type)
+    Quantity(f"{TYPES[of_type]} {one.name}", one.field, one.of_values, one.unit, of_type)
     for of_type in (1, 2)
     for one in PEAK_QUANTITIES
 )
@@ -76,10 +83,11 @@ class Changes:
     """How a quantity of matched rows changes: `n` rows, of which `n_same` do not change.
 
     `before` and `change` are the old values and the changes of at most the requested number of
-    rows, spread evenly over the run.
+    rows, spread evenly over the run; the old values are in `of_values`.
     """
 
     unit: str
+    of_values: str
     n: int = 0
     n_same: int = 0
     before: list[Array] = field(default_factory=list)
@@ -156,7 +164,7 @@ class Things:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.classes += other.classes
         for name, one in other.changes.items():
-            self.changes.setdefault(name, Changes(one.unit)).add(one)
+            self.changes.setdefault(name, Changes(one.unit, one.of_values)).add(one)
 
 
 def compare(pair: Pair, at_most: int) -> dict[str, Things]:
@@ -232,6 +240,7 @@ def _changes(quantity: Quantity, old: Array, new: Array, at_most: int) -> Change
     kept = np.linspace(0, n - 1, at_most).astype(int) if n > at_most else slice(None)
     return Changes(
         quantity.unit,
+        quantity.of_values,
         n=n,
         n_same=int((change == 0).sum()),
         before=[before[kept].astype(np.float32)],
