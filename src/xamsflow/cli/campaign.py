@@ -97,11 +97,7 @@ def _new(options: argparse.Namespace, settings: Config) -> int:
     from xamsflow import rundb  # noqa: PLC0415 - keeps --help fast
     from xamsflow.operate import campaigns as operate  # noqa: PLC0415
 
-    if campaigns.exists(options.name):
-        raise ConfigurationError(
-            f"the campaign {options.name} already exists",
-            f"choose another name; xamsflow campaign show {options.name} shows it",
-        )
+    campaigns.check_free(options.name)
     words = [*(options.runs or ()), *(_listed(options) if options.file else ())]
     if not (words or options.mode or options.tag):
         raise ConfigurationError("no runs were given", "give --runs, --mode, --tag or --from")
@@ -133,7 +129,7 @@ def _new(options: argparse.Namespace, settings: Config) -> int:
     made = campaigns.new(
         options.name, runs, tuple(options.targets or ()), owner.user(), options.reason or ""
     )
-    campaigns.write(made)
+    campaigns.create(made)
     print(_to_start(made))
     return 0
 

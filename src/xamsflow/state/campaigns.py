@@ -103,6 +103,24 @@ def exists(name: str) -> bool:
     return layout.campaign_file(check_name(name)).exists()
 
 
+def check_free(name: str) -> None:
+    """Raise ConfigurationError if there is a campaign with this name."""
+    if exists(name):
+        raise ConfigurationError(
+            f"the campaign {name} already exists",
+            f"choose another name; xamsflow campaign show {name} shows it",
+        )
+
+
+def create(campaign: Campaign) -> None:
+    """Write a new campaign; raises as :func:`check_free`, also if somebody else is quicker."""
+    with lock.at_once(layout.campaign_lock(campaign.name)) as free:
+        if not free:
+            raise _being_changed(campaign.name)
+        check_free(campaign.name)
+        write(campaign)
+
+
 def write(campaign: Campaign) -> None:
     """Write a campaign in one piece, so that it survives a power cut."""
     content = {"version": VERSION, **asdict(campaign), "runs": run_numbers.words(campaign.runs)}
@@ -168,9 +186,7 @@ def changing(name: str) -> Iterator[Campaign]:
     read(name)
     with lock.at_once(layout.campaign_lock(name)) as free:
         if not free:
-            raise ConfigurationError(
-                f"somebody else is changing the campaign {name}", "wait a moment, then try again"
-            )
+            raise _being_changed(name)
         yield read(name)
 
 
@@ -179,6 +195,12 @@ def _entry(content: Any) -> dict[str, Any]:
         raise ValueError(f"an entry of the history lacks {', '.join(sorted(missing))}")
     datetime.fromisoformat(content["time"])
     return dict(content)
+
+
+def _being_changed(name: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"somebody else is changing the campaign {name}", "wait a moment, then try again"
+    )
 
 
 def _damaged(name: str, error: Exception) -> BadDataError:

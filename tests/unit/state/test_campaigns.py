@@ -69,6 +69,15 @@ def test_the_last_switch_is_that_of_the_analysts():
     assert campaign.switch["action"] == "back"
 
 
+def test_of_two_people_who_create_it_one_is_told():
+    mine, theirs = (campaigns.new("gains", (run,), (), "ann", "") for run in (1, 2))
+    campaigns.check_free("gains")
+    campaigns.create(theirs)
+    with pytest.raises(ConfigurationError, match="already exists: choose another name"):
+        campaigns.create(mine)
+    assert campaigns.read("gains") == theirs
+
+
 def test_two_people_do_not_change_it_at_the_same_time():
     campaigns.write(campaigns.new("gains", (1,), (), "ann", ""))
     with (
