@@ -52,7 +52,7 @@ SETTINGS: dict[str, Any] = {
 
 
 LEARN_FROM = 6
-"""How many runs are made again first: as many as let the jobs share compiled functions."""
+"""The number of runs that are reprocessed first: enough for jobs to share compiled functions."""
 
 CALM = {"duration": 30.0, "rate": 2000.0, "chunk_length": 5.0, "chunk_overlap": 0.5}
 

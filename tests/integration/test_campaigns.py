@@ -191,7 +191,7 @@ def test_what_cannot_be_done_is_one_line(site, runs, tmp_path):
     for arguments, expected in {
         ("new",): "a new campaign needs a name",
         ("start",): "start needs the name of a campaign",
-        ("new", "900-905", "--runs", "900"): "because it looks like runs",
+        ("new", "900-905", "--runs", "900"): "because it looks like run numbers",
         ("new", "gains"): "no runs were given",
         ("new", "../x", "--runs", "900"): "cannot be the name of a campaign",
         ("new", "gains", "--runs", "5"): "run 000005 is not in",

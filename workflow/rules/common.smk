@@ -54,8 +54,8 @@ except XamsflowError as error:
     sys.exit(f"xamsflow: {error}")
 
 
-# What is stored, and where, depends on these. Snakemake stores this parameter with every result, and
-# prints the old and the new value if they differ: a detector's values are kilobytes of text.
+# What is stored, and where, depends on these. This is a hash, because Snakemake stores the parameter
+# with every result and prints it if it changes, and a detector's values are kilobytes of text.
 settings_of_data = hashlib.sha256(
     repr((asdict(detector), settings.context, settings.storage.processed)).encode()
 ).hexdigest()
@@ -187,8 +187,8 @@ def batch_job(wildcards):
 def runs_to_publish(wildcards):
     """Return the final receipts of the pending runs; claim the runs if jobs will be run."""
     start_jobs_at_once()
-    # The objects of the DAG live to the end. Scanning those of thousands of runs, again and again,
-    # takes a tenth of the time.
+    # The objects of the DAG live to the end, and scanning those of thousands of runs repeatedly takes
+    # a tenth of the time. `onstart` turns the garbage collector on again.
     gc.disable()
     with driver.errors_end_the_process():
         if runs_jobs():

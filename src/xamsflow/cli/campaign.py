@@ -313,7 +313,9 @@ def _print_forecast(forecast: "Forecast") -> None:
 
 def _print_progress(campaign: Campaign, progress: "Progress") -> None:
     words = (
-        {"waiting": "not processed, or requested since"} if progress.phase is Phase.ENDED else {}
+        {"waiting": "not processed, or requested again since"}
+        if progress.phase is Phase.ENDED
+        else {}
     )
     said = [
         f"{count} {words.get(status, status)}"

@@ -50,7 +50,7 @@ def check(campaign: Campaign, action: str) -> None:
     if action in ("accept", "back") and campaign.is_open:
         raise ConfigurationError(
             f"the campaign {campaign.name} has not ended",
-            f"once its runs are done, xamsflow campaign end {campaign.name}",
+            f"once its runs are done: xamsflow campaign end {campaign.name}",
         )
     remedies = {
         Phase.NEW: f"xamsflow campaign start {campaign.name}",
@@ -203,7 +203,7 @@ def back(
 ) -> dict[int, str]:
     """Switch a campaign back to the earlier data; return why runs were left out.
 
-    The earlier data of a run that another campaign has requested are not those of this campaign.
+    If another campaign has requested a run, the run's earlier data are not those of this campaign.
     """
     check(campaign, "back")
     campaigns.write(campaign.after(campaign.phase, "back", by, reason))
@@ -216,7 +216,7 @@ def back(
             if row.campaign not in (None, campaign.name):
                 raise ConfigurationError(
                     f"the campaign {row.campaign} has requested it",
-                    f"`xamsflow lineage {row.number} --back` undoes that",
+                    f"`xamsflow lineage {row.number} --back` switches it back",
                 )
             lineages.back(processed, row.run, by, reason)
     return left_out

@@ -188,7 +188,7 @@ class Needs:
 
 
 def learn() -> Experience:
-    """Return the costs of the newest runs with receipts in this folder."""
+    """Return the costs of the newest runs with receipts in this directory."""
     samples: dict[frozenset[str], list[Sample]] = {}
     every = (sample(folder.name) for folder in layout.folders_of_runs())
     for made, learned in islice((one for one in every if one is not None), LEARN_FROM):

@@ -1,6 +1,6 @@
 """The time per run that is not spent in its jobs: Snakemake's own work, the start of batch jobs.
 
-For short runs this is most of the time, so an estimate of the end must not leave it out.
+For short runs, this is most of the time, so the projected end must include it.
 """
 
 import os
@@ -20,7 +20,7 @@ PAUSE_S = 30.0
 """Maximum time without any job after which the next job still belongs to the same period."""
 
 RUNS_PER_PLACE = 3
-"""Minimum number of runs per place from which a period says something about the overhead."""
+"""Minimum number of runs per place for a period to be used."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class JobTime:
 def per_run_s(jobs: Iterable[JobTime]) -> float:
     """Return the overhead of a run in s; 0 if not enough runs were processed one after the other.
 
-    A period is a time in which there were always jobs. It had as many places for jobs as there ever
-    were jobs at the same time; whatever time these places did not spend on jobs is overhead.
+    A period is a time without long pauses between jobs. The largest number of jobs at the same time
+    is the number of places; any time that these places do not spend on jobs is overhead.
     """
     total_s, n_runs = 0.0, 0
     for period in _periods(jobs):
@@ -63,7 +63,7 @@ def _periods(jobs: Iterable[JobTime]) -> Iterator[list[JobTime]]:
 
 
 def recent_jobs() -> list[JobTime]:
-    """Return when the jobs of the runs published last, in this folder, started and ended."""
+    """Return when the jobs of the runs published last in this directory started and ended."""
     return [job for run in _published_last() for job in _jobs(run)]
 
 
@@ -78,7 +78,7 @@ def _published_last() -> list[str]:
 
 
 def _jobs(run: str) -> list[JobTime]:
-    """Return the jobs that led to the last publication of a run, without those of earlier days."""
+    """Return the jobs that led to the last publication of a run, without any earlier ones."""
     made = [path.stem for path in layout.receipts_of_data_types(run)]
     found = []
     for file in (

@@ -88,7 +88,7 @@ class Room:
 
 
 def learn() -> Experience:
-    """Return the medians over the newest runs with receipts in this folder."""
+    """Return the medians over the newest runs with receipts in this directory."""
     every = (experience_of(folder.name) for folder in layout.folders_of_runs())
     known = list(islice((one for one in every if one is not None), LEARN_FROM))
     transfers = [one.transfer for one in known if one.transfer is not None]

@@ -118,7 +118,7 @@ def survey(folder: Path, readers: Mapping[str, int] | None, findings: Findings) 
 
 
 def check_listing(folder: Path, listing: Listing, run_id: str) -> None:
-    """Raise BadDataError if the folder of a run that has ended lacks a part, by its listing."""
+    """Raise BadDataError if the listing of an ended run's folder shows that parts are missing."""
     parts: dict[_Key, dict[str, Path]] = {}
     for path in (*listing.folders, *listing.files):
         name, _, file = path.partition("/")

@@ -273,7 +273,7 @@ class Driver:
     def _check_targets(self, run: str) -> None:
         """Raise ConfigurationError if a run needs a data type that cannot be made here.
 
-        The settings are checked, but a campaign may have been created with other ones.
+        The targets of the settings have been checked, but a campaign may have its own.
         """
         requests.check(self._held.targets(run), self._data_types)
 

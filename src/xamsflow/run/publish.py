@@ -282,5 +282,5 @@ def _changed(what: str, expected: object, receipt: Receipt) -> BadDataError:
 def _remedy(receipt: Receipt) -> str:
     run = receipt["run_id"]
     if "destination" in receipt:
-        return f"restore it, or `xamsflow retransfer {int(run)}` copies the run again"
+        return f"restore it, or copy the run again: `xamsflow retransfer {int(run)}`"
     return f"restore it, or remove the receipts in results/{run} to produce it again"

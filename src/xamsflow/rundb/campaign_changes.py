@@ -41,7 +41,7 @@ class Request:
 
     With `again`, the request of a run that has failed for the campaign. `by` and `reason` go into
     the history. `targets` is empty for those of the settings. `directory` is the working directory
-    that has the campaign.
+    of the campaign.
     """
 
     name: str

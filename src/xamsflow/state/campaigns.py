@@ -83,7 +83,7 @@ def new(
 def check_name(name: str) -> str:
     """Return the name if it is valid for a campaign; otherwise, raise ConfigurationError.
 
-    A run or a range of runs is no name, because commands that accept both could not tell which.
+    A name cannot look like run numbers, because some commands accept both.
     """
     if NAME.fullmatch(name) is None:
         raise ConfigurationError(
@@ -92,7 +92,7 @@ def check_name(name: str) -> str:
         )
     if name.replace("-", "").isdecimal():
         raise ConfigurationError(
-            f"{name!r} cannot be the name of a campaign, because it looks like runs",
+            f"{name!r} cannot be the name of a campaign, because it looks like run numbers",
             "use at least one letter",
         )
     return name
@@ -113,7 +113,7 @@ def check_free(name: str) -> None:
 
 
 def create(campaign: Campaign) -> None:
-    """Write a new campaign; raises as :func:`check_free`, also if somebody else is quicker."""
+    """Write a new campaign; raises as :func:`check_free`, even if the name has just been taken."""
     with lock.at_once(layout.campaign_lock(campaign.name)) as free:
         if not free:
             raise _being_changed(campaign.name)

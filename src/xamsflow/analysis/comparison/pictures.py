@@ -14,7 +14,7 @@ PANEL = (4.6, 3.1)
 COLUMNS = 3
 BINS = 101
 FAINTEST = 0.3
-"""The number of matches that would be white, so that a single one is visible."""
+"""The number of matches shown in white: less than 1, so that a single match is visible."""
 SHOWN = (0.5, 99.5)
 """Percentiles between which changes are shown."""
 

@@ -29,9 +29,10 @@ EVENT_CLASSES = ("neither", "only S1", "only S2", "S1 and S2")
 
 @dataclass(frozen=True)
 class Quantity:
-    """A field with values in `of_values`, which is compared.
+    """A field that is compared.
 
-    Its change is in `unit`, relative to the old value if that is %.
+    Its values are in the unit `of_values`, its changes in `unit`: relative to the old value if that
+    is %.
     """
 
     name: str
@@ -83,7 +84,7 @@ class Changes:
     """How a quantity of matched rows changes: `n` rows, of which `n_same` do not change.
 
     `before` and `change` are the old values and the changes of at most the requested number of
-    rows, spread evenly over the run; the old values are in `of_values`.
+    rows, spread evenly over the run. The old values are in the unit `of_values`.
     """
 
     unit: str
