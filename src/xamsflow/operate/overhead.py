@@ -16,7 +16,7 @@ from xamsflow.state import layout
 LEARN_FROM = 200
 """Maximum number of runs, last published first, on which the estimate is based."""
 
-PAUSE_S = 30.0
+PAUSE_S = 5.0
 """Maximum time without any job after which the next job still belongs to the same period."""
 
 RUNS_PER_PLACE = 3
