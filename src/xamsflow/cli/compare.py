@@ -22,22 +22,18 @@ ONLY_LOOKS = True
 SHOWN = 10
 """Maximum number of listed runs that cannot be compared."""
 
-COUNTS = (
-    Column(""), *(
-        Column(name, right=True)
-        for name in ("old", "new", "matched", "other class", "lost", "gained", "split", "merged")
-    ),
-)  # fmt: skip
-COUNTED = (
-    "n_old",
-    "n_new",
-    "n_matched",
-    "n_reclassified",
-    "n_lost",
-    "n_gained",
-    "n_split",
-    "n_merged",
-)
+COUNTED = {
+    "old": "n_old",
+    "new": "n_new",
+    "matched": "n_matched",
+    "other class": "n_reclassified",
+    "lost": "n_lost",
+    "gained": "n_gained",
+    "split": "n_split",
+    "merged": "n_merged",
+}
+"""Which count each column shows."""
+COUNTS = (Column(""), *(Column(name, right=True) for name in COUNTED))
 CHANGES = (
     Column("quantity (matches only)"), Column("median change", right=True),
     Column("spread", right=True), Column("unchanged", right=True),
@@ -119,7 +115,7 @@ def _lines(found: "Comparison") -> Iterator[str]:
         yield terminal.table(COUNTS[:3], rows, line=line)
         return
     counts = [
-        [kind, *(f"{one.counts()[name]:,}" for name in COUNTED)]
+        [kind, *(f"{getattr(one, name):,}" for name in COUNTED.values())]
         for kind, one in found.overall.items()
     ]
     yield terminal.table(COUNTS, counts, line=line)

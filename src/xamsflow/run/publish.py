@@ -237,10 +237,11 @@ def check_live_data(receipt: Receipt) -> None:
     for file in receipt["files"]:
         path = folder / file["path"]
         try:
-            found = f"has {path.stat().st_size} bytes"
+            size = path.stat().st_size
         except FileNotFoundError:
-            found = "is missing"
-        if found != f"has {file['size']} bytes":
+            size = None
+        if size != file["size"]:
+            found = "is missing" if size is None else f"has {size} bytes"
             raise _changed(f"{path} {found}", f"{file['size']} bytes", receipt)
 
 

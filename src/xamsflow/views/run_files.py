@@ -15,7 +15,7 @@ from xamsflow.state.receipts import Receipt
 BATCH = "batch"
 """The folder with output captured by the batch system, one file per submission."""
 
-_ATTEMPT = re.compile(r"(?P<job>.+)\.(?P<attempt>\d+)\.log")
+_ATTEMPT = re.compile(r"(?P<job>.+)\.(?P<attempt>\d+)\.log", flags=re.ASCII)
 
 _RUNS = re.compile(rf"(?=({layout.RUN_ID_PATTERN}))")
 """Every name of a run within a text."""

@@ -154,7 +154,13 @@ class Things:
     def counts(self) -> dict[str, int]:
         """Return all numbers, by name."""
         names = (
-            *("n_old", "n_new", "n_matched", "n_lost", "n_gained", "n_split", "n_merged"),
+            "n_old",
+            "n_new",
+            "n_matched",
+            "n_lost",
+            "n_gained",
+            "n_split",
+            "n_merged",
             "n_reclassified",
         )
         return {name: getattr(self, name) for name in names}
