@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -190,8 +189,7 @@ class Needs:
 def learn() -> Experience:
     """Return the costs of the newest runs with receipts in this directory."""
     samples: dict[frozenset[str], list[Sample]] = {}
-    every = (sample(folder.name) for folder in layout.folders_of_runs())
-    for made, learned in islice((one for one in every if one is not None), LEARN_FROM):
+    for made, learned in receipts.learn_from_newest_runs(sample, LEARN_FROM):
         samples.setdefault(made, []).append(learned)
     return Experience(samples)
 

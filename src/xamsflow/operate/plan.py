@@ -10,7 +10,6 @@ import statistics
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +88,7 @@ class Room:
 
 def learn() -> Experience:
     """Return the medians over the newest runs with receipts in this directory."""
-    every = (experience_of(folder.name) for folder in layout.folders_of_runs())
-    known = list(islice((one for one in every if one is not None), LEARN_FROM))
+    known = receipts.learn_from_newest_runs(experience_of, LEARN_FROM)
     transfers = [one.transfer for one in known if one.transfer is not None]
     return Experience(
         transfer=statistics.median(transfers) if transfers else None,

@@ -9,7 +9,6 @@ import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from xamsflow.base.errors import XamsflowError
@@ -88,17 +87,16 @@ def left_together(lengths_s: Mapping[str, float], speed: float) -> dict[str, Pac
 
 def learn() -> float:
     """Return the median time to process a run here, per length of the run, based on receipts."""
-    every = map(_speed, layout.folders_of_runs())
-    speeds = list(islice((speed for speed in every if speed is not None), LEARN_FROM))
+    speeds = receipts.learn_from_newest_runs(_speed, LEARN_FROM)
     return statistics.median(speeds) if speeds else UNKNOWN_SPEED
 
 
-def _speed(folder: Path) -> float | None:
+def _speed(run_id: str) -> float | None:
     """Return the time taken to transfer and process a run, per length of the run."""
     try:
-        transferred = receipts.read(layout.transfer_receipt(folder.name))
+        transferred = receipts.read(layout.transfer_receipt(run_id))
         run = rundoc.parse(rundoc.from_json(transferred["run_document"]))
-        made = [receipts.read(path) for path in layout.receipts_of_data_types(folder.name)]
+        made = [receipts.read(path) for path in layout.receipts_of_data_types(run_id)]
         work_s = [one["wall_time_s"] for one in made if one["already_stored"] is False]
         if run.end is None or run.end <= run.start or not work_s:
             return None

@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -194,3 +195,12 @@ def _damaged(path: Path, why: str) -> BadDataError:
         f"{path} is not a receipt, or is damaged ({why})",
         "move it away and start again: it is then rewritten from the stored data",
     )
+
+
+def learn_from_newest_runs(learn: Callable[[str], _T | None], at_most: int) -> list[_T]:
+    """Return what the receipts of the newest runs teach, newest run first.
+
+    Runs for which `learn` returns None do not count.
+    """
+    every = (learn(folder.name) for folder in layout.folders_of_runs())
+    return list(islice((one for one in every if one is not None), at_most))
