@@ -18,6 +18,7 @@
     fork_client       runs a script in a fork of that server
     usage             what a process has used
     starting          what a program does before all other imports
+    compiling         compiled functions, safe to share between processes
     caches            where libraries keep their files
     folders           folders that may not exist yet
     durable           files that survive a power cut

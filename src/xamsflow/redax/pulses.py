@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from xamsflow.base.compiling import compiled
 from xamsflow.redax.files import Records
 from xamsflow.redax.findings import DEGRADED, Findings
 from xamsflow.redax.records import CLOCK_ROLLOVER, SHORT_CLOCK, fields
@@ -24,7 +24,7 @@ TAIL, MIDDLE, HEAD, OVERLAPPING = range(4)
 N_SHOWN = 64
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _follow(order: Any, header: Any, n_samples: int, state: Any, events: Any) -> tuple[int, Any]:
     """Process records in `order`; return the number of events and the sums by kind."""
     time, length, dt, channel, pulse_length, record_i = header

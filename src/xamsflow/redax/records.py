@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from immutabledict import immutabledict
 
+from xamsflow.base.compiling import compiled
 from xamsflow.redax.files import Records
 from xamsflow.redax.findings import DEGRADED, REJECT, Findings, Severity
 from xamsflow.settings.detector import DEAD_TIME, Detector
@@ -142,7 +142,7 @@ def record_dtype(record_length: int) -> np.dtype[np.void]:
     return np.dtype([*_HEADER, ("data", "<i2", (record_length,))])
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _wrong_samples(words: Any, i: int, length: int) -> int:
     """Return the fault in the samples of record `i`, if any."""
     n_samples = words.shape[1] - HEADER_WORDS
@@ -158,7 +158,7 @@ def _wrong_samples(words: Any, i: int, length: int) -> int:
     return PADDING if padding else UNKNOWN
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _scan(  # noqa: PLR0917 - numba's functions are called by position
     words: Any, headers: Any, fields: Any, window: Any, sample_width: Any, unconnected: Any
 ) -> Any:

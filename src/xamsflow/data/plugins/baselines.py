@@ -16,10 +16,10 @@ right, and the pulse is counted as doubtful.
 from collections.abc import Sequence
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from xamsflow.base.compiling import compiled
 from xamsflow.settings.detector import QUIET_SAMPLES
 
 Array = npt.NDArray[Any]
@@ -35,7 +35,7 @@ SAME_BASELINE = 3.0
 digitizer measured at another time. In XAMSL run 2240 it is 0.5 rms and 2.5 at most."""
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def starts_are_there(raw: Array) -> Array:
     """Return for each record whether the first record of its pulse is present too.
 
@@ -86,7 +86,7 @@ def above_baseline(
     return made, (made["record_i"] == 0) & (measured == 0) & is_unsure
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _of_first_samples(  # noqa: PLR0917 - numba's functions are called by position
     raw: Array, chosen: Array, mirrored: Array, n_samples: int, height: float, before: int
 ) -> tuple[Array, Array, Array, Array]:
@@ -124,7 +124,7 @@ def _of_first_samples(  # noqa: PLR0917 - numba's functions are called by positi
     return mean, rms, subtracted, n_quiet
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _before_rise(samples: Array, height: float, before: int) -> int:
     """Return how many samples are before a pulse's rise, at least 1; pulses point downwards."""
     total = float(samples[0])
@@ -145,7 +145,7 @@ def _improved(mean: Array, rms: Array, own: Array, mirrored: Array, max_rms: flo
     return np.where(is_good, better, mean)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _subtract(made: Array, raw: Array, chosen: Array, mirrored: Array, subtracted: Array) -> None:
     """Fill records with headers and samples; samples beyond the pulse stay 0."""
     for i in range(len(made)):

@@ -13,10 +13,11 @@ import math
 import weakref
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import strax
+
+from xamsflow.base.compiling import compiled
 
 Array = npt.NDArray[Any]
 
@@ -83,7 +84,7 @@ def _n_channels(hits: Array) -> int:
     return int(hits["channel"].max(initial=0)) + 1
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _starts(hits: Array, n_channels: int) -> tuple[Array, Array]:
     """Return the starts of hitlets, and unique integers that sort them by time and channel."""
     time = np.empty(len(hits), np.int64)
@@ -98,7 +99,7 @@ def _starts(hits: Array, n_channels: int) -> tuple[Array, Array]:
     return time, key
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _count_hits(records: Array, lowest: np.int16) -> Array:
     """Return the number of hits by record; without branches, it handles several samples at once."""
     n_hits = np.zeros(len(records), np.int16)
@@ -111,7 +112,7 @@ def _count_hits(records: Array, lowest: np.int16) -> Array:
     return n_hits
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _fill_hits(hits: Array, records: Array, n_hits: Array, lowest: np.int16) -> None:
     found = 0
     for i in range(len(records)):
@@ -145,7 +146,7 @@ def _fill_hits(hits: Array, records: Array, n_hits: Array, lowest: np.int16) -> 
             found += 1
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _set_bounds(  # noqa: PLR0917 - numba's functions are called by position
     hits: Array,
     records: Array,
@@ -181,7 +182,7 @@ def _set_bounds(  # noqa: PLR0917 - numba's functions are called by position
         hit["right_integration"] = min((end[i] - start) // dt, beyond)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def keep_hitlets(records: Array, hits: Array, before: Array, after: Array) -> None:
     """Set samples outside hitlets to 0, and each record's area to the integral of the rest.
 

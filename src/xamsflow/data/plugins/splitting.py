@@ -2,14 +2,15 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from xamsflow.base.compiling import compiled
 
 Array = npt.NDArray[Any]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def cuts(waveforms: Array, lengths: Array, min_height: float, min_ratio: float) -> Array:
     """Return for each sample of each waveform whether to cut the waveform there.
 

@@ -5,16 +5,15 @@ Both loops run over all hitlets; a large S2 has hundreds of them.
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from xamsflow.data.plugins.hits import NO_RECORD
+from xamsflow.base.compiling import compiled
 
 Array = npt.NDArray[Any]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def sum_waveforms(
     peaks: Array, hitlets: Array, records: Array, links: tuple[Array, Array], gains: Array
 ) -> None:
@@ -48,13 +47,13 @@ def sum_waveforms(
         _store(peak, waveform)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _end(hitlet: Any) -> int:
     end: int = hitlet["time"] + hitlet["length"] * np.int64(hitlet["dt"])
     return end
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _add_hitlet(  # noqa: PLR0917 - numba's functions are called by position
     peak: Any,
     waveform: Array,
@@ -72,7 +71,7 @@ def _add_hitlet(  # noqa: PLR0917 - numba's functions are called by position
     # No sample of a hitlet is higher: outside its hit, all are below the threshold.
     limit = max(hitlet["height"], hitlet["threshold"])
     for i, moved in ((links[0][at], n_samples), (at, 0), (links[1][at], -n_samples)):
-        if i == NO_RECORD:
+        if i < 0:  # the pulse has no such record
             continue
         data = records[i]["data"]
         first, beyond = max(left + moved, 0), min(right + moved, records[i]["length"])
@@ -95,7 +94,7 @@ def _add_hitlet(  # noqa: PLR0917 - numba's functions are called by position
     peak["area_per_channel"][channel] += area
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _store(peak: Any, waveform: Array) -> None:
     """Store a waveform in the available samples, with fewer and wider ones if it is too long."""
     factor = max(1, -(-peak["length"] // len(peak["data"])))
@@ -108,7 +107,7 @@ def _store(peak: Any, waveform: Array) -> None:
         peak["data"][sample] = light
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def count_hits(peaks: Array, ends: Array, hitlets: Array, coincidence: tuple[int, int]) -> None:
     """Count the hits of peaks, and the channels with a maximum close to the peak's maximum.
 
