@@ -1,5 +1,7 @@
 """Only a run that cannot be started fails, for example because of its folder; others are done."""
 
+import json
+
 import pytest
 
 ODD = {
@@ -26,6 +28,9 @@ def test_odd_runs_do_not_hold_up_others(alone, site):
     previewed = site.snakemake("-n")
     assert previewed.returncode == 0, previewed.stdout
     assert f"run 000906 cannot be started: {told[906]}" in previewed.stdout
+    planned = json.loads(site.verb("plan", "--json").stdout)["runs"]
+    troubles = {plan["run"]: plan["trouble"] for plan in planned}
+    assert troubles["000906"].startswith(told[906])
     if not alone:
         site.add_run(901, duration=0.6, rate=50)
     first = site.snakemake()

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from xamsflow.base import folders
-from xamsflow.base.errors import BadDataError, XamsflowError
+from xamsflow.base.errors import BadDataError, ConfigurationError, XamsflowError
 from xamsflow.redax import rundoc
+from xamsflow.run import requests
 from xamsflow.run.preview import Job
 from xamsflow.rundb import run_document
 from xamsflow.rundb.status import State, state
@@ -52,9 +53,9 @@ class RunPlan:
     """What would happen to a run. Sizes in bytes, times in s, or None if unknown.
 
     `live` is the size of its live data, `to_move` the part that must still be transferred, `source`
-    the nearest source that has them (None: they are here), and `trouble` why these are unknown.
-    `stored` and `to_make` are data types. `space` is the additional disk space needed. `writes`
-    lists the changes to its run document, one line each.
+    the nearest source that has them (None: they are here), and `trouble` why these are unknown or
+    why the run cannot be started. `stored` and `to_make` are data types. `space` is the additional
+    disk space needed. `writes` lists the changes to its run document, one line each.
     """
 
     run: str
@@ -157,7 +158,7 @@ def _run_plan(
     run = layout.run_id(document["number"])
     targets = run_document.wanted_targets(document, config)
     live, to_move, origin, trouble = _live_data(document, config, find)
-    stored, to_make = _data_types(document, targets, config)
+    stored, to_make, impossible = _data_types(document, targets, config)
     processed = [job.data_type for job in jobs if job.rule == "process" and job.data_type]
     return RunPlan(
         run=run,
@@ -165,7 +166,7 @@ def _run_plan(
         live=live,
         to_move=to_move,
         source=origin,
-        trouble=trouble,
+        trouble=impossible or trouble,
         targets=targets,
         stored=stored,
         to_make=to_make,
@@ -230,16 +231,16 @@ def _nearest(search: Search, *, still_taken: bool) -> Found:
 
 def _data_types(
     document: Document, targets: Sequence[str], config: Config
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the data types stored with the current lineage, and those to make."""
+) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
+    """Return the data types stored with the current lineage, those to make, and the trouble."""
     from xamsflow.data.context import context, other, run_config  # noqa: PLC0415 - strax takes seconds
     from xamsflow.data.processing import to_be_stored  # noqa: PLC0415
 
     run = layout.run_id(document["number"])
     try:
         parsed = rundoc.parse(document)
-    except BadDataError:
-        return (), tuple(targets)
+    except BadDataError as error:
+        return (), tuple(targets), str(error)
     with tempfile.TemporaryDirectory() as nothing:
         processed = config.storage.processed
         make = context if config.context is None else other(config.context)
@@ -250,12 +251,14 @@ def _data_types(
         )
         wanted: dict[str, bool] = {}
         for target in targets:
-            if target not in made.tree:  # the run cannot be started, as the driver reports
-                return (), tuple(targets)
+            try:
+                requests.check([target], made.tree)
+            except ConfigurationError as error:  # the run cannot be started, as the driver reports
+                return (), tuple(targets), str(error)
             for name in to_be_stored(made, run, target):
                 wanted[name] = bool(made.is_stored(run, name))
     stored = tuple(name for name, there in wanted.items() if there)
-    return stored, tuple(name for name, there in wanted.items() if not there)
+    return stored, tuple(name for name, there in wanted.items() if not there), None
 
 
 def _space(live: int | None, processed: Sequence[str], experience: Experience) -> int | None:
