@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from servers.sshd import descendants
-from xamsflow.state import receipts
+from xamsflow.state import layout, lock, receipts
 
 
 def assert_all_done_once(site, numbers):
@@ -145,10 +145,11 @@ def test_a_job_killed_without_a_message_fails_its_run_at_once(site):
         for pid in descendants(driver.pid)[1:]
         if b"/process.py\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
     )
-    kill(job)
-    # The other run is not finished yet, and the run document does not wait for it.
-    wait_for(lambda: site.status(first) == "failed")
-    assert site.status(other) != "done"
+    # Meanwhile, the other run cannot be finished.
+    with lock.exclusive(layout.lock_file(site.work / "data/processed", layout.run_id(other))):
+        kill(job)
+        wait_for(lambda: site.status(first) == "failed")
+        assert site.status(other) != "done"
     driver.wait(60)
     assert driver.returncode != 0
     processing = site.document(first)["processing"]

@@ -95,6 +95,13 @@ def pid_of(folder: Path) -> int:
     return int(file.read_text())
 
 
+def wait_until_asleep(pid: int) -> None:
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 def wait_for_end(pid: int) -> None:
     deadline = time.monotonic() + 20
     while Path(f"/proc/{pid}").exists():
@@ -254,6 +261,7 @@ def test_a_script_and_its_client_that_end_at_once_concern_nobody_else(server, tm
 def test_a_client_that_comes_as_the_driver_ends_concerns_nobody_else(server, tmp_path):
     waits = client(tmp_path, WAITS)
     pid_of(tmp_path)
+    wait_until_asleep(server.pid)  # it learns that the driver has ended before it meets the client
     server.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, server.pid, os.WSTOPPED)
     server.stdin.close()
