@@ -7,7 +7,6 @@
     lineages    switches to the new lineage of runs once they have been compared
     campaigns   what a person can do with many runs at once
     forecast    the cost of reprocessing runs
-    overhead    the time per run that is not spent in its jobs
     plan        what the workflow would do, run by run
     watcher     processes runs continuously, as they end
     places      hosts and systems that do not respond

@@ -9,6 +9,7 @@
     driver        the process that a person starts, responsible for the runs it claims
     claimed_runs  the runs that a driver has claimed
     packing       which short runs share a batch job
+    overhead      the time of a driver that is not spent in jobs
     heartbeat     the driver's signs of life
     watchdog      ends a driver that hangs
     interrupt     Ctrl-C

@@ -25,6 +25,7 @@ from xamsflow.run import notify, packing, requests
 from xamsflow.run.claimed_runs import ClaimedRuns, set_published_aside
 from xamsflow.run.heartbeat import beating
 from xamsflow.run.interrupt import Interrupt
+from xamsflow.run.overhead import Stopwatch
 from xamsflow.run.packing import Packed
 from xamsflow.run.say import say
 from xamsflow.run.watchdog import Watchdog
@@ -70,6 +71,7 @@ class Driver:
         self._held = ClaimedRuns(config)
         self._interrupt = Interrupt()
         self._watchdog = Watchdog()
+        self._stopwatch = Stopwatch()
         self._not_begun: set[str] = set()
         self._packed: dict[str, Packed] = {}
         self.packs: dict[str, int] = {}
@@ -297,6 +299,7 @@ class Driver:
     def job_started(self, log: Path) -> None:
         """Record that the job with this log was started, perhaps again after a failure."""
         self._close_at_exit()
+        self._stopwatch.job_started(log)
         self._outcomes.job_started(log)
 
     def job_failed(self, rule: str, wildcards: Mapping[str, str]) -> None:
@@ -313,6 +316,7 @@ class Driver:
     def published(self, run: str) -> None:
         """Record that the run document contains the outcome of a claimed run."""
         self._outcomes.published(run)
+        self._stopwatch.published(run)
 
     @cached_property
     def _outcomes(self) -> "Outcomes":
@@ -326,6 +330,7 @@ class Driver:
         """Release the claimed runs that neither finished nor failed, and print a summary."""
         with contextlib.chdir(self._directory):  # Snakemake has changed back
             self._close()
+            self._stopwatch.write(self._owner)
         self._exit.close()
         self._database = None
 

@@ -157,6 +157,11 @@ def usage(log: Path) -> Path:
     return USAGE / log.parent.name / log.with_suffix(".tsv").name
 
 
+def driver_usage(owner: str) -> Path:
+    """Return where a driver writes what it has taken."""
+    return USAGE / "driver" / f"{owner}.json"
+
+
 def run_id(number: int) -> str:
     """Return the run's name: its number as six digits."""
     if not is_run_number(number):

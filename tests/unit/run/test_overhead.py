@@ -1,0 +1,87 @@
+"""What drivers take beside their jobs."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from xamsflow.run import overhead
+from xamsflow.run.overhead import Overhead, Stopwatch
+from xamsflow.state import layout
+
+
+@pytest.fixture(autouse=True)
+def work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return a list with the time that passes for a driver, in s."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def drive(clock, owner, runs, *, places=1, before_s=3.0, between_s=0.5, published=True):
+    """Let a driver process runs, each with a job of 1 s and one of 2 s, on places side by side."""
+    stopwatch = Stopwatch()
+    clock[0] += before_s
+    for turn in range(0, runs, places):
+        for pattern, wall_s in ((layout.TRANSFER_LOG, 1.0), (layout.PUBLISH_LOG, 2.0)):
+            clock[0] += between_s
+            for place in range(places):
+                log = Path(pattern.format(run_id=f"{turn + place:06d}"))
+                stopwatch.job_started(log)
+                used(layout.usage(log), wall_s, clock[0] + wall_s)
+            clock[0] += wall_s
+        for place in range(places):
+            if published:
+                stopwatch.published(f"{turn + place:06d}")
+    stopwatch.write(owner)
+
+
+def used(path, wall_s, ended):
+    """Write what a job used, which ended at a time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"s\tcpu_time\n{wall_s}\t0.4\n")
+    os.utime(path, (ended, ended))
+
+
+@pytest.mark.parametrize("places", [1, 2, 5])
+def test_what_is_between_the_jobs_of_each_place(clock, places):
+    drive(clock, "a:1", 30 * places, places=places)
+    learned = overhead.learn()
+    assert learned.start_s == pytest.approx(3.5)
+    assert learned.per_run_s == pytest.approx(1.0, rel=0.05)
+
+
+def test_a_driver_that_processed_runs_again_does_not_change_what_earlier_ones_took(clock):
+    drive(clock, "a:1", 60)
+    drive(clock, "a:2", 6)
+    assert overhead.learn().per_run_s == pytest.approx(1.0, rel=0.05)
+
+
+def test_the_newest_drivers_count(clock):
+    drive(clock, "a:1", 300, between_s=9.0)
+    os.utime(layout.driver_usage("a:1"), (0, 0))
+    drive(clock, "a:2", 150)
+    drive(clock, "a:3", 150)
+    assert overhead.learn().per_run_s == pytest.approx(1.0, rel=0.05)
+
+
+@pytest.mark.parametrize("how", [{"runs": 2}, {"runs": 9, "places": 9}, {"published": False}])
+def test_drivers_that_did_not_process_runs_in_turn_say_nothing(clock, how):
+    drive(clock, "a:1", **{"runs": 20} | how)
+    assert overhead.learn() == Overhead(0.0, 0.0)
+
+
+def test_without_drivers_and_with_damaged_files_nothing_is_known(clock):
+    assert overhead.learn() == Overhead(0.0, 0.0)
+    Stopwatch().write("a:1")
+    folder = layout.driver_usage("a:2").parent
+    folder.mkdir(parents=True)
+    for name, text in (("a:2", "{"), ("a:3", "{}"), ("a:4", '{"runs": "many"}')):
+        (folder / f"{name}.json").write_text(text)
+    assert overhead.learn() == Overhead(0.0, 0.0)
