@@ -16,7 +16,6 @@ import numpy as np
 
 from xamsflow.base import folders, usage
 from xamsflow.run import overhead
-from xamsflow.run.overhead import Overhead
 from xamsflow.rundb import registered, run_document
 from xamsflow.settings import detector as detectors
 from xamsflow.settings.config import Config
@@ -63,15 +62,15 @@ class Forecast:
 
     `up_to_date` are the runs for which nothing has to be computed. `unknown` counts those of
     `costs` whose cost cannot be estimated; sums leave them out. `jobs` is the number of runs
-    processed at a time, `overhead` the time in addition to their jobs, `free`
-    the free space in bytes where strax data are stored, and `learned_from` the number of runs on
-    which the estimate is based.
+    processed at a time, `overhead_s` the time in s in addition to their jobs, `free` the free space
+    in bytes where strax data are stored, and `learned_from` the number of runs on which the
+    estimate is based.
     """
 
     costs: tuple[Cost, ...]
     up_to_date: tuple[int, ...]
     jobs: int
-    overhead: Overhead
+    overhead_s: float
     free: int
     learned_from: int
 
@@ -103,11 +102,8 @@ class Forecast:
     @property
     def wall_s(self) -> float:
         """Time in s from start to end if only these runs are processed."""
-        per_run_s = self.overhead.per_run_s
-        walls = [cost.wall_s + per_run_s for cost in self.costs if cost.wall_s is not None]
-        if not walls:
-            return 0.0
-        return self.overhead.start_s + max(sum(walls) / self.jobs, *walls)
+        walls = [cost.wall_s for cost in self.costs if cost.wall_s is not None]
+        return self.overhead_s + max(sum(walls) / self.jobs, *walls) if walls else 0.0
 
 
 @dataclass(frozen=True)
@@ -150,7 +146,7 @@ def forecast(
         costs=tuple(costs),
         up_to_date=tuple(up_to_date),
         jobs=jobs,
-        overhead=overhead.learn(),
+        overhead_s=overhead.expected_s(len(costs) / jobs),
         free=shutil.disk_usage(folders.existing(settings.storage.processed)).free,
         learned_from=experience.n_runs_like({cost.to_make for cost in costs}),
     )

@@ -15,48 +15,51 @@ from xamsflow.base import usage
 from xamsflow.base.errors import XamsflowError
 from xamsflow.state import layout, receipts
 
-LEARN_FROM = 200
-"""Number of runs on which the estimate is based, from the newest drivers."""
+LEARN_FROM = 20
+"""Number of newest drivers on which the estimate is based."""
 
 RUNS_PER_PLACE = 3
 """Minimum number of runs per place for what a driver took to be written down."""
 
 
-@dataclass(frozen=True)
-class Overhead:
-    """The time in s before the first job, and for each run in addition to its jobs."""
-
-    start_s: float = 0.0
-    per_run_s: float = 0.0
+MUCH_LONGER = 4
+"""How many times more runs a driver needs for a comparison to show what each run adds."""
 
 
 @dataclass(frozen=True)
 class Took:
-    """What a driver took in s: before its first job, from then on, and the sum of its jobs' times.
+    """What a driver took from its start to the end of its last job, and the sum of all jobs, in s.
 
-    `places` is the largest number of jobs at the same time.
+    `places` is the largest number of jobs at the same time. When a batch system says that the last
+    job has ended does not matter, because the run is done.
     """
 
     runs: float
     places: float
-    start_s: float
     wall_s: float
     busy_s: float
+
+    @property
+    def runs_in_turn(self) -> float:
+        """The number of runs that each place processed."""
+        return self.runs / self.places
+
+    @property
+    def idle_s(self) -> float:
+        """The time that each place did not spend on jobs."""
+        return max(0.0, self.wall_s - self.busy_s / self.places)
 
 
 class Stopwatch:
     """Measures what this driver takes."""
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._first_job: float | None = None
+        self._began = time.time()  # compared with the times of files
         self._logs: set[Path] = set()
         self._published: set[str] = set()
 
     def job_started(self, log: Path) -> None:
         """Record that the job with this log starts."""
-        if self._first_job is None:
-            self._first_job = time.monotonic()
         self._logs.add(log)
 
     def published(self, run: str) -> None:
@@ -66,7 +69,7 @@ class Stopwatch:
     def write(self, owner: str) -> None:
         """Write down what the driver has taken, if it has processed several runs in turn."""
         jobs = [job for log in self._logs if (job := _job(layout.usage(log))) is not None]
-        if not jobs or self._first_job is None:
+        if not jobs:
             return
         starts, ends = (sorted(times) for times in zip(*jobs, strict=True))
         places = max(n - bisect_right(ends, start) for n, start in enumerate(starts, start=1))
@@ -75,8 +78,7 @@ class Stopwatch:
         took = Took(
             runs=len(self._published),
             places=places,
-            start_s=round(self._first_job - self._began, 3),
-            wall_s=round(time.monotonic() - self._first_job, 3),
+            wall_s=round(max(0.0, min(ends[-1], time.time()) - self._began), 3),
             busy_s=round(sum(ends) - sum(starts), 3),
         )
         with suppress(XamsflowError):  # nobody misses it
@@ -92,20 +94,31 @@ def _job(file: Path) -> tuple[float, float] | None:
     return end - used.wall_s, end
 
 
-def learn() -> Overhead:
-    """Return the overhead of the newest drivers in this directory."""
-    found: list[Took] = []
+def expected_s(runs_in_turn: float) -> float:
+    """Return the expected overhead in s of a driver that processes this many runs per place.
+
+    The newest drivers determine it: short ones show the overhead of any driver, such as a batch
+    system's delays, and the longest one shows what each run adds. It is 0 if no driver is known.
+    """
+    known = learn()
+    if not known:
+        return 0.0
+    longest = max(known, key=lambda took: took.runs_in_turn)
+    ratio = runs_in_turn / longest.runs_in_turn
+    short = [one.idle_s for one in known if one.runs_in_turn <= longest.runs_in_turn / MUCH_LONGER]
+    if not short:
+        return longest.idle_s * min(1.0, ratio)
+    any_s = min(statistics.median(short), longest.idle_s)
+    return any_s + ratio * (longest.idle_s - any_s)
+
+
+def learn() -> list[Took]:
+    """Return what the newest drivers in this directory took."""
     files = layout.driver_usage("*").parent.glob("*.json")
-    for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True):
+    newest = sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[:LEARN_FROM]
+    found = []
+    for path in newest:
         with suppress(TypeError, ValueError):  # an unusual file
             read = receipts.read_or_empty(path).items()
             found.append(Took(**{name: float(value) for name, value in read}))
-        if sum(one.runs for one in found) >= LEARN_FROM:
-            break
-    if not found:
-        return Overhead()
-    idle_s = sum(one.places * one.wall_s - one.busy_s for one in found)
-    return Overhead(
-        start_s=statistics.median(one.start_s for one in found),
-        per_run_s=max(0.0, idle_s) / sum(one.runs for one in found),
-    )
+    return [one for one in found if one.places > 0 and one.runs > 0]

@@ -6,7 +6,6 @@ import pytest
 
 from xamsflow.operate import forecast
 from xamsflow.operate.forecast import Cost, Forecast, Sample, learn
-from xamsflow.run.overhead import Overhead
 from xamsflow.rundb import registered
 from xamsflow.state import layout
 
@@ -115,9 +114,7 @@ def test_an_odd_receipt_teaches_nothing(made, stored):
 def test_a_forecast_adds_up_what_is_known():
     known = Cost(1, ("events",), 100.0, 10.0, 3600.0, 7200.0)
     unknown = Cost(2, ("events",), None, None, None, None)
-    found = Forecast(
-        (known, unknown, known), (), jobs=2, overhead=Overhead(3.0, 10.0), free=5, learned_from=1
-    )
+    found = Forecast((known, unknown, known), (), jobs=2, overhead_s=13.0, free=5, learned_from=1)
     assert (found.unknown, found.read, found.written) == (1, 200.0, 20.0)
     assert (found.cpu_s, found.wall_s) == (7200.0, 7213.0)
     assert found.by_data_type == {"events": 3}

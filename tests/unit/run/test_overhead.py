@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from xamsflow.run import overhead
-from xamsflow.run.overhead import Overhead, Stopwatch
+from xamsflow.run.overhead import Stopwatch
 from xamsflow.state import layout
 
 
@@ -20,7 +20,7 @@ def work(tmp_path, monkeypatch):
 def clock(monkeypatch):
     """Return a list with the time that passes for a driver, in s."""
     now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "time", lambda: now[0])
     return now
 
 
@@ -50,38 +50,43 @@ def used(path, wall_s, ended):
 
 
 @pytest.mark.parametrize("places", [1, 2, 5])
-def test_what_is_between_the_jobs_of_each_place(clock, places):
+def test_what_each_place_does_beside_its_jobs(clock, places):
     drive(clock, "a:1", 30 * places, places=places)
-    learned = overhead.learn()
-    assert learned.start_s == pytest.approx(3.5)
-    assert learned.per_run_s == pytest.approx(1.0, rel=0.05)
+    (took,) = overhead.learn()
+    assert (took.places, took.runs_in_turn) == (places, 30)
+    assert took.idle_s == pytest.approx(3.0 + 30 * 1.0)
 
 
-def test_a_driver_that_processed_runs_again_does_not_change_what_earlier_ones_took(clock):
-    drive(clock, "a:1", 60)
-    drive(clock, "a:2", 6)
-    assert overhead.learn().per_run_s == pytest.approx(1.0, rel=0.05)
+def test_drivers_are_written_down_one_by_one_and_the_newest_count(clock):
+    for number in range(overhead.LEARN_FROM + 5):
+        drive(clock, f"a:{number}", 3 + number)
+        os.utime(layout.driver_usage(f"a:{number}"), (number, number))
+    runs = [took.runs for took in overhead.learn()]
+    assert runs == list(range(overhead.LEARN_FROM + 7, 7, -1))
 
 
-def test_the_newest_drivers_count(clock):
-    drive(clock, "a:1", 300, between_s=9.0)
-    os.utime(layout.driver_usage("a:1"), (0, 0))
-    drive(clock, "a:2", 150)
-    drive(clock, "a:3", 150)
-    assert overhead.learn().per_run_s == pytest.approx(1.0, rel=0.05)
+def test_each_run_adds_what_the_longest_driver_took_more_than_short_ones(clock):
+    assert overhead.expected_s(10) == 0.0
+    drive(clock, "a:1", 100, places=2, before_s=50.0, between_s=0.1)
+    assert overhead.expected_s(5) == pytest.approx(6.0), "no driver shows what any takes"
+    assert overhead.expected_s(500) == pytest.approx(60.0)
+    for number in range(3):
+        drive(clock, f"a:{number + 2}", 3, before_s=50.0 + number, between_s=0.1)
+    assert overhead.expected_s(5) == pytest.approx(51.6 + 0.1 * (60 - 51.6))
+    assert overhead.expected_s(500) == pytest.approx(51.6 + 10 * (60 - 51.6))
 
 
 @pytest.mark.parametrize("how", [{"runs": 2}, {"runs": 9, "places": 9}, {"published": False}])
 def test_drivers_that_did_not_process_runs_in_turn_say_nothing(clock, how):
     drive(clock, "a:1", **{"runs": 20} | how)
-    assert overhead.learn() == Overhead(0.0, 0.0)
+    assert overhead.learn() == []
 
 
 def test_without_drivers_and_with_damaged_files_nothing_is_known(clock):
-    assert overhead.learn() == Overhead(0.0, 0.0)
+    assert overhead.learn() == []
     Stopwatch().write("a:1")
     folder = layout.driver_usage("a:2").parent
     folder.mkdir(parents=True)
     for name, text in (("a:2", "{"), ("a:3", "{}"), ("a:4", '{"runs": "many"}')):
         (folder / f"{name}.json").write_text(text)
-    assert overhead.learn() == Overhead(0.0, 0.0)
+    assert overhead.learn() == []
