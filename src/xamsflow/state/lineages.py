@@ -93,6 +93,18 @@ def keep(processed: Path, run: str, by: str, reason: str = "") -> Kept:
     return _write(processed, Kept(run, earlier, accepted=False, by=by, time=_now(), reason=reason))
 
 
+def restore(processed: Path, run: str, before: Kept | None) -> None:
+    """Undo :func:`keep`; `before` is the record that there was."""
+    if before is not None:
+        _write(processed, before)
+        return
+    path = layout.lineage_file(processed, run)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise system_errors.cannot("remove", path, error) from error
+
+
 def to_keep(processed: Path, run: str) -> dict[str, str]:
     """Return the result of :func:`published`; raises ConfigurationError if it is empty."""
     earlier = published(processed, run)
@@ -143,9 +155,9 @@ def back(processed: Path, run: str, by: str, reason: str = "") -> Kept:
 def published(processed: Path, run: str) -> dict[str, str]:
     """Return the lineage hashes of a run's receipts whose data are stored, by data type.
 
-    Raises BadDataError if a receipt is damaged.
+    Raises BadDataError if a receipt is damaged, TransientError if one is being moved.
     """
-    made = [receipts.read(path, ("stored", "time")) for path in layout.receipts_of_data_types(run)]
+    made = receipts.of_data_types(run, ("stored", "time"))
     try:
         named = {
             data_type: facts["lineage_hash"]

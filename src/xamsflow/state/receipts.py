@@ -107,6 +107,19 @@ def read_or_empty(path: Path) -> Receipt:
         return {}
 
 
+def of_data_types(run: str, needs: Iterable[str]) -> list[Receipt]:
+    """Return the receipts of a run's data types.
+
+    Raises TransientError if one is moved meanwhile because the run is processed again. Otherwise
+    raises as :func:`read`.
+    """
+    wanted = tuple(needs)
+    try:
+        return [read(path, wanted) for path in layout.receipts_of_data_types(run)]
+    except FileNotFoundError as error:
+        raise TransientError(f"run {run} is being processed again", "try again later") from error
+
+
 def check_text(receipt: Receipt, keys: Iterable[str]) -> None:
     """Raise TypeError if one of these keys is there and is not text."""
     for key in keys:

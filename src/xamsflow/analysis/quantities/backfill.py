@@ -25,14 +25,17 @@ def backfill(
     """Measure the quantities that runs lack, newest run first, and judge these runs.
 
     None for all runs; with `only_new`, those without a file newer than their data. Runs that are
-    being processed are left out. Last come the quantities that failed for a reason that may have
-    passed: each is tried once, beginning with what was tried longest ago. Yield each run for which
-    there was something to make, with the error if there is no file now. It can be stopped at any
-    time: what is made is kept, and runs are judged in batches. Runs that were not judged before it
-    was killed are judged by the next backfill.
+    being processed, or have been since the beginning, are left out. Last come the quantities that
+    failed for a reason that may have passed: each is tried once, beginning with what was tried
+    longest ago. Yield each run for which there was something to make, with the error if there is no
+    file now. It can be stopped at any time: what is made is kept, and runs are judged in batches.
+    Runs that were not judged before it was killed are judged by the next backfill.
     """
     wanted = run_files.runs() if runs is None else sorted(runs, reverse=True)
     wanted = [run for run in wanted if not _is_claimed(run)]
+    # The site has the corrections of its beginning: of runs that are processed with later ones, it
+    # would measure the earlier data.
+    then = {run: make.inputs(run, site.processed) for run in wanted}
     unjudged = [run for run in wanted if judging.is_unjudged(run)]
     if only_new:
         wanted = [run for run in wanted if make.is_new(run, site.processed)]
@@ -41,8 +44,10 @@ def backfill(
     try:
         with OwnQuantities(site) as own:
             for run in _in_need(wanted, site.processed, own):
+                if make.inputs(run, site.processed) != then[run]:
+                    continue
                 try:
-                    make.make(site, run, own)
+                    make.make(site, run, own, then[run])
                 except XamsflowError as error:
                     yield run, error
                     continue

@@ -1,6 +1,8 @@
 """Measure the quantities of a run, and determine which runs need that."""
 
 import logging
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -11,7 +13,7 @@ from xamsflow.analysis.quantities.definition import Definition, may_pass
 from xamsflow.analysis.quantities.own import OwnQuantities
 from xamsflow.analysis.quantities.run_data import RunData
 from xamsflow.base import clock
-from xamsflow.base.errors import BadDataError, XamsflowError
+from xamsflow.base.errors import BadDataError, TransientError, XamsflowError
 from xamsflow.state import layout, lineages, quantities
 from xamsflow.state.quantities import Quantities, Quantity
 
@@ -23,17 +25,25 @@ logger = logging.getLogger(__name__)
 Found = dict[str, Quantity]
 
 
-def make(site: "Site", run: str, own: OwnQuantities | None = None) -> Quantities:
+Inputs = Mapping[Path, int]
+"""Files that determine which data of a run are in use, and when they were changed, in ns."""
+
+
+def make(
+    site: "Site", run: str, own: OwnQuantities | None = None, then: Inputs | None = None
+) -> Quantities:
     """Measure the quantities of a run and write its file; return them.
 
     `own` measures those of the site; give it to measure several runs. Those in the file that still
     hold are kept. What cannot be measured has a problem instead of a value. Raises
     ConfigurationError if the run has no receipts, BadDataError if they are damaged, and the errors
-    of writing.
+    of writing. Raises TransientError if the :func:`inputs` are no longer those of `then`, or of the
+    beginning: then earlier data may have been measured.
     """
     if own is None:
         with OwnQuantities(site) as alone:
-            return make(site, run, alone)
+            return make(site, run, alone, then)
+    then = inputs(run, site.processed) if then is None else then
     data = site.run(run)
     before = _still_right(run, site.processed)
     known: Found = {} if before is None else dict(before.quantities)
@@ -54,7 +64,22 @@ def make(site: "Site", run: str, own: OwnQuantities | None = None) -> Quantities
         lineage=({} if before is None else dict(before.lineage)) | data.lineage,
         quantities=made,
     )
+    if inputs(run, site.processed) != then:
+        raise TransientError(
+            f"run {run} was processed again, or other data of it are in use now, while its "
+            "quantities were measured",
+            "the next `xamsflow quantities --backfill` measures them",
+        )
     quantities.write(found)
+    return found
+
+
+def inputs(run: str, processed: Path) -> Inputs:
+    """Return the state of the files that determine which data of a run are in use."""
+    found = {}
+    for path in (*layout.receipts_of_data_types(run), layout.lineage_file(processed, run)):
+        with suppress(OSError):
+            found[path] = path.stat().st_mtime_ns
     return found
 
 
@@ -139,12 +164,13 @@ def _still_right(run: str, processed: Path) -> Quantities | None:
 
 
 def _is_up_to_date(run: str, processed: Path) -> bool:
-    """Return whether a run has a file of quantities that is not older than its data."""
-    files = layout.receipts_of_data_types(run)
-    if lineages.read(processed, run) is not None:
-        files.append(layout.lineage_file(processed, run))
+    """Return whether a run has a file of quantities that is not older than its data.
+
+    Raises BadDataError if it is unknown which data are in use.
+    """
+    lineages.read(processed, run)
     try:
         made = layout.quantities(run).stat().st_mtime_ns
     except OSError:  # there is none, or it cannot be read
         return False
-    return all(receipt.stat().st_mtime_ns <= made for receipt in files)
+    return max(inputs(run, processed).values(), default=0) <= made

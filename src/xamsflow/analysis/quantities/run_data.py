@@ -174,11 +174,10 @@ class RunData:
 def facts(run: str) -> Facts:
     """Return what the receipts in the working directory say about a run.
 
-    Raises ConfigurationError if there are no receipts of data, BadDataError if they are damaged.
+    Raises ConfigurationError if there are no receipts of data, BadDataError if they are damaged,
+    TransientError if they are being moved.
     """
-    made = []
-    for path in layout.receipts_of_data_types(run):
-        made.append(receipts.read(path, ("quality", "start", "end")))
+    made = receipts.of_data_types(run, ("quality", "start", "end"))
     if not made:
         raise ConfigurationError(
             f"run {run}: {layout.transfer_receipt(run).parent} has no receipt of a data type",

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -115,7 +116,10 @@ def make_pictures(config: Config, at_most: int) -> list[str]:
         if len(drawn) == at_most:
             break
         try:
+            inputs_ns = _inputs_ns(run)
             overview.make_run(run, loaded, layout.overview(run))
+            # If the run is processed again meanwhile, this picture is out of date.
+            os.utime(layout.overview(run), ns=(inputs_ns, inputs_ns))
             drawn.append(run)
         except (XamsflowError, OSError) as error:
             logger.warning("no picture of run %s: %s", run, error)
@@ -137,13 +141,15 @@ def _out_of_date(run: str) -> bool:
     A folder that this user cannot read needs no picture from this user.
     """
     picture = layout.overview(run)
-    others = {layout.rundoc_receipt(run).name, layout.claim_file(run).name, *layout.ABOUT_A_RUN}
     try:
-        made = picture.stat().st_mtime_ns if picture.is_file() else 0
-        return any(
-            path.stat().st_mtime_ns > made
-            for path in picture.parent.glob("[a-z]*.json")
-            if path.name not in others
-        )
+        return _inputs_ns(run) > (picture.stat().st_mtime_ns if picture.is_file() else 0)
     except OSError:
         return False
+
+
+def _inputs_ns(run: str) -> int:
+    """Return when the newest receipt shown in a run's picture was written; 0 without any."""
+    others = {layout.rundoc_receipt(run).name, layout.claim_file(run).name, *layout.ABOUT_A_RUN}
+    receipts = layout.overview(run).parent.glob("[a-z]*.json")
+    times = (path.stat().st_mtime_ns for path in receipts if path.name not in others)
+    return max(times, default=0)

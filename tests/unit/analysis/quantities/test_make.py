@@ -1,6 +1,7 @@
 """The file of a run's quantities."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,7 @@ from xamsflow import cli
 from xamsflow.analysis.quantities import definition, make, run_data, shipped
 from xamsflow.analysis.quantities.backfill import backfill
 from xamsflow.analysis.quantities.definition import Definition
-from xamsflow.base.errors import ConfigurationError
+from xamsflow.base.errors import ConfigurationError, TransientError
 from xamsflow.data.context import context
 from xamsflow.data.loading import Loader
 from xamsflow.data.processing import process_run
@@ -60,6 +61,25 @@ def test_what_holds_is_kept_and_newer_data_are_measured_again(site, own):
     assert make.need(RUN, site.processed, own) is make.Need.NEW
     assert [run for run, problem in backfill(site)] == [RUN, "006800"]
     assert list(backfill(site)) == []
+
+
+def test_data_that_change_while_they_are_measured_are_measured_by_the_next_backfill(site):
+    receipt = layout.data_type_receipt(RUN, "event_info")
+    Path("quantities.py").write_text(
+        "import os, xamsflow\n@xamsflow.quantity\ndef changes(run):\n"
+        f"    os.utime({str(receipt.absolute())!r})\n    return 1\n"
+    )
+    with pytest.raises(TransientError, match="was processed again"):
+        make.make(site, RUN)
+    assert not layout.quantities(RUN).exists()
+
+
+def test_a_run_that_is_processed_after_the_beginning_is_left_to_the_next_backfill(site):
+    runs = backfill(site)
+    assert next(runs) == (RUN, None)
+    os.utime(layout.data_type_receipt("006800", "event_info"))
+    assert list(runs) == []
+    assert list(backfill(site)) == [("006800", None)]
 
 
 def test_a_run_that_is_not_processed_is_left_alone(site, own):
