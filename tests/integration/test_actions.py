@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from xamsflow import cli, rundb
+from xamsflow.operate import actions, retransfer
+from xamsflow.rundb.status import State
 from xamsflow.settings import config as configuration
 from xamsflow.state import layout, lineages, owner, receipts, strax_folder
 
@@ -250,15 +252,19 @@ def test_no_database_and_no_right_to_write(site, ask, mongod_with_users, tmp_pat
         assert "Traceback" not in said
 
 
+def publish_events(processed, run):
+    folder = lineages.folder(processed, run, "events", "abcdefghij")
+    folder.mkdir(parents=True)
+    strax_folder.metadata_file(folder).write_text("{}")
+    stored = {"events": {"lineage_hash": "abcdefghij"}}
+    receipts.write(layout.data_type_receipt(run, "events"), {"stored": stored, "time": ""})
+
+
 def test_reprocessing_beside_keeps_what_was_published(ask, runs, site):
     settings = configuration.load([site.configfile])
     processed = settings.storage.processed
     runs.insert_many([document(931, "done"), document(932, "done")])
-    folder = lineages.folder(processed, "000932", "events", "abcdefghij")
-    folder.mkdir(parents=True)
-    strax_folder.metadata_file(folder).write_text("{}")
-    stored = {"events": {"lineage_hash": "abcdefghij"}}
-    receipts.write(layout.data_type_receipt("000932", "events"), {"stored": stored, "time": ""})
+    publish_events(processed, "000932")
     code, said = ask("reprocess", "931", "932", "--beside", "--yes", "--reason", "new gains")
     assert code == 1
     assert "931 " in said
@@ -267,3 +273,19 @@ def test_reprocessing_beside_keeps_what_was_published(ask, runs, site):
     kept = lineages.read(processed, "000932")
     assert (kept.earlier, kept.by) == ({"events": "abcdefghij"}, "astrid")
     assert (kept.reason, kept.accepted) == ("new gains", False)
+
+
+@pytest.mark.parametrize("verb", ["reprocess --beside", "retransfer"])
+def test_a_run_that_somebody_has_changed_since_the_question_is_left_as_it_is(runs, site, verb):
+    settings = configuration.load([site.configfile])
+    processed = settings.storage.processed
+    runs.insert_one(document(932, "pending"))
+    publish_events(processed, "000932")
+    action = actions.beside(processed) if "--beside" in verb else retransfer.action(settings)
+    layout.lock_file(processed, "000932").parent.mkdir()
+    layout.lock_file(processed, "000932").touch()
+    before = site.tree(), list(runs.find())
+    with rundb.open_database(settings.rundb) as database:
+        assert not action.change(database, 932, actions.Author("astrid", verb, None), State.DONE)
+    assert lineages.read(processed, "000932") is None
+    assert (site.tree(), list(runs.find())) == before

@@ -256,8 +256,13 @@ def beside(processed: Path) -> Action:
         )
 
     def change(database: RunDatabase, number: int, author: Author, found: State) -> bool:
-        lineages.keep(processed, layout.run_id(number), author.name, author.reason or "")
-        return _reprocess(database, number, author, found)
+        run = layout.run_id(number)
+        before = lineages.read(processed, run)
+        lineages.keep(processed, run, author.name, author.reason or "")
+        changed = _reprocess(database, number, author, found)
+        if not changed:
+            lineages.restore(processed, run, before)
+        return changed
 
     return replace(_REPROCESS, judge=judge, change=change)
 

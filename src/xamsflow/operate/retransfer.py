@@ -8,7 +8,7 @@ from xamsflow.operate import lineages
 from xamsflow.operate.actions import Action, Author, judge_free
 from xamsflow.operate.reconcile import Evidence, Sources, set_aside
 from xamsflow.rundb import RunDatabase, run_document
-from xamsflow.rundb.status import State
+from xamsflow.rundb.status import State, state
 from xamsflow.settings.config import Config
 from xamsflow.state import layout, lock
 from xamsflow.transfer import Search, source
@@ -29,7 +29,10 @@ def action(settings: Config) -> Action:
             if not free:
                 raise BadDataError(f"a job is working on run {run}", "wait until it ends")
             (evidence,) = sources.gather({run}, locked_by_us=True)
-            _check_the_original(database.get(number), settings, run)
+            document = database.get(number)
+            if state(document) is not found:  # somebody else has changed it
+                return False
+            _check_the_original(document, settings, run)
             _set_aside(evidence, sources, author)
             return database.set_pending(
                 number, author.name, action=author.verb, reason=author.reason, leaves={found}
