@@ -80,7 +80,10 @@ def publish(
                 path.unlink(missing_ok=True)
             else:
                 aside = path.with_suffix(".json.refused")
-                path.replace(aside)
+                try:
+                    path.replace(aside)
+                except FileNotFoundError:  # another process has just published it
+                    continue
                 logger.warning(
                     "run %s now belongs to another driver: its outcome is kept as %s", run, aside
                 )
@@ -96,7 +99,8 @@ def _tell(database: "RunDatabase", claim: Claim, entry: dict[str, Any], config: 
     if entry["outcome"] == "failed":
         failure = Failure(about["reason"], FailureClass(about["failure"]))
         job = FailedJob(about["rule"], layout.run_id(claim.number), Path(about["log"]), failure)
-        return tell_failure(database, claim, job, config)
+        # If another process has just published it, the run is still that of the claim.
+        return tell_failure(database, claim, job, config) or database.is_held(claim)
     data = [rundoc.from_json(one) for one in about["data"]]
     receipt = tell_done(database, claim, Done(data, about["versions"], about["quality"]))
     if receipt is None:

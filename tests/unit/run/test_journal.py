@@ -132,6 +132,26 @@ def test_an_outcome_of_a_run_that_is_another_s_by_now_writes_nothing_and_is_kept
     assert kept.name.endswith(".json.refused")
 
 
+def test_a_failure_that_another_process_has_just_published_is_no_other_s(address: Path) -> None:
+    settings = config.load([address])
+    with rundb.open_database(settings.rundb) as database:
+        database.insert({"number": 11, "processing_status": "pending"})
+        claim = database.claim_any(11, CLAIM.owner, ["events"])
+        assert claim is not None
+        failure = Failure("no space left", FailureClass.RESOURCES)
+        journal.keep_failure(
+            claim, FailedJob("process", "000011", Path("a.log"), failure), settings
+        )
+        (file,) = layout.JOURNAL.iterdir()
+        entry = file.read_bytes()
+        assert journal.publish(database, settings) == {"000011": "failed"}
+        published = database.get(11)
+        file.write_bytes(entry)  # the other process has not removed it yet
+        assert journal.publish(database, settings) == {"000011": "failed"}
+        assert database.get(11) == published
+    assert not list(layout.JOURNAL.iterdir())
+
+
 def test_what_lies_in_the_journal_by_mistake_stops_no_other_run(address: Path) -> None:
     settings = config.load([address])
     journal.keep_done(CLAIM, Done([], {}, {}), settings)
