@@ -59,11 +59,13 @@ def load(rule: str, *, runs: int) -> None:
     # Libraries must not start threads here: a fork would not have them.
     os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
     with memory.loading():
-        import xamsflow.transfer.run  # noqa: PLC0415
+        import xamsflow.transfer.run  # noqa: F401, PLC0415
 
         if rule in WITHOUT_STRAX:
             return
-        import xamsflow.data.processing  # noqa: F401, PLC0415
+        from xamsflow.data import processing  # noqa: PLC0415
+
+        processing.versions()  # of what is imported, even if another version is installed meanwhile
     configuration = config.from_environment()
     if runs >= SEVERAL and configuration.context is None:
         from xamsflow.settings import detector  # noqa: PLC0415

@@ -7,6 +7,7 @@ does. Failures here affect only the pictures.
 import contextlib
 import logging
 import queue
+import signal
 import sys
 import threading
 import time
@@ -39,6 +40,7 @@ limits their size."""
 
 def main() -> None:
     """Show the run that is fed on the standard input."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # leaves no partial files behind
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO,
