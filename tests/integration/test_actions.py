@@ -279,7 +279,7 @@ def test_reprocessing_beside_keeps_what_was_published(ask, runs, site):
 def test_a_run_that_somebody_has_changed_since_the_question_is_left_as_it_is(runs, site, verb):
     settings = configuration.load([site.configfile])
     processed = settings.storage.processed
-    runs.insert_one(document(932, "pending"))
+    site.add_run(932, duration=0.6, rate=50)
     publish_events(processed, "000932")
     action = actions.beside(processed) if "--beside" in verb else retransfer.action(settings)
     layout.lock_file(processed, "000932").parent.mkdir()

@@ -16,3 +16,5 @@
     lineage        the lineage hashes of all data types
     strax_private  strax's private names, all in one place
 """
+
+from xamsflow.base import compiling  # noqa: F401 - before strax compiles anything

@@ -256,13 +256,10 @@ def beside(processed: Path) -> Action:
         )
 
     def change(database: RunDatabase, number: int, author: Author, found: State) -> bool:
-        run = layout.run_id(number)
-        before = lineages.read(processed, run)
-        lineages.keep(processed, run, author.name, author.reason or "")
-        changed = _reprocess(database, number, author, found)
-        if not changed:
-            lineages.restore(processed, run, before)
-        return changed
+        if state(database.get(number)) is not found:  # somebody else has changed it
+            return False
+        lineages.keep(processed, layout.run_id(number), author.name, author.reason or "")
+        return _reprocess(database, number, author, found)
 
     return replace(_REPROCESS, judge=judge, change=change)
 

@@ -97,14 +97,12 @@ def start(
     allowed = database.allow(campaign.ranges, request)
     waiting = [number for number in reversed(campaign.runs) if number in allowed]
     for first in range(0, len(waiting), TOGETHER):
-        before = {}
+        kept = []
         for number in waiting[first : first + TOGETHER]:
             with _leaving_out(left_out, number):
-                before[number] = _keep(settings, number, by, request.reason)
-        for number in database.apply(list(before), request):
-            left_out[number] = NOT_CHANGED
-            with _leaving_out(left_out, number):
-                lineages.restore(settings.storage.processed, layout.run_id(number), before[number])
+                _keep(settings, number, by, request.reason)
+                kept.append(number)
+        left_out |= dict.fromkeys(database.apply(kept, request), NOT_CHANGED)
     return left_out
 
 
@@ -239,17 +237,14 @@ def _not_requested(database: RunDatabase, campaign: Campaign) -> list[int]:
     return [number for number in reversed(campaign.runs) if number not in requested]
 
 
-def _keep(settings: Config, number: int, by: str, reason: str) -> lineages.Kept | None:
+def _keep(settings: Config, number: int, by: str, reason: str) -> None:
     """Keep the published data of a run in use until the new data are accepted.
 
-    If nothing is published, nothing is kept. Returns the record that there was before. Raises an
-    error if it is unknown whether something is published.
+    If nothing is published, nothing is kept. Raises an error if that is unknown.
     """
     processed, run = settings.storage.processed, layout.run_id(number)
-    before = lineages.read(processed, run)
     if lineages.published(processed, run):
         lineages.keep(processed, run, by, reason)
-    return before
 
 
 def _request(campaign: Campaign, action: str, by: str, *, again: bool = False) -> Request:

@@ -29,10 +29,9 @@ def action(settings: Config) -> Action:
             if not free:
                 raise BadDataError(f"a job is working on run {run}", "wait until it ends")
             (evidence,) = sources.gather({run}, locked_by_us=True)
-            document = database.get(number)
-            if state(document) is not found:  # somebody else has changed it
+            _check_the_original(database.get(number), settings, run)
+            if state(database.get(number)) is not found:  # somebody else has changed it
                 return False
-            _check_the_original(document, settings, run)
             _set_aside(evidence, sources, author)
             return database.set_pending(
                 number, author.name, action=author.verb, reason=author.reason, leaves={found}

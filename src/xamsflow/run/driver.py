@@ -328,11 +328,13 @@ class Driver:
 
     def close(self) -> None:
         """Release the claimed runs that neither finished nor failed, and print a summary."""
-        with contextlib.chdir(self._directory):  # Snakemake has changed back
-            self._close()
-            self._stopwatch.write(self._owner)
-        self._exit.close()
-        self._database = None
+        try:
+            with contextlib.chdir(self._directory):  # Snakemake has changed back
+                self._close()
+                self._stopwatch.write(self._owner)
+        finally:
+            self._exit.close()
+            self._database = None
 
     def _close(self) -> None:
         if jobs := cancel.remaining_jobs():

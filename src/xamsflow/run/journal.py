@@ -99,14 +99,21 @@ def _tell(database: "RunDatabase", claim: Claim, entry: dict[str, Any], config: 
     if entry["outcome"] == "failed":
         failure = Failure(about["reason"], FailureClass(about["failure"]))
         job = FailedJob(about["rule"], layout.run_id(claim.number), Path(about["log"]), failure)
-        # If another process has just published it, the run is still that of the claim.
-        return tell_failure(database, claim, job, config) or database.is_held(claim)
+        return tell_failure(database, claim, job, config) or _has_failed(database, claim)
     data = [rundoc.from_json(one) for one in about["data"]]
     receipt = tell_done(database, claim, Done(data, about["versions"], about["quality"]))
     if receipt is None:
         return False
     receipts.write(layout.rundoc_receipt(layout.run_id(claim.number)), receipt)
     return True
+
+
+def _has_failed(database: "RunDatabase", claim: Claim) -> bool:
+    """Return whether another process has just published the failure."""
+    from xamsflow.rundb.status import State, state  # noqa: PLC0415
+
+    is_failed = state(database.get(claim.number)) is State.FAILED
+    return is_failed and database.is_held(claim)
 
 
 def _keep(claim: Claim, outcome: str, about: dict[str, Any], config: Config) -> None:

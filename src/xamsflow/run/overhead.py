@@ -1,19 +1,22 @@
 """The time of a driver that is not spent in jobs: its start, Snakemake's work, batch jobs' starts.
 
-For short runs, this is most of the time, so the projected end of a campaign must include it. Each
-driver writes down what it took.
+For short runs, this is most of the time, so the projected end of a campaign must include it. A
+driver that has processed several runs in turn records what it took.
 """
 
+import math
 import statistics
 import time
 from bisect import bisect_right
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 from xamsflow.base import usage
 from xamsflow.base.errors import XamsflowError
 from xamsflow.state import layout, receipts
+
+NS_PER_S = 1_000_000_000
 
 LEARN_FROM = 20
 """Number of newest drivers on which the estimate is based."""
@@ -30,8 +33,8 @@ MUCH_LONGER = 4
 class Took:
     """What a driver took from its start to the end of its last job, and the sum of all jobs, in s.
 
-    `places` is the largest number of jobs at the same time. When a batch system says that the last
-    job has ended does not matter, because the run is done.
+    `places` is the largest number of jobs at the same time. A batch system's delay in reporting the
+    end of the last job does not count, because its run is already done.
     """
 
     runs: float
@@ -55,12 +58,14 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self._began = time.time()  # compared with the times of files
-        self._logs: set[Path] = set()
+        self._before: dict[Path, int] = {}
+        """When the file with the usage of each job was written by an earlier one, in ns."""
         self._published: set[str] = set()
 
     def job_started(self, log: Path) -> None:
         """Record that the job with this log starts."""
-        self._logs.add(log)
+        file = layout.usage(log)
+        self._before.setdefault(file, _written_ns(file))
 
     def published(self, run: str) -> None:
         """Record that a run is done."""
@@ -68,7 +73,8 @@ class Stopwatch:
 
     def write(self, owner: str) -> None:
         """Write down what the driver has taken, if it has processed several runs in turn."""
-        jobs = [job for log in self._logs if (job := _job(layout.usage(log))) is not None]
+        new = [file for file, before in self._before.items() if _written_ns(file) != before]
+        jobs = [job for file in new if (job := _job(file)) is not None]
         if not jobs:
             return
         starts, ends = (sorted(times) for times in zip(*jobs, strict=True))
@@ -81,7 +87,7 @@ class Stopwatch:
             wall_s=round(max(0.0, min(ends[-1], time.time()) - self._began), 3),
             busy_s=round(sum(ends) - sum(starts), 3),
         )
-        with suppress(XamsflowError):  # nobody misses it
+        with suppress(XamsflowError):  # only forecasts use it
             receipts.write(layout.driver_usage(owner), asdict(took), durable=False)
 
 
@@ -90,15 +96,23 @@ def _job(file: Path) -> tuple[float, float] | None:
     used = usage.read(file)
     if used is None:
         return None
-    end = file.stat().st_mtime
+    end = _written_ns(file) / NS_PER_S
     return end - used.wall_s, end
+
+
+def _written_ns(file: Path) -> int:
+    """Return when a file was written, 0 without a file or if that is unknown."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def expected_s(runs_in_turn: float) -> float:
     """Return the expected overhead in s of a driver that processes this many runs per place.
 
-    The newest drivers determine it: short ones show the overhead of any driver, such as a batch
-    system's delays, and the longest one shows what each run adds. It is 0 if no driver is known.
+    Of the newest drivers, short ones show the fixed overhead, such as a batch system's delays, and
+    the longest one shows the overhead per run. It is 0 if no driver is known.
     """
     known = learn()
     if not known:
@@ -115,10 +129,9 @@ def expected_s(runs_in_turn: float) -> float:
 def learn() -> list[Took]:
     """Return what the newest drivers in this directory took."""
     files = layout.driver_usage("*").parent.glob("*.json")
-    newest = sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[:LEARN_FROM]
     found = []
-    for path in newest:
-        with suppress(TypeError, ValueError):  # an unusual file
+    for path in sorted(files, key=_written_ns, reverse=True)[:LEARN_FROM]:
+        with suppress(OverflowError, TypeError, ValueError):  # an unusual file
             read = receipts.read_or_empty(path).items()
             found.append(Took(**{name: float(value) for name, value in read}))
-    return [one for one in found if one.places > 0 and one.runs > 0]
+    return [one for one in found if all(0 < number < math.inf for number in astuple(one))]

@@ -109,7 +109,7 @@ PICTURES_LOG = Path("logs") / "page" / "pictures.log"
 FORK_SERVER_LOG = Path("logs") / "serve" / "serve.log"
 
 USAGE = Path("usage")
-"""What each job has used, in the format of Snakemake's benchmark files."""
+"""What each job has used, in the format of Snakemake's benchmark files, and what drivers took."""
 
 FOLLOW_BENCHMARK = "usage/follow/{run_id}.tsv"
 TRANSFER_BENCHMARK = "usage/transfer/{run_id}.tsv"

@@ -93,18 +93,6 @@ def keep(processed: Path, run: str, by: str, reason: str = "") -> Kept:
     return _write(processed, Kept(run, earlier, accepted=False, by=by, time=_now(), reason=reason))
 
 
-def restore(processed: Path, run: str, before: Kept | None) -> None:
-    """Undo :func:`keep`; `before` is the record that there was."""
-    if before is not None:
-        _write(processed, before)
-        return
-    path = layout.lineage_file(processed, run)
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise system_errors.cannot("remove", path, error) from error
-
-
 def to_keep(processed: Path, run: str) -> dict[str, str]:
     """Return the result of :func:`published`; raises ConfigurationError if it is empty."""
     earlier = published(processed, run)

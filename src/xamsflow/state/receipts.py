@@ -110,14 +110,17 @@ def read_or_empty(path: Path) -> Receipt:
 def of_data_types(run: str, needs: Iterable[str]) -> list[Receipt]:
     """Return the receipts of a run's data types.
 
-    Raises TransientError if one is moved meanwhile because the run is processed again. Otherwise
-    raises as :func:`read`.
+    Raises TransientError if one disappears meanwhile, as it does when a driver begins to process
+    the run again. Otherwise raises as :func:`read`.
     """
     wanted = tuple(needs)
     try:
         return [read(path, wanted) for path in layout.receipts_of_data_types(run)]
     except FileNotFoundError as error:
-        raise TransientError(f"run {run} is being processed again", "try again later") from error
+        raise TransientError(
+            f"{error.filename} has disappeared",
+            f"if run {run} is being processed again, try later; otherwise use xamsflow reconcile",
+        ) from error
 
 
 def check_text(receipt: Receipt, keys: Iterable[str]) -> None:

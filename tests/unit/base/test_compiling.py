@@ -71,6 +71,11 @@ def test_functions_that_two_processes_compiled_work_in_a_third(start: str, tmp_p
     assert printed.split() == ["6", "6", "2"]
 
 
+def test_what_uses_strax_is_protected() -> None:
+    code = "import sys, xamsflow.data.loading; assert 'xamsflow.base.compiling' in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_an_index_never_leads_to_what_another_process_compiled(tmp_path: Path) -> None:
     def of_a_process() -> IndexDataCacheFile:
         return IndexDataCacheFile(str(tmp_path), "function", source_stamp=1)

@@ -65,6 +65,23 @@ def test_drivers_are_written_down_one_by_one_and_the_newest_count(clock):
     assert runs == list(range(overhead.LEARN_FROM + 7, 7, -1))
 
 
+def test_what_earlier_jobs_used_does_not_count(clock):
+    for number in (0, 7, 8):  # one will run again, two will be canceled
+        used(layout.usage(Path(layout.PUBLISH_LOG.format(run_id=f"{number:06d}"))), 600.0, 50.0)
+    stopwatch = Stopwatch()
+    for number in (7, 8):
+        stopwatch.job_started(Path(layout.PUBLISH_LOG.format(run_id=f"{number:06d}")))
+    for number in range(6):
+        log = Path(layout.PUBLISH_LOG.format(run_id=f"{number:06d}"))
+        stopwatch.job_started(log)
+        clock[0] += 2.0
+        used(layout.usage(log), 2.0, clock[0])
+        stopwatch.published(f"{number:06d}")
+    stopwatch.write("a:1")
+    (took,) = overhead.learn()
+    assert (took.runs, took.places, took.wall_s, took.busy_s) == (6, 1, 12.0, 12.0)
+
+
 def test_each_run_adds_what_the_longest_driver_took_more_than_short_ones(clock):
     assert overhead.expected_s(10) == 0.0
     drive(clock, "a:1", 100, places=2, before_s=50.0, between_s=0.1)
@@ -87,6 +104,10 @@ def test_without_drivers_and_with_damaged_files_nothing_is_known(clock):
     Stopwatch().write("a:1")
     folder = layout.driver_usage("a:2").parent
     folder.mkdir(parents=True)
-    for name, text in (("a:2", "{"), ("a:3", "{}"), ("a:4", '{"runs": "many"}')):
-        (folder / f"{name}.json").write_text(text)
+    right = '{{"runs": 9, "places": 1, "wall_s": {}, "busy_s": 9}}'
+    odd = ("{", "{}", '{"runs": "many"}', *map(right.format, ("NaN", "1e999", "1" * 400, -1)))
+    for number, text in enumerate(odd):
+        (folder / f"b:{number}.json").write_text(text)
+    (folder / "nowhere.json").symlink_to("nowhere")
+    (folder / "folder.json").mkdir()
     assert overhead.learn() == []

@@ -33,7 +33,7 @@ def backfill(
     """
     wanted = run_files.runs() if runs is None else sorted(runs, reverse=True)
     wanted = [run for run in wanted if not _is_claimed(run)]
-    # The site has the corrections of its beginning: of runs that are processed with later ones, it
+    # The site uses the corrections that it loaded first, so for runs processed with later ones, it
     # would measure the earlier data.
     then = {run: make.inputs(run, site.processed) for run in wanted}
     unjudged = [run for run in wanted if judging.is_unjudged(run)]

@@ -37,8 +37,8 @@ def make(
     `own` measures those of the site; give it to measure several runs. Those in the file that still
     hold are kept. What cannot be measured has a problem instead of a value. Raises
     ConfigurationError if the run has no receipts, BadDataError if they are damaged, and the errors
-    of writing. Raises TransientError if the :func:`inputs` are no longer those of `then`, or of the
-    beginning: then earlier data may have been measured.
+    of writing. Raises TransientError if the :func:`inputs` are no longer those of `then`, or have
+    changed since the start, because earlier data may then have been measured.
     """
     if own is None:
         with OwnQuantities(site) as alone:
@@ -166,7 +166,7 @@ def _still_right(run: str, processed: Path) -> Quantities | None:
 def _is_up_to_date(run: str, processed: Path) -> bool:
     """Return whether a run has a file of quantities that is not older than its data.
 
-    Raises BadDataError if it is unknown which data are in use.
+    Raises the errors of :func:`xamsflow.state.lineages.read`.
     """
     lineages.read(processed, run)
     try:

@@ -72,6 +72,8 @@ def test_data_that_change_while_they_are_measured_are_measured_by_the_next_backf
     with pytest.raises(TransientError, match="was processed again"):
         make.make(site, RUN)
     assert not layout.quantities(RUN).exists()
+    Path("quantities.py").unlink()
+    assert [run for run, problem in backfill(site) if problem is None] == [RUN, "006800"]
 
 
 def test_a_run_that_is_processed_after_the_beginning_is_left_to_the_next_backfill(site):
