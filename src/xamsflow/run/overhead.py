@@ -73,8 +73,13 @@ class Stopwatch:
 
     def write(self, owner: str) -> None:
         """Write down what the driver has taken, if it has processed several runs in turn."""
-        new = [file for file, before in self._before.items() if _written_ns(file) != before]
-        jobs = [job for file in new if (job := _job(file)) is not None]
+        jobs = [
+            job
+            for file, before in self._before.items()
+            if (job := _job(file)) is not None
+            # A short job may have ended before its start was noticed.
+            and (_written_ns(file) != before or job[1] > self._began)
+        ]
         if not jobs:
             return
         starts, ends = (sorted(times) for times in zip(*jobs, strict=True))
