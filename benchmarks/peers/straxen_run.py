@@ -21,7 +21,7 @@ document, live_data, output = sys.argv[1:]
 run = rundoc.parse(rundoc.from_json(json.loads(Path(document).read_text())))
 run_id = layout.run_id(run.number)
 options = run_config(run, Path(live_data) / run_id)
-options["channel_map"] = immutabledict(v1730=(0, 6), aqmon=(799, 799))
+options["channel_map"] = immutabledict(v1730=(0, 7), aqmon=(799, 799))
 options["run_start_time"] = run.start // rundoc.NS_PER_S
 del options["run_end_time"]
 
