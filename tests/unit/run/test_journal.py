@@ -12,6 +12,7 @@ from xamsflow.run import journal
 from xamsflow.run.failures import FailedJob, Failure
 from xamsflow.run.publish import Done
 from xamsflow.settings import config
+from xamsflow.settings.config import Config
 from xamsflow.simulate import embedded_mongod
 from xamsflow.state import layout
 from xamsflow.state.claims import Claim
@@ -40,14 +41,19 @@ def kept_file() -> Path:
     return file
 
 
+def keep_failure(claim: Claim, settings: Config, reason: str = "no space left") -> None:
+    """Keep that processing a claimed run has failed."""
+    failure = Failure(reason, FailureClass.RESOURCES)
+    job = FailedJob("process", layout.run_id(claim.number), Path("a.log"), failure)
+    journal.keep_failure(claim, job, settings)
+
+
 def keep(outcome: str) -> dict[str, Any]:
     """Keep an outcome and return the entry."""
     if outcome == "done":
         journal.keep_done(CLAIM, Done([], {}, {}), config.load())
     else:
-        failure = Failure("no space left", FailureClass.RESOURCES)
-        job = FailedJob("process", "000007", Path("a.log"), failure)
-        journal.keep_failure(CLAIM, job, config.load())
+        keep_failure(CLAIM, config.load())
     entry: dict[str, Any] = json.loads(kept_file().read_text())
     return entry
 
@@ -107,9 +113,7 @@ def test_an_outcome_goes_only_to_the_server_that_it_is_for(
             if outcome == "done":
                 journal.keep_done(claim, Done([{"type": "events"}], {}, {}), settings)
             else:
-                failure = Failure("no space left", FailureClass.RESOURCES)
-                job = FailedJob("process", f"{number:06d}", Path("a.log"), failure)
-                journal.keep_failure(claim, job, settings)
+                keep_failure(claim, settings)
             with rundb.open_database(other.rundb) as wrong:
                 wrong.insert({"number": number, "processing_status": "pending"})
                 assert journal.publish(wrong, other) == {}
@@ -138,10 +142,7 @@ def test_a_failure_that_another_process_has_just_published_is_no_other_s(address
         database.insert({"number": 11, "processing_status": "pending"})
         claim = database.claim_any(11, CLAIM.owner, ["events"])
         assert claim is not None
-        failure = Failure("no space left", FailureClass.RESOURCES)
-        journal.keep_failure(
-            claim, FailedJob("process", "000011", Path("a.log"), failure), settings
-        )
+        keep_failure(claim, settings)
         (file,) = layout.JOURNAL.iterdir()
         entry = file.read_bytes()
         assert journal.publish(database, settings) == {"000011": "failed"}
@@ -172,10 +173,7 @@ def test_an_outcome_that_no_longer_fits_into_its_document_is_named(address: Path
         database.insert({"number": 17, "processing_status": "pending"})
         claim = database.claim_any(17, CLAIM.owner, ["events"])
         assert claim is not None
-        failure = Failure("no space left" * 5000, FailureClass.RESOURCES)
-        journal.keep_failure(
-            claim, FailedJob("process", "000017", Path("a.log"), failure), settings
-        )
+        keep_failure(claim, settings, "no space left" * 5000)
         size = 2**24 - 20_000
         with pymongo.MongoClient[dict[str, Any]](settings.rundb.uri) as client:
             runs = client[settings.rundb.database][settings.rundb.collection]
