@@ -16,8 +16,6 @@ from xamsflow.base import usage
 from xamsflow.base.errors import XamsflowError
 from xamsflow.state import layout, receipts
 
-NS_PER_S = 1_000_000_000
-
 LEARN_FROM = 20
 """Number of newest drivers on which the estimate is based."""
 
@@ -58,14 +56,14 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self._began = time.time()  # compared with the times of files
-        self._before: dict[Path, int] = {}
-        """When the file with the usage of each job was written by an earlier one, in ns."""
+        self._before: dict[Path, float] = {}
+        """When the file with the usage of each job was written by an earlier one."""
         self._published: set[str] = set()
 
     def job_started(self, log: Path) -> None:
         """Record that the job with this log starts."""
         file = layout.usage(log)
-        self._before.setdefault(file, _written_ns(file))
+        self._before.setdefault(file, _written(file))
 
     def published(self, run: str) -> None:
         """Record that a run is done."""
@@ -78,7 +76,7 @@ class Stopwatch:
             for file, before in self._before.items()
             if (job := _job(file)) is not None
             # A short job may have ended before its start was noticed.
-            and (_written_ns(file) != before or job[1] > self._began)
+            and (job[1] != before or job[1] > self._began)
         ]
         if not jobs:
             return
@@ -101,16 +99,16 @@ def _job(file: Path) -> tuple[float, float] | None:
     used = usage.read(file)
     if used is None:
         return None
-    end = _written_ns(file) / NS_PER_S
+    end = _written(file)
     return end - used.wall_s, end
 
 
-def _written_ns(file: Path) -> int:
-    """Return when a file was written, 0 without a file or if that is unknown."""
+def _written(file: Path) -> float:
+    """Return when a file was written, in s since 1970; 0 without a file or if that is unknown."""
     try:
-        return file.stat().st_mtime_ns
+        return file.stat().st_mtime
     except OSError:
-        return 0
+        return 0.0
 
 
 def expected_s(runs_in_turn: float) -> float:
@@ -135,7 +133,7 @@ def learn() -> list[Took]:
     """Return what the newest drivers in this directory took."""
     files = layout.driver_usage("*").parent.glob("*.json")
     found = []
-    for path in sorted(files, key=_written_ns, reverse=True)[:LEARN_FROM]:
+    for path in sorted(files, key=_written, reverse=True)[:LEARN_FROM]:
         with suppress(OverflowError, TypeError, ValueError):  # an unusual file
             read = receipts.read_or_empty(path).items()
             found.append(Took(**{name: float(value) for name, value in read}))
