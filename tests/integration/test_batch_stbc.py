@@ -113,8 +113,10 @@ def overtime(slurm_server: Slurm, tmp_path_factory: pytest.TempPathFactory) -> I
     """A workflow whose job runs out of time, which takes Slurm a minute or two to see."""
     running = Workflow(tmp_path_factory.mktemp("overtime"), slurm_server, "stbc")
     # Slurm on a quiet machine takes 90 s: the job must never end by itself before that.
-    running.start({"run1": "sleep 600"}, "--groups", "transfer=a", "process=b", "publish=c")
+    job = {"run1": "touch on-run1; sleep 600"}
+    running.start(job, "--groups", "transfer=a", "process=b", "publish=c")
     try:
+        running.wait_for_start("run1")  # before a test closes the queues
         yield running
     finally:
         running.close()
