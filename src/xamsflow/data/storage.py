@@ -121,14 +121,15 @@ class _Saver(strax_private.Saver):
     def _write(self, data: np.ndarray[Any, Any], chunk_info: dict[str, Any]) -> None:
         path = Path(self.tempdirname, chunk_info["filename"])
         compressor = self.md["compressor"]
-        if compressor != "blosc" or not _has_samples(data):
+        if compressor != "blosc":
             chunk_info["filesize"] = strax.save_file(str(path), data, compressor)
             return
+        has_samples = _has_samples(data)
         compressed = blosc.compress(
             np.ascontiguousarray(data),
             typesize=SAMPLE.itemsize,
-            clevel=5,
-            shuffle=blosc.SHUFFLE,
+            clevel=5 if has_samples else 9,
+            shuffle=blosc.SHUFFLE if has_samples else blosc.NOSHUFFLE,
             cname="lz4",
         )
         chunk_info["filesize"] = path.write_bytes(compressed)

@@ -79,8 +79,9 @@ def above_baseline(
     )
     baseline = _improved(mean, rms, measured, mirrored, max_rms)
     subtracted += (np.floor(baseline) - np.floor(mean)).astype(np.int64)
-    made: Array = np.zeros(len(chosen), dtype)
-    _subtract(made, raw, chosen, mirrored, subtracted)
+    made: Array = np.empty(len(chosen), dtype)
+    as_bytes = made.view(np.uint8).reshape(len(made), made.itemsize)
+    _subtract(made, as_bytes, raw, chosen, mirrored, subtracted)
     made["baseline"], made["baseline_rms"] = baseline, rms
     is_unsure = (n_quiet < min(QUIET_SAMPLES, baseline_samples)) | (rms > max_rms)
     return made, (made["record_i"] == 0) & (measured == 0) & is_unsure
@@ -146,9 +147,12 @@ def _improved(mean: Array, rms: Array, own: Array, mirrored: Array, max_rms: flo
 
 
 @compiled
-def _subtract(made: Array, raw: Array, chosen: Array, mirrored: Array, subtracted: Array) -> None:
-    """Fill records with headers and samples; samples beyond the pulse stay 0."""
+def _subtract(  # noqa: PLR0917 - numba's functions are called by position
+    made: Array, as_bytes: Array, raw: Array, chosen: Array, mirrored: Array, subtracted: Array
+) -> None:
+    """Fill records with headers and samples; samples beyond the pulse are 0."""
     for i in range(len(made)):
+        as_bytes[i] = 0  # while the record is in the processor's cache
         record, source = made[i], raw[chosen[i]]
         record["time"] = source["time"]
         record["length"] = source["length"]

@@ -12,8 +12,10 @@ from xamsflow.base.compiling import compiled
 
 Array = npt.NDArray[Any]
 
+ONE = np.uint64(1)
+"""Unsigned sample index: for signed ones, numba checks whether they count from the end."""
 
-@compiled
+
 def sum_waveforms(
     peaks: Array, hitlets: Array, records: Array, links: tuple[Array, Array], gains: Array
 ) -> None:
@@ -25,6 +27,19 @@ def sum_waveforms(
     The values are those of strax.sum_waveform, which passes through a buffer several times for each
     hit.
     """
+    # Arrays of fields, because an array of the samples for each record takes numba longer.
+    columns = records["data"], records["length"], records["baseline"]
+    _sum_waveforms(peaks, hitlets, columns, links, gains)
+
+
+@compiled
+def _sum_waveforms(
+    peaks: Array,
+    hitlets: Array,
+    columns: tuple[Array, Array, Array],
+    links: tuple[Array, Array],
+    gains: Array,
+) -> None:
     waveform = np.zeros(peaks["length"].max() if len(peaks) else 0, np.float32)
     first = 0
     for i in range(len(peaks)):
@@ -42,7 +57,7 @@ def sum_waveforms(
             if place >= length:
                 break
             if place + hitlets[j]["length"] > 0:
-                _add_hitlet(peak, waveform[:length], place, hitlets[j], records, links, gains)
+                _add_hitlet(peak, waveform[:length], place, hitlets[j], columns, links, gains)
         peak["n_saturated_channels"] = peak["saturated_channel"].sum()
         _store(peak, waveform)
 
@@ -59,37 +74,42 @@ def _add_hitlet(  # noqa: PLR0917 - numba's functions are called by position
     waveform: Array,
     place: int,
     hitlet: Any,
-    records: Array,
+    columns: tuple[Array, Array, Array],
     links: tuple[Array, Array],
     gains: Array,
 ) -> None:
     """Add a hitlet whose first sample is at index `place` of the peak's waveform."""
-    n_samples = records["data"].shape[1]
+    data, lengths, baselines = columns
+    n_samples = data.shape[1]
     at, channel = np.int64(hitlet["record_i"]), hitlet["channel"]
     left, right = hitlet["left_integration"], hitlet["right_integration"]
     gain, area = gains[channel], np.float32(0)
     # No sample of a hitlet is higher: outside its hit, all are below the threshold.
     limit = max(hitlet["height"], hitlet["threshold"])
     for i, moved in ((links[0][at], n_samples), (at, 0), (links[1][at], -n_samples)):
-        if i < 0:  # the pulse has no such record
+        # The hitlet does not reach this record, or the pulse has no such record.
+        if left + moved >= n_samples or right + moved <= 0 or i < 0:
             continue
-        data = records[i]["data"]
-        first, beyond = max(left + moved, 0), min(right + moved, records[i]["length"])
+        first, beyond = max(left + moved, 0), min(right + moved, lengths[i])
         if first >= beyond:
             continue
-        baseline = records[i]["baseline"]
-        if limit >= np.int16(baseline) and data[first:beyond].max() >= np.int16(baseline):
-            peak["saturated_channel"][channel] = 1
+        baseline = baselines[i]
+        if limit >= np.int16(baseline):
+            for sample in range(first, beyond):
+                if data[i, sample] >= np.int16(baseline):
+                    peak["saturated_channel"][channel] = 1
         # strax subtracts only the integer part of the baseline.
         part = baseline - np.floor(baseline)
         offset = place - left - moved
         first = max(first, -offset)
         beyond = max(first, min(beyond, len(waveform) - offset))
-        samples, target = data[first:beyond], waveform[first + offset : beyond + offset]
-        for sample in range(len(samples)):
-            light = (np.float32(samples[sample]) + part) * gain
-            target[sample] += light
+        record, at_record, at_peak = np.uint64(i), np.uint64(first), np.uint64(first + offset)
+        for _ in range(beyond - first):
+            light = (np.float32(data[record, at_record]) + part) * gain
+            waveform[at_peak] += light
             area += light
+            at_record += ONE
+            at_peak += ONE
     peak["area"] += area
     peak["area_per_channel"][channel] += area
 
