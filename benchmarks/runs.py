@@ -137,9 +137,9 @@ def long(work: Path, python: Path | None) -> list[dict[str, Any]]:
     ):
         run = simulated(work, number, duration, rate)
         contestants = {
-            "xamsflow, event_basics": run.ours("event_basics", threads=2),
-            "xamsflow, event_basics, one thread": run.ours("event_basics"),
-            "xamsflow, event_basics, as a job": run.forked("event_basics", threads=2),
+            "xamsflow, event_basics": run.ours("event_basics"),
+            "xamsflow, event_basics, two threads": run.ours("event_basics", threads=2),
+            "xamsflow, event_basics, as a job": run.forked("event_basics"),
         }
         if python is not None:
             contestants["amstrax, peak_basics"] = run.amstrax(python, "peak_basics")
@@ -148,7 +148,7 @@ def long(work: Path, python: Path | None) -> list[dict[str, Any]]:
             "straxen's reader": run.straxen(),
             "lz4 decode": run.decode,
         }
-        rows += compare(name, 3 if duration < 100 else 2, contestants)
+        rows += compare(name, 3, contestants)
     return rows
 
 

@@ -116,12 +116,13 @@ def _of_first_samples(  # noqa: PLR0917 - numba's functions are called by positi
         if record["baseline"] == 0:
             n_quiet[i] = _before_rise(window[: n_quiet[i]], height, before)
             quiet = window[: n_quiet[i]]
-            mean[i], rms[i], subtracted[i] = quiet.mean(), quiet.std(), int(quiet.mean())
-            continue
-        # The baseline of a shorter pulse is the mean of its samples, without the padding.
-        if record["length"] < len(window):
-            window[record["length"] :] = round(window[: record["length"]].mean())
-        mean[i], rms[i], subtracted[i] = window.mean(), window.std(), int(window.mean())
+        else:
+            # The baseline of a shorter pulse is the mean of its samples, without the padding.
+            if record["length"] < len(window):
+                window[record["length"] :] = round(window[: record["length"]].mean())
+            quiet = window
+        average = quiet.mean()
+        mean[i], rms[i], subtracted[i] = average, quiet.std(), int(average)
     return mean, rms, subtracted, n_quiet
 
 
