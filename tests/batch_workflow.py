@@ -113,10 +113,11 @@ class Workflow:
         ours = {path.read_text().strip() for path in self.folder.glob(".snakemake/batch/*/*/job")}
         return [job for job in self.server.jobs() if job in ours]
 
-    def wait_for_start(self, *runs: str) -> None:
+    def wait_for_start(self, *runs: str, timeout_s: float = 60) -> None:
         """Wait until runs are being processed."""
         for run in runs:
-            wait_until(lambda run=run: (self.folder / f"on-{run}").exists(), f"run {run} starts")
+            started = self.folder / f"on-{run}"
+            wait_until(started.exists, f"run {run} starts", timeout_s)
 
     def starts(self, run: str) -> int:
         """Return how often a run's transfer was started."""

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from servers import forks
 from xamsflow import cli, rundb
 from xamsflow.settings import config, detector
 from xamsflow.simulate import SimulatedRun, simulate
-from xamsflow.state import layout
+from xamsflow.state import layout, lock
 
 PROFILE = layout.REPOSITORY / "profiles" / "local"
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
@@ -194,6 +195,15 @@ class Site:
             os.environ |= before
             os.chdir(here)
         return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
+
+    @contextlib.contextmanager
+    def busy(self, *numbers: int) -> Iterator[None]:
+        """Hold the locks of runs: their jobs wait until the block ends, as in a long run."""
+        with contextlib.ExitStack() as held:
+            for number in numbers:
+                file = layout.lock_file(self.work / "data" / "processed", layout.run_id(number))
+                held.enter_context(lock.exclusive(file))
+            yield
 
     def tree(self) -> dict[str, bytes]:
         """Return every file of the site with its content, but Snakemake's own bookkeeping."""

@@ -116,7 +116,7 @@ def overtime(slurm_server: Slurm, tmp_path_factory: pytest.TempPathFactory) -> I
     job = {"run1": "touch on-run1; sleep 600"}
     running.start(job, "--groups", "transfer=a", "process=b", "publish=c")
     try:
-        running.wait_for_start("run1")  # before a test closes the queues
+        running.wait_for_start("run1", timeout_s=150)  # before a test closes the queues
         yield running
     finally:
         running.close()

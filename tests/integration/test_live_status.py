@@ -24,7 +24,7 @@ def mongod_of_its_own(tmp_path: Path) -> Iterator[Mongod]:
 def watched(mongod_of_its_own: Mongod, tmp_path: Path) -> Site:
     """A site with one run that fails and many others, one of them hostile."""
     uri = mongod_of_its_own.server.uri
-    site = Site(tmp_path / "site", f"{uri}/?serverSelectionTimeoutMS=300", "test")
+    site = Site(tmp_path / "site", f"{uri}/?serverSelectionTimeoutMS=2000", "test")
     site.collection.insert_many(
         [
             {"number": 932, "mode": "bg", "processing_status": "pending"},
@@ -71,7 +71,9 @@ def test_a_person_watches_runs(watched: Site, mongod_of_its_own: Mongod) -> None
         # The window changes its size, and less is shown.
         terminal.resize(40, 10)
         terminal.wait_until(
-            lambda shown: len(shown) <= 10 and max(map(len, shown)) <= 40 and line_of("000932")
+            lambda shown: (
+                len(shown) <= 10 and max(map(len, shown)) <= 40 and line_of("000932")(shown)
+            )
         )
 
         # The run database goes and returns.

@@ -151,7 +151,9 @@ def test_nothing_is_left_of_it_when_the_status_changes(site, running):
 
 def test_a_database_that_comes_back_is_told(tmp_path, fast):
     with restartable(tmp_path / "mongod") as server:
-        site = Site(tmp_path / "site", f"{server.server.uri}/?serverSelectionTimeoutMS=500", "test")
+        site = Site(
+            tmp_path / "site", f"{server.server.uri}/?serverSelectionTimeoutMS=2000", "test"
+        )
         now = datetime.now(UTC)
         site.insert({"number": 932, "mode": "m", "end": now, "processing_status": "pending"})
         with rundb.open_database(settings(site)) as database:

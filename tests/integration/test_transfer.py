@@ -86,7 +86,8 @@ def test_a_late_thread_is_waited_for_however_far_a_clock_is_ahead(
         path.unlink()
 
     def write_late() -> None:
-        time.sleep(1.5)
+        others = [places.incoming / path for path in content(places.run)]
+        wait_until(lambda: all(path.exists() for path in others), "all others are here")
         for path, data in late.items():
             path.write_bytes(data)
 

@@ -11,6 +11,9 @@ from pathlib import Path
 from servers.sshd import descendants
 from xamsflow.state import layout, lock, receipts
 
+LONG = {"duration": 30.0, "rate": 300.0}
+"""A run that is processed for long enough to be met at it."""
+
 
 def assert_all_done_once(site, numbers):
     for number in numbers:
@@ -126,8 +129,8 @@ def stop_while_a_run_is_processed(site, number):
 
 
 def test_a_job_killed_without_a_message_fails_its_run_at_once(site):
-    site.add_run(901, duration=0.6, rate=50)
-    site.add_run(902, duration=0.6, rate=50)
+    site.add_run(901, **LONG)
+    site.add_run(902, **LONG)
     driver = site.start("--cores", "1", stdout=subprocess.DEVNULL)
     first = wait_for(
         lambda: next(
@@ -140,11 +143,7 @@ def test_a_job_killed_without_a_message_fails_its_run_at_once(site):
         )
     )
     other = 901 if first == 902 else 902
-    job = next(
-        pid
-        for pid in descendants(driver.pid)[1:]
-        if b"/process.py\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    )
+    job = next(pid for pid in descendants(driver.pid)[1:] if b"/process.py\0" in command_of(pid))
     # Meanwhile, the other run cannot be finished.
     with lock.exclusive(layout.lock_file(site.work / "data/processed", layout.run_id(other))):
         kill(job)
@@ -156,6 +155,12 @@ def test_a_job_killed_without_a_message_fails_its_run_at_once(site):
     assert "killed" in processing["reason"]
     assert (processing["failure"], processing["stage"]) == ("unknown", "process")
     assert site.status(other) == "done"
+
+
+def command_of(pid):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def wait_for(condition):
@@ -177,7 +182,7 @@ def test_a_driver_that_stops_early_leaves_done_runs_done(site):
 
 
 def test_a_run_that_somebody_else_took_is_not_called_done(site):
-    site.add_run(901, duration=0.6, rate=50)
+    site.add_run(901, **LONG)
     driver = site.fork()
     wait_for(lambda: site.document(901).get("processing", {}).get("stage") == "process")
     # As if another driver had taken the run over.

@@ -77,7 +77,7 @@ def test_without_the_setting_it_is_left_alone(site, take):
 
 def test_a_crashed_daq_leaves_it_pending(site, take):
     site.configure(select={"follow": True}, follow={"interval_s": 0.2, "patience_s": 2})
-    daq = take(932)
+    daq = take(932, duration=20.0)
     site.add_run(931)
     process = site.fork()
     wait_until(daq.is_followed, "the run is followed", PATIENCE_S)

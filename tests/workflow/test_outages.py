@@ -9,13 +9,14 @@ from servers.mongod import restartable
 from site_for_tests import Site
 from workflow.test_bad_input import assert_one_line
 from workflow.test_drivers import wait_for
+from xamsflow.state import layout
 
 
 @pytest.fixture
 def outage(tmp_path):
     """A site with its own run database, which can be stopped."""
     with restartable(tmp_path / "mongod") as mongod:
-        uri = f"{mongod.server.uri}/?serverSelectionTimeoutMS=500"
+        uri = f"{mongod.server.uri}/?serverSelectionTimeoutMS=2000"
         yield Site(tmp_path / "site", uri, "outage"), mongod
 
 
@@ -27,11 +28,20 @@ def outcomes(site, number):
     ]
 
 
-def stop_during_processing(site, mongod):
-    driver = site.fork()
-    wait_for(lambda: list(site.work.glob("logs/process/*.log")))
-    mongod.stop()
-    said, _ = driver.communicate(timeout=120)
+def start_and_stop(site, mongod, *numbers):
+    """Start a driver, and stop the run database before the first run is processed."""
+    transfers = [layout.TRANSFER_RECEIPT.format(run_id=layout.run_id(one)) for one in numbers]
+    transferred = site.snakemake(*map(str, transfers))
+    assert transferred.returncode == 0, transferred.stdout
+    with site.busy(*numbers):
+        driver = site.fork()
+        wait_for(lambda: list(site.work.glob("logs/process/*.log")))
+        mongod.stop()
+    return driver
+
+
+def stop_during_processing(site, mongod, *numbers):
+    said, _ = (driver := start_and_stop(site, mongod, *numbers)).communicate(timeout=120)
     assert driver.returncode == 1, said
     assert "Traceback" not in said
     mongod.start()
@@ -41,10 +51,10 @@ def stop_during_processing(site, mongod):
 def test_a_done_run_is_published_by_the_next_driver_and_nothing_is_made_again(outage):
     site, mongod = outage
     site.add_run(931)
-    said = stop_during_processing(site, mongod)
+    said = stop_during_processing(site, mongod, 931)
     assert "kept in journal" in said
     jobs = sorted(path.name for path in site.work.glob("logs/*/*.[0-9].log"))
-    assert site.status(931) == "running"
+    assert site.status(931) == "submitted"
     assert "000931" not in site.snakemake("-n").stdout
 
     done = site.snakemake()
@@ -66,7 +76,7 @@ def test_a_failed_run_is_published_by_the_next_driver(outage):
     site.add_run(932)
     file = next((site.daq / "000931" / "000001").iterdir())
     file.write_bytes(file.read_bytes()[:-5])
-    stop_during_processing(site, mongod)
+    stop_during_processing(site, mongod, 931, 932)
     assert len(list(site.work.glob("journal/*.json"))) == 2
     shutil.copytree(site.work / "journal", site.folder / "copy")
 
@@ -99,9 +109,7 @@ def test_an_outage_of_seconds_is_waited_for(outage):
     site, mongod = outage
     site.configure(retry={"patience_s": 60})
     site.add_run(931)
-    driver = site.fork()
-    wait_for(lambda: list(site.work.glob("logs/process/*.log")))
-    mongod.stop()
+    driver = start_and_stop(site, mongod, 931)
     wait_for(lambda: "trying again" in log_of(site, "publish"))
     mongod.start()
     said, _ = driver.communicate(timeout=120)

@@ -18,7 +18,7 @@ from site_for_tests import XAMSFLOW, Site
 from xamsflow.base import clock, process
 from xamsflow.settings import detector
 from xamsflow.simulate import LiveRun, SimulatedRun
-from xamsflow.state import claims, layout, lock
+from xamsflow.state import claims, layout
 from xamsflow.state.claims import Claim, Order
 
 SHORT = {"duration": 0.6, "rate": 50.0}
@@ -84,7 +84,12 @@ def kill(pid: int) -> None:
 
 def drivers(watch: "subprocess.Popen[str]") -> list[int]:
     """Return the processes of the drivers started by a watch."""
-    return [pid for pid in descendants(watch.pid)[1:] if os.getpgid(pid) == pid]
+    found = []
+    for pid in descendants(watch.pid)[1:]:
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            if os.getpgid(pid) == pid:
+                found.append(pid)
+    return found
 
 
 @pytest.fixture
@@ -92,14 +97,6 @@ def watched(site):
     made = Watched(site)
     yield made
     made.clean()
-
-
-@contextlib.contextmanager
-def busy(site: Site, number: int):
-    """Hold the lock of a run: its jobs wait until the block ends, as in a long run."""
-    file = layout.lock_file(site.work / "data" / "processed", layout.run_id(number))
-    with lock.exclusive(file):
-        yield
 
 
 def transitions(site: Site, number: int) -> list[str]:
@@ -120,7 +117,7 @@ def test_runs_are_processed_as_they_end_and_a_long_one_holds_up_none(site, watch
     live_run = LiveRun(taking, site.daq)
     site.insert(live_run.document)
     files = iter(live_run)
-    with busy(site, 901):
+    with site.busy(901):
         site.add_run(901, status=None, **SHORT, **now)
         watch = watched.start("--max-jobs", "2")
         watched.wait_for_line("000901 has ended: pending")
@@ -165,7 +162,7 @@ def test_once_takes_waiting_runs_in_turn_and_ends(site, watched):
 
 def test_stopped_by_a_signal_and_at_once_by_a_second(site, watched):
     site.add_run(901, **SHORT)
-    with busy(site, 901):
+    with site.busy(901):
         watch = watched.start()
         watched.wait_for((site.work / "logs/transfer/000901.log").exists)
         watch.send_signal(signal.SIGTERM)
@@ -174,7 +171,7 @@ def test_stopped_by_a_signal_and_at_once_by_a_second(site, watched):
     assert watch.wait(PATIENCE_S) == 0, watched.said
     assert site.status(901) == "pending"
     assert (site.work / "results/000901/transfer.json").exists()
-    with busy(site, 901):
+    with site.busy(901):
         watch = watched.start()
         watched.wait_for((site.work / "logs/process").is_dir)
         watched.wait_for(lambda: any((site.work / "logs/process").glob("000901*.log")))
@@ -190,7 +187,7 @@ def test_stopped_by_a_signal_and_at_once_by_a_second(site, watched):
 
 def test_a_killed_watch_is_followed_by_another(site, watched):
     site.add_run(901, **SHORT)
-    with busy(site, 901):
+    with site.busy(901):
         first = watched.start("--max-jobs", "2")
         watched.wait_for_status(901, "submitted", "running")
         (driver,) = drivers(first)

@@ -102,6 +102,14 @@ def wait_until_asleep(pid: int) -> None:
         time.sleep(0.005)
 
 
+def wait_until_refused() -> None:
+    deadline, refused = time.monotonic() + 20, False
+    while not refused:
+        assert time.monotonic() < deadline
+        with socket.socket(socket.AF_UNIX) as probe:
+            refused = probe.connect_ex("\0" + os.environ[fork_client.VARIABLE]) != 0
+
+
 def wait_for_end(pid: int) -> None:
     deadline = time.monotonic() + 20
     while Path(f"/proc/{pid}").exists():
@@ -172,11 +180,12 @@ def test_scripts_outlive_the_driver_but_not_the_server(server, tmp_path):
     pid = pid_of(tmp_path)
     server.stdin.close()
     server.send_signal(signal.SIGTERM)  # as a batch system does
-    time.sleep(0.1)
+    wait_until_refused()
     assert server.poll() is None
     alone = client(tmp_path, ABOUT, "5")
-    alone.communicate("")
-    assert alone.returncode == 5, "it serves nobody else"
+    parent, *_ = json.loads(alone.communicate("")[0])
+    assert alone.returncode == 5
+    assert parent == os.getpid(), "it serves nobody else"
     server.kill()
     waits.communicate()
     assert (waits.returncode, (tmp_path / "told").exists()) == (1, True)
