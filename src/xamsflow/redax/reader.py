@@ -233,7 +233,7 @@ class Reader:
         """Return the records of a thread's overlap, or those of its copy if it is damaged."""
         copies = [file for file in (overlap.post, overlap.pre) if file is not None]
         contents = [self._source.read(file) for file in copies]
-        if len(set(contents)) == 1:
+        if contents[0] == contents[-1]:
             return self._decode(contents[0], copies[0], window, chunk)
         damages = [self._damage(data) for data in contents]
         for i, damage in enumerate(damages):
