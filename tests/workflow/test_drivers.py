@@ -12,7 +12,7 @@ from servers.sshd import descendants
 from xamsflow.state import layout, lock, receipts
 
 LONG = {"duration": 30.0, "rate": 300.0}
-"""A run that is processed for long enough to be met at it."""
+"""A run that takes long enough to be caught while it is being processed."""
 
 
 def assert_all_done_once(site, numbers):

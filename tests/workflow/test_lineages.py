@@ -25,7 +25,7 @@ def test_analysts_get_the_earlier_data_until_the_new_ones_are_accepted(make_site
     before = {path: content for path, content in site.tree().items() if "processed" in path}
 
     assert site.verb("reprocess", "931", "--beside", "--yes").returncode == 0
-    # Of another length: Python compares size and second with what it has compiled.
+    # Of another length: Python compares only a file's size and second with its compiled copy.
     module.write_text(f"VERSION = '2.0'\n{CONTEXT}")
     done = site.snakemake()
     assert done.returncode == 0, done.stdout

@@ -41,7 +41,8 @@ def start_and_stop(site, mongod, *numbers):
 
 
 def stop_during_processing(site, mongod, *numbers):
-    said, _ = (driver := start_and_stop(site, mongod, *numbers)).communicate(timeout=120)
+    driver = start_and_stop(site, mongod, *numbers)
+    said, _ = driver.communicate(timeout=120)
     assert driver.returncode == 1, said
     assert "Traceback" not in said
     mongod.start()

@@ -124,6 +124,12 @@ class _Saver(strax_private.Saver):
         if compressor != "blosc":
             chunk_info["filesize"] = strax.save_file(str(path), data, compressor)
             return
+        if data.nbytes >= blosc.MAX_BUFFERSIZE:  # blosc would return nothing, without an error
+            raise BadDataError(
+                f"a chunk of {data.nbytes / 1e9:.1f} GB cannot be stored in {path.name}, because "
+                f"blosc compresses {blosc.MAX_BUFFERSIZE / 1e9:.1f} GB at most",
+                "take runs with a shorter strax_chunk_length",
+            )
         has_samples = _has_samples(data)
         compressed = blosc.compress(
             np.ascontiguousarray(data),

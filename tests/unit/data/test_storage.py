@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import blosc
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -105,6 +106,23 @@ def test_metadata_have_each_file_and_its_size(made: Path) -> None:
         assert sizes == {
             path.name: path.stat().st_size for path in folder.iterdir() if path != file
         }
+
+
+def test_all_files_are_compressed_with_lz4(made: Path) -> None:
+    for data_type in ("pulses", "intervals"):
+        (folder,) = made.glob(f"*-{data_type}-*")
+        files = [path for path in folder.iterdir() if path.suffix != ".json"]
+        assert len(files) == N_CHUNKS
+        assert {blosc.get_clib(path.read_bytes()) for path in files} == {"LZ4"}
+
+
+def test_a_chunk_that_blosc_cannot_compress_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """blosc itself would return nothing; a chunk of 2 GB would be too large for this test."""
+    monkeypatch.setattr(blosc, "MAX_BUFFERSIZE", 100_000)
+    with pytest.raises(BadDataError, match="cannot be stored in pulses-"):
+        make(tmp_path)
 
 
 def test_complete_data_are_not_written_again(made: Path) -> None:

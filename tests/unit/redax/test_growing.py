@@ -145,9 +145,8 @@ def test_a_file_that_is_written_again_is_noticed(tmp_path: Path) -> None:
     (file,) = first.main.values()
     again = file.with_name("again")
     again.write_bytes(file.read_bytes())
-    later = (
-        file.stat().st_mtime_ns + 1_000_000
-    )  # a kernel's clock tick may be longer than this test
+    # The kernel's clock tick may be longer than this test.
+    later = file.stat().st_mtime_ns + 1_000_000
     os.utime(again, ns=(later, later))
     again.replace(file)
     taking.take(1)

@@ -29,7 +29,7 @@ def test_a_watch_that_looks_is_well_until_it_ends():
     assert watching.current() is None
     found = sign()
     assert found.is_well
-    assert re.fullmatch(rf"watch on {process.host()}, last query \d+ s ago", str(found))
+    assert re.fullmatch(rf"watch on {re.escape(process.host())}, last query \d+ s ago", str(found))
     told = found.to_json()
     assert (told["host"], told["is_well"]) == (process.host(), True)
     assert 0 <= told["age_s"] < 60

@@ -16,7 +16,7 @@ from xamsflow.transfer.source import Folder
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Times are those of the kernel's clock tick, which before Linux 6.13 lasts up to 10 ms.
+    # File times advance with the kernel's clock tick, up to 10 ms before Linux 6.13.
     monkeypatch.setattr(newest, "SETTLED_S", 0.05)
 
 

@@ -16,6 +16,7 @@ ONE = np.uint64(1)
 """Unsigned sample index: for signed ones, numba checks whether they count from the end."""
 
 
+@compiled
 def sum_waveforms(
     peaks: Array, hitlets: Array, records: Array, links: tuple[Array, Array], gains: Array
 ) -> None:
@@ -27,19 +28,8 @@ def sum_waveforms(
     The values are those of strax.sum_waveform, which passes through a buffer several times for each
     hit.
     """
-    # Arrays of fields, because an array of the samples for each record takes numba longer.
+    # Whole columns: it takes numba longer to make an array of each record's samples.
     columns = records["data"], records["length"], records["baseline"]
-    _sum_waveforms(peaks, hitlets, columns, links, gains)
-
-
-@compiled
-def _sum_waveforms(
-    peaks: Array,
-    hitlets: Array,
-    columns: tuple[Array, Array, Array],
-    links: tuple[Array, Array],
-    gains: Array,
-) -> None:
     waveform = np.zeros(peaks["length"].max() if len(peaks) else 0, np.float32)
     first = 0
     for i in range(len(peaks)):
