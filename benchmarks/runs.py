@@ -64,9 +64,9 @@ class Run:
 
         return measure
 
-    def amstrax(self, python: Path, target: str) -> Callable[[], Measured]:
-        """Return what processes the run up to a data type with amstrax."""
-        return lambda: self._process(python, "amstrax_run.py", target)
+    def amstrax(self, python: Path, target: str, *stored: str) -> Callable[[], Measured]:
+        """Return what processes the run up to a data type with amstrax, and stores another one."""
+        return lambda: self._process(python, "amstrax_run.py", target, *stored)
 
     def straxen(self) -> Callable[[], Measured]:
         """Return what makes raw records with straxen's reader."""
@@ -143,6 +143,7 @@ def long(work: Path, python: Path | None) -> list[dict[str, Any]]:
         }
         if python is not None:
             contestants["amstrax, peak_basics"] = run.amstrax(python, "peak_basics")
+            contestants["the same, storing records"] = run.amstrax(python, "peak_basics", "records")
         contestants |= {
             "xamsflow, raw records": run.ours("raw_records_v1730"),
             "straxen's reader": run.straxen(),
