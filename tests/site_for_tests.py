@@ -25,6 +25,10 @@ SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 XAMSFLOW = Path(sys.executable).with_name("xamsflow")
 
 
+LONG = {"duration": 30.0, "rate": 300.0}
+"""A run that takes long enough to be caught while it is being processed."""
+
+
 @dataclass
 class Site:
     """One working directory with all that the workflow meets; `settings` override the defaults."""

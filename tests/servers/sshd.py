@@ -161,6 +161,13 @@ def _free_port() -> int:
         return port
 
 
+def command_line(pid: int) -> bytes:
+    """Return a process's command, its arguments separated by NUL; nothing if it has ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
 def descendants(pid: int) -> list[int]:
     """Return a process and all below it, parents first."""
     children: dict[int, list[int]] = {}

@@ -12,9 +12,9 @@ from batch_workflow import press_ctrl_c, wait_until
 from daq_for_tests import Daq
 from servers import slurm
 from servers.slurm import Slurm
-from site_for_tests import Site
+from site_for_tests import LONG, Site
 from xamsflow.settings import config
-from xamsflow.state import layout, lock, receipts
+from xamsflow.state import layout, receipts
 
 pytestmark = pytest.mark.skipif(
     bool(slurm.missing()), reason=f"not installed: {', '.join(slurm.missing())}"
@@ -23,7 +23,6 @@ pytestmark = pytest.mark.skipif(
 SHARED = ("--seconds-between-status-checks", "1", "--latency-wait", "5")
 FAST = (*SHARED, "--group-components", "run=1")
 """Each run has a batch job of its own."""
-LONG = {"duration": 30.0, "rate": 300.0}
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +110,7 @@ def test_ctrl_c_gives_the_runs_back(batch: Site, server: Slurm) -> None:
     driver = batch.start(*FAST)
     running_job(batch, 931)
     # Once the transfer has ended, the next rule waits here.
-    with lock.exclusive(layout.lock_file(batch.work / "data" / "processed", "000931")):
+    with batch.busy(931):
         press_ctrl_c(driver)
         wait_until(lambda: not server.jobs(), "all batch jobs are gone")
 
@@ -197,7 +196,7 @@ def test_short_runs_share_a_batch_job_and_nothing_else(batch: Site, server: Slur
     batch.collection.delete_one({"number": 942})
     for number in (944, 945, 946):
         batch.add_run(number)
-    with lock.exclusive(layout.lock_file(batch.work / "data" / "processed", "000945")):
+    with batch.busy(945):
         driver = batch.fork(*SHARED)
         begun = batch.work / layout.TRANSFER_LOG.format(run_id="000945")
         wait_until(begun.exists, "run 945 waits for its lock", timeout_s=150)

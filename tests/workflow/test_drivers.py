@@ -6,13 +6,10 @@ import random
 import signal
 import subprocess
 import time
-from pathlib import Path
 
-from servers.sshd import descendants
-from xamsflow.state import layout, lock, receipts
-
-LONG = {"duration": 30.0, "rate": 300.0}
-"""A run that takes long enough to be caught while it is being processed."""
+from servers.sshd import command_line, descendants
+from site_for_tests import LONG
+from xamsflow.state import receipts
 
 
 def assert_all_done_once(site, numbers):
@@ -143,9 +140,9 @@ def test_a_job_killed_without_a_message_fails_its_run_at_once(site):
         )
     )
     other = 901 if first == 902 else 902
-    job = next(pid for pid in descendants(driver.pid)[1:] if b"/process.py\0" in command_of(pid))
+    job = next(pid for pid in descendants(driver.pid)[1:] if b"/process.py\0" in command_line(pid))
     # Meanwhile, the other run cannot be finished.
-    with lock.exclusive(layout.lock_file(site.work / "data/processed", layout.run_id(other))):
+    with site.busy(other):
         kill(job)
         wait_for(lambda: site.status(first) == "failed")
         assert site.status(other) != "done"
@@ -155,12 +152,6 @@ def test_a_job_killed_without_a_message_fails_its_run_at_once(site):
     assert "killed" in processing["reason"]
     assert (processing["failure"], processing["stage"]) == ("unknown", "process")
     assert site.status(other) == "done"
-
-
-def command_of(pid):
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
 
 
 def wait_for(condition):

@@ -6,14 +6,13 @@ import signal
 import subprocess
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pymongo
 import pytest
 
 import page_of_runs
 from servers.mongod import restartable
-from servers.sshd import descendants
+from servers.sshd import command_line, descendants
 from site_for_tests import XAMSFLOW, Site
 from xamsflow.base import clock, process
 from xamsflow.settings import detector
@@ -293,12 +292,6 @@ def drawing(watched: Watched, watch: "subprocess.Popen[str]") -> int:
     watched.wait_for(is_there)
     (pid,) = found
     return pid
-
-
-def command_line(pid: int) -> bytes:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
 
 
 def is_alive(pid: int) -> bool:

@@ -11,6 +11,7 @@ from xamsflow.base.errors import FailureClass, XamsflowError
 from xamsflow.run import journal
 from xamsflow.run.failures import FailedJob, Failure
 from xamsflow.run.publish import Done
+from xamsflow.rundb import RunDatabase
 from xamsflow.settings import config
 from xamsflow.settings.config import Config
 from xamsflow.simulate import embedded_mongod
@@ -33,6 +34,14 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         file = folder / "site.yaml"
         file.write_text(f"rundb: {{uri: '{mongod.uri}'}}\n")
         yield file
+
+
+def claimed(database: RunDatabase, number: int) -> Claim:
+    """Insert a pending run and claim it."""
+    database.insert({"number": number, "processing_status": "pending"})
+    claim = database.claim_any(number, CLAIM.owner, ["events"])
+    assert claim is not None
+    return claim
 
 
 def kept_file() -> Path:
@@ -107,9 +116,7 @@ def test_an_outcome_goes_only_to_the_server_that_it_is_for(
         file.write_text(f"rundb: {{uri: '{mongod.uri}', database: {settings.rundb.database}}}\n")
         other = config.load([file])
         with rundb.open_database(settings.rundb) as database:
-            database.insert({"number": number, "processing_status": "pending"})
-            claim = database.claim_any(number, CLAIM.owner, ["events"])
-            assert claim is not None
+            claim = claimed(database, number)
             if outcome == "done":
                 journal.keep_done(claim, Done([{"type": "events"}], {}, {}), settings)
             else:
@@ -139,9 +146,7 @@ def test_an_outcome_of_a_run_that_is_another_s_by_now_writes_nothing_and_is_kept
 def test_a_failure_that_another_process_has_just_published_is_no_other_s(address: Path) -> None:
     settings = config.load([address])
     with rundb.open_database(settings.rundb) as database:
-        database.insert({"number": 11, "processing_status": "pending"})
-        claim = database.claim_any(11, CLAIM.owner, ["events"])
-        assert claim is not None
+        claim = claimed(database, 11)
         keep_failure(claim, settings)
         (file,) = layout.JOURNAL.iterdir()
         entry = file.read_bytes()
@@ -161,18 +166,14 @@ def test_what_lies_in_the_journal_by_mistake_stops_no_other_run(address: Path) -
     (layout.JOURNAL / "000003.1.json").symlink_to("000003.1.json")
     assert journal.keeps(7, CLAIM.owner)
     with rundb.open_database(settings.rundb) as database:
-        database.insert({"number": 7, "processing_status": "pending"})
-        claim = database.claim_any(7, CLAIM.owner, ["events"])
-        assert claim is not None
+        claimed(database, 7)
         assert journal.publish(database, settings) == {"000007": "done"}
 
 
 def test_an_outcome_that_no_longer_fits_into_its_document_is_named(address: Path) -> None:
     settings = config.load([address])
     with rundb.open_database(settings.rundb) as database:
-        database.insert({"number": 17, "processing_status": "pending"})
-        claim = database.claim_any(17, CLAIM.owner, ["events"])
-        assert claim is not None
+        claim = claimed(database, 17)
         keep_failure(claim, settings, "no space left" * 5000)
         size = 2**24 - 20_000
         with pymongo.MongoClient[dict[str, Any]](settings.rundb.uri) as client:
